@@ -1,0 +1,31 @@
+"""The error classes of the service. Each message is written for the person who can do something about it."""
+
+from __future__ import annotations
+
+
+class FlashVSRError(Exception):
+    """An expected failure: the message says what happened and what to do."""
+
+
+class BadInput(FlashVSRError):
+    """The source file cannot be processed (not a video, no picture, too small). Trying again will not help."""
+
+
+class BadConfig(FlashVSRError):
+    """A configuration, preset or weights folder is wrong. Its jobs wait until a person mends it."""
+
+
+class Transient(FlashVSRError):
+    """Something outside the file is in the way (no space, stale mount, lost GPU). The job keeps its place."""
+
+
+class Cancelled(FlashVSRError):
+    """A person cancelled the job."""
+
+
+class Interrupted(FlashVSRError):
+    """The worker was asked to stop; finished chunks stay and the job goes on later."""
+
+
+class LeaseLost(FlashVSRError):
+    """Another process owns the job now; this one must not publish anything."""
