@@ -1,0 +1,165 @@
+"""Locality-constrained sparse self-attention with kept keys and values, and cross-attention to the prompt."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from flashvsr.kernels.block_sparse_attention import block_sparse_attention
+from flashvsr.model.blocks import BLOCK_TOKENS
+from flashvsr.model.rope import HEAD_DIM, apply_rope
+
+
+@dataclass(frozen=True)
+class Sparsity:
+    """Which block pairs may attend to each other, for one picture shape.
+
+    Attributes:
+        allowed: (n, n) bool, true where two blocks of the picture's grid are near enough.
+        budget: pairs kept per head and query group; does not grow with the kept groups.
+        kv_ratio: groups of keys and values kept from earlier windows, at most.
+    """
+
+    allowed: Tensor
+    budget: int
+    kv_ratio: int
+
+    @classmethod
+    def for_grid(
+        cls, rows: int, columns: int, topk_ratio: float, local_range: int, kv_ratio: int, device: torch.device
+    ) -> Sparsity:
+        """Build the rule for a grid of rows x columns blocks."""
+        reach = local_range // 2
+        row = torch.arange(rows, device=device).repeat_interleave(columns)
+        column = torch.arange(columns, device=device).repeat(rows)
+        near = ((row[:, None] - row).abs() <= reach) & ((column[:, None] - column).abs() <= reach)
+        blocks = rows * columns
+        return cls(near, int(blocks * blocks * topk_ratio), kv_ratio)
+
+
+class KeyValueRing:
+    """Keys, values and key block means of the last groups of one layer, in slots that are written in turn.
+
+    Attention does not depend on the order of key blocks, so nothing is ever moved: group g lies in slot
+    g mod `slots`, and the newest group overwrites the oldest one.
+    """
+
+    def __init__(self, heads: int, blocks: int, slots: int, dtype: torch.dtype, device: torch.device) -> None:
+        shape = (heads, slots, blocks, BLOCK_TOKENS, HEAD_DIM)
+        self.slots = slots
+        self.keys = torch.empty(shape, dtype=dtype, device=device)
+        self.values = torch.empty(shape, dtype=dtype, device=device)
+        self.means = torch.empty((heads, slots, blocks, HEAD_DIM), dtype=dtype, device=device)
+
+    def write(self, group: int, keys: Tensor, values: Tensor, means: Tensor) -> None:
+        """Store group `group`: keys and values (heads, n, 128, 128), means (heads, n, 128)."""
+        slot = group % self.slots
+        self.keys[:, slot], self.values[:, slot], self.means[:, slot] = keys, values, means
+
+
+def select_blocks(query_means: Tensor, key_means: Tensor, sparsity: Sparsity) -> Tensor:
+    """Choose the block pairs that attend, per head and query group.
+
+    Args:
+        query_means: (heads, groups, n, 128) mean query of each block.
+        key_means: (heads, key groups, n, 128) mean key of each block.
+        sparsity: the rule.
+
+    Returns:
+        (heads, groups*n, key groups*n) bool.
+    """
+    heads, groups, blocks, _ = query_means.shape
+    key_groups = key_means.shape[1]
+    scores = query_means.flatten(1, 2) @ key_means.flatten(1, 2).transpose(1, 2) / math.sqrt(HEAD_DIM)
+    far = ~sparsity.allowed.repeat(groups, key_groups)
+    p = scores.float().masked_fill_(far, -math.inf).softmax(dim=-1)
+    p = p.view(heads, groups, blocks * key_groups * blocks)
+    count = p.shape[-1]
+    kept = max(0, min(sparsity.budget - 1, count - 1))
+    threshold = p.kthvalue(count - kept, dim=-1, keepdim=True).values  # the (kept+1)-th largest
+    return (p > threshold).view(heads, groups * blocks, key_groups * blocks)
+
+
+class _Projections(nn.Module):
+    """q, k, v, o and the norms of q and k over the full width, float32 inside."""
+
+    def __init__(self, dim: int, eps: float) -> None:
+        super().__init__()
+        self.q, self.k, self.v, self.o = (nn.Linear(dim, dim) for _ in range(4))
+        self.norm_q = RMSNorm(dim, eps)
+        self.norm_k = RMSNorm(dim, eps)
+
+
+class RMSNorm(nn.Module):
+    """x / rms(x) * weight over the last axis, computed in float32."""
+
+    def __init__(self, dim: int, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (..., dim)."""
+        return F.rms_norm(x.float(), self.weight.shape, eps=self.eps).to(x.dtype) * self.weight
+
+
+class SelfAttention(_Projections):
+    """Sparse self-attention between a window's tokens and those of the kept groups."""
+
+    def forward(
+        self, x: Tensor, rope: tuple[Tensor, Tensor], groups: range, ring: KeyValueRing, sparsity: Sparsity
+    ) -> Tensor:
+        """Attend.
+
+        Args:
+            x: (tokens, dim) tokens of the window in block order.
+            rope: cosines and sines of the tokens.
+            groups: numbers of the window's groups in the stream.
+            ring: this layer's kept keys and values; the window's own are added to it.
+            sparsity: which blocks may attend.
+
+        Returns:
+            (tokens, dim).
+        """
+        q = apply_rope(self.norm_q(self.q(x)).unflatten(-1, (-1, HEAD_DIM)), *rope)
+        k = apply_rope(self.norm_k(self.k(x)).unflatten(-1, (-1, HEAD_DIM)), *rope)
+        v = self.v(x).unflatten(-1, (-1, HEAD_DIM))
+        q, k, v = (_split_blocks(t, len(groups)) for t in (q, k, v))  # (heads, groups, n, 128, 128)
+        key_means = k.mean(dim=3)
+        for i, group in enumerate(groups):
+            ring.write(group, k[:, i], v[:, i], key_means[:, i])
+
+        visible = range(max(0, groups.start - sparsity.kv_ratio), groups.stop)
+        slots = torch.tensor([group % ring.slots for group in visible], device=x.device)
+        mask = select_blocks(q.mean(dim=3), ring.means[:, slots], sparsity)
+        blocks = q.shape[2]
+        key_blocks = (slots[:, None] * blocks + torch.arange(blocks, device=x.device)).flatten()
+        out = block_sparse_attention(
+            q.flatten(1, 2), ring.keys.flatten(1, 2), ring.values.flatten(1, 2), mask, key_blocks
+        )
+        return self.o(out.permute(1, 2, 0, 3).flatten(2, 3).flatten(0, 1))
+
+
+def _split_blocks(x: Tensor, groups: int) -> Tensor:
+    """(tokens, heads, 128) -> (heads, groups, n, 128 tokens, 128)."""
+    return x.unflatten(0, (groups, -1, BLOCK_TOKENS)).permute(3, 0, 1, 2, 4)
+
+
+class CrossAttention(_Projections):
+    """Attention to the prompt, whose keys and values are the same for every window."""
+
+    def keys_values(self, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Project the prompt (ctx, dim) once: keys and values, each (heads, ctx, 128)."""
+        k = self.norm_k(self.k(context)).unflatten(-1, (-1, HEAD_DIM)).transpose(0, 1)
+        v = self.v(context).unflatten(-1, (-1, HEAD_DIM)).transpose(0, 1)
+        return k, v
+
+    def forward(self, x: Tensor, keys_values: tuple[Tensor, Tensor]) -> Tensor:
+        """Attend from the tokens (tokens, dim) to the prompt."""
+        q = self.norm_q(self.q(x)).unflatten(-1, (-1, HEAD_DIM)).transpose(0, 1)  # (heads, tokens, 128)
+        out = F.scaled_dot_product_attention(q[None], keys_values[0][None], keys_values[1][None])[0]
+        return self.o(out.transpose(0, 1).flatten(1))

@@ -1,0 +1,69 @@
+"""Which input frames, latent frames and output frames belong to which window of a stream.
+
+A *window* is one step of the model. One latent frame stands for four video frames, the first latent frame of
+a stream for one. All window arithmetic of the project lives here; everything else asks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FRAMES_PER_LATENT = 4
+FRAMES_PER_WINDOW = 8
+LATENTS_PER_GROUP = 2  # one group of attention blocks spans two latent frames
+FIRST_LATENTS = 6  # latent frames of window 0
+LOOKAHEAD = 4  # input frames a window reads beyond the last frame it produces
+MIN_INPUT_FRAMES = 25  # window 0 reads this many
+
+
+@dataclass(frozen=True)
+class Window:
+    """One step. Frame ranges are half-open and count the frames of the stream from 0."""
+
+    index: int
+    lq: tuple[int, int]  # frames the LQ projection takes in
+    output: tuple[int, int]  # frames produced; also the frames the decoder is conditioned on
+    latents: tuple[int, int]  # latent frames made, which are also their RoPE positions
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this window opens the stream."""
+        return self.index == 0
+
+    @property
+    def latent_count(self) -> int:
+        """Latent frames made by this window."""
+        return self.latents[1] - self.latents[0]
+
+    @property
+    def groups(self) -> range:
+        """Groups of attention blocks made by this window, numbered through the stream."""
+        return range(self.latents[0] // LATENTS_PER_GROUP, self.latents[1] // LATENTS_PER_GROUP)
+
+
+def window(index: int) -> Window:
+    """Return window `index` of a stream."""
+    if index == 0:
+        return Window(0, lq=(0, 25), output=(0, 21), latents=(0, FIRST_LATENTS))
+    shift = FRAMES_PER_WINDOW * index
+    first_latent = FIRST_LATENTS + LATENTS_PER_GROUP * (index - 1)
+    return Window(
+        index,
+        lq=(17 + shift, 25 + shift),
+        output=(13 + shift, 21 + shift),
+        latents=(first_latent, first_latent + LATENTS_PER_GROUP),
+    )
+
+
+def padded_length(frames: int) -> int:
+    """Input frames needed to get at least `frames` frames out: the last frame is repeated up to here."""
+    if frames < 1:
+        raise ValueError(f"a stream has at least one frame, not {frames}")
+    return max(MIN_INPUT_FRAMES, FRAMES_PER_WINDOW * -(-(frames + 3) // FRAMES_PER_WINDOW) + 1)
+
+
+def window_count(input_frames: int) -> int:
+    """Windows in a stream of `input_frames` = 8m+1 >= 25 frames; together they produce `input_frames` - 4."""
+    if input_frames < MIN_INPUT_FRAMES or input_frames % FRAMES_PER_WINDOW != 1:
+        raise ValueError(f"a stream has 8m+1 >= {MIN_INPUT_FRAMES} input frames, not {input_frames}")
+    return (input_frames - 1) // FRAMES_PER_WINDOW - 2
