@@ -1,0 +1,246 @@
+"""preset.toml: what happens to the videos of one inbox. Read, checked, overridden and written here."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from flashvsr.errors import BadConfig
+from flashvsr.settings.document import Document, parse, raise_problems, read_table
+from flashvsr.settings.files import read_text, write_new, write_replacing
+from flashvsr.settings.kinds import Choice, Number, Whole
+from flashvsr.settings.schema import comment_block, option, render
+
+PRESET_NAME = "preset.toml"
+PRESET_ERROR_NAME = "preset.error.txt"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """The options of one inbox; a job keeps those it was claimed with."""
+
+    width: int = field(
+        default=960,
+        metadata=option(
+            Whole(128, 4096, also=(0,)),
+            "Scale the source to this width first; the height follows. Both become even: an odd width is "
+            "rounded down. 0 keeps the size of the source. Common: 640 768 896 960 1024 1152 1280.",
+        ),
+    )
+    scale: float = field(
+        default=2.0, metadata=option(Number(1, 8), "Super-resolution factor, applied after that.")
+    )
+    quality: int = field(
+        default=6, metadata=option(Whole(1, 10), "Quality of the result; 10 is the best and largest.")
+    )
+    fit: str = field(
+        default="crop",
+        metadata=option(
+            Choice(("crop", "pad")),
+            "The model needs multiples of 128. crop rounds down and cuts the edges evenly (960x540 x2 "
+            "becomes 1920x1024); pad extends the edges and cuts them back, for exactly scale times the size "
+            "(1920x1080).",
+        ),
+    )
+    sparse_ratio: float = field(
+        default=2.0, metadata=option(Number(1, 4), "Attention budget; more is slower and steadier.")
+    )
+    local_range: int = field(
+        default=11, metadata=option(Whole(7, 15, odd=True), "Reach of the attention, in blocks.")
+    )
+    seed: int = field(default=0, metadata=option(Whole(0), "The same seed gives the same video."))
+    color_fix: str = field(
+        default="adain",
+        metadata=option(
+            Choice(("adain", "wavelet", "none")), "How the colours are held to those of the source."
+        ),
+    )
+    codec: str = field(
+        default="h264", metadata=option(Choice(("h264", "hevc", "av1")), "Codec of the result.")
+    )
+    encoder: str = field(
+        default="auto",
+        metadata=option(
+            Choice(("auto", "software", "nvenc")),
+            "Which encoder writes it. nvenc falls back to software with a warning where the GPU has none.",
+        ),
+    )
+    audio: str = field(
+        default="copy",
+        metadata=option(
+            Choice(("copy", "aac", "none")),
+            "Sound of the result. copy falls back to AAC where the container cannot hold the codec.",
+        ),
+    )
+    container: str = field(
+        default="mp4", metadata=option(Choice(("mp4", "mkv")), "Container of the result, also its extension.")
+    )
+
+
+def load_preset(path: Path, default_quality: int = 6, *, follow_symlinks: bool = False) -> Preset:
+    """Read and check a preset file. Raises BadConfig with all problems: file, line, key, found, allowed.
+
+    Symbolic links are refused unless asked for: whoever may write to a share could aim one anywhere.
+    """
+    try:
+        text = read_text(path, follow_symlinks=follow_symlinks)
+    except FileNotFoundError as error:
+        missing = (
+            "there is no such file"
+            if path.parent.is_dir()
+            else "its folder does not exist; is the share mounted?"
+        )
+        raise BadConfig(f"{path}: {missing}") from error
+    return parse_preset(text, str(path), default_quality)
+
+
+def parse_preset(text: str, origin: str, default_quality: int = 6) -> Preset:
+    """Check the text of a preset; `origin` names it in messages. Raises BadConfig with all problems."""
+    problems: list[str] = []
+    document = parse(text, origin, problems)
+    if document is None:
+        raise BadConfig(problems[0])
+    return _checked(document, Preset(quality=default_quality), problems)
+
+
+def override(preset: Preset, assignments: Sequence[str]) -> Preset:
+    """Apply `key=value` assignments, values as in TOML, bare words being text; later ones win.
+
+    Raises BadConfig with all problems.
+    """
+    problems: list[str] = []
+    data: dict[str, object] = {}
+    for assignment in assignments:
+        key, equals, text = (part.strip() for part in assignment.partition("="))
+        if not equals or not re.fullmatch(r"[A-Za-z0-9_-]+", key):
+            problems.append(f"{assignment!r}: expected key=value, such as width=1280")
+        else:
+            data[key] = _value(text)
+    return _checked(Document("command line", data), preset, problems)
+
+
+def preset_to_json(preset: Preset) -> str:
+    """Write a preset for the queue's database."""
+    return json.dumps(asdict(preset))
+
+
+def preset_from_json(text: str) -> Preset:
+    """Read what `preset_to_json` wrote, with the checks of a file; raises BadConfig."""
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise BadConfig(f"the preset stored with the job is damaged: {error}; retry the job") from error
+    if not isinstance(data, dict):
+        raise BadConfig("the preset stored with the job is damaged: not an object; retry the job")
+    return _checked(Document("preset stored with the job", data), Preset(), [])
+
+
+def preset_text(preset: Preset, heading: str) -> str:
+    """A commented preset.toml that shows every option; `heading` says what it is for."""
+    return f"{comment_block(heading)}\n{render(Preset, preset)}"
+
+
+def default_preset_text(default_quality: int = 6) -> str:
+    """The preset that a new inbox is given."""
+    return preset_text(
+        Preset(quality=default_quality),
+        "What happens to the videos in this folder. Edit and save: it applies to the next video that starts. "
+        f"If something is wrong with it, the videos wait and {PRESET_ERROR_NAME} beside it says why.",
+    )
+
+
+def write_default_preset(path: Path, default_quality: int = 6) -> None:
+    """Write a commented preset with every option; one that exists already stays untouched.
+
+    Raises BadConfig if the folder is missing or cannot be written to.
+    """
+    try:
+        write_new(path, default_preset_text(default_quality))
+    except FileNotFoundError as error:
+        raise BadConfig(f"{path.parent}: the folder does not exist; is the share mounted?") from error
+    except OSError as error:
+        raise BadConfig(
+            f"{path}: there is no preset and none can be written here ({error.strerror}); put a "
+            f"{PRESET_NAME} there, or let the user that runs flashvsr write to the folder"
+        ) from error
+
+
+def check_inbox_preset(inbox: Path, default_quality: int = 6) -> Preset:
+    """Load the preset of an inbox, writing the default one first if there is none.
+
+    Raises BadConfig after explaining the problems in PRESET_ERROR_NAME beside the preset; once the preset is
+    right, that text is removed.
+    """
+    path = inbox / PRESET_NAME
+    try:
+        if _is_missing(path):
+            write_default_preset(path, default_quality)
+        preset = load_preset(path, default_quality)
+    except BadConfig as error:
+        raise BadConfig(f"{error}{_explain(inbox, str(error))}") from error
+    _withdraw(inbox / PRESET_ERROR_NAME)
+    return preset
+
+
+def _checked(document: Document, defaults: Preset, problems: list[str]) -> Preset:
+    accepted = read_table(Preset, document.data, document, problems)
+    raise_problems(problems)
+    return replace(defaults, **{key: setting.value for key, setting in accepted.items()})
+
+
+def _value(text: str) -> object:
+    try:
+        data = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):  # a bare word
+        return text
+    return data["value"] if len(data) == 1 else text  # more keys: the text held a line end, no single value
+
+
+def _is_missing(path: Path) -> bool:
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return True
+    except OSError:  # loading the preset says what is wrong
+        return False
+    return False
+
+
+def _explain(inbox: Path, message: str) -> str:
+    """Put the problems beside the preset; return what to add to the message if that fails."""
+    path = inbox / PRESET_ERROR_NAME
+    text = (
+        f"The {PRESET_NAME} of this folder cannot be used, so its videos wait. Nothing is lost.\n\n"
+        f"{message}\n\n"
+        "Correct it and save. The videos then start by themselves and this text disappears.\n"
+    )
+    try:
+        # An unchanged text is not written again: this runs at every scan and would keep the share busy.
+        if not _holds(path, text):
+            write_replacing(path, text)
+    except FileNotFoundError:  # no inbox, so nobody to read it there; the message says so already
+        return ""
+    except OSError as error:
+        return f"\n(this could not be written to {path}: {error.strerror})"
+    return ""
+
+
+def _holds(path: Path, text: str) -> bool:
+    try:
+        return read_text(path, follow_symlinks=False) == text
+    except (FileNotFoundError, BadConfig):
+        return False
+
+
+def _withdraw(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("%s no longer applies but cannot be removed: %s", path, error.strerror)

@@ -1,0 +1,80 @@
+"""Checks that take more than one value: folders that must not contain each other, features still to come."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flashvsr.settings.document import Setting
+from flashvsr.settings.kinds import shown
+
+INBOX, OUTBOX, OTHER = "inbox", "outbox", "other"
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A configured folder: what it is for (INBOX, OUTBOX, OTHER), its path, and its place for messages."""
+
+    role: str
+    path: Path
+    label: str
+
+
+@dataclass(frozen=True)
+class NotYet:
+    """A value that the settings know and this version cannot act on, with what to set instead."""
+
+    table: str
+    key: str
+    asked: Callable[[object], bool]
+    instead: str
+
+
+# A version that brings the feature deletes its line here.
+NOT_YET = (
+    NotYet("pipeline", "devices", bool, "leave it empty: each video runs on one GPU"),
+    NotYet("preprocess", "mode", lambda value: value == "file", 'set "stream"'),
+    NotYet("preprocess", "hwaccel", bool, 'leave it empty ("")'),
+    NotYet("model", "cache_offload", lambda value: value == "cpu", 'set "auto" or "none"'),
+)
+
+
+def check_not_available(settings: Mapping[tuple[str, str], Setting]) -> Iterator[str]:
+    """Yield a problem for each value whose feature does not exist in this version."""
+    for item in NOT_YET:
+        setting = settings.get((item.table, item.key))
+        if setting is not None and item.asked(setting.value):
+            yield f"{setting.label} = {shown(setting.value)}: not available in this version; {item.instead}"
+
+
+def check_folders(folders: Sequence[Folder]) -> Iterator[str]:
+    """Yield a problem for each pair of folders that would feed results or state back into an inbox.
+
+    Symbolic links are followed for the comparison: a linked outbox inside an inbox is just as endless.
+    """
+    real = {folder: Path(os.path.realpath(folder.path)) for folder in folders}
+    for index, one in enumerate(folders):
+        for other in folders[index + 1 :]:
+            inbox, second = (one, other) if one.role == INBOX else (other, one)
+            if inbox.role != INBOX:
+                continue
+            if real[second].is_relative_to(real[inbox]):
+                inner, outer = second, inbox
+            elif second.role != OTHER and real[inbox].is_relative_to(real[second]):
+                inner, outer = inbox, second
+            else:
+                continue
+            yield _nested(inner, outer, second.role, same=real[inner] == real[outer])
+
+
+def _nested(inner: Folder, outer: Folder, role: str, *, same: bool) -> str:
+    reason = {
+        INBOX: "its videos would be done twice",
+        OUTBOX: "results would be taken for new videos",
+        OTHER: "files of the service would be taken for videos",
+    }[role]
+    relation = "must not be the same folder as" if same else "must not lie inside"
+    place = f"{outer.label} = {shown(outer.path)}"
+    return f"{inner.label} = {shown(inner.path)}: {relation} {place}, or {reason}; choose another folder"

@@ -1,0 +1,113 @@
+"""Reads and writes the small text files that people edit on shares where anything may happen."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from flashvsr.errors import BadConfig
+
+LARGEST = 1 << 20  # bytes; a settings file is a few KiB, anything this large was put there by mistake
+
+
+def read_text(path: Path, *, follow_symlinks: bool = True) -> str:
+    """Read a UTF-8 text file, with or without a byte order mark.
+
+    FileNotFoundError passes through; everything else that is wrong raises BadConfig with the file's name.
+    A pipe or device is refused instead of waited for.
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow_symlinks else os.O_NOFOLLOW)
+    try:
+        descriptor = os.open(path, flags)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise BadConfig(f"{path}: not a regular file; replace it by a text file")
+            data = _read_up_to(descriptor, LARGEST + 1)
+        finally:
+            os.close(descriptor)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise BadConfig(f"{path}: cannot be read: {_advice(error)}") from error
+    if len(data) > LARGEST:
+        raise BadConfig(f"{path}: larger than {LARGEST >> 20} MiB, so it is no settings file; replace it")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise BadConfig(
+            f"{path}:{line}: byte 0x{data[error.start]:02x} is not UTF-8; save the file with UTF-8 encoding"
+        ) from error
+
+
+def write_new(path: Path, text: str) -> bool:
+    """Write a file that does not exist yet; return False, changing nothing, if there is one. Raises OSError.
+
+    The file appears whole, by a hard link. File systems without hard links get an exclusive create instead.
+    """
+    temporary = _write_beside(path, text)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    except OSError:
+        return _create(path, text)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
+def write_replacing(path: Path, text: str) -> None:
+    """Write a file, replacing an older one in one step. Raises OSError and leaves nothing behind then."""
+    temporary = _write_beside(path, text)
+    try:
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _write_beside(path: Path, text: str) -> Path:
+    # Hidden and ending in .tmp: neither people nor the watcher take it for a finished file.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    _create(temporary, text)
+    return temporary
+
+
+def _create(path: Path, text: str) -> bool:
+    """Create a file with the permissions the umask leaves; False if the name is taken."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o666)
+    except FileExistsError:
+        return False
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(text.encode("utf-8", "backslashreplace"))
+            file.flush()
+            os.fsync(descriptor)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+    return True
+
+
+def _read_up_to(descriptor: int, limit: int) -> bytes:
+    parts: list[bytes] = []
+    while limit > 0 and (part := os.read(descriptor, limit)):
+        parts.append(part)
+        limit -= len(part)
+    return b"".join(parts)
+
+
+def _advice(error: OSError) -> str:
+    if error.errno == errno.ELOOP:
+        return "it is a symbolic link, which is not followed here; put the file itself there"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "permission denied; make it readable for the user that runs flashvsr"
+    if error.errno in (errno.ESTALE, errno.EIO, errno.ENOTCONN, errno.EHOSTDOWN):
+        return f"{error.strerror}; is the share mounted and reachable?"
+    return error.strerror or str(error)

@@ -1,0 +1,249 @@
+"""The tables of flashvsr.toml about the way from a decoded frame to an encoded one.
+
+A field is added here and nowhere else: validation, the commented default file and the environment override
+all follow from its declaration.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flashvsr.settings.device_kinds import (
+    DEVICE_FORM,
+    FOLDER_FORM,
+    PIPELINE_FORM,
+    EnvForm,
+    GpuDevices,
+    PipelineDevices,
+    SplitBlock,
+    Weights,
+)
+from flashvsr.settings.kinds import ByteSize, Choice, FilePath, Flag, Number, Whole
+from flashvsr.settings.schema import option
+
+MODEL_NAMES = ("auto", "FlashVSR-v1.1", "nano")
+VIDEO_CODECS = ("libx264", "h264_nvenc", "libx265", "hevc_nvenc")
+X264_PRESETS = (
+    *("ultrafast", "superfast", "veryfast", "faster", "fast"),
+    *("medium", "slow", "slower", "veryslow", "placebo"),
+)
+NVENC_PRESETS = ("p1", "p2", "p3", "p4", "p5", "p6", "p7")
+NVENC_RATE_CONTROLS = ("vbr_hq", "vbr", "cbr_hq", "cbr", "constqp")
+FLAG_FORM = EnvForm(Flag().from_text, "0 or 1")
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """[gpu]: which GPUs get a worker process."""
+
+    devices: str | tuple[int | str, ...] = field(
+        default="auto",
+        metadata=option(
+            GpuDevices(),
+            "GPUs to use. auto takes every GPU, or the CPU where there is none; cuda takes every GPU and "
+            "fails where there is none. Numbers are those of nvidia-smi.",
+            env="FLASHVSR_DEVICE",
+            env_form=DEVICE_FORM,
+        ),
+    )
+    max_concurrent: int = field(
+        default=0,
+        metadata=option(
+            Whole(0, 1024),
+            "Most jobs at the same time; 0 means one for each GPU.",
+            env="MAX_CONCURRENT_TASKS",
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Model:
+    """[model]: weights, and where their caches live."""
+
+    weights: str = field(
+        default="auto",
+        metadata=option(
+            Weights(MODEL_NAMES),
+            "Which weights to use. auto takes FlashVSR-v1.1 where there is a GPU, fetched at the first job, "
+            "and the small nano model inside the package where there is none. A result always names its "
+            "model.",
+            env="FLASHVSR_MODEL_PATH",
+            env_form=FOLDER_FORM,
+        ),
+    )
+    prompt: Path | None = field(
+        default=None,
+        metadata=option(
+            FilePath(optional=True),
+            "Prompt tensor, if it lies elsewhere than posi_prompt.pth in the weights folder.",
+            env="FLASHVSR_PROMPT_TENSOR_PATH",
+        ),
+    )
+    version: str = field(
+        default="v1.1", metadata=option(Choice(("v1.1",)), "Version of the model.", env="FLASHVSR_VERSION")
+    )
+    variant: str = field(
+        default="tiny_long",
+        metadata=option(Choice(("tiny_long",)), "Variant of the model.", env="DEFAULT_MODEL_VARIANT"),
+    )
+    cache_offload: str = field(
+        default="auto",
+        metadata=option(
+            Choice(("auto", "cpu", "none")),
+            "Where the attention caches live. auto keeps them in host memory on GPUs up to "
+            "cache_offload_threshold_gb, cpu always, none never.",
+            env="FLASHVSR_CACHE_OFFLOAD",
+        ),
+    )
+    cache_offload_threshold_gb: float = field(
+        default=24,
+        metadata=option(
+            Number(0, 100000),
+            "GPU memory in GB up to which auto moves the caches to host memory.",
+            env="FLASHVSR_CACHE_OFFLOAD_AUTO_THRESHOLD_GB",
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """[pipeline]: one video split over several GPUs."""
+
+    devices: tuple[int, ...] = field(
+        default=(),
+        metadata=option(
+            PipelineDevices(),
+            "GPUs that share the transformer for one video, in the order of the stages.",
+            env="FLASHVSR_PP_DEVICES",
+            env_form=PIPELINE_FORM,
+        ),
+    )
+    split_block: str | int = field(
+        default="auto",
+        metadata=option(
+            SplitBlock(),
+            "Number of transformer blocks in the first stage; auto is the middle.",
+            env="FLASHVSR_PP_SPLIT_BLOCK",
+        ),
+    )
+    overlap: bool = field(
+        default=False,
+        metadata=option(
+            Flag(),
+            "Run the first stage of the next window beside the second stage of this one. Same output.",
+            env="FLASHVSR_PP_OVERLAP",
+            env_form=FLAG_FORM,
+        ),
+    )
+    overlap_mode: str = field(
+        default="basic",
+        metadata=option(
+            Choice(("basic", "aggressive")),
+            "basic overlaps two stages, aggressive three.",
+            env="FLASHVSR_PP_OVERLAP_MODE",
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Streaming:
+    """[streaming]: the flow of decoded frames into the model."""
+
+    lq_max_bytes: int = field(
+        default=0,
+        metadata=option(
+            ByteSize(),
+            "Memory for decoded input frames; units are powers of 1024. 0 sizes it for prefetch_frames, at "
+            "least 50 frames; a smaller value is raised with a warning.",
+            env="FLASHVSR_STREAMING_LQ_MAX_BYTES",
+        ),
+    )
+    prefetch_frames: int = field(
+        default=25,
+        metadata=option(
+            Whole(1, 10000),
+            "Frames to have decoded before the model starts.",
+            env="FLASHVSR_STREAMING_PREFETCH_FRAMES",
+        ),
+    )
+    decode_threads: int = field(
+        default=2, metadata=option(Whole(1, 64), "Decoder threads.", env="FLASHVSR_STREAMING_DECODE_THREADS")
+    )
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """[chunks]: the unit of durability. Sizes in frames."""
+
+    min_frames: int = field(
+        default=0,
+        metadata=option(
+            Whole(0, 10**9),
+            "Videos longer than this many frames are saved in chunks.",
+            env="FLASHVSR_CHUNKED_SAVE_MIN_FRAMES",
+        ),
+    )
+    size: int = field(
+        default=240,
+        metadata=option(
+            Whole(0, 10**9),
+            "Frames in a chunk, the most that an interruption costs; 0 writes one file at the end.",
+            env="FLASHVSR_CHUNKED_SAVE_CHUNK_SIZE",
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """[preprocess]: how the source is brought to size. All but `mode` matter for mode "file" only."""
+
+    mode: str = field(
+        default="stream",
+        metadata=option(
+            Choice(("stream", "file")),
+            "stream scales while decoding and needs no temporary file; file writes a normalised MP4 first, "
+            "with the settings below, and removes it afterwards.",
+            env="PREPROCESS_MODE",
+        ),
+    )
+    video_codec: str = field(
+        default="libx264",
+        metadata=option(Choice(VIDEO_CODECS), "Encoder of that file.", env="PREPROCESS_FFMPEG_VIDEO_CODEC"),
+    )
+    preset: str = field(
+        default="veryfast",
+        metadata=option(
+            Choice(X264_PRESETS), "Speed of libx264 and libx265.", env="PREPROCESS_FFMPEG_PRESET"
+        ),
+    )
+    crf: int = field(
+        default=23,
+        metadata=option(
+            Whole(0, 51), "Quality of libx264 and libx265, 0 being the best.", env="PREPROCESS_FFMPEG_CRF"
+        ),
+    )
+    hwaccel: str = field(
+        default="",
+        metadata=option(
+            Choice(("", "cuda")),
+            "cuda decodes on the GPU and falls back to the CPU with a warning.",
+            env="PREPROCESS_FFMPEG_HWACCEL",
+        ),
+    )
+    nvenc_preset: str = field(
+        default="p5",
+        metadata=option(Choice(NVENC_PRESETS), "Speed of the NVENC encoders.", env="PREPROCESS_NVENC_PRESET"),
+    )
+    nvenc_rc: str = field(
+        default="vbr_hq",
+        metadata=option(
+            Choice(NVENC_RATE_CONTROLS), "Rate control of the NVENC encoders.", env="PREPROCESS_NVENC_RC"
+        ),
+    )
+    nvenc_cq: int = field(
+        default=21,
+        metadata=option(
+            Whole(0, 51), "Quality of the NVENC encoders, 0 being automatic.", env="PREPROCESS_NVENC_CQ"
+        ),
+    )
