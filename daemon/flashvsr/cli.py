@@ -1,0 +1,121 @@
+"""The `flashvsr` command: arguments in, exit code out. The work is in `flashvsr.commands`.
+
+Exit codes: 0 done; 1 failed; 2 wrong usage; 78 wrong settings (EX_CONFIG); 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+
+from flashvsr import __version__
+from flashvsr.config import Config, load_config
+from flashvsr.errors import BadConfig, Cancelled, FlashVSRError
+
+EX_FAILURE, EX_CONFIG, EX_INTERRUPTED = 1, 78, 130
+
+Command = Callable[[Config, argparse.Namespace], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if not hasattr(options, "module"):
+        parser.print_help(sys.stderr)
+        return 2
+    try:
+        return _command(options)(load_config(options.config), options)
+    except BadConfig as error:
+        return _complain(error, EX_CONFIG)
+    except Cancelled as error:
+        return _complain(error, EX_INTERRUPTED)
+    except FlashVSRError as error:
+        return _complain(error, EX_FAILURE)
+    except KeyboardInterrupt:
+        return EX_INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output left; nothing is wrong
+        return EX_FAILURE
+
+
+def _command(options: argparse.Namespace) -> Command:
+    run: Command = getattr(import_module(f"flashvsr.commands.{options.module}"), options.function)
+    return run
+
+
+def _complain(error: Exception, code: int) -> int:
+    print(f"flashvsr: {error}", file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="flashvsr",
+        description="Watches folders and super-resolves the videos dropped into them, with FlashVSR v1.1.",
+        epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 78 wrong settings, 130 stopped by Ctrl-C.",
+    )
+    parser.add_argument("--version", action="version", version=f"flashvsr {__version__}")
+    _add_config(parser, default=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    _add(commands, "run", "run", "run the service, in the foreground or under systemd")
+
+    demo = _add(commands, "demo", "demo", "run the service on a short clip in a temporary directory")
+    demo.add_argument(
+        "--output", type=Path, default=Path("flashvsr-demo"), metavar="DIR",
+        help="where the result and the picture go (default: %(default)s)",
+    )  # fmt: skip
+
+    upscale = _add(commands, "upscale", "upscale", "super-resolve one file, without the service")
+    upscale.add_argument("source", type=Path, metavar="IN", help="video file")
+    upscale.add_argument("target", type=Path, metavar="OUT", help="result (.mp4 or .mkv), or a directory for it")
+    upscale.add_argument("--preset", type=Path, metavar="FILE", help="preset.toml to use instead of the defaults")
+    upscale.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="assignments",
+        help="change one option of the preset; may be repeated",
+    )  # fmt: skip
+
+    status = _add(commands, "status", "status", "show the jobs and how the service does")
+    status.add_argument("job", type=int, nargs="?", metavar="ID", help="show everything about one job")
+    status.add_argument("--json", action="store_true", help="print JSON")
+    status.add_argument("--all", action="store_true", help="list all finished jobs, not only the last ones")
+
+    _add(commands, "check", "check", "check settings, presets, weights, GPU, encoders, space and the queue")
+
+    retry = _add(commands, "retry", "queue", "put a failed, cancelled or held job back into the queue", "retry")
+    retry.add_argument("job", type=int, metavar="ID")
+    cancel = _add(commands, "cancel", "queue", "cancel a job; what is finished of it is kept as a partial video", "cancel")
+    cancel.add_argument("job", type=int, metavar="ID")
+
+    weights = commands.add_parser("weights", help="fetch or verify the model's weights")
+    weights.set_defaults(module="weights", function="usage")
+    actions = weights.add_subparsers(title="actions", metavar="ACTION", required=True)
+    fetch = _add(actions, "fetch", "weights", "fetch the official weights from ModelScope", "fetch")
+    fetch.add_argument("--all", action="store_true", help="also the VAE, which is not used")
+    _add(actions, "verify", "weights", "check the configured weights, every key and shape", "verify")
+    return parser
+
+
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    module: str,
+    summary: str,
+    function: str = "run",
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+    # A default here would overwrite what was given before the command's name.
+    _add_config(command, default=argparse.SUPPRESS)
+    command.set_defaults(module=module, function=function)
+    return command
+
+
+def _add_config(parser: argparse.ArgumentParser, default: object) -> None:
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", default=default,
+        help="settings file (default: $FLASHVSR_CONFIG, else /etc/flashvsr/flashvsr.toml if it exists)",
+    )  # fmt: skip

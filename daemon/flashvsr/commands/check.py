@@ -1,0 +1,146 @@
+"""`flashvsr check`: is everything in place? Each line says OK, or what to do."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from flashvsr import weights
+from flashvsr.config import Config
+from flashvsr.devices import Slot, discover
+from flashvsr.errors import FlashVSRError
+from flashvsr.jobs.database import DATABASE_NAME
+from flashvsr.jobs.queue import Queue
+from flashvsr.preset import PRESET_NAME, load_preset
+from flashvsr.state import service_process
+from flashvsr.text import printable
+
+LOW_SPACE = 10 << 30  # bytes; a film's chunks and its result need room at the same time
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the answer. `problem` is None where all is well; `note` is worth reading either way."""
+
+    subject: str
+    note: str
+    problem: str | None = None
+
+
+def run(config: Config, _options: argparse.Namespace) -> int:
+    """Check everything; 1 if anything needs a hand. (Settings with errors never get here: they are shown, 78.)"""
+    failed = False
+    for finding in _findings(config):
+        failed |= finding.problem is not None
+        outcome = "OK  " if finding.problem is None else "TODO"
+        print(f"{outcome}  {finding.subject}: {finding.problem or finding.note}", flush=True)
+    return int(failed)
+
+
+def _findings(config: Config) -> Iterator[Finding]:
+    yield Finding("settings", str(config.origin or "none found, the defaults apply"))
+    yield from (Finding("settings", note) for note in config.notes)
+    yield from _tools(config)
+    yield from _inboxes(config)
+    yield from _folders(config)
+    slots: list[Slot] = []
+    yield _guarded("devices", lambda: _devices(config, slots))
+    if slots:
+        yield _guarded("weights", lambda: _weights(config, has_gpu=bool(slots[0].visible)))
+    yield from _encoders()
+    yield _guarded("queue", lambda: _queue(config))
+
+
+def _guarded(subject: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(subject, look())
+    except FlashVSRError as error:
+        return Finding(subject, "", str(error))
+
+
+def _tools(config: Config) -> Iterator[Finding]:
+    for name, program in (("ffmpeg", config.tools.ffmpeg), ("ffprobe", config.tools.ffprobe)):
+        if program:
+            found = shutil.which(program)
+            yield Finding(name, f"{found or program + ' (not found)'}; not needed, PyAV carries FFmpeg")
+
+
+def _inboxes(config: Config) -> Iterator[Finding]:
+    inboxes = config.inboxes()
+    if not inboxes:
+        yield Finding("inboxes", "", f"none in {config.paths.inbox}; create a directory in it (the service makes default/)")
+    for inbox in inboxes:
+        subject = f"inbox {printable(inbox.path)}"
+        if not inbox.path.is_dir():
+            yield Finding(subject, "", "does not exist; create it, or mount its share")
+        elif not os.access(inbox.path, os.R_OK | os.X_OK):
+            yield Finding(subject, "", "cannot be read; give the service's user access")
+        elif not (inbox.path / PRESET_NAME).exists():
+            yield Finding(subject, "no preset yet, the service writes one with the defaults")
+        else:
+            yield _guarded(f"preset {printable(inbox.path / PRESET_NAME)}", lambda path=inbox.path: _preset(path))
+
+
+def _preset(inbox: Path) -> str:
+    preset = load_preset(inbox / PRESET_NAME)
+    return f"width {preset.width}, scale {preset.scale:g}, quality {preset.quality}, {preset.codec} in {preset.container}"
+
+
+def _folders(config: Config) -> Iterator[Finding]:
+    outboxes = {inbox.outbox for inbox in config.inboxes()} | {config.paths.outbox}
+    for name, folder in [("state", config.paths.state), *(("outbox", path) for path in sorted(outboxes))]:
+        yield _folder(name, folder)
+
+
+def _folder(name: str, folder: Path) -> Finding:
+    subject = f"{name} {printable(folder)}"
+    # What does not exist yet is made by the service, below the nearest directory that does.
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return Finding(subject, "", f"{existing} is not writable; give the service's user access")
+    free = shutil.disk_usage(existing).free
+    space = f"{free / (1 << 30):.1f} GiB free"
+    if free < LOW_SPACE:
+        return Finding(subject, "", f"only {space}; a film needs {LOW_SPACE >> 30} GiB, make room")
+    return Finding(subject, space if existing == folder else f"{space}, will be created")
+
+
+def _devices(config: Config, slots: list[Slot]) -> str:
+    slots.extend(discover(config.gpu.devices, config.gpu.max_concurrent))
+    return ", ".join(f"{slot.name} ({slot.label})" for slot in slots)
+
+
+def _weights(config: Config, has_gpu: bool) -> str:
+    choice = weights.choose(config.model, config.paths.models, has_gpu=has_gpu)
+    if choice.fetchable and not weights.is_complete(choice.folder, choice.prompt_file):
+        return f"{choice.name} is not there yet, it is fetched at the first job (or by `flashvsr weights fetch`)"
+    notes = weights.verify(choice)
+    return "; ".join([f"{choice.name} in {choice.folder}, every key and shape as expected", *notes])
+
+
+def _encoders() -> Iterator[Finding]:
+    from flashvsr.video.encode import working_encoders
+
+    for codec, found in working_encoders().items():
+        if found:
+            yield Finding(f"encoder {codec}", ", ".join(found))
+        else:
+            yield Finding(f"encoder {codec}", "", "none works; reinstall the av package")
+
+
+def _queue(config: Config) -> str:
+    path = config.paths.state / DATABASE_NAME
+    process = service_process(config.paths.state)
+    service = f"service runs as process {process}" if process else "service is not running"
+    if not path.exists():
+        return f"none yet, it is created when the service starts; {service}"
+    queue = Queue(config.paths.state)
+    try:
+        counts = ", ".join(f"{number} {state}" for state, number in queue.counts().items() if number)
+    finally:
+        queue.close()
+    return f"{path}, {counts or 'no jobs'}; {service}"

@@ -1,0 +1,152 @@
+"""`flashvsr demo`: the real service on a temporary directory, with a short clip that comes with the package."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from flashvsr.commands.progress import JobProgress, job_progress
+from flashvsr.config import Config
+from flashvsr.errors import FlashVSRError
+from flashvsr.jobs.database import DATABASE_NAME
+from flashvsr.jobs.queue import Queue
+from flashvsr.jobs.schema import DONE, FINISHED, Job
+
+CLIP = Path(__file__).parent.parent / "assets" / "demo.mp4"
+PICTURE = "before_after.png"
+RESULT = "demo.mp4"
+LOG = "service.log"
+POLL_SECONDS = 0.3
+STOP_SECONDS = 30.0
+
+_SETTINGS = """\
+[paths]
+inbox = "inbox"
+outbox = "outbox"
+state = "state"
+models = {models}
+[watch]
+settle_seconds = 1
+poll_seconds = 2
+on_success = "keep"
+[gpu]
+devices = {devices}
+[model]
+weights = {weights}
+"""
+_PRESET = 'width = 0\nscale = 2.0\nfit = "pad"\n'
+
+
+def run(config: Config, options: argparse.Namespace) -> int:
+    """Run the demo and print where the result and the picture are."""
+    output: Path = options.output
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FlashVSRError(f"cannot create {output}: {error.strerror}; give another --output") from error
+    console = Console(highlight=False)
+    with tempfile.TemporaryDirectory(prefix="flashvsr-demo-") as name:
+        folder = Path(name)
+        settings = _prepare(folder, config)
+        console.print(f"service on {folder}: inbox, outbox, queue")
+        with _service(settings, folder / LOG) as service:
+            _wait_until_started(service, folder)
+            shutil.copyfile(CLIP, folder / "inbox" / "demo" / CLIP.name)
+            console.print(f"dropped {CLIP.name} into the inbox")
+            with closing(Queue(folder / "state")) as queue, job_progress(console) as progress:
+                job = _follow(service, queue, progress, folder)
+        if job.state != DONE or job.result is None:
+            raise FlashVSRError(f"the demo's job ended {job.state}: {job.error}")
+        result, picture = _keep(Path(job.result), output)
+    console.print(f"result:  {result}", soft_wrap=True)
+    console.print(f"picture: {picture}", soft_wrap=True)
+    console.print(f"model {job.model}, {job.frames_done} frames at {job.fps or 0:.1f} frames/s")
+    return 0
+
+
+def _prepare(folder: Path, config: Config) -> Path:
+    """Lay out the demo's directories; devices and weights are those of the caller's own settings."""
+    inbox = folder / "inbox" / "demo"
+    inbox.mkdir(parents=True)
+    (folder / "outbox").mkdir()
+    (inbox / "preset.toml").write_text(_PRESET)
+    settings = folder / "flashvsr.toml"
+    devices = config.gpu.devices
+    settings.write_text(
+        _SETTINGS.format(
+            models=_toml(str(config.paths.models)),
+            devices=_toml(devices) if isinstance(devices, str) else f"[{', '.join(map(_toml, devices))}]",
+            weights=_toml(config.model.weights),
+        )
+    )
+    return settings
+
+
+def _toml(value: str | int) -> str:
+    if isinstance(value, int):
+        return str(value)
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+@contextmanager
+def _service(settings: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The real service as a process of its own; stopped at the end in good order."""
+    command = [sys.executable, "-m", "flashvsr", "run", "--config", str(settings)]
+    # Variables that set paths would lead the demo away from its directory; they are applied in `config` already.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("FLASHVSR_", "NOTIFY_"))}
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_started(service: subprocess.Popen[bytes], folder: Path) -> None:
+    while not (folder / "state" / DATABASE_NAME).exists():
+        _check_alive(service, folder)
+        time.sleep(POLL_SECONDS)
+
+
+def _follow(service: subprocess.Popen[bytes], queue: Queue, progress: JobProgress, folder: Path) -> Job:
+    """Show the progress of the one job until it has ended."""
+    progress.update("waiting for the file to settle")
+    while True:
+        _check_alive(service, folder)
+        for job in queue.jobs():
+            progress.update(job.error or job.state, job.frames_done or 0, job.frames_total, job.fps or 0.0)
+            if job.state in FINISHED:
+                return job
+        time.sleep(POLL_SECONDS)
+
+
+def _check_alive(service: subprocess.Popen[bytes], folder: Path) -> None:
+    if service.poll() is not None:
+        log = (folder / LOG).read_text(errors="replace")
+        raise FlashVSRError(f"the service ended with code {service.returncode}:\n{log}")
+
+
+def _keep(result: Path, output: Path) -> tuple[Path, Path]:
+    from flashvsr.video.picture import before_after
+
+    kept, picture = output / RESULT, output / PICTURE
+    shutil.copyfile(result, kept)
+    before_after(CLIP, kept, picture)
+    return kept.absolute(), picture.absolute()
+

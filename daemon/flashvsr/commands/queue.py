@@ -1,0 +1,44 @@
+"""`flashvsr retry` and `flashvsr cancel`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flashvsr.config import Config
+from flashvsr.errors import FlashVSRError
+from flashvsr.jobs.database import DATABASE_NAME
+from flashvsr.jobs.queue import Queue
+
+
+def retry(config: Config, options: argparse.Namespace) -> int:
+    """Put a job back into the queue."""
+    with existing_queue(config) as queue:
+        queue.retry(options.job)
+    print(f"job {options.job} is queued again")
+    return 0
+
+
+def cancel(config: Config, options: argparse.Namespace) -> int:
+    """Cancel a job."""
+    with existing_queue(config) as queue:
+        print(f"job {options.job}: {queue.cancel(options.job)}")
+    return 0
+
+
+@contextmanager
+def existing_queue(config: Config) -> Iterator[Queue]:
+    """Open the service's queue; FlashVSRError if there is none yet: asking for it must not create one."""
+    path = config.paths.state / DATABASE_NAME
+    try:
+        exists = path.exists()
+    except OSError as error:
+        raise FlashVSRError(f"cannot reach {path}: {error.strerror}; run this as the service's user") from error
+    if not exists:
+        raise FlashVSRError(f"there is no queue in {config.paths.state}; start the service first, or give its --config")
+    queue = Queue(config.paths.state)
+    try:
+        yield queue
+    finally:
+        queue.close()

@@ -1,0 +1,21 @@
+"""`flashvsr run`: the service."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+
+from flashvsr import __version__, logs
+from flashvsr.config import Config
+from flashvsr.supervisor import Supervisor
+
+log = logging.getLogger("flashvsr")
+
+
+def run(config: Config, _options: argparse.Namespace) -> int:
+    """Serve until stopped; returns the exit code."""
+    logs.setup(config.service.log_level)
+    log.info("flashvsr %s, settings from %s", __version__, config.origin or "the defaults")
+    for note in config.notes:
+        log.warning("%s", note)
+    return Supervisor(config).run()

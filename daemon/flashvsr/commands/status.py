@@ -1,0 +1,142 @@
+"""`flashvsr status`: what the service is doing, for people and for programs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from flashvsr.commands.queue import existing_queue
+from flashvsr.config import Config
+from flashvsr.errors import BadConfig, FlashVSRError
+from flashvsr.jobs.queue import Queue
+from flashvsr.jobs.schema import FAILED, FINISHED, HELD, QUEUED, RUNNING, Job, Worker
+from flashvsr.preset import PRESET_NAME, load_preset
+from flashvsr.state import service_process
+from flashvsr.text import printable
+
+LAST_FINISHED = 10
+JOB_FIELDS = (
+    "id", "state", "inbox", "source", "attempts", "not_before", "slot", "frames_done", "frames_total", "fps", "error",
+    "error_kind", "warnings", "result", "model", "created", "claimed", "finished",
+)  # fmt: skip
+
+
+def run(config: Config, options: argparse.Namespace) -> int:
+    """Print the status; exit code 0 also where the service does not run: asking was no failure."""
+    with existing_queue(config) as queue:
+        if options.job is not None:
+            return _show_job(queue, options)
+        facts = _facts(config, queue, options.all)
+    if options.json:
+        print(json.dumps(facts, indent=2))
+    else:
+        _print(facts)
+    return 0
+
+
+def _show_job(queue: Queue, options: argparse.Namespace) -> int:
+    job = queue.get(options.job)
+    if job is None:
+        raise FlashVSRError(f"there is no job {options.job}; `flashvsr status --all` lists them")
+    facts = _job(job) | {"preset": _parsed(job.preset), "report": _parsed(job.report)}
+    if options.json:
+        print(json.dumps(facts, indent=2))
+        return 0
+    console = Console(highlight=False)
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for key, value in facts.items():
+        if value not in (None, [], {}):
+            shown = "\n".join(f"{k} = {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
+            table.add_row(key, escape(_when(value) if key in ("created", "claimed", "finished") else shown))
+    console.print(table)
+    return 0
+
+
+def _facts(config: Config, queue: Queue, everything: bool) -> dict[str, Any]:
+    finished = queue.jobs(states=FINISHED, limit=None if everything else LAST_FINISHED)
+    open_jobs = queue.jobs(states=(RUNNING, HELD, QUEUED))
+    return {
+        "service": {"process": service_process(config.paths.state), "state": str(config.paths.state)},
+        "workers": [_worker(worker) for worker in queue.workers()],
+        "counts": queue.counts(),
+        "inboxes": [_inbox(inbox.path) for inbox in config.inboxes()],
+        "jobs": [_job(job) for job in (*open_jobs, *finished)],
+    }
+
+
+def _worker(worker: Worker) -> dict[str, Any]:
+    return {key: getattr(worker, key) for key in ("slot", "pid", "label", "state", "job", "error")}
+
+
+def _job(job: Job) -> dict[str, Any]:
+    facts = {key: getattr(job, key) for key in JOB_FIELDS}
+    for key in ("inbox", "source", "result"):
+        facts[key] = printable(facts[key]) if facts[key] is not None else None
+    return facts
+
+
+def _inbox(inbox: Path) -> dict[str, Any]:
+    try:
+        load_preset(inbox / PRESET_NAME)
+    except BadConfig as error:
+        return {"path": printable(inbox), "preset": str(error)}
+    return {"path": printable(inbox), "preset": "ok"}
+
+
+def _print(facts: dict[str, Any]) -> None:
+    console = Console(highlight=False)
+    process = facts["service"]["process"]
+    console.print(f"service: {f'running, process {process}' if process else 'not running'}")
+    for worker in facts["workers"]:
+        doing = f"job {worker['job']}" if worker["job"] else worker["state"]
+        trouble = f": {worker['error']}" if worker["error"] else ""
+        console.print(escape(f"{worker['slot']} ({worker['label']}): {doing}{trouble}"))
+    for inbox in facts["inboxes"]:
+        if inbox["preset"] != "ok":
+            console.print(escape(f"inbox {inbox['path']}: {inbox['preset']}"))
+    counts = ", ".join(f"{number} {state}" for state, number in facts["counts"].items() if number)
+    console.print(f"jobs: {counts or 'none'}")
+    if facts["jobs"]:
+        console.print(_table(facts["jobs"]))
+
+
+def _table(jobs: Sequence[dict[str, Any]]) -> Table:
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    for name in ("id", "state", "file", "progress", "what"):
+        table.add_column(name, overflow="fold")
+    for job in jobs:
+        table.add_row(str(job["id"]), job["state"], escape(Path(job["source"]).name), _progress(job), escape(_what(job)))
+    return table
+
+
+def _progress(job: dict[str, Any]) -> str:
+    done, total = job["frames_done"] or 0, job["frames_total"]
+    if job["state"] != RUNNING:
+        return f"{done} frames" if done else ""
+    share = f"{100 * min(done, total) / total:.0f} %, " if total else f"{done} frames, "
+    return f"{share}{job['fps'] or 0:.1f} fps"
+
+
+def _what(job: dict[str, Any]) -> str:
+    """The one thing worth knowing: why it waits or failed, or where the result is."""
+    if job["error"] and job["state"] in (QUEUED, HELD, FAILED):
+        wait = job["not_before"] - time.time() if job["not_before"] else 0
+        return f"{job['error']}{f' (again in {wait:.0f} s)' if job['state'] == QUEUED and wait > 0 else ''}"
+    return job["result"] or ""
+
+
+def _parsed(text: str | None) -> Any:
+    return json.loads(text) if text else None
+
+
+def _when(seconds: Any) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

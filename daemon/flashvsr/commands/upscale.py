@@ -1,0 +1,112 @@
+"""`flashvsr upscale IN OUT`: one file through the worker's own code, without the service."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from flashvsr.commands.progress import JobProgress, job_progress
+from flashvsr.config import Config
+from flashvsr.errors import BadInput, Cancelled, FlashVSRError
+from flashvsr.preset import Preset, load_preset, override
+
+CONTAINERS = {".mp4": "mp4", ".mkv": "mkv"}
+JOB_ID = 0  # no job of the queue has it
+
+
+def run(config: Config, options: argparse.Namespace) -> int:
+    """Super-resolve one file; prints the path of the result."""
+    preset = _preset(config, options)
+    source = options.source
+    if not source.is_file():
+        raise BadInput(f"{source} is no file; give the path of a video")
+    target, preset = _target(options.target, source, preset)
+
+    from flashvsr.worker import upscale
+
+    console = Console(stderr=True, highlight=False)
+    with job_progress(console) as progress, tempfile.TemporaryDirectory(prefix="flashvsr-") as workdir:
+        engine = upscale.load_engine(config, progress.say)
+        progress.say(f"model {engine.name} on {engine.label}")
+        task = upscale.Task(source.absolute(), target.absolute(), preset, Path(workdir), JOB_ID)
+        with _interruptible(source.name, progress) as control:
+            try:
+                report = upscale.upscale_file(task, engine, config, control)
+            except FlashVSRError as error:
+                partial = upscale.salvage(task, config, str(error))
+                if partial is not None:
+                    raise type(error)(f"{error}; what was finished is in {partial}") from error
+                raise
+    for warning in report.warnings:
+        print(f"flashvsr: {warning}", file=sys.stderr)
+    print(report.result)
+    console.print(f"{report.frames} frames, {report.fps:.1f} frames/s")
+    return 0
+
+
+def _preset(config: Config, options: argparse.Namespace) -> Preset:
+    quality = config.export.quality
+    if options.preset is None:
+        preset = Preset(quality=quality)
+    else:
+        preset = load_preset(options.preset, quality, follow_symlinks=True)
+    return override(preset, options.assignments)
+
+
+def _target(target: Path, source: Path, preset: Preset) -> tuple[Path, Preset]:
+    """The file to write, and the preset with the container that its name asks for."""
+    if target.is_dir():
+        target = target / f"{source.stem}.{preset.container}"
+    container = CONTAINERS.get(target.suffix.lower())
+    if container is None:
+        raise FlashVSRError(f"{target}: the result is an .mp4 or .mkv file, or give an existing directory")
+    if target.exists():
+        raise FlashVSRError(f"{target} exists and is not overwritten; choose another name or remove it")
+    if not target.absolute().parent.is_dir():
+        raise FlashVSRError(f"{target.parent} is no directory; create it first")
+    return target, replace(preset, container=container)
+
+
+class _Control:
+    """Shows progress; ends the work after SIGINT or SIGTERM."""
+
+    def __init__(self, name: str, progress: JobProgress) -> None:
+        self.stopped = threading.Event()
+        self._name = name
+        self._progress = progress
+
+    def progress(self, done: int, total: int | None, fps: float) -> None:
+        if self.stopped.is_set():
+            raise Cancelled("stopped")
+        self._progress.update(self._name, done, total, fps)
+
+    def publishing(self, path: Path, size: int, mtime_ns: int) -> None:
+        """Nothing to record: there is no queue."""
+
+
+@contextmanager
+def _interruptible(name: str, progress: JobProgress) -> Iterator[_Control]:
+    """A control that the first Ctrl-C ends in good order; the second one ends the process at once."""
+    control = _Control(name, progress)
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        control.stopped.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield control
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+

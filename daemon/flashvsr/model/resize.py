@@ -1,0 +1,50 @@
+"""Bicubic enlargement of frames to the model's picture, as Pillow's BICUBIC does it (a = -0.5)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def enlarge(frame: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize a frame with the bicubic filter of a = -0.5, rounded to 8-bit values as Pillow does.
+
+    Args:
+        frame: (3, h, w) uint8, on any device.
+        size: (width, height) of the result.
+
+    Returns:
+        (3, H, W) float32 with whole values 0...255.
+    """
+    width, height = size
+    x = frame.float()[None]
+    # antialias=True is what selects a = -0.5; for an enlargement it changes nothing else.
+    x = F.interpolate(x, (height, width), mode="bicubic", antialias=True, align_corners=False)
+    return x[0].round_().clamp_(0, 255)
+
+
+def place(picture: Tensor, size: tuple[int, int], offset: tuple[int, int]) -> Tensor:
+    """Cut out of, or extend by repeating its edges, a picture (..., H, W) to `size` = (width, height).
+
+    `offset` = (x, y) is the corner of the new picture inside the old one; negative where it is extended.
+    """
+    (width, height), (x, y) = size, offset
+    old_height, old_width = picture.shape[-2:]
+    picture = picture[..., max(0, y) : y + height, max(0, x) : x + width]
+    left, top = max(0, -x), max(0, -y)
+    right, bottom = max(0, x + width - old_width), max(0, y + height - old_height)
+    if left or top or right or bottom:
+        picture = F.pad(picture, (left, right, top, bottom), mode="replicate")
+    return picture
+
+
+def to_unit(picture: Tensor) -> Tensor:
+    """0...255 -> [-1, 1]."""
+    return picture / 127.5 - 1
+
+
+def to_bytes(frames: Tensor) -> Tensor:
+    """[-1, 1] (3, n, H, W) -> uint8 (n, H, W, 3), contiguous."""
+    scaled = (frames.float() + 1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
+    return scaled.permute(1, 2, 3, 0).contiguous()

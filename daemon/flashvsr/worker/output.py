@@ -1,0 +1,67 @@
+"""Finished frames into durable chunks, one after the other."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from flashvsr.errors import FlashVSRError
+from flashvsr.video.chunks import Chunk, ChunkStore, ChunkWriter
+from flashvsr.video.encode import VideoEncoder
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Consecutive frames: rgb (n, height, width, 3) uint8, and the output timestamp of each."""
+
+    rgb: npt.NDArray[np.uint8]
+    pts: Sequence[int]
+
+
+class ChunkedOutput:
+    """Writes batches into chunks of `chunk_frames` frames (0: one chunk), after those in `chunks`."""
+
+    def __init__(
+        self, store: ChunkStore, encoder: VideoEncoder, chunks: list[Chunk], chunk_frames: int
+    ) -> None:
+        self.chunks = chunks
+        self.frames = chunks[-1].end if chunks else 0  # written so far, durable or not
+        self._store = store
+        self._encoder = encoder
+        self._chunk_frames = chunk_frames
+        self._writer: ChunkWriter | None = None
+
+    def write(self, batch: Batch) -> None:
+        """Encode a batch; Transient when there is no room for it."""
+        for rgb, pts in zip(batch.rgb, batch.pts, strict=True):
+            if self._writer is None:
+                self._writer = self._store.writer(self.frames, self._encoder)
+            self._writer.write(rgb, pts)
+            self.frames += 1
+            if self._writer.frames == self._chunk_frames:
+                self.close()
+
+    def close(self) -> None:
+        """Make the frames written so far durable."""
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            self.chunks.append(writer.close())
+
+    def rescue(self) -> None:
+        """After an error: keep what can be kept of the open chunk, without another error."""
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return
+        try:
+            if writer.frames:
+                self.chunks.append(writer.close())
+                return
+        except FlashVSRError as error:
+            log.warning("the frames since the last chunk are lost: %s", error)
+        writer.abort()

@@ -1,0 +1,126 @@
+"""The real service with the real worker and the nano model, on directories of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from flashvsr.jobs.queue import Queue
+from flashvsr.jobs.schema import Job
+
+PATIENCE_SECONDS = 120.0  # two shared cores run several of these at once
+PRESET = "width = 128\nscale = 2.0\nfit = 'pad'\nencoder = 'software'\n"
+
+SETTINGS = """\
+[paths]
+inbox = "inbox"
+outbox = "outbox"
+state = "state"
+models = "models"
+[watch]
+settle_seconds = {settle}
+poll_seconds = 1
+on_success = "{on_success}"
+[gpu]
+devices = "cpu"
+[chunks]
+size = {chunk}
+[model]
+weights = "nano"
+"""
+
+
+class RealService:
+    """`flashvsr run` as a process. Directories and queue stay when it is stopped and started again."""
+
+    def __init__(self, root: Path, *, chunk: int = 240, settle: float = 1, on_success: str = "archive") -> None:
+        self.root = root
+        self.config = root / "flashvsr.toml"
+        self.inbox = root / "inbox" / "clips"
+        self.outbox = root / "outbox" / "clips"
+        self.state = root / "state"
+        self.log = root / "service.log"
+        self.inbox.mkdir(parents=True)
+        (root / "outbox").mkdir()
+        self.config.write_text(SETTINGS.format(chunk=chunk, settle=settle, on_success=on_success))
+        (self.inbox / "preset.toml").write_text(PRESET)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "flashvsr", "run", "--config", str(self.config)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "OMP_NUM_THREADS": "2"},
+            )
+        self.until(lambda: (self.state / "queue.db").exists(), "the queue exists")
+
+    def stop(self) -> int:
+        """Stop in good order and return the exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(60)
+        self.process = None
+        return code
+
+    def close(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def jobs(self) -> list[Job]:
+        with closing(Queue(self.state)) as queue:
+            return queue.jobs()
+
+    def job(self, name: str) -> Job | None:
+        return next((job for job in self.jobs() if job.relative == name), None)
+
+    def until(self, condition: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if value := condition():
+                return value
+            if self.process is not None and self.process.poll() is not None:
+                break
+            time.sleep(0.1)
+        log = self.log.read_text(errors="replace")[-4000:] if self.log.exists() else ""
+        raise AssertionError(f"not within {seconds} s: {what}\n{log}")
+
+    def until_state(self, name: str, *states: str) -> Job:
+        def reached() -> Job | None:
+            job = self.job(name)
+            return job if job is not None and job.state in states else None
+
+        found: Job = self.until(reached, f"{name} is {' or '.join(states)}")
+        return found
+
+    def worker_pid(self) -> int:
+        with closing(Queue(self.state)) as queue:
+            return next((worker.pid for worker in queue.workers() if worker.state != "starting"), 0)
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return flashvsr(*arguments, "--config", str(self.config))
+
+
+def flashvsr(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a `flashvsr` command."""
+    return subprocess.run(
+        [sys.executable, "-m", "flashvsr", *arguments], capture_output=True, text=True, timeout=170, **options
+    )
+
+
+def status(service: RealService) -> dict[str, Any]:
+    found = service.command("status", "--json")
+    assert found.returncode == 0, found.stderr
+    facts: dict[str, Any] = json.loads(found.stdout)
+    return facts
