@@ -1,0 +1,54 @@
+"""Which file system a path lies on, and whether other machines can change it behind our back."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+MOUNTINFO = Path("/proc/self/mountinfo")
+
+# File systems whose files can change without an inotify event on this machine, and on which SQLite's shared
+# memory and locks cannot be trusted.
+NETWORK_TYPES = frozenset(
+    {
+        "9p", "acfs", "afpfs", "afs", "beegfs", "ceph", "cifs", "coda", "davfs", "drvfs", "gfs2", "glusterfs",
+        "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs", "prl_fs", "pvfs2", "smb3", "smbfs",
+        "vboxsf", "virtiofs", "fuse.beegfs", "fuse.ceph", "fuse.cephfs", "fuse.curlftpfs", "fuse.davfs",
+        "fuse.davfs2", "fuse.gcsfuse", "fuse.glusterfs", "fuse.goofys", "fuse.gvfsd-fuse", "fuse.juicefs",
+        "fuse.rclone", "fuse.s3fs", "fuse.smbnetfs", "fuse.sshfs", "fuse.vmhgfs-fuse",
+    }
+)  # fmt: skip
+
+
+def fstype_of(path: Path, mountinfo: Path = MOUNTINFO) -> str:
+    """Return the type of the file system `path` lies on (or will lie on), "" if it cannot be told.
+
+    Symbolic links are resolved. `mountinfo` has the format of /proc/self/mountinfo, see proc(5).
+    """
+    try:
+        table = mountinfo.read_bytes()
+    except OSError:
+        return ""
+    wanted = os.fsencode(os.path.realpath(path))
+    best, kind = b"", b""
+    for line in table.splitlines():
+        mount, separator, source = line.partition(b" - ")
+        fields = mount.split(b" ")
+        if not separator or len(fields) < 5:
+            continue
+        point = _unescape(fields[4])
+        inside = wanted == point or wanted.startswith(point.rstrip(b"/") + b"/")
+        # `>=`: of several mounts on one point the last one listed is the one that is seen.
+        if inside and len(point) >= len(best):
+            best, kind = point, source.split(b" ")[0]
+    return kind.decode("ascii", "replace")
+
+
+def is_network(fstype: str) -> bool:
+    """Tell whether a file system of this type is shared with other machines (or a host machine)."""
+    return fstype in NETWORK_TYPES
+
+
+def _unescape(field: bytes) -> bytes:
+    return re.sub(rb"\\([0-7]{3})", lambda match: bytes([int(match[1], 8) & 0xFF]), field)

@@ -1,0 +1,99 @@
+"""The directories of the inboxes, told from the empty mount point of a share that is not there."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from flashvsr.config import Config, InboxDir
+from flashvsr.inbox.rules import ignored, is_video_name
+from flashvsr.jobs.queue import Queue
+from flashvsr.text import printable
+
+log = logging.getLogger(__name__)
+
+FIRST_INBOX = "default"
+
+Report = Callable[[Path, str], None]
+
+
+class Shares:
+    """Which inboxes can be used now; remembers their devices, to notice that a share went away."""
+
+    def __init__(self, config: Config, queue: Queue) -> None:
+        self._config = config
+        self._queue = queue
+        self._devices: dict[Path, int] = {}
+
+    def inboxes(self, report: Report) -> list[InboxDir]:
+        """Return the inboxes that are there; what is wrong with the others goes to `report`."""
+        root = self._config.paths.inbox
+        found = self._config.inboxes()
+        if self._usable(root, report) and not any(inbox.path.parent == root for inbox in found):
+            self._create_first(root, report)
+            found = self._config.inboxes()
+        unique = {inbox.path: inbox for inbox in found}
+        return [inbox for inbox in unique.values() if self._usable(inbox.path, report)]
+
+    def stray_files(self, report: Report) -> None:
+        """Report videos that lie in the inbox root itself, where no preset applies to them."""
+        root = self._config.paths.inbox
+        try:
+            with os.scandir(root) as entries:
+                stray = sorted(
+                    entry.name
+                    for entry in entries
+                    if is_video_name(entry.name)
+                    and not ignored(entry.name)
+                    and entry.is_file(follow_symlinks=False)
+                )
+        except OSError:
+            return  # `inboxes` has reported it
+        if stray:
+            report(
+                root,
+                f"{len(stray)} videos lie directly in it, for example {printable(stray[0])}; move them into "
+                f"one of its sub-directories, such as {FIRST_INBOX}",
+            )
+
+    def _usable(self, directory: Path, report: Report) -> bool:
+        """Tell whether the directory is really there and not just the mount point of an absent share."""
+        try:
+            device = directory.stat().st_dev
+            with os.scandir(directory) as entries:
+                empty = next(entries, None) is None
+        except FileNotFoundError:
+            report(directory, "does not exist; mount the share or create the directory")
+            return False
+        except OSError as error:
+            report(directory, f"cannot be read: {error.strerror}; check the share and its permissions")
+            return False
+        if empty and device not in self._usual_devices(directory, device):
+            report(
+                directory,
+                "is empty and on another file system than before; is the share mounted? Nothing is written "
+                "there. If this is how it should be, put any file into it",
+            )
+            return False
+        if not empty:
+            self._devices[directory] = device
+        return True
+
+    def _usual_devices(self, directory: Path, device: int) -> set[int]:
+        """Return the devices on which files were seen here, in this run or by the jobs of earlier ones."""
+        if directory in self._devices:
+            return {self._devices[directory]}
+        earlier = self._queue.last_devices()
+        seen = {earlier[inbox] for inbox in earlier if directory in (inbox, inbox.parent)}
+        return seen or {device}
+
+    def _create_first(self, root: Path, report: Report) -> None:
+        first = root / FIRST_INBOX
+        try:
+            first.mkdir()
+        except OSError as error:
+            report(root, f"has no inbox, and {FIRST_INBOX} cannot be created in it: {error.strerror}")
+            return
+        log.info("created the first inbox %s", printable(first))

@@ -1,0 +1,1 @@
+"""Jobs: what is to be done, who does it, how it ended; one SQLite database in the state directory."""

@@ -1,0 +1,36 @@
+"""What is left to do when a job has ended: its source, its partial video, its place in the history."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from flashvsr.jobs.records import Records, partial_result
+from flashvsr.jobs.schema import CANCELLED, DONE, FAILED, FINISHED, Job
+
+
+class Aftermath(Records):
+    """Changes to jobs that have ended, which need no lease."""
+
+    def add_partial(self, job_id: int, result: Path, warnings: Iterable[str] = ()) -> None:
+        """Name the partial video of a job that ended without a lease: given up, or cancelled in waiting."""
+        with self._writing():
+            row = self._existing(job_id)
+            if row.state in (FAILED, CANCELLED):
+                self._change(job_id, warnings=[*row.warnings, *warnings], **partial_result(result))
+
+    def unsettled(self) -> list[Job]:
+        """Return done jobs whose source was not yet archived, deleted or kept: a crash came in between."""
+        return self._select(Job.select().where(Job.state == DONE, Job.settled.is_null()).order_by(Job.id))
+
+    def settled(self, job_id: int, archived: Path | None) -> None:
+        """Record that the source of a done job has been dealt with, and where it went."""
+        with self._writing():
+            self._change(job_id, settled=time.time(), archived=None if archived is None else str(archived))
+
+    def forget(self, job_ids: Iterable[int]) -> int:
+        """Delete ended jobs from the history; how many these were."""
+        with self._writing():
+            ended = Job.state.in_(FINISHED)
+            return sum(int(self._run(Job.delete().where(Job.id == number, ended))) for number in job_ids)

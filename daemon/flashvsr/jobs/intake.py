@@ -1,0 +1,182 @@
+"""How files become jobs: the same content once, new content under an old name again."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import peewee as pw
+
+from flashvsr.jobs.commands import fresh_start
+from flashvsr.jobs.records import Records, no_result
+from flashvsr.jobs.schema import CANCELLED, FAILED, HELD, QUEUED, RUNNING, SUPERSEDED, Job
+
+_BATCH = 200  # files per transaction: workers must not wait long for the write lock
+
+_KEY = (Job.source, Job.device, Job.inode, Job.size, Job.mtime_ns)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file of an inbox and the content it has."""
+
+    inbox: str
+    source: str
+    relative: str
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, inbox: Path, source: Path, relative: str, stat: os.stat_result) -> Source:
+        """Describe the file `source` with the result of its `lstat`."""
+        return cls(
+            str(inbox), str(source), relative, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
+        )
+
+
+class Intake(Records):
+    """The part of the queue that the watcher talks to."""
+
+    def add(self, inbox: Path, source: Path, relative: str, stat: os.stat_result) -> int | None:
+        """Make a job of one file; see `add_many`."""
+        return self.add_many([Source.of(inbox, source, relative, stat)])[0]
+
+    def add_many(self, sources: Sequence[Source], held: Mapping[str, str] | None = None) -> list[int | None]:
+        """Make jobs of files, in order; the number of each job, or None for a file that is known already.
+
+        Known is the same device, inode, size and mtime, or the same path, size and mtime (a share gets new
+        device and inode numbers when it is mounted again). A file that was renamed while it waited keeps its
+        job, a failed one is tried again under its new name. A new version of a file replaces the old one's
+        job if that still waits. Jobs of an inbox named in `held` start as held, with the reason given there.
+        """
+        numbers: list[int | None] = []
+        for batch in _batches(sources):
+            left = self._left_names(batch)  # asks the share, which may hang: outside the transaction
+            with self._writing():
+                numbers += [self._add(source, left, held or {}) for source in batch]
+        return numbers
+
+    def unknown(self, sources: Sequence[Source]) -> list[Source]:
+        """Return the files that have no job with exactly this path and content: to settle, then to add."""
+        unknown: list[Source] = []
+        with self._reading():
+            for batch in _batches(sources):
+                names = [source.source for source in batch]
+                rows = list(self._run(Job.select(*_KEY, Job.state, Job.error).where(Job.source.in_(names))))
+                known = {_key(row) for row in rows if not _was_superseded(row)}
+                unknown += [source for source in batch if _key(source) not in known]
+        return unknown
+
+    def last_devices(self) -> dict[Path, int]:
+        """Return, for each inbox that ever had a job, the device number of its newest job's file."""
+        newest = Job.select(pw.fn.MAX(Job.id)).group_by(Job.inbox)
+        rows = self._select(Job.select(Job.inbox, Job.device).where(Job.id.in_(newest)))
+        return {Path(row.inbox): row.device for row in rows}
+
+    def hold(self, inbox: Path, reason: str) -> int:
+        """Let the queued jobs of `inbox` wait, for the reason given; how many these were."""
+        return self._move(inbox, QUEUED, HELD, reason, "config")
+
+    def release(self, inbox: Path) -> int:
+        """Let the held jobs of `inbox` go on; how many these were."""
+        return self._move(inbox, HELD, QUEUED, None, None)
+
+    def _move(self, inbox: Path, old: str, new: str, error: str | None, kind: str | None) -> int:
+        there = (Job.inbox == str(inbox)) & (Job.state == old)
+        with self._reading():
+            if self._first(Job.select(Job.id).where(there)) is None:
+                return 0  # asked at every scan: no write, no fsync for nothing
+        with self._writing():
+            return int(self._run(Job.update(state=new, error=error, error_kind=kind).where(there)))
+
+    def _left_names(self, sources: Sequence[Source]) -> frozenset[str]:
+        """Return the names, known to the queue, under which these files no longer lie: they were renamed."""
+        wanted = {(source.device, source.inode): source.source for source in sources}
+        devices, inodes = zip(*wanted, strict=True)
+        same_inodes = Job.device.in_(set(devices)) & Job.inode.in_(inodes)
+        rows = self._select(Job.select(Job.source, Job.device, Job.inode).where(same_inodes))
+        return frozenset(
+            row.source
+            for row in rows
+            if wanted.get((row.device, row.inode), row.source) != row.source
+            and not _lies_at(row.source, row.device, row.inode)
+        )
+
+    def _add(self, source: Source, left: frozenset[str], held: Mapping[str, str]) -> int | None:
+        reason = held.get(source.inbox)
+        waiting = {
+            "state": QUEUED if reason is None else HELD,
+            "error": reason,
+            "error_kind": None if reason is None else "config",
+        }
+        name = {"inbox": source.inbox, "source": source.source, "relative": source.relative}
+        again = fresh_start() | no_result() | {"created": time.time()} | waiting
+        same_inode, same_name = self._matches(source)
+        if same_name is not None:
+            if same_inode is None and same_name.state != RUNNING:
+                self._change(same_name.id, device=source.device, inode=source.inode)
+            if not _was_superseded(same_name):
+                return None
+            # An earlier version of the file was put back before it was done.
+            self._change(same_name.id, **again)
+            return self._supersede_others(source, same_name.id)
+        if same_inode is None:
+            return self._supersede_others(source, self._insert(source, waiting))
+        if same_inode.source not in left:
+            return None  # a second name (hard link) of a file that has its job
+        if same_inode.state in (QUEUED, HELD):
+            self._change(same_inode.id, **name, **waiting)
+            self._supersede_others(source, same_inode.id)
+        elif same_inode.state == FAILED or _was_superseded(same_inode):
+            self._change(same_inode.id, **name, **again)
+            return self._supersede_others(source, same_inode.id)
+        return None
+
+    def _matches(self, source: Source) -> tuple[Job | None, Job | None]:
+        """Return the job of the same inode and the job of the same name, both with this size and mtime."""
+        content = (Job.size == source.size) & (Job.mtime_ns == source.mtime_ns)
+        inode = (Job.device == source.device) & (Job.inode == source.inode)
+        rows = list(self._run(Job.select().where(content, inode | (Job.source == source.source))))
+        same_inode = next((row for row in rows if _key(row)[1:] == _key(source)[1:]), None)
+        return same_inode, next((row for row in rows if row.source == source.source), None)
+
+    def _insert(self, source: Source, start: Mapping[str, str | None]) -> int:
+        content = {key: getattr(source, key) for key in ("device", "inode", "size", "mtime_ns")}
+        name = {key: getattr(source, key) for key in ("inbox", "source", "relative")}
+        return int(self._run(Job.insert(created=time.time(), **name, **content, **start)))
+
+    def _supersede_others(self, source: Source, job_id: int) -> int:
+        self._run(
+            Job.update(state=CANCELLED, error=SUPERSEDED, error_kind=None, finished=time.time()).where(
+                Job.source == source.source, Job.state.in_((QUEUED, HELD)), Job.id != job_id
+            )
+        )
+        return job_id
+
+
+def _key(file: Source | Job) -> tuple[str, int, int, int, int]:
+    return file.source, file.device, file.inode, file.size, file.mtime_ns
+
+
+def _batches(sources: Sequence[Source]) -> Iterator[Sequence[Source]]:
+    return (sources[start : start + _BATCH] for start in range(0, len(sources), _BATCH))
+
+
+def _lies_at(path: str, device: int, inode: int) -> bool:
+    """Tell whether that file is (or, where the share does not answer, may be) at that path."""
+    try:
+        stat = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return (stat.st_dev, stat.st_ino) == (device, inode)
+
+
+def _was_superseded(job: Job) -> bool:
+    return job.state == CANCELLED and job.error == SUPERSEDED

@@ -1,0 +1,70 @@
+"""How the queue database of an earlier version becomes one of this version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from flashvsr.errors import BadConfig
+
+Migration = tuple[str, ...]  # SQL statements from one version to the next; never edited once released
+
+_FIRST_TABLES: Migration = (
+    # AUTOINCREMENT: a job number names folders and temporary files, so it must not come back after retention.
+    """
+    CREATE TABLE job (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        inbox BLOB NOT NULL, source BLOB NOT NULL, relative BLOB NOT NULL,
+        device INTEGER NOT NULL, inode INTEGER NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'done', 'failed', 'cancelled', 'held')),
+        preset TEXT, attempts INTEGER NOT NULL, not_before REAL NOT NULL,
+        owner_host TEXT, owner_pid INTEGER, owner_start TEXT, slot TEXT, lease TEXT,
+        heartbeat REAL, progress_at REAL, progress_ticks REAL,
+        frames_done INTEGER NOT NULL, frames_total INTEGER, fps REAL,
+        error TEXT, error_kind TEXT, warnings TEXT NOT NULL,
+        result BLOB, result_size INTEGER, result_mtime_ns INTEGER,
+        cancel_requested INTEGER NOT NULL, model TEXT, report TEXT,
+        settled REAL, archived BLOB,
+        created REAL NOT NULL, claimed REAL, finished REAL
+    )
+    """,
+    "CREATE UNIQUE INDEX job_identity ON job (device, inode, size, mtime_ns)",
+    "CREATE INDEX job_source ON job (source)",
+    "CREATE INDEX job_state ON job (state, id)",
+    """
+    CREATE TABLE worker (
+        slot TEXT PRIMARY KEY, pid INTEGER NOT NULL, label TEXT NOT NULL, state TEXT NOT NULL,
+        job INTEGER, since REAL NOT NULL, error TEXT
+    )
+    """,
+)
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST_TABLES,)
+
+
+def migrate(database: Any, path: Path, migrations: Sequence[Migration] | None = None) -> int:
+    """Bring the database to the newest version and return that version; all steps in one transaction.
+
+    Raises BadConfig if a newer flashvsr wrote the database: it is left as it is.
+    """
+    steps = MIGRATIONS if migrations is None else migrations
+    if _version(database) == len(steps):
+        return len(steps)
+    with database.transaction(
+        "IMMEDIATE"
+    ):  # several processes may start at once: the version is read again inside
+        version = _version(database)
+        if version > len(steps):
+            raise BadConfig(
+                f"The queue database {path} has version {version}, this flashvsr knows versions up to "
+                f"{len(steps)}. Install the newer flashvsr again, or set paths.state to another directory."
+            )
+        for statement in (statement for step in steps[version:] for statement in step):
+            database.execute_sql(statement)
+        database.execute_sql(f"PRAGMA user_version = {len(steps)}")
+    return len(steps)
+
+
+def _version(database: Any) -> int:
+    return int(database.execute_sql("PRAGMA user_version").fetchone()[0])

@@ -1,0 +1,180 @@
+"""The life of a job: claimed once, kept alive by a lease, ended by the one who holds it."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from flashvsr.errors import LeaseLost
+from flashvsr.jobs.aftermath import Aftermath
+from flashvsr.jobs.commands import Commands
+from flashvsr.jobs.intake import Intake
+from flashvsr.jobs.owner import Owner
+from flashvsr.jobs.records import partial_result
+from flashvsr.jobs.schema import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job
+from flashvsr.jobs.workers import WorkerTable
+
+log = logging.getLogger(__name__)
+
+CRASHED = "worker ended unexpectedly"
+
+# No back-off is this long: a job that has to wait longer was put back before the clock was set right.
+_LONGEST_DELAY = 86_400.0
+
+
+class Queue(Intake, Commands, Aftermath, WorkerTable):
+    """The queue of one service. Every process opens its own; the threads of a process may share one.
+
+    `Queue(state)` opens, creates or migrates `<state>/queue.db`. Every change of state is one `BEGIN
+    IMMEDIATE` transaction that is on the disk when the method returns. Methods with a `lease` raise LeaseLost
+    when the job is no longer that lease's. All raise Transient while the database cannot be used (disk full,
+    locked for 30 s).
+    """
+
+    def next_candidate(self, now: float) -> Job | None:
+        """Return the oldest queued job that may start (`now`: seconds since the epoch); claims nothing."""
+        ready = (Job.not_before <= now) | (Job.not_before > now + _LONGEST_DELAY)
+        with self._reading():
+            row: Job | None = self._first(Job.select().where(Job.state == QUEUED, ready).order_by(Job.id))
+            return row
+
+    def claim(self, job_id: int, preset_json: str, owner: Owner, slot: str, max_attempts: int) -> Job | None:
+        """Take a queued job: its attempt is counted before any work, its preset fixed, and `lease` set.
+
+        None if another one was faster, or if the attempts are used up: then the job is failed now.
+        """
+        now = time.time()
+        with self._writing():
+            row = self._get(job_id)
+            if row is None or row.state != QUEUED:
+                return None
+            if row.attempts >= max_attempts:
+                reason = f"gave up after {row.attempts} attempts: {row.error or 'no reason was recorded'}"
+                self._end(job_id, FAILED, error=reason, error_kind=row.error_kind or "crash")
+                return None
+            self._change(
+                job_id,
+                state=RUNNING,
+                preset=preset_json,
+                attempts=row.attempts + 1,
+                lease=secrets.token_hex(16),
+                owner_host=owner.host,
+                owner_pid=owner.pid,
+                owner_start=owner.start,
+                slot=slot,
+                frames_done=0,
+                fps=None,
+                claimed=now,
+                heartbeat=now,
+                progress_at=now,
+                progress_ticks=time.monotonic(),
+            )
+            return self._get(job_id)
+
+    def heartbeat(
+        self, job_id: int, lease: str, frames_done: int, frames_total: int | None, fps: float | None
+    ) -> str:
+        """Report frames from inside the work.
+
+        Returns "ok", "cancel" if a person asked for that, or "lost" if the job is no longer ours. Each call
+        waits for the disk: once a second is plenty.
+        """
+        now = time.time()
+        with self._writing():
+            row = self._leased(job_id, lease)
+            if row is None:
+                return "lost"
+            values: dict[str, Any] = {"frames_done": frames_done, "frames_total": frames_total, "fps": fps}
+            if frames_done > row.frames_done:
+                values |= {"progress_at": now, "progress_ticks": time.monotonic()}
+            self._change(job_id, heartbeat=now, **values)
+            return "cancel" if row.cancel_requested else "ok"
+
+    def publishing(self, job_id: int, lease: str, result: Path, size: int, mtime_ns: int) -> None:
+        """Record the intent to publish: if this attempt dies just after, the next one knows the result."""
+        now = {"progress_at": time.time(), "progress_ticks": time.monotonic()}
+        with self._owned(job_id, lease):
+            self._change(job_id, result=str(result), result_size=size, result_mtime_ns=mtime_ns, **now)
+
+    def finish(
+        self, job_id: int, lease: str, result: Path, model: str, report_json: str, warnings: list[str]
+    ) -> None:
+        """The result is in the outbox: the job is done. The source is settled afterwards, see `unsettled`."""
+        with self._owned(job_id, lease) as row:
+            self._end(
+                job_id,
+                DONE,
+                result=str(result),
+                model=model,
+                report=report_json,
+                warnings=warnings,
+                error=None,
+                error_kind=None,
+                frames_total=row.frames_done if row.frames_total is None else row.frames_total,
+            )
+
+    def fail(
+        self, job_id: int, lease: str, error: str, kind: str, result: Path | None, warnings: list[str]
+    ) -> None:
+        """The job is failed for good; `result` is the partial video, if there is one."""
+        with self._owned(job_id, lease):
+            self._end(
+                job_id, FAILED, error=error, error_kind=kind, warnings=warnings, **partial_result(result)
+            )
+
+    def cancelled(self, job_id: int, lease: str, result: Path | None) -> None:
+        """The worker stopped because a person cancelled; `result` is the partial video, if there is one."""
+        with self._owned(job_id, lease):
+            self._end(job_id, CANCELLED, error="cancelled", error_kind=None, **partial_result(result))
+
+    def requeue(
+        self, job_id: int, lease: str, reason: str, kind: str, delay_seconds: float, count_attempt: bool
+    ) -> None:
+        """Put a running job back in its old place, not to be claimed for `delay_seconds`.
+
+        With `count_attempt` false the attempt is given back: the interruption was not the file's fault. If
+        the file has a newer version in the queue, the job ends as replaced instead.
+        """
+        with self._owned(job_id, lease) as row:
+            self._put_back(row, reason, kind, time.time() + delay_seconds, row.attempts - (not count_attempt))
+
+    def recover(self, dead: Callable[[Owner], bool]) -> list[int]:
+        """Put back the running jobs whose owner is dead; their numbers. The attempt stays counted."""
+        recovered = []
+        with self._writing():
+            for row in self._run(Job.select().where(Job.state == RUNNING).order_by(Job.id)):
+                if dead(Owner(row.owner_host, row.owner_pid, row.owner_start)):
+                    self._put_back(row, CRASHED, "crash", 0.0, row.attempts)
+                    recovered.append(int(row.id))
+        if recovered:
+            log.warning("put back jobs whose worker ended unexpectedly: %s", ", ".join(map(str, recovered)))
+        return recovered
+
+    def running_stalled(self, now: float, stall_seconds: float) -> list[Job]:
+        """Return running jobs without a new frame for `stall_seconds`; `now` is the current `time.time()`.
+
+        Their age is measured on the machine's monotonic clock, so that setting the clock stalls nobody.
+        """
+        ticks = time.monotonic() + (now - time.time())
+        late = (Job.state == RUNNING) & (Job.progress_ticks < ticks - stall_seconds)
+        return self._select(Job.select().where(late).order_by(Job.id))
+
+    @contextmanager
+    def _owned(self, job_id: int, lease: str) -> Iterator[Job]:
+        """A transaction around a running job that is still this lease's."""
+        with self._writing():
+            row = self._leased(job_id, lease)
+            if row is None:
+                raise LeaseLost(
+                    f"Job {job_id} is no longer this worker's: it was put back or ended in the meantime."
+                )
+            yield row
+
+    def _leased(self, job_id: int, lease: str) -> Job | None:
+        row = self._get(job_id)
+        return row if row is not None and row.state == RUNNING and row.lease == lease else None

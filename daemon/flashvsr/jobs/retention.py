@@ -1,0 +1,100 @@
+"""What is kept for how long: the history, archived sources and leftovers of work."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from flashvsr.jobs.queue import Queue
+from flashvsr.jobs.schema import FINISHED, Job
+from flashvsr.text import printable
+
+log = logging.getLogger(__name__)
+
+_DAY = 86_400.0
+
+
+def prune(queue: Queue, archive_dir: Path, jobs_dir: Path, days: float, now: float) -> dict[str, int]:
+    """Remove what is older than `days` (0 keeps all); `now` in seconds since the epoch.
+
+    Counts what went: "jobs" of the history, "archived" sources, "leftovers" (`<jobs_dir>/<job number>…`).
+    What cannot be removed is logged and tried again next time.
+    """
+    if days <= 0:
+        return {"jobs": 0, "archived": 0, "leftovers": 0}
+    limit = now - days * _DAY
+    over = [job for job in queue.jobs(FINISHED) if job.finished is not None and job.finished < limit]
+    leftovers = _prune_leftovers(queue, jobs_dir, {job.id for job in over}, limit)
+    archived = _prune_archive(archive_dir, limit)
+    return {
+        "jobs": queue.forget([job.id for job in over if _source_gone(job)]),
+        "archived": archived,
+        "leftovers": leftovers,
+    }
+
+
+def _source_gone(job: Job) -> bool:
+    """Tell whether the source is surely gone; while it may be there, its row keeps it from being redone."""
+    return not os.path.lexists(job.source) and _share_present(Path(job.inbox))
+
+
+def _share_present(inbox: Path) -> bool:
+    """Tell an inbox without this file from an unmounted share, of which only an empty directory is seen."""
+    try:
+        if inbox.is_dir():
+            return any(inbox.iterdir())
+        return any(inbox.parent.iterdir())  # the inbox was removed; are its neighbours still there?
+    except OSError:
+        return False
+
+
+def _prune_leftovers(queue: Queue, jobs_dir: Path, over: set[int], limit: float) -> int:
+    removed = 0
+    for folder in _entries(jobs_dir):
+        digits = folder.name.partition(".")[0]
+        number = int(digits) if digits.isascii() and digits.isdigit() else None
+        forgotten = number is None or queue.get(number) is None
+        if number in over or (forgotten and folder.stat(follow_symlinks=False).st_mtime < limit):
+            removed += _remove(folder)
+    return removed
+
+
+def _prune_archive(archive_dir: Path, limit: float) -> int:
+    """Remove old files, then the folders that this emptied.
+
+    A file's age is that of its ctime, set when it was moved here; its mtime is still that of the recording.
+    """
+    removed = 0
+    for entry in _entries(archive_dir):
+        if entry.is_dir(follow_symlinks=False):
+            removed += _prune_archive(Path(entry.path), limit)
+            if not any(_entries(Path(entry.path))) and entry.stat(follow_symlinks=False).st_mtime < limit:
+                _remove(entry)
+        elif entry.stat(follow_symlinks=False).st_ctime < limit:
+            removed += _remove(entry)
+    return removed
+
+
+def _entries(directory: Path) -> Iterator[os.DirEntry[str]]:
+    try:
+        with os.scandir(directory) as entries:
+            yield from list(entries)
+    except FileNotFoundError:
+        return  # nothing was ever archived or left over
+    except OSError as error:
+        log.warning("cannot look into %s: %s", printable(directory), error.strerror)
+
+
+def _remove(entry: os.DirEntry[str]) -> bool:
+    try:
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path)
+        else:
+            Path(entry.path).unlink()
+    except OSError as error:
+        log.warning("cannot remove %s: %s", printable(entry.path), error.strerror)
+        return False
+    return True

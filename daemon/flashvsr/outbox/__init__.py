@@ -1,0 +1,1 @@
+"""Outboxes: put a result where people find it, and only then touch the source."""

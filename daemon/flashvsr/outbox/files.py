@@ -1,0 +1,141 @@
+"""File operations that survive a power cut and never replace what is there."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import functools
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flashvsr.errors import Transient
+from flashvsr.text import printable
+
+_RENAME_NOREPLACE = 1
+
+# What a file system says when it cannot do an operation at all, as opposed to failing at it.
+_UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY})
+_NO_LINKS = _UNSUPPORTED | {errno.EPERM, errno.EMLINK, errno.EACCES}
+
+_ADVICE = {
+    errno.ENOSPC: "free some space there",
+    errno.EDQUOT: "the quota is used up; free some space there or raise it",
+    errno.EROFS: "it is mounted read-only; mount it writable",
+    errno.ESTALE: "the share was remounted or its server restarted; mount it again",
+    errno.EIO: "the disk or the connection to the share fails; check it",
+    errno.EACCES: "let the user that runs flashvsr write there",
+    errno.EPERM: "let the user that runs flashvsr write there",
+    errno.ENOENT: "the directory or file is gone; is the share still mounted?",
+    errno.ENOTCONN: "the share is not connected; mount it again",
+    errno.ETIMEDOUT: "the share does not answer; check its server",
+    errno.EHOSTDOWN: "the share does not answer; check its server",
+}
+
+
+@contextmanager
+def explained(doing: str, path: Path) -> Iterator[None]:
+    """Turn an OSError into a Transient that says what was being done, where, and what a person can do."""
+    try:
+        yield
+    except OSError as error:
+        advice = _ADVICE.get(error.errno or 0, "check the file system")
+        raise Transient(
+            f"Cannot {doing} {printable(path)}: {error.strerror or error}; {advice}. "
+            "flashvsr tries again by itself."
+        ) from error
+
+
+@contextmanager
+def opened(directory: Path) -> Iterator[int]:
+    """Open a directory: renames then happen in that very one, whatever becomes of its path."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def sync_file(path: Path) -> os.stat_result:
+    """Bring a file's content to the disk; returns what it looks like then."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+        return os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_directory(descriptor: int) -> None:
+    """Bring a directory's names to the disk, where its file system can do that."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:  # some network file systems have no fsync for directories
+            raise
+
+
+def make_directories(directory: Path) -> None:
+    """Create a directory and its parents, each one durable before anything is put into it."""
+    if directory.is_dir():
+        return
+    make_directories(directory.parent)
+    directory.mkdir(exist_ok=True)
+    with opened(directory.parent) as parent:
+        sync_directory(parent)
+
+
+def move_new(old_directory: int, old: str, new_directory: int, new: str) -> None:
+    """Rename without replacing: FileExistsError if `new` exists, on any kind of file system.
+
+    The directories are descriptors, on the same file system.
+    """
+    for way in (_rename_noreplace, _link_and_unlink):
+        try:
+            way(old_directory, old, new_directory, new)
+        except OSError as error:
+            if error.errno not in (_UNSUPPORTED if way is _rename_noreplace else _NO_LINKS):
+                raise
+        else:
+            return
+    _rename_over_own_placeholder(old_directory, old, new_directory, new)
+
+
+def _rename_noreplace(old_directory: int, old: str, new_directory: int, new: str) -> None:
+    renameat2 = _renameat2()
+    if renameat2 is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    if renameat2(old_directory, os.fsencode(old), new_directory, os.fsencode(new), _RENAME_NOREPLACE) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), new)
+
+
+@functools.cache
+def _renameat2() -> Callable[[int, bytes, int, bytes, int], int] | None:
+    """Return renameat2(2) from the C library; Python has no name for it."""
+    function = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if function is None:
+        return None
+    function.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
+    function.restype = ctypes.c_int
+    call: Callable[[int, bytes, int, bytes, int], int] = function
+    return call
+
+
+def _link_and_unlink(old_directory: int, old: str, new_directory: int, new: str) -> None:
+    os.link(old, new, src_dir_fd=old_directory, dst_dir_fd=new_directory, follow_symlinks=False)
+    os.unlink(old, dir_fd=old_directory)
+
+
+def _rename_over_own_placeholder(old_directory: int, old: str, new_directory: int, new: str) -> None:
+    """Reserve the name by creating it exclusively, then rename over that empty file of ours."""
+    placeholder = os.open(
+        new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=new_directory
+    )
+    os.close(placeholder)
+    try:
+        os.rename(old, new, src_dir_fd=old_directory, dst_dir_fd=new_directory)
+    except OSError:
+        os.unlink(new, dir_fd=new_directory)
+        raise

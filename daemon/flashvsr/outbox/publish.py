@@ -1,0 +1,130 @@
+"""Put a finished file into an outbox: whole or not at all, durable, and never over another file."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat as stat_bits
+from collections.abc import Callable
+from pathlib import Path
+
+from flashvsr.outbox.files import explained, make_directories, move_new, opened, sync_directory, sync_file
+from flashvsr.outbox.names import OUR_PREFIX, fitted, numbered, target_for
+from flashvsr.outbox.source import settle_source
+
+__all__ = [
+    "already_published",
+    "error_text_path",
+    "publish",
+    "remove_error_text",
+    "remove_temporaries",
+    "settle_source",
+    "target_for",
+    "temporary_for",
+    "write_error_text",
+]
+
+_MTIME_SLACK_NS = 2_000_000_000  # the coarsest clock of a file system that a share may have (FAT)
+
+
+def temporary_for(target: Path, job_id: int) -> Path:
+    """Return a fresh hidden name beside `target`, to write the result to before it is published.
+
+    The name is new with each call, so that a worker which lost its job never writes into the file of the next
+    one. The directory is created; raises Transient if that cannot be done now.
+    """
+    with explained("create", target.parent):
+        make_directories(target.parent)
+    return target.with_name(f"{OUR_PREFIX}{job_id}-{secrets.token_hex(4)}{target.suffix}.part")
+
+
+def remove_temporaries(directory: Path, job_id: int) -> int:
+    """Remove what earlier attempts of this job left in `directory`; how many files these were."""
+    removed = 0
+    for path in directory.glob(f"{OUR_PREFIX}{job_id}-*.part"):
+        path.unlink(missing_ok=True)
+        removed += 1
+    return removed
+
+
+def publish(temporary: Path, target: Path, record: Callable[[Path, int, int], None]) -> Path:
+    """Give the finished file `temporary`, which lies beside `target`, its visible name; returns that path.
+
+    The content is on the disk first. If `target` is taken, the name is numbered. `record(path, size,
+    mtime_ns)` is called before each try, so that after a crash `already_published` can tell whether it
+    succeeded; what it raises ends the publication with the temporary file still there. Raises Transient for
+    what the file system refuses.
+    """
+    with explained("publish", target), opened(target.parent) as directory:
+        stat = sync_file(temporary)
+        for name in numbered(target.name):
+            if _taken(directory, name):
+                continue
+            path = target.with_name(name)
+            record(path, stat.st_size, stat.st_mtime_ns)
+            try:
+                move_new(directory, temporary.name, directory, name)
+            except FileExistsError:
+                continue  # somebody else was faster
+            sync_directory(directory)
+            return path
+    raise AssertionError("the numbers of names have no end")
+
+
+def already_published(result: Path, size: int, mtime_ns: int) -> bool:
+    """Tell whether the file recorded before a crash is in the outbox.
+
+    The mtime may be off by the coarseness of the share's clock. Raises Transient if the share cannot be
+    asked.
+    """
+    with explained("look for", result):
+        try:
+            stat = os.lstat(result)
+        except FileNotFoundError:
+            return False
+    return (
+        stat_bits.S_ISREG(stat.st_mode)
+        and stat.st_size == size
+        and abs(stat.st_mtime_ns - mtime_ns) < _MTIME_SLACK_NS
+    )
+
+
+def error_text_path(directory: Path, name: str) -> Path:
+    """Return where the text about the failed source `name` lies."""
+    return directory / fitted(name, ".error.txt")
+
+
+def write_error_text(directory: Path, name: str, message: str) -> Path:
+    """Explain a failure to the person who looks at the share: `<name>.error.txt`, in place of an older one.
+
+    Raises Transient if the text cannot be written.
+    """
+    path = error_text_path(directory, name)
+    temporary = path.with_name(f"{OUR_PREFIX}{secrets.token_hex(8)}.part")
+    with explained("write", path):
+        make_directories(directory)
+        try:
+            temporary.write_text(message.rstrip() + "\n", encoding="utf-8", errors="backslashreplace")
+            sync_file(temporary)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        with opened(directory) as descriptor:
+            sync_directory(descriptor)
+    return path
+
+
+def remove_error_text(directory: Path, name: str) -> None:
+    """Take back an error text that no longer applies: the source was processed after all."""
+    path = error_text_path(directory, name)
+    with explained("remove", path):
+        path.unlink(missing_ok=True)
+
+
+def _taken(directory: int, name: str) -> bool:
+    try:
+        os.lstat(name, dir_fd=directory)
+    except FileNotFoundError:
+        return False
+    return True

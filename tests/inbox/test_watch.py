@@ -1,0 +1,334 @@
+"""The watcher by periodic scan alone, on real files and a clock of the test's own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from inbox_world import POLL, SETTLE, World
+
+from flashvsr.jobs.schema import SUPERSEDED
+from flashvsr.preset import PRESET_ERROR_NAME, PRESET_NAME
+
+
+def test_a_file_becomes_a_job_once_it_stands_still(world: World) -> None:
+    world.drop("a.mp4")
+    world.step()
+    world.step(SETTLE - 0.1)
+    assert world.names() == []
+    world.step(0.1)
+    assert world.names() == ["a.mp4"]
+    for _ in range(5):
+        world.scan(POLL)
+    assert len(world.queue.jobs()) == 1
+
+
+def test_a_growing_file_waits_however_old_its_mtime_says_it_is(world: World) -> None:
+    world.step()
+    for size in range(1, 8):
+        world.drop("a.mp4", b"x" * size)
+        world.scan(SETTLE * 0.9)
+        assert world.names() == []
+    world.step(SETTLE)
+    assert world.names() == ["a.mp4"]
+
+
+def test_a_file_that_changes_at_the_last_moment_is_not_started(world: World) -> None:
+    world.drop("a.mp4")
+    world.scan()
+    world.drop("a.mp4", b"more video")
+    world.step(SETTLE)  # no scan sees the change: the last look does
+    assert world.names() == []
+    world.step(SETTLE)
+    assert world.names() == ["a.mp4"]
+
+
+def test_a_file_open_for_writing_waits(world: World) -> None:
+    path = world.drop("a.mp4")
+    with path.open("ab"):
+        world.settle()
+        world.scan(SETTLE)
+        assert world.names() == []
+        assert "still open for writing" in world.watcher.problems[world.inbox]
+    world.step(SETTLE)
+    assert world.names() == ["a.mp4"]
+    world.scan()
+    assert world.inbox not in world.watcher.problems
+
+
+def test_an_empty_file_waits_for_its_content(world: World) -> None:
+    world.drop("a.mp4", b"")
+    world.settle()
+    assert world.names() == []
+    assert "empty" in world.watcher.problems[world.inbox]
+    world.drop("a.mp4", b"video")
+    world.settle()
+    assert world.names() == ["a.mp4"]
+
+
+def test_a_file_that_vanishes_while_it_settles_is_forgotten(world: World) -> None:
+    path = world.drop("a.mp4")
+    world.scan()
+    path.unlink()
+    world.step(SETTLE)
+    world.scan(SETTLE)
+    assert world.queue.jobs() == []
+    assert len(world.watcher._settler) == 0
+
+
+def test_the_scan_at_start_settles_too_and_knows_what_was_done(world: World) -> None:
+    world.drop("a.mp4")
+    world.settle()
+    world.drop("b.mp4")
+    world.restart()
+    world.step()
+    assert world.names() == ["a.mp4"]
+    world.step(SETTLE)
+    assert world.names() == ["a.mp4", "b.mp4"]
+    assert len(world.queue.jobs()) == 2
+
+
+def test_new_content_under_the_old_name_is_a_new_job(world: World) -> None:
+    world.drop("a.mp4", b"first")
+    world.settle()
+    world.drop("a.mp4", b"other")
+    world.settle()
+    jobs = world.queue.jobs()
+    assert [(job.id, job.state, job.error) for job in jobs] == [
+        (2, "queued", None),
+        (1, "cancelled", SUPERSEDED),
+    ]
+
+
+def test_temporaries_are_ignored_and_seen_when_they_get_their_name(world: World) -> None:
+    path = world.drop(".a.mp4.Xy12")
+    other = world.drop("b.mp4.part")
+    world.settle()
+    assert world.names() == []
+    path.rename(world.inbox / "a.mp4")
+    other.rename(world.inbox / "b.mp4")
+    world.settle()
+    assert world.names() == ["a.mp4", "b.mp4"]
+
+
+def test_a_tree_is_kept_in_shape_and_links_are_not_followed(world: World, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    world.drop("secret.mp4", inbox=outside)
+    world.drop("season 1/e01/a.mp4")
+    world.drop("@eaDir/a.mp4/thumb.mp4")
+    (world.inbox / "link.mp4").symlink_to(outside / "secret.mp4")
+    (world.inbox / "dir").symlink_to(outside)
+    os.mkfifo(world.inbox / "pipe.mp4")
+    (world.inbox / "folder.mp4").mkdir()
+    world.settle()
+    assert world.names() == ["season 1/e01/a.mp4"]
+
+
+def test_a_directory_swapped_for_a_link_while_its_file_settles(world: World, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    world.drop("season/a.mp4")
+    world.scan()
+    (world.inbox / "season").rename(outside)
+    (world.inbox / "season").symlink_to(outside)
+    world.step(SETTLE)
+    assert world.queue.jobs() == []
+
+
+def test_odd_names(world: World) -> None:
+    names = [
+        "new\nline.mp4",
+        "quo'te\".mp4",
+        "ünï.mp4",
+        "-dash.mp4",
+        "raw\udcff.mp4",
+        "x" * 251 + ".mp4",
+        "UP.MKV",
+    ]
+    for name in names:
+        world.drop(name)
+    world.settle()
+    assert world.names() == sorted(names)
+
+
+def test_other_files_are_mentioned_and_never_touched(world: World) -> None:
+    for index in range(3):
+        world.drop(f"note\n{index}.txt")
+    world.settle()
+    assert world.queue.jobs() == []
+    assert "3 files are not videos by name" in world.watcher.problems[world.inbox]
+    assert "\n" not in world.watcher.problems[world.inbox]
+    assert (world.inbox / "note\n0.txt").exists()
+
+
+def test_new_and_extra_inboxes(world: World) -> None:
+    world.step()
+    world.drop("a.mp4", inbox=world.root / "later")
+    world.drop("b.mp4", inbox=world.config.extra_inboxes[0].path)
+    world.settle()
+    assert {job.inbox for job in world.queue.jobs()} == {
+        str(world.root / "later"),
+        str(world.config.extra_inboxes[0].path),
+    }
+    assert (world.root / "later" / PRESET_NAME).is_file()
+
+
+def test_files_in_the_root_are_pointed_out(world: World) -> None:
+    world.drop("a.mp4", inbox=world.root)
+    world.settle()
+    assert world.queue.jobs() == []
+    assert "a.mp4" in world.watcher.problems[world.root]
+
+
+def test_an_empty_root_gets_a_first_inbox(world: World) -> None:
+    world.inbox.rmdir()
+    world.step()
+    assert (world.inbox / PRESET_NAME).is_file()
+    assert world.watcher.problems == {}
+
+
+def test_a_missing_root_is_a_problem_and_is_not_created(world: World) -> None:
+    world.drop("a.mp4")
+    world.settle()
+    away = world.root.rename(world.root.with_name("unmounted"))
+    world.scan(POLL)
+    assert "does not exist" in world.watcher.problems[world.root]
+    assert not world.root.exists()
+    assert world.names() == ["a.mp4"]  # nobody deleted anything
+    away.rename(world.root)
+    world.settle()
+    assert world.watcher.problems == {}
+    assert len(world.queue.jobs()) == 1
+
+
+def test_nothing_is_written_to_an_empty_mount_point(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.drop("a.mp4")
+    world.settle()
+    away = world.root.with_name("unmounted")
+    world.root.rename(away)
+    world.root.mkdir()
+    other_device(monkeypatch, world)
+    for restart in (False, True):
+        if restart:
+            world.restart()
+        world.scan(POLL)
+        assert "is the share mounted?" in world.watcher.problems[world.root]
+        assert list(world.root.iterdir()) == []
+
+
+def other_device(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
+    """Pretend that the earlier files lay on another file system than the directories do now."""
+    monkeypatch.setattr(world.queue, "last_devices", lambda: {world.inbox: 1})
+    world.watcher._shares._devices = dict.fromkeys(world.watcher._shares._devices, 1)
+
+
+def test_a_wrong_preset_holds_and_a_mended_one_releases(world: World) -> None:
+    world.drop("a.mp4")
+    world.settle()
+    preset = world.inbox / PRESET_NAME
+    preset.write_text("scale = 99\n")
+    world.drop("b.mp4")
+    world.settle()
+    assert world.names("held") == ["a.mp4", "b.mp4"]
+    assert "scale" in world.watcher.problems[world.inbox]
+    assert "scale" in (world.inbox / PRESET_ERROR_NAME).read_text()
+    preset.write_text("scale = 4\n")
+    world.scan()
+    assert world.names() == ["a.mp4", "b.mp4"]
+    assert world.watcher.problems == {}
+    assert not (world.inbox / PRESET_ERROR_NAME).exists()
+
+
+def test_a_job_held_by_a_worker_is_released_by_the_next_edit(world: World) -> None:
+    world.drop("a.mp4")
+    world.settle()
+    world.queue.hold(world.inbox, "scale is 99")  # the worker read a preset that the watcher never saw
+    (world.inbox / PRESET_NAME).write_text("scale = 4\n")
+    world.scan()
+    assert world.names() == ["a.mp4"]
+
+
+def test_an_unreadable_directory_does_not_hide_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.drop("a.mp4")
+    world.drop("locked/b.mp4")
+    real = os.open
+
+    def refuse(path: str, *args: object, **kwargs: object) -> int:
+        if path == "locked":
+            raise PermissionError(13, "Permission denied")
+        return real(path, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "open", refuse)
+    world.settle()
+    assert world.names() == ["a.mp4"]
+    assert "Permission denied" in world.watcher.problems[world.inbox / "locked"]
+
+
+def test_a_queue_that_cannot_be_written_only_delays(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.drop("a.mp4")
+    world.scan()
+    world.queue._database.execute_sql("PRAGMA query_only = 1")
+    world.step(SETTLE)
+    assert "queue database" in world.watcher.problems[world.queue.path]
+    world.queue._database.execute_sql("PRAGMA query_only = 0")
+    world.step(SETTLE)
+    assert world.names() == []  # it is not asked again at every step
+    world.step(POLL)
+    assert world.names() == ["a.mp4"]
+
+
+def test_names_cannot_forge_log_lines(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "flashvsr")
+    world.drop("a\nERROR b.mp4")
+    world.settle()
+    assert any("a\\nERROR b.mp4" in message for message in caplog.messages)
+    assert not any("\n" in message for message in caplog.messages)
+
+
+def test_our_own_directories_in_an_inbox_are_not_entered(world: World) -> None:
+    """A configuration that nests them is refused elsewhere; a link could still bring it about."""
+    paths = replace(world.config.paths, outbox=world.inbox / "out")
+    world.config = replace(world.config, paths=paths)
+    world.restart()
+    world.drop("out/a.mp4")
+    world.settle()
+    assert world.queue.jobs() == []
+
+
+def test_ten_thousand_files(world: World) -> None:
+    for index in range(10_000):
+        (world.inbox / f"{index}.mp4").write_bytes(b"x")
+    world.scan()
+    assert len(world.watcher._settler) == 10_000
+    world.now += SETTLE
+    start = time.monotonic()
+    world.watcher._next_scan = world.now + 1e6
+    steps = 0
+    while len(world.watcher._settler):
+        world.step()
+        steps += 1
+    assert steps == 20  # each step is short: the watchdog sees progress
+    assert world.queue.counts()["queued"] == 10_000
+    assert time.monotonic() - start < 60
+    statements: list[str] = []
+    world.queue._database.connection().set_trace_callback(statements.append)
+    world.scan(1)
+    assert len(statements) < 20  # all known: no question per file
+    world.restart()
+    world.scan(1)
+    assert len(statements) < 200
+    assert len(world.watcher._settler) == 0
+    world.queue._database.connection().set_trace_callback(None)
+
+
+def test_an_idle_step_is_cheap(world: World) -> None:
+    world.step()
+    start = time.perf_counter()
+    for _ in range(1000):
+        world.step()
+    assert time.perf_counter() - start < 0.5

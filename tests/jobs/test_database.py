@@ -1,0 +1,113 @@
+"""Opening the database: versions, file systems, damage, and what is said about each."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from flashvsr.errors import BadConfig, FlashVSRError, Transient
+from flashvsr.jobs import migrations
+from flashvsr.jobs.intake import Source
+from flashvsr.jobs.queue import Queue
+from flashvsr.jobs.schema import MODELS
+
+SOURCE = Source("/in", "/in/a.mp4", "a.mp4", 1, 2, 3, 4)
+
+
+def read(state: Path, sql: str) -> list[tuple[object, ...]]:
+    with sqlite3.connect(state / "queue.db") as connection:
+        return connection.execute(sql).fetchall()
+
+
+def test_durable_settings(tmp_path: Path) -> None:
+    queue = Queue(tmp_path)
+    pragma = queue._database.execute_sql
+    assert pragma("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert pragma("PRAGMA synchronous").fetchone() == (2,)
+    assert pragma("PRAGMA busy_timeout").fetchone() == (30_000,)
+    queue.close()
+
+
+def test_the_tables_are_those_of_the_models(tmp_path: Path) -> None:
+    Queue(tmp_path).close()
+    for model in MODELS:
+        columns = [row[1] for row in read(tmp_path, f"PRAGMA table_info({model._meta.table_name})")]
+        assert set(columns) == {field.column_name for field in model._meta.sorted_fields}
+
+
+def test_a_version_1_database_is_upgraded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = Queue(tmp_path)
+    queue.add_many([SOURCE])
+    queue.close()
+    assert read(tmp_path, "PRAGMA user_version") == [(1,)]
+    step = ("ALTER TABLE job ADD COLUMN colour TEXT", "UPDATE job SET colour = 'blue'")
+    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, step))
+    for _ in range(2):  # the second time there is nothing to do
+        queue = Queue(tmp_path)
+        assert queue.get(1).relative == "a.mp4"
+        queue.close()
+        assert read(tmp_path, "PRAGMA user_version") == [(2,)]
+        assert read(tmp_path, "SELECT colour FROM job") == [("blue",)]
+
+
+def test_a_failed_upgrade_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Queue(tmp_path).close()
+    step = ("ALTER TABLE job ADD COLUMN colour TEXT", "NO SUCH STATEMENT")
+    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, step))
+    with pytest.raises(FlashVSRError):
+        Queue(tmp_path)
+    assert read(tmp_path, "PRAGMA user_version") == [(1,)]
+    assert "colour" not in [row[1] for row in read(tmp_path, "PRAGMA table_info(job)")]
+
+
+def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
+    Queue(tmp_path).close()
+    read(tmp_path, "PRAGMA user_version = 99")
+    with pytest.raises(BadConfig, match=r"version 99.*Install the newer flashvsr"):
+        Queue(tmp_path)
+    assert read(tmp_path, "PRAGMA user_version") == [(99,)]
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs"])
+def test_a_network_file_system_is_refused(tmp_path: Path, kind: str) -> None:
+    mountinfo = tmp_path / "mountinfo"
+    mountinfo.write_text(
+        f"1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 0:9 / {tmp_path}/share rw - {kind} nas:/x rw\n"
+    )
+    with pytest.raises(BadConfig, match=rf"network file system \({kind}\).*paths.state"):
+        Queue(tmp_path / "share" / "state", mountinfo=mountinfo)
+    assert not (tmp_path / "share").exists()
+    Queue(tmp_path / "local", mountinfo=mountinfo).close()
+
+
+def test_a_damaged_database_is_named(tmp_path: Path) -> None:
+    (tmp_path / "queue.db").write_bytes(b"this is no database, but long enough to be looked at" * 100)
+    with pytest.raises(FlashVSRError, match=r"queue\.db is damaged.*move the file"):
+        Queue(tmp_path)
+
+
+def test_a_state_directory_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(BadConfig, match=r"Cannot create the state directory.*paths\.state"):
+        Queue(tmp_path / "file" / "state")
+
+
+def test_a_locked_database_is_transient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = Queue(tmp_path)
+    queue._database.execute_sql("PRAGMA busy_timeout = 50")
+    other = sqlite3.connect(tmp_path / "queue.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Transient, match="locked"):
+        queue.add_many([SOURCE])
+    other.execute("ROLLBACK")
+    assert queue.add_many([SOURCE]) == [1]
+
+
+def test_job_numbers_never_come_back(tmp_path: Path) -> None:
+    queue = Queue(tmp_path)
+    queue.add_many([SOURCE])
+    queue.cancel(1)
+    assert queue.forget([1]) == 1
+    assert queue.add_many([SOURCE]) == [2]

@@ -1,0 +1,199 @@
+"""Which file is a new job: the same content never twice, new content always, nothing forgotten."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flashvsr.jobs.intake import Source
+from flashvsr.jobs.owner import Owner
+from flashvsr.jobs.queue import Queue
+from flashvsr.jobs.schema import SUPERSEDED, Job
+
+Drop = Callable[..., int]
+Claim = Callable[..., Job]
+
+
+def source(path: str, **content: int) -> Source:
+    numbers = {"device": 1, "inode": 2, "size": 3, "mtime_ns": 4} | content
+    return Source("/in/default", f"/in/default/{path}", path, **numbers)
+
+
+def test_the_same_file_is_added_once(queue: Queue, drop: Drop, inbox: Path) -> None:
+    assert drop() == 1
+    path = inbox / "clip.mp4"
+    assert queue.add(inbox, path, "clip.mp4", path.lstat()) is None
+
+
+def test_the_same_file_after_the_share_was_mounted_again(queue: Queue) -> None:
+    """Device and inode numbers change with a mount; the row takes the new ones."""
+    assert queue.add_many([source("a.mp4")]) == [1]
+    assert queue.add_many([source("a.mp4", device=9, inode=8)]) == [None]
+    assert (queue.get(1).device, queue.get(1).inode) == (9, 8)
+    assert queue.unknown([source("a.mp4", device=9, inode=8)]) == []
+
+
+@pytest.mark.parametrize("change", [{"size": 30}, {"mtime_ns": 40}])
+def test_new_content_under_an_old_name_replaces_the_waiting_job(queue: Queue, change: dict[str, int]) -> None:
+    queue.add_many([source("a.mp4"), source("b.mp4", inode=20)])
+    assert queue.add_many([source("a.mp4", **change)]) == [3]
+    assert (queue.get(1).state, queue.get(1).error) == ("cancelled", SUPERSEDED)
+    assert queue.get(2).state == "queued"
+    assert queue.get(3).state == "queued"
+
+
+def test_new_content_after_the_old_was_done(queue: Queue, drop: Drop, claim: Claim) -> None:
+    job = claim(drop(content=b"old"))
+    queue.finish(job.id, str(job.lease), Path("/out/clip.mp4"), "nano", "{}", [])
+    assert drop(content=b"new") == 2
+    assert queue.get(1).state == "done"
+
+
+def test_the_earlier_version_put_back_is_not_lost(queue: Queue) -> None:
+    queue.add_many([source("a.mp4"), source("a.mp4", size=30)])
+    assert queue.add_many([source("a.mp4")]) == [1]
+    assert queue.get(1).state == "queued"
+    assert queue.get(1).error is None
+    assert (queue.get(2).state, queue.get(2).error) == ("cancelled", SUPERSEDED)
+
+
+def test_what_a_person_cancelled_stays_cancelled(queue: Queue) -> None:
+    queue.add_many([source("a.mp4")])
+    queue.cancel(1)
+    assert queue.add_many([source("a.mp4")]) == [None]
+    assert queue.get(1).state == "cancelled"
+
+
+def test_a_renamed_waiting_file_keeps_its_job(queue: Queue, drop: Drop, inbox: Path) -> None:
+    drop("old.mp4")
+    path = (inbox / "old.mp4").rename(inbox / "new.mp4")
+    assert queue.unknown([Source.of(inbox, path, "new.mp4", path.lstat())])
+    assert queue.add(inbox, path, "new.mp4", path.lstat()) is None
+    job = queue.get(1)
+    assert (job.state, job.source, job.relative) == ("queued", str(path), "new.mp4")
+    assert len(queue.jobs()) == 1
+
+
+def test_a_renamed_failed_file_is_tried_again(queue: Queue, drop: Drop, claim: Claim, inbox: Path) -> None:
+    job = claim(drop("old.mp4"))
+    path = (inbox / "old.mp4").rename(inbox / "new.mp4")
+    queue.fail(job.id, str(job.lease), "the file is gone", "bad_input", None, [])
+    assert queue.add(inbox, path, "new.mp4", path.lstat()) == job.id
+    again = queue.get(job.id)
+    assert (again.state, again.source, again.attempts, again.error) == ("queued", str(path), 0, None)
+
+
+def test_a_done_file_is_not_done_again_for_a_new_name(
+    queue: Queue, drop: Drop, claim: Claim, inbox: Path
+) -> None:
+    job = claim(drop("old.mp4"))
+    queue.finish(job.id, str(job.lease), Path("/out/old.mp4"), "nano", "{}", [])
+    path = (inbox / "old.mp4").rename(inbox / "new.mp4")
+    assert queue.add(inbox, path, "new.mp4", path.lstat()) is None
+    assert queue.get(job.id).state == "done"
+
+
+def test_a_hard_link_is_the_same_file(queue: Queue, drop: Drop, inbox: Path) -> None:
+    drop("a.mp4")
+    path = inbox / "b.mp4"
+    os.link(inbox / "a.mp4", path)
+    assert queue.add(inbox, path, "b.mp4", path.lstat()) is None
+    assert queue.get(1).relative == "a.mp4"
+
+
+def test_jobs_of_a_broken_inbox_start_held(queue: Queue) -> None:
+    other = Source("/in/other", "/in/other/c.mp4", "c.mp4", 1, 50, 3, 4)
+    assert queue.add_many([source("a.mp4"), other], held={"/in/default": "scale is 99"}) == [1, 2]
+    assert (queue.get(1).state, queue.get(1).error, queue.get(1).error_kind) == (
+        "held",
+        "scale is 99",
+        "config",
+    )
+    assert queue.get(2).state == "queued"
+
+
+def test_no_byte_of_a_name_is_lost(queue: Queue, tmp_path: Path) -> None:
+    inbox = tmp_path / "in\udcffbox"
+    names = [
+        "new\nline.mp4",
+        "quo'te\".mp4",
+        "ünï\u2028cödé.mp4",
+        "-dash.mp4",
+        "raw\udce9\udcff.mp4",
+        "x" * 251 + ".mp4",
+    ]
+    inbox.mkdir()
+    for name in names:
+        (inbox / name).write_bytes(name.encode("utf-8", "surrogateescape"))
+        assert queue.add(inbox, inbox / name, name, (inbox / name).lstat()) is not None
+    rows = sorted(queue.jobs(), key=lambda row: row.id)
+    assert [row.relative for row in rows] == names
+    assert [row.source for row in rows] == [str(inbox / name) for name in names]
+    assert all(Path(row.source).read_bytes() == os.fsencode(row.relative) for row in rows)
+    assert queue.hold(inbox, "no") == len(names)
+
+
+def test_unsigned_inodes(queue: Queue) -> None:
+    huge = source("a.mp4", inode=(1 << 64) - 5, device=1 << 63)
+    assert queue.add_many([huge]) == [1]
+    assert (queue.get(1).inode, queue.get(1).device) == ((1 << 64) - 5, 1 << 63)
+    assert queue.add_many([huge]) == [None]
+    assert queue.last_devices() == {Path("/in/default"): 1 << 63}
+
+
+def test_many_known_files_are_looked_up_at_once(queue: Queue) -> None:
+    files = [source(f"{index}.mp4", inode=index) for index in range(2_000)]
+    assert queue.add_many(files) == list(range(1, 2_001))
+    start = time.monotonic()
+    assert queue.unknown([*files, source("new.mp4", inode=99_999)]) == [source("new.mp4", inode=99_999)]
+    assert time.monotonic() - start < 5
+
+
+def test_a_renamed_held_file_follows_its_new_inbox(queue: Queue, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    path = tmp_path / "one" / "a.mp4"
+    path.write_bytes(b"video")
+    found = Source.of(tmp_path / "one", path, "a.mp4", path.lstat())
+    queue.add_many([found], held={str(tmp_path / "one"): "wrong"})
+    moved = path.rename(tmp_path / "two" / "a.mp4")
+    queue.add(tmp_path / "two", moved, "a.mp4", moved.lstat())
+    assert (queue.get(1).state, queue.get(1).inbox) == ("queued", str(tmp_path / "two"))
+
+
+def test_recovered_jobs_of_other_owners_stay(queue: Queue, drop: Drop, claim: Claim) -> None:
+    claim(drop())
+    assert queue.recover(lambda owner: owner == Owner("elsewhere", 1, "x")) == []
+
+
+def test_a_waiting_file_set_aside_for_a_newer_one_keeps_its_job(
+    queue: Queue, drop: Drop, inbox: Path
+) -> None:
+    """mv clip.mp4 old.mp4; cp new clip.mp4: two videos, two results, in whatever order they are noticed."""
+    drop(content=b"first")
+    kept = (inbox / "clip.mp4").rename(inbox / "old.mp4")
+    new = inbox / "clip.mp4"
+    new.write_bytes(b"the second")
+    assert queue.add(inbox, kept, "old.mp4", kept.lstat()) is None
+    assert queue.add(inbox, new, "clip.mp4", new.lstat()) == 2
+    assert [(job.relative, job.state) for job in queue.jobs()] == [
+        ("clip.mp4", "queued"),
+        ("old.mp4", "queued"),
+    ]
+
+
+def test_the_same_noticed_the_other_way_round(queue: Queue, drop: Drop, inbox: Path) -> None:
+    drop(content=b"first")
+    kept = (inbox / "clip.mp4").rename(inbox / "old.mp4")
+    new = inbox / "clip.mp4"
+    new.write_bytes(b"the second")
+    assert queue.add(inbox, new, "clip.mp4", new.lstat()) == 2
+    assert queue.add(inbox, kept, "old.mp4", kept.lstat()) == 1
+    assert [(job.relative, job.state) for job in queue.jobs()] == [
+        ("clip.mp4", "queued"),
+        ("old.mp4", "queued"),
+    ]

@@ -1,0 +1,74 @@
+"""Real processes on one database."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import chain
+from pathlib import Path
+
+from flashvsr.jobs.intake import Source
+from flashvsr.jobs.owner import Owner, current_owner, owner_alive
+from flashvsr.jobs.queue import Queue
+
+CLAIMER = Path(__file__).with_name("claimer.py")
+
+
+def start_claimers(state: Path, count: int) -> list[subprocess.Popen[str]]:
+    start_at = str(time.time() + 0.7)
+    command = [sys.executable, str(CLAIMER), str(state), start_at]
+    return [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(count)]
+
+
+def test_every_job_is_claimed_exactly_once(tmp_path: Path) -> None:
+    queue = Queue(tmp_path)
+    queue.add_many([Source("/in", f"/in/{n}.mp4", f"{n}.mp4", 1, n, 3, 4) for n in range(200)])
+    claimers = start_claimers(tmp_path, 4)
+    claimed = [[int(line) for line in claimer.communicate(timeout=60)[0].split()] for claimer in claimers]
+    assert [claimer.returncode for claimer in claimers] == [0] * 4
+    assert sorted(chain.from_iterable(claimed)) == list(range(1, 201))
+    assert sum(bool(mine) for mine in claimed) > 1  # they did compete
+    assert queue.counts()["done"] == 200
+    assert all(job.attempts == 1 for job in queue.jobs())
+
+
+def test_a_new_database_opened_by_many_at_once(tmp_path: Path) -> None:
+    claimers = start_claimers(tmp_path / "new", 6)
+    assert [claimer.wait(60) for claimer in claimers] == [0] * 6
+    assert Queue(tmp_path / "new").counts()["queued"] == 0
+
+
+def test_a_killed_owner_is_dead_even_before_it_is_reaped() -> None:
+    child = subprocess.Popen([sys.executable, "-c", _TELL_OWNER], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    owner = Owner(*eval(child.stdout.readline()))
+    assert owner.pid == child.pid
+    assert owner_alive(owner)
+    os.kill(child.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while owner_alive(owner) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not owner_alive(owner)  # a zombie now
+    child.wait(10)
+    assert not owner_alive(owner)
+
+
+def test_a_recycled_process_number_is_another_owner() -> None:
+    me = current_owner()
+    assert owner_alive(me)
+    assert not owner_alive(Owner(me.host, me.pid, "before-the-reboot"))
+    assert owner_alive(Owner("another-host", me.pid, "another boot-7"))
+    assert owner_alive(Owner("my-former-name", me.pid, me.start))
+    assert not owner_alive(Owner("my-former-name", me.pid, me.start + "0"))
+
+
+_TELL_OWNER = """
+import time
+from flashvsr.jobs.owner import current_owner
+o = current_owner()
+print((o.host, o.pid, o.start), flush=True)
+time.sleep(60)
+"""

@@ -1,0 +1,288 @@
+"""Publishing: whole, durable, never over another file, and telling after a crash whether it happened."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from flashvsr.errors import LeaseLost, Transient
+from flashvsr.outbox import files
+from flashvsr.outbox.publish import (
+    already_published,
+    publish,
+    remove_error_text,
+    target_for,
+    temporary_for,
+    write_error_text,
+)
+
+Record = tuple[Path, int, int]
+
+
+def written(target: Path, content: bytes = b"result", job_id: int = 1) -> Path:
+    temporary = temporary_for(target, job_id)
+    temporary.write_bytes(content)
+    return temporary
+
+
+def ways() -> list[tuple[str, tuple[str, ...]]]:
+    return [
+        ("renameat2", ()),
+        ("link", ("_rename_noreplace",)),
+        ("placeholder", ("_rename_noreplace", "_link_and_unlink")),
+    ]
+
+
+@pytest.fixture(params=ways(), ids=lambda way: way[0])
+def each_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the file system refuse the better ways of renaming without replacing."""
+
+    def refuse(*args: object) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    for name in request.param[1]:
+        monkeypatch.setattr(files, name, refuse)
+
+
+@pytest.mark.usefixtures("each_way")
+def test_the_intent_is_recorded_before_the_name_appears(tmp_path: Path) -> None:
+    target = tmp_path / "out" / "a.mp4"
+    temporary = written(target)
+    records: list[Record] = []
+
+    def record(path: Path, size: int, mtime_ns: int) -> None:
+        assert temporary.exists()
+        assert not path.exists()
+        assert not already_published(path, size, mtime_ns)
+        records.append((path, size, mtime_ns))
+
+    result = publish(temporary, target, record)
+    assert result == target
+    assert [path for path, _, _ in records] == [target]
+    assert already_published(*records[0])
+    assert list(target.parent.iterdir()) == [target]
+    assert target.read_bytes() == b"result"
+
+
+@pytest.mark.usefixtures("each_way")
+def test_what_is_there_is_never_replaced(tmp_path: Path) -> None:
+    for relative, name in (("a.mov", "a.mp4"), ("a.mkv", "a (2).mp4"), ("a.avi", "a (3).mp4")):
+        target = target_for(tmp_path, relative, "mp4")
+        assert publish(written(target, relative.encode()), target, lambda *_: None).name == name
+    assert (tmp_path / "a.mp4").read_bytes() == b"a.mov"
+    assert (tmp_path / "a (2).mp4").read_bytes() == b"a.mkv"
+
+
+@pytest.mark.usefixtures("each_way")
+def test_a_name_taken_at_the_last_moment(tmp_path: Path) -> None:
+    target = tmp_path / "a.mp4"
+    records: list[Record] = []
+
+    def record(*intent: object) -> None:
+        records.append(intent)  # type: ignore[arg-type]
+        if len(records) == 1:
+            target.write_bytes(b"somebody else's")
+
+    assert publish(written(target), target, record) == tmp_path / "a (2).mp4"
+    assert [path.name for path, _, _ in records] == ["a.mp4", "a (2).mp4"]
+    assert target.read_bytes() == b"somebody else's"
+    assert not already_published(*records[0])
+    assert already_published(*records[1])
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_dangling_link_is_a_name_too(tmp_path: Path) -> None:
+    target = tmp_path / "a.mp4"
+    target.symlink_to(tmp_path / "elsewhere" / "b.mp4")
+    assert publish(written(target), target, lambda *_: None).name == "a (2).mp4"
+    assert target.is_symlink()
+
+
+def test_a_lost_lease_publishes_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "a.mp4"
+    temporary = written(target)
+
+    def record(*_: object) -> None:
+        raise LeaseLost("not yours")
+
+    with pytest.raises(LeaseLost):
+        publish(temporary, target, record)
+    assert list(tmp_path.iterdir()) == [temporary]
+
+
+def test_the_order_that_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The content is on the disk before the record, the name after it, and the directory at last."""
+    target = tmp_path / "a.mp4"
+    temporary = written(target)
+    order: list[str] = []
+    fsync, move = os.fsync, files._rename_noreplace
+
+    def noted_fsync(descriptor: int) -> None:
+        order.append("fsync " + str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        fsync(descriptor)
+
+    def noted_move(*arguments: object) -> None:
+        order.append("rename")
+        move(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(files, "_rename_noreplace", noted_move)
+    publish(temporary, target, lambda *_: order.append("record"))
+    assert order == [f"fsync {temporary}", "record", "rename", f"fsync {tmp_path}"]
+
+
+def test_already_published_compares(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"result")
+    moment = path.stat().st_mtime_ns
+    assert already_published(path, 6, moment)
+    assert already_published(path, 6, moment - 1_900_000_000)  # a share may keep every other second only
+    assert not already_published(path, 7, moment)
+    assert not already_published(path, 6, moment - 60_000_000_000)
+    (tmp_path / "link").symlink_to(path)
+    assert not already_published(tmp_path / "link", 6, moment)
+
+
+def test_odd_names(tmp_path: Path) -> None:
+    names = [
+        "new\nline.mov",
+        "q'u\"ote.mov",
+        "ünï\u202ecode.mov",
+        "-rf.mov",
+        "raw\udcff.mov",
+        "x" * 251 + ".mov",
+    ]
+    for name in names:
+        target = target_for(tmp_path / "out", name, "mp4")
+        assert publish(written(target, b"1"), target, lambda *_: None) == target
+        assert publish(written(target, b"2"), target, lambda *_: None) != target
+        text = write_error_text(tmp_path / "out", name, "no picture")
+        assert text.read_text() == "no picture\n"
+    assert len(list((tmp_path / "out").iterdir())) == 3 * len(names)
+
+
+def test_error_text_is_replaced_and_taken_back(tmp_path: Path) -> None:
+    outbox = tmp_path / "not" / "yet"
+    write_error_text(outbox, "a.mov", "first")
+    path = write_error_text(outbox, "a.mov", "second, about ünï and raw \udcff\n")
+    assert path == outbox / "a.mov.error.txt"
+    assert path.read_text() == "second, about ünï and raw \\udcff\n"
+    assert list(outbox.iterdir()) == [path]
+    remove_error_text(outbox, "a.mov")
+    remove_error_text(outbox, "a.mov")
+    assert list(outbox.iterdir()) == []
+
+
+RACER = """
+import sys, time
+from pathlib import Path
+from flashvsr.outbox.publish import publish, temporary_for
+target, number, start = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+for attempt in range(5):
+    temporary = temporary_for(target, number)
+    temporary.write_text(f"{number}-{attempt}")
+    time.sleep(max(0, start - time.time()))
+    print(publish(temporary, target, lambda *_: None).name)
+"""
+FORCED = """
+import errno
+from flashvsr.outbox import files
+def refuse(*arguments):
+    raise OSError(errno.EINVAL, "no")
+files._rename_noreplace = files._link_and_unlink = refuse
+"""
+
+
+@pytest.mark.parametrize("setup", ["", FORCED], ids=["renameat2", "placeholder"])
+def test_eight_processes_race_for_one_name(tmp_path: Path, setup: str) -> None:
+    start = str(time.time() + 1.2)
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", setup + RACER, str(tmp_path / "a.mp4"), str(number), start],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(8)
+    ]
+    names = [racer.communicate(timeout=60)[0].split("\n")[:-1] for racer in racers]
+    assert [racer.returncode for racer in racers] == [0] * 8
+    assert len({name for mine in names for name in mine}) == 40
+    content = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    expected = {
+        name: f"{number}-{attempt}" for number, mine in enumerate(names) for attempt, name in enumerate(mine)
+    }
+    assert content == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        (errno.ENOSPC, "free some space"),
+        (errno.EROFS, "mounted read-only"),
+        (errno.ESTALE, "mount it again"),
+        (errno.EIO, "check it"),
+        (errno.EACCES, "let the user that runs flashvsr write there"),
+    ],
+)
+def test_what_the_file_system_says_becomes_advice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, advice: str
+) -> None:
+    target = tmp_path / "a\nb.mp4"
+    temporary = written(target)
+
+    def fail(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(files, "_rename_noreplace", fail)
+    with pytest.raises(Transient, match=advice) as caught:
+        publish(temporary, target, lambda *_: None)
+    assert "a\\nb.mp4" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert temporary.exists()  # nothing is lost
+
+
+def test_a_full_disk(small_disk: Path) -> None:
+    target = small_disk / "a.mp4"
+    temporary = written(target, b"x" * 100_000)
+    with pytest.raises(OSError, match="No space left"):
+        (small_disk / "filler").write_bytes(b"x" * (2 << 20))
+    with pytest.raises(Transient, match="No space left on device; free some space there"):
+        write_error_text(small_disk, "a.mov", "no picture " * 1000)
+    assert sorted(path.name for path in small_disk.iterdir()) == [temporary.name, "filler"]
+    assert publish(temporary, target, lambda *_: None) == target  # a finished result needs no more space
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    os.setegid(65534)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_permission_denied(tmp_path: Path, world_readable: Callable[[Path], None]) -> None:
+    outbox = tmp_path / "outbox"
+    target = outbox / "a.mp4"
+    temporary = written(target)
+    world_readable(outbox)
+    for action in (
+        lambda: publish(temporary, target, lambda *_: None),
+        lambda: temporary_for(outbox / "new" / "a.mp4", 1),
+        lambda: write_error_text(outbox, "a.mov", "no picture"),
+    ):
+        advice = "Permission denied; let the user that runs flashvsr write there"
+        with as_nobody(), pytest.raises(Transient, match=advice):
+            action()
+    assert list(outbox.iterdir()) == [temporary]

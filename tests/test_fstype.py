@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from flashvsr.fstype import fstype_of, is_network
+
+
+@pytest.fixture
+def mountinfo(tmp_path: Path) -> Path:
+    path = tmp_path / "mountinfo"
+    path.write_text(
+        "20 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
+        "21 20 0:30 / /mnt/nas rw - nfs4 nas:/x rw\n"
+        r"22 20 0:31 / /mnt/my\040share rw shared:2 master:3 - cifs //nas/y rw" + "\n"
+        "23 20 0:32 / /mnt/auto rw - autofs systemd-1 rw\n"
+        "24 23 0:33 / /mnt/auto rw - nfs nas:/z rw\n"
+        "nonsense\n"
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "network"),
+    [
+        ("/var/lib/flashvsr", "ext4", False),
+        ("/mnt/nas", "nfs4", True),
+        ("/mnt/nas/inbox/new", "nfs4", True),
+        ("/mnt/nasty", "ext4", False),
+        ("/mnt/my share/a", "cifs", True),
+        ("/mnt/auto/x", "nfs", True),  # the later mount on the same point is the one that is seen
+    ],
+)
+def test_the_innermost_mount_counts(mountinfo: Path, path: str, kind: str, network: bool) -> None:
+    assert fstype_of(Path(path), mountinfo) == kind
+    assert is_network(kind) is network
+
+
+def test_links_are_resolved(mountinfo: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/mnt/nas")
+    assert fstype_of(tmp_path / "link" / "inbox", mountinfo) == "nfs4"
+
+
+def test_this_machine() -> None:
+    assert fstype_of(Path("/proc/self")) == "proc"
+    assert fstype_of(Path(os.sep)) not in ("", "proc")
+
+
+def test_without_proc(tmp_path: Path) -> None:
+    assert fstype_of(tmp_path, tmp_path / "none") == ""
