@@ -1,0 +1,126 @@
+"""Log lines on standard error: priorities for journald, times for people, never a raw control character."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TextIO
+
+ROOT = "flashvsr"
+
+# Anything that could move the cursor, end a line, turn the reading direction, or is no text at all: C0, DEL,
+# C1, line and paragraph separators, bidirectional controls, surrogates (they stand for undecodable bytes).
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_PRIORITIES = (
+    (logging.CRITICAL, 2),
+    (logging.ERROR, 3),
+    (logging.WARNING, 4),
+    (logging.INFO, 6),
+)  # else 7, debug
+
+_current_job: int | None = None
+
+
+def setup(level: str = "info", stream: TextIO | None = None, environ: Mapping[str, str] = os.environ) -> None:
+    """Send the service's log to `stream` (standard error) at `level`; calling it again changes both."""
+    stream = sys.stderr if stream is None else stream
+    # A stream in a narrow encoding must not turn an exotic file name into a logging failure.
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(LineFormatter(journal=under_journald(stream, environ)))
+    root = logging.getLogger(ROOT)
+    root.handlers[:] = [handler]
+    root.propagate = False
+    set_level(level)
+
+
+def set_level(level: str) -> None:
+    """Log messages of this level and above from now on."""
+    logging.getLogger(ROOT).setLevel(getattr(logging, level.upper()))
+
+
+def under_journald(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Whether the stream is the journal's socket, which systemd names in JOURNAL_STREAM as device:inode."""
+    device, _, inode = environ.get("JOURNAL_STREAM", "").partition(":")
+    try:
+        status = os.fstat(stream.fileno())
+    except (OSError, ValueError, AttributeError):
+        return False  # not backed by a file, so it is not the journal
+    return (device, inode) == (str(status.st_dev), str(status.st_ino))
+
+
+def escape(text: str) -> str:
+    """The text with every control character written out, so that a file name cannot forge a log line."""
+    return _UNPRINTABLE.sub(_written_out, text)
+
+
+@contextmanager
+def job(job_id: int) -> Iterator[None]:
+    """Mark every line logged inside, from any thread of this process, with the job's number.
+
+    Process-wide on purpose: a worker does one job at a time, and its decoder and encoder threads log too.
+    """
+    global _current_job
+    before, _current_job = _current_job, job_id
+    try:
+        yield
+    finally:
+        _current_job = before
+
+
+def each_line(log: logging.Logger, level: int, text: str) -> None:
+    """Log a message of several lines (all the problems of a file) as one record a line."""
+    for line in text.splitlines():
+        if line.strip():
+            log.log(level, "%s", line.rstrip())
+
+
+class LineFormatter(logging.Formatter):
+    """One record, one line; a traceback follows as lines of its own, marked so that none passes for a record.
+
+    With `journal`, each line starts with the priority in angle brackets, as sd-daemon(3) wants it, and leaves
+    the time to journald. Otherwise it starts with the local time and the level.
+    """
+
+    def __init__(self, *, journal: bool) -> None:
+        super().__init__()
+        self._journal = journal
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as text without a final line end."""
+        start = self._start(record)
+        lines = [start + _job_mark(record) + escape(record.getMessage())]
+        if record.exc_info:
+            trace = self.formatException(record.exc_info)
+            lines += [f"{start}  | {escape(line)}" for line in trace.splitlines()]
+        return "\n".join(lines)
+
+    def _start(self, record: logging.LogRecord) -> str:
+        if self._journal:
+            return f"<{_priority(record.levelno)}>"
+        return f"{self.formatTime(record, '%Y-%m-%d %H:%M:%S')} {record.levelname.lower():7} "
+
+
+def _priority(levelno: int) -> int:
+    return next((priority for level, priority in _PRIORITIES if levelno >= level), 7)
+
+
+def _job_mark(record: logging.LogRecord) -> str:
+    job_id = getattr(record, "job", _current_job)
+    return "" if job_id is None else f"job {job_id}: "
+
+
+def _written_out(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    named = {9: "\\t", 10: "\\n", 13: "\\r"}.get(code)
+    if named:
+        return named
+    if 0xDC80 <= code <= 0xDCFF:  # an undecodable byte, kept by surrogateescape
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

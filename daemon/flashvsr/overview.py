@@ -1,0 +1,98 @@
+"""What the service knows of itself at the moment: the status line, and whether it is healthy."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import textwrap
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+import peewee
+
+from flashvsr.errors import FlashVSRError
+from flashvsr.jobs.queue import Queue
+from flashvsr.jobs.schema import FAILED, RUNNING, Job, Worker
+from flashvsr.summary import summarize
+from flashvsr.text import printable
+from flashvsr.watching import WatchThread
+from flashvsr.workers import WorkerPool
+
+log = logging.getLogger(__name__)
+
+FAILED_SECONDS = 10.0  # how often the failed jobs are counted: they stay in the history and may be many
+WORKING = ("idle", "busy")
+NAMED_TROUBLES, TROUBLE_LENGTH = 2, 200
+
+
+class Overview:
+    """A picture of the queue, the workers and the watcher, taken by `refresh` once a turn."""
+
+    def __init__(self, queue: Queue, pool: WorkerPool, watch: WatchThread, silence: float) -> None:
+        self._queue = queue
+        self._pool = pool
+        self._watch = watch
+        self._silence = silence
+        self._running: Sequence[Job] = ()
+        self._workers: Sequence[Worker] = ()
+        self._counts: Mapping[str, int] = {}
+        self._failed_today = 0
+        self._next_failed_count = 0.0
+        self._queue_trouble = ""
+        self.config_trouble = ""
+
+    @contextmanager
+    def queue_guard(self) -> Iterator[None]:
+        """Carry on without the queue when it does not answer; the watchdog is not fed meanwhile."""
+        try:
+            yield
+        except (FlashVSRError, peewee.PeeweeException, sqlite3.Error, OSError) as error:
+            if not self._queue_trouble:
+                log.error("the queue does not answer: %s; trying again", error)
+            self._queue_trouble = str(error) or type(error).__name__
+        else:
+            if self._queue_trouble:
+                log.info("the queue answers again")
+            self._queue_trouble = ""
+
+    def refresh(self) -> None:
+        """Read the queue."""
+        self._running = self._queue.jobs(states=[RUNNING])
+        self._workers = self._queue.workers()
+        self._counts = self._queue.counts()
+        if time.monotonic() >= self._next_failed_count:
+            midnight = datetime.now().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+            failed = self._queue.jobs(states=[FAILED])
+            self._failed_today = sum(job.finished is not None and job.finished >= midnight for job in failed)
+            self._next_failed_count = time.monotonic() + FAILED_SECONDS
+
+    def worker_is_up(self) -> bool:
+        """Whether a worker of ours has reported that it can work."""
+        pids = self._pool.pids()
+        return any(row.state in WORKING and pids.get(row.slot) == row.pid for row in self._workers)
+
+    def healthy(self) -> bool:
+        """Whether the queue answers and the watcher moves: only then the watchdog is fed."""
+        return not self._queue_trouble and self._watch.silent_seconds() < self._silence
+
+    def status(self) -> str:
+        """One line for `systemctl status`."""
+        return summarize(self._running, self._counts, self._failed_today, self._troubles())
+
+    def _troubles(self) -> list[str]:
+        troubles = [self.config_trouble] if self.config_trouble else []
+        if self._queue_trouble:
+            troubles.append(f"the queue does not answer: {printable(self._queue_trouble)}")
+        silent = self._watch.silent_seconds()
+        if silent >= self._silence / 2:
+            troubles.append(f"no inbox could be read for {silent:.0f} s: does a share hang?")
+        troubles += [f"{printable(path)}: {text}" for path, text in self._watch.problems().items()]
+        troubles += [f"{row.slot}: {row.error}" for row in self._workers if row.error]
+        shown = [
+            textwrap.shorten(trouble, TROUBLE_LENGTH, placeholder="...")
+            for trouble in troubles[:NAMED_TROUBLES]
+        ]
+        hidden = len(troubles) - len(shown)
+        return shown + ([f"and {hidden} more: flashvsr status"] if hidden else [])

@@ -1,0 +1,52 @@
+"""The configuration while the service runs: read again as a whole, handed to workers only when valid."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from flashvsr.config import TABLES, Config, load_config
+from flashvsr.errors import Transient
+from flashvsr.settings.files import write_replacing
+from flashvsr.settings.schema import comment_block, render
+from flashvsr.settings.service_tables import ExtraInbox
+from flashvsr.text import printable
+
+WORKER_CONFIG_NAME = "worker.toml"
+
+# The slots and the state directory cannot change under running workers.
+NEEDS_RESTART = ("paths", "gpu")
+
+_HEADER = (
+    "What the service hands to its workers: its settings as it last accepted them. Written at start and at "
+    "each reload; edit the settings file of the service instead, changes here are lost."
+)
+
+
+def write_worker_config(config: Config) -> Path:
+    """Write the configuration where workers read it; return the file.
+
+    Workers never read the person's file: half an edit there, or one with an error, must not reach a worker
+    that happens to start at that moment. Raises Transient.
+    """
+    blocks = [comment_block(_HEADER)]
+    blocks += [f"[{name}]\n{render(table, getattr(config, name))}" for name, table in TABLES.items()]
+    blocks += [f"[[inbox]]\n{render(ExtraInbox, extra)}" for extra in config.extra_inboxes]
+    path = config.paths.state / WORKER_CONFIG_NAME
+    try:
+        write_replacing(path, "\n".join(blocks))
+    except OSError as error:
+        raise Transient(
+            f"cannot write {printable(path)}: {error.strerror}; is there space, and may we write?"
+        ) from error
+    return path
+
+
+def read_again(current: Config) -> tuple[Config, tuple[str, ...]]:
+    """Read the configuration anew; also name the tables whose changes wait for a restart.
+
+    Those tables are kept as they were. Raises BadConfig with every problem; `current` is still good then.
+    """
+    new = load_config(current.origin)
+    waiting = tuple(name for name in NEEDS_RESTART if getattr(new, name) != getattr(current, name))
+    return replace(new, **{name: getattr(current, name) for name in NEEDS_RESTART}), waiting

@@ -1,0 +1,81 @@
+"""The state directory: its folders, and the lock that lets one service at a time use it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flashvsr.errors import FlashVSRError
+
+LOCK_NAME = "flashvsr.lock"
+JOBS_NAME = "jobs"  # one folder of finished chunks per job
+ARCHIVE_NAME = "archive"  # sources that are done, one folder per inbox
+
+
+class AlreadyRunning(FlashVSRError):
+    """Another service uses this state directory."""
+
+
+def jobs_directory(state: Path) -> Path:
+    """Where each job keeps its chunks, in a folder named by its number."""
+    return state / JOBS_NAME
+
+
+def archive_directory(state: Path) -> Path:
+    """Where sources go after success, if they are archived."""
+    return state / ARCHIVE_NAME
+
+
+def prepare_state(state: Path) -> None:
+    """Create the state directory and its folders. FlashVSRError where that is not possible."""
+    for directory in (state, jobs_directory(state), archive_directory(state)):
+        try:
+            directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+        except OSError as error:
+            raise FlashVSRError(
+                f"cannot create {directory}: {error.strerror}; make it writable for the user of this service"
+                " or set paths.state to another directory"
+            ) from error
+
+
+@contextmanager
+def state_lock(state: Path) -> Iterator[None]:
+    """Hold the state directory for this process alone; AlreadyRunning names the one that has it.
+
+    The lock goes with the process however it ends; the file stays.
+    """
+    path = state / LOCK_NAME
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    except OSError as error:
+        raise FlashVSRError(f"cannot open {path}: {error.strerror}; check its owner and mode") from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            raise AlreadyRunning(
+                f"another flashvsr service (process {holder}) already uses {state}; "
+                "stop it first, or give this one a state directory of its own (paths.state)"
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def service_process(state: Path) -> int | None:
+    """Number of the process that serves this state directory now; None if there is none."""
+    try:
+        with (state / LOCK_NAME).open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return int(file.read(32).strip() or 0) or None
+    except (OSError, ValueError):
+        return None
+    return None

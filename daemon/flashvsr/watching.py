@@ -1,0 +1,114 @@
+"""What touches the shares, in a thread of its own, so that one that hangs never freezes the service.
+
+That is the inbox watcher and, now and then, the removal of what is kept long enough.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from flashvsr.config import Config
+from flashvsr.inbox.watch import InboxWatcher
+from flashvsr.jobs.queue import Queue
+from flashvsr.jobs.retention import prune
+from flashvsr.state import archive_directory, jobs_directory
+
+log = logging.getLogger(__name__)
+
+STEP_SECONDS = 0.5
+TROUBLE_SECONDS = 5.0  # pause after an unexpected error
+PRUNE_SECONDS = 3600.0
+
+MakeWatcher = Callable[[Config, Queue, Callable[[], float]], InboxWatcher]
+
+
+class WatchThread:
+    """Runs an `InboxWatcher`, replaces it on a reload, and knows how long it has been silent."""
+
+    def __init__(self, config: Config, make_watcher: MakeWatcher, clock: Callable[[], float]) -> None:
+        self._config = config
+        self._make_watcher = make_watcher
+        self._clock = clock
+        self._watcher: InboxWatcher | None = None
+        self._alive_at = clock()
+        self._next_prune = clock()
+        self._ending = threading.Event()
+        self._renew = threading.Event()
+        # A daemon: a thread stuck in a dead share cannot be joined and must not keep the process.
+        self._thread = threading.Thread(target=self._run, name="inbox-watcher", daemon=True)
+
+    def start(self) -> None:
+        """Begin watching."""
+        self._thread.start()
+
+    def reload(self, config: Config) -> None:
+        """Watch by this configuration from the next step on; all presets are checked again."""
+        self._config = config
+        self._renew.set()
+
+    def end(self) -> None:
+        """Ask the thread to end; returns at once."""
+        self._ending.set()
+
+    def join(self, timeout: float) -> None:
+        """Wait for the thread, but not for ever: it may hang in a dead share."""
+        self._thread.join(timeout)
+        if self._thread.is_alive():
+            log.warning("the inbox watcher hangs in the file system and is left behind")
+
+    def silent_seconds(self) -> float:
+        """Seconds since the watcher last got anywhere; 0 once it was asked to end."""
+        if self._ending.is_set():
+            return 0.0
+        watcher = self._watcher
+        last = self._alive_at if watcher is None else max(self._alive_at, watcher.last_progress)
+        return max(0.0, self._clock() - last)
+
+    def problems(self) -> dict[Path, str]:
+        """What a person should know about the inboxes, by directory."""
+        watcher = self._watcher
+        return {} if watcher is None else dict(watcher.problems)
+
+    def _run(self) -> None:
+        # An unexpected error must not end the watching for good. The pause keeps it from filling the log.
+        while not self._ending.is_set():
+            try:
+                self._watch()
+            except Exception:
+                log.exception("watching the inboxes failed; trying again")
+                self._ending.wait(TROUBLE_SECONDS)
+
+    def _watch(self) -> None:
+        """Watch until the thread ends or the configuration changes."""
+        self._renew.clear()
+        queue = Queue(self._config.paths.state)
+        try:
+            watcher = self._make_watcher(self._config, queue, self._clock)
+            watcher.start()
+            self._watcher = watcher
+            try:
+                while not (self._ending.is_set() or self._renew.is_set()):
+                    self._step(watcher, queue)
+                    self._ending.wait(STEP_SECONDS)
+            finally:
+                watcher.stop()
+        finally:
+            queue.close()
+
+    def _step(self, watcher: InboxWatcher, queue: Queue) -> None:
+        watcher.step(self._clock())
+        self._alive_at = self._clock()
+        if self._clock() >= self._next_prune:
+            self._next_prune = self._clock() + PRUNE_SECONDS
+            self._prune(queue)
+
+    def _prune(self, queue: Queue) -> None:
+        state, days = self._config.paths.state, self._config.retention.days
+        removed = prune(queue, archive_directory(state), jobs_directory(state), days, time.time())
+        if any(removed.values()):
+            text = ", ".join(f"{count} {what}" for what, count in removed.items())
+            log.info("older than %d days and removed: %s", days, text)

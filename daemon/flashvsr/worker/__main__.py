@@ -1,0 +1,73 @@
+"""`python -m flashvsr.worker`: started by the service, once per GPU. Not meant to be started by hand."""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from flashvsr import logs
+from flashvsr.config import load_config
+from flashvsr.errors import FlashVSRError
+from flashvsr.jobs.queue import Queue
+from flashvsr.signals import SignalQueue
+from flashvsr.worker.lifeline import die_with
+from flashvsr.worker.loop import WorkerLoop
+from flashvsr.worker.orders import SIGNALS, Orders
+
+log = logging.getLogger("flashvsr.worker")
+
+IDLE_SECONDS = 1.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Work until told to leave. 0: left as asked; 1: this process cannot work (any more), a new one may."""
+    options = _options(arguments)
+    die_with(options.parent)
+    faulthandler.enable()  # a decoder that crashes on a broken file leaves a trace in the log
+    with SignalQueue(SIGNALS) as arrivals:
+        orders = Orders(arrivals)
+        try:
+            config = load_config(options.config)
+            logs.setup(config.service.log_level)
+            with closing(Queue(config.paths.state)) as queue:
+                queue.set_worker(options.slot, os.getpid(), options.label, "starting")
+                # Takes seconds: the slot shows as starting meanwhile, and the service is ready only after it.
+                import torch  # noqa: F401
+
+                from flashvsr.worker import upscale
+
+                loop = WorkerLoop(
+                    config,
+                    queue,
+                    options.slot,
+                    options.label,
+                    upscale,
+                    orders,
+                    lambda: load_config(options.config),
+                )
+                while not (orders.leave or loop.broken):
+                    if not loop.step():
+                        arrivals.wait(IDLE_SECONDS)
+        except FlashVSRError as error:
+            logs.each_line(log, logging.ERROR, str(error))
+            return 1
+    return 1 if loop.broken else 0
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m flashvsr.worker", description=__doc__)
+    parser.add_argument("--config", type=Path, help="settings file")
+    parser.add_argument("--slot", required=True, help="name of the slot, such as gpu0 or cpu")
+    parser.add_argument("--label", required=True, help="the device, for people")
+    parser.add_argument("--parent", type=int, default=os.getppid(), help="process that must be alive")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""How the work on one job hears that it must stop, and how its progress is told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from flashvsr.errors import Cancelled, Interrupted, LeaseLost
+from flashvsr.jobs.queue import Queue
+from flashvsr.jobs.schema import Job
+from flashvsr.worker.orders import Orders
+from flashvsr.worker.source import SourceGone, check_source
+
+HEARTBEAT_SECONDS = 0.5
+
+
+class JobControl:
+    """Called from within the work, after frames: a thread saying "alive" would hide a worker that hangs."""
+
+    def __init__(
+        self, queue: Queue, job: Job, orders: Orders, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._queue = queue
+        self._job = job
+        self._lease = str(job.lease)
+        self._orders = orders
+        self._clock = clock
+        self._next_heartbeat = -1.0
+
+    def progress(self, done: int, total: int | None, fps: float) -> None:
+        """Tell how many frames are done. Raises Interrupted, Cancelled or LeaseLost to end the work."""
+        if self._orders.interrupt:
+            raise Interrupted("the service stops; the job goes on from its last chunk")
+        now = self._clock()
+        if now < self._next_heartbeat and done != total:
+            return
+        self._next_heartbeat = now + HEARTBEAT_SECONDS
+        answer = self._queue.heartbeat(self._job.id, self._lease, done, total, fps)
+        if answer == "cancel":
+            raise Cancelled("cancelled")
+        if answer == "lost":
+            raise LeaseLost(f"job {self._job.id} belongs to another worker now")
+
+    def publishing(self, path: Path, size: int, mtime_ns: int) -> None:
+        """The result is about to get its name. Raises SourceChanged if the file is another one now."""
+        # Whoever took the file away meanwhile did not ask for its result to be thrown away.
+        with suppress(SourceGone):
+            check_source(self._job)
+        self._queue.publishing(self._job.id, self._lease, path, size, mtime_ns)

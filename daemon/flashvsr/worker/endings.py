@@ -1,0 +1,201 @@
+"""After the work: the partial video, the text that says what went wrong, the source, the job's folder.
+
+A crash can cut each of these short, so `sweep` looks for what was left undone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from flashvsr import logs
+from flashvsr.config import Config
+from flashvsr.errors import FlashVSRError, Transient
+from flashvsr.jobs.queue import Queue
+from flashvsr.jobs.schema import CANCELLED, DONE, FAILED, SUPERSEDED, Job
+from flashvsr.outbox.publish import (
+    remove_error_text,
+    remove_temporaries,
+    settle_source,
+    target_for,
+    write_error_text,
+)
+from flashvsr.preset import Preset, preset_from_json
+from flashvsr.state import jobs_directory
+from flashvsr.text import printable
+from flashvsr.worker.faults import backoff
+from flashvsr.worker.places import archive_of, outbox_of, work_directory
+from flashvsr.worker.source import SourceChanged, SourceGone, check_source
+from flashvsr.worker.upscaling import Upscaling
+
+log = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 10.0
+SALVAGE_TRIES = 2  # a source that kills every worker may do so while its partial video is made, too
+SETTLE_AFTER = 60.0  # by then the worker that finished a job has seen to its source, or died before
+
+
+class Endings:
+    """Puts things in order after a job, and after those whose worker died before it could."""
+
+    def __init__(self, queue: Queue, config: Config, upscaling: Upscaling) -> None:
+        self.config = config
+        self._queue = queue
+        self._upscaling = upscaling
+        self._next_sweep = 0.0
+        self._postponed: dict[int, tuple[int, float]] = {}  # job -> failures in a row, time of the next try
+
+    def task(self, job: Job, preset: Preset) -> Any:
+        """Describe the work on a claimed job. BadConfig if its inbox is gone from the settings."""
+        return self._upscaling.Task(
+            source=Path(job.source),
+            target=target_for(outbox_of(self.config, job), job.relative, preset.container),
+            preset=preset,
+            workdir=work_directory(self.config, job.id),
+            job_id=job.id,
+        )
+
+    def partial(self, job: Job, reason: str) -> Path | None:
+        """Publish the finished chunks of a job that goes no further; None if there are none.
+
+        Raises Transient when that has to wait (no space in the outbox); the chunks stay, `sweep` tries again.
+        """
+        if not work_directory(self.config, job.id).is_dir() or not job.preset:
+            return None
+        tries = self._marker(job.id)
+        if tries.exists() and tries.stat().st_size >= SALVAGE_TRIES:
+            log.error("making a partial video of its chunks failed repeatedly; they are dropped")
+            return None
+        with tries.open("ab") as file:
+            file.write(b".")  # before the try, which may end this process
+        try:
+            return self._upscaling.salvage(self.task(job, preset_from_json(job.preset)), self.config, reason)
+        except Transient:
+            os.truncate(tries, tries.stat().st_size - 1)
+            raise
+        except FlashVSRError as error:
+            log.warning("no partial video could be made of its chunks: %s", error)
+        except Exception:
+            log.exception("no partial video could be made of its chunks")
+        return None
+
+    def tell(self, job: Job, message: str, partial: Path | None) -> None:
+        """Put a text with the reason into the outbox, for the person who looks for the result there."""
+        finished = f"What was finished until then: {printable(partial)}\n" if partial else ""
+        text = f"{message}\n{finished}To try again: flashvsr retry {job.id}\n"
+        try:
+            write_error_text(self._folder(job), Path(job.relative).name, text)
+        except (OSError, FlashVSRError) as error:
+            log.warning("the reason could not be written to the outbox: %s", error)
+
+    def settle_source(self, job: Job) -> None:
+        """Archive, delete or keep the source of a done job, if it is still the file that was processed."""
+        identity = (job.device, job.inode, job.size, job.mtime_ns)
+        action, archive = self.config.watch.on_success, archive_of(self.config, job)
+        archived = None
+        try:
+            # Device and inode as they are now: a share that was mounted again has others. If the source is
+            # gone, the recorded ones let a removal that a crash cut short be completed.
+            with suppress(SourceGone):
+                status = check_source(job)
+                identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+            archived = settle_source(Path(job.source), identity, action, archive, job.relative)
+        except SourceChanged:
+            log.info("the source has a new version, which stays in the inbox")
+        except FlashVSRError as error:
+            log.warning("the source stays in the inbox for now: %s", error)
+            self._postpone(job.id)
+            return
+        self._queue.settled(job.id, archived)
+        self._postponed.pop(job.id, None)
+
+    def clear(self, job: Job) -> None:
+        """Drop the job's chunks and half-written files: nobody needs them any more."""
+        shutil.rmtree(work_directory(self.config, job.id), ignore_errors=True)
+        try:
+            remove_temporaries(self._folder(job), job.id)
+            if job.state == DONE:
+                remove_error_text(self._folder(job), Path(job.relative).name)  # of an attempt that failed
+        except (OSError, FlashVSRError) as error:
+            log.warning("the outbox could not be tidied: %s", error)
+        self._marker(job.id).unlink(missing_ok=True)
+
+    @contextmanager
+    def alone(self, job_id: int) -> Iterator[bool]:
+        """Keep other workers from putting the same job in order; False if one is at it already."""
+        with self._marker(job_id).open("ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
+
+    def sweep(self) -> None:
+        """Finish what was left undone: chunks of jobs that are over, sources whose job is done."""
+        if time.monotonic() < self._next_sweep:
+            return
+        self._next_sweep = time.monotonic() + SWEEP_SECONDS
+        for folder in jobs_directory(self.config.paths.state).iterdir():
+            name = folder.name
+            if name.isascii() and name.isdecimal() and self._is_due(int(name)):
+                with logs.job(int(name)):
+                    self._finish(int(name))
+        for job in self._queue.unsettled():
+            if (
+                job.finished is not None
+                and job.finished < time.time() - SETTLE_AFTER
+                and self._is_due(job.id)
+            ):
+                with logs.job(job.id):
+                    self.settle_source(job)
+
+    def end_without_lease(self, job_id: int) -> None:
+        """Put a job in order that was given up at a claim or cancelled while it waited."""
+        with logs.job(job_id):
+            self._finish(job_id)
+
+    def _finish(self, job_id: int) -> None:
+        with self.alone(job_id) as alone:
+            job = self._queue.get(job_id)
+            if not alone or job is None or job.state not in (DONE, FAILED, CANCELLED):
+                return
+            try:
+                self._finish_badly(job)
+            except Transient as error:
+                log.warning("its partial video has to wait: %s", error)
+                self._postpone(job_id)
+                return
+            self.clear(job)
+
+    def _finish_badly(self, job: Job) -> None:
+        if job.state == DONE or job.result is not None or job.error == SUPERSEDED:
+            return  # the chunks are all that is left
+        message = job.error or "cancelled"
+        partial = self.partial(job, message)
+        if partial is not None:
+            self._queue.add_partial(job.id, partial)
+        if job.state == FAILED:
+            self.tell(job, message, partial)
+
+    def _folder(self, job: Job) -> Path:
+        """The directory of the outbox where the job's result, or what stands in for it, goes."""
+        return target_for(outbox_of(self.config, job), job.relative, "mp4").parent
+
+    def _is_due(self, job_id: int) -> bool:
+        return self._postponed.get(job_id, (0, 0.0))[1] <= time.monotonic()
+
+    def _postpone(self, job_id: int) -> None:
+        failures = self._postponed.get(job_id, (0, 0.0))[0]
+        self._postponed[job_id] = failures + 1, time.monotonic() + backoff(failures)
+
+    def _marker(self, job_id: int) -> Path:
+        """One byte for each try at a partial video; also the lock. Beside the folder of chunks."""
+        return jobs_directory(self.config.paths.state) / f"{job_id}.ending"

@@ -1,0 +1,276 @@
+"""One worker's loop: find a job, claim it, do it, say how it ended. The caller owns `while`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flashvsr import logs
+from flashvsr.config import Config
+from flashvsr.errors import BadConfig, FlashVSRError, Interrupted, LeaseLost, Transient
+from flashvsr.jobs.owner import current_owner
+from flashvsr.jobs.queue import Queue
+from flashvsr.jobs.schema import Job
+from flashvsr.outbox.publish import already_published
+from flashvsr.preset import Preset, check_inbox_preset, preset_from_json, preset_to_json
+from flashvsr.text import printable
+from flashvsr.worker.control import JobControl
+from flashvsr.worker.endings import Endings
+from flashvsr.worker.faults import CONFIG_SECONDS, Outcome, Verdict, judge, out_of_gpu_memory
+from flashvsr.worker.orders import Orders
+from flashvsr.worker.source import check_source
+from flashvsr.worker.upscaling import Upscaling
+
+log = logging.getLogger(__name__)
+
+MESSAGE_SECONDS = 5.0
+
+
+class WorkerLoop:
+    """Works for one slot. What goes wrong with a job stays with it; errors of the queue itself come out."""
+
+    def __init__(
+        self,
+        config: Config,
+        queue: Queue,
+        slot: str,
+        label: str,
+        upscaling: Upscaling,
+        orders: Orders,
+        read_config: Callable[[], Config],
+    ) -> None:
+        self.broken = False  # this process can do no further work, a new one may
+        self._config = config
+        self._queue = queue
+        self._slot = slot
+        self._label = label
+        self._upscaling = upscaling
+        self._orders = orders
+        self._read_config = read_config
+        self._owner = current_owner()
+        self._endings = Endings(queue, config, upscaling)
+        self._engine: Any = None
+        self._engine_retry = 0.0
+        self._next_message = 0.0
+        self._engine_trouble: str | None = None
+        self._failures: dict[int, int] = {}  # job -> transient failures in a row
+        self._shown: tuple[str, int | None, str | None] | None = None
+
+    def step(self) -> bool:
+        """Do one job, or find that there is none. True: look for the next one at once."""
+        if self._orders.leave or self.broken:
+            return False
+        if self._orders.take_reload():
+            self._reload()
+        self._endings.sweep()
+        job = self._queue.next_candidate(time.time())
+        if job is None or time.monotonic() < self._engine_retry:
+            self._show("idle", error=self._engine_trouble)
+            return False
+        with logs.job(job.id):
+            return self._take(job)
+
+    def _take(self, job: Job) -> bool:
+        """Claim the job with its inbox's preset of this moment, and see it through."""
+        try:
+            preset, problem = self._prepare(job)
+        except BadConfig as error:
+            held = self._queue.hold(Path(job.inbox), str(error))
+            logs.each_line(
+                log, logging.WARNING, f"{held} jobs held, the preset of their inbox has errors:\n{error}"
+            )
+            return held > 0
+        if isinstance(problem, Interrupted):
+            return False
+        # One that got as far as publishing may be out already, and then needs its record, not an attempt.
+        limit = self._config.queue.max_attempts + (job.result_size is not None)
+        claimed = self._queue.claim(job.id, preset_to_json(preset), self._owner, self._slot, limit)
+        if claimed is None:
+            self._endings.end_without_lease(job.id)  # nothing to do if another worker has it
+            return True
+        self._show("busy", claimed.id)
+        self._run(claimed, preset, problem)
+        return True
+
+    def _prepare(self, job: Job) -> tuple[Preset, Exception | None]:
+        """Return the preset and what keeps the job from being done; BadConfig means the preset alone.
+
+        All this comes before the claim, so that no attempt and none of the time for a frame is spent on it.
+        """
+        known = preset_from_json(job.preset) if job.preset else Preset()
+        try:
+            if _is_published(job):
+                return known, None
+            # First, because a missing preset is written: not below the mount point of a share that is away.
+            check_source(job)
+        except FlashVSRError as error:
+            return known, error
+        preset = check_inbox_preset(Path(job.inbox), self._config.export.quality)
+        try:
+            self._load_engine(job)
+        except FlashVSRError as error:
+            return preset, error
+        return preset, None
+
+    def _load_engine(self, job: Job) -> None:
+        """Load the model at the first job; it stays for the next. Fetching weights may take minutes."""
+        if self._engine is not None:
+            return
+
+        def tell(message: str) -> None:
+            if self._orders.leave:
+                raise Interrupted("the service stops")
+            if time.monotonic() >= self._next_message:  # a progress bar speaks often
+                self._next_message = time.monotonic() + MESSAGE_SECONDS
+                log.info("%s", message)
+                self._show("busy", job.id, message)
+
+        try:
+            self._engine = self._upscaling.load_engine(self._config, tell)
+        except Interrupted:
+            raise
+        except Exception as error:
+            self._engine_retry = time.monotonic() + CONFIG_SECONDS
+            self._engine_trouble = f"the model cannot be loaded: {str(error) or type(error).__name__}"
+            if isinstance(error, FlashVSRError):
+                raise
+            log.exception("the model cannot be loaded; a new worker tries again")
+            self.broken = True  # whatever half of it is in memory goes with the process
+            raise Transient(self._engine_trouble) from error
+        self._engine_trouble = None
+
+    def _run(self, job: Job, preset: Preset, problem: Exception | None) -> None:
+        try:
+            if problem is not None:
+                raise problem
+            if _is_published(job):
+                self._record_published(job)
+            else:
+                self._work(job, preset)
+        except Exception as error:
+            self._end(job, error)
+        else:
+            self._failures.pop(job.id, None)
+            self._finish_up(job.id)
+
+    def _finish_up(self, job_id: int) -> None:
+        done = self._queue.get(job_id)
+        if done is not None:
+            self._endings.settle_source(done)
+            self._endings.clear(done)
+
+    def _work(self, job: Job, preset: Preset) -> None:
+        log.info("%s, attempt %d of %d", printable(job.source), job.attempts, self._config.queue.max_attempts)
+        control = JobControl(self._queue, job, self._orders)
+        task = self._endings.task(job, preset)
+        report = self._upscaling.upscale_file(task, self._engine, self._config, control)
+        self._queue.finish(
+            job.id, str(job.lease), report.result, self._engine.name, report.to_json(), list(report.warnings)
+        )
+        for warning in report.warnings:
+            log.warning("%s", warning)
+        log.info("done: %s", printable(report.result))
+
+    def _record_published(self, job: Job) -> None:
+        """The worker before this one died after the result got its name and before that was recorded."""
+        result = Path(str(job.result))
+        log.info("done already: %s", printable(result))
+        self._queue.finish(
+            job.id, str(job.lease), result, job.model or "unknown", job.report or "{}", job.warnings
+        )
+
+    def _end(self, job: Job, error: Exception) -> None:
+        failures = self._failures.get(job.id, 0)
+        settle_seconds, max_attempts = self._config.watch.settle_seconds, self._config.queue.max_attempts
+        verdict = judge(
+            error, job, settle_seconds=settle_seconds, max_attempts=max_attempts, failures=failures
+        )
+        self.broken |= verdict.broken
+        if verdict.unexpected:
+            log.error("unexpected error", exc_info=error)
+        if out_of_gpu_memory(error):
+            _free_gpu_memory()
+        try:
+            if verdict.outcome is Outcome.DROP:
+                log.warning("%s; leaving it alone", verdict.message)
+            elif verdict.outcome is Outcome.REQUEUE:
+                self._failures[job.id] = failures + verdict.grows
+                self._put_back(job, verdict)
+            else:
+                self._failures.pop(job.id, None)
+                self._end_for_good(job, verdict)
+        except LeaseLost as lost:
+            log.warning("%s; leaving it alone", lost)
+
+    def _put_back(self, job: Job, verdict: Verdict) -> None:
+        when = f"again in {verdict.delay:.0f} s" if verdict.delay else "goes on later"
+        log.log(logging.WARNING if verdict.delay else logging.INFO, "%s; %s", verdict.message, when)
+        self._queue.requeue(
+            job.id,
+            str(job.lease),
+            verdict.message,
+            verdict.kind,
+            verdict.delay,
+            count_attempt=verdict.counted,
+        )
+
+    def _end_for_good(self, job: Job, verdict: Verdict) -> None:
+        """Publish what is finished, then record the end: whoever sees the state finds the rest in place."""
+        log.warning("%s: %s", "cancelled" if verdict.outcome is Outcome.CANCEL else "failed", verdict.message)
+        self._check_lease(job)
+        with self._endings.alone(job.id):
+            partial, waits = None, False
+            try:
+                partial = self._endings.partial(job, verdict.message)
+            except Transient as error:
+                log.warning("its partial video has to wait: %s", error)
+                waits = True
+            if verdict.outcome is Outcome.CANCEL:
+                self._queue.cancelled(job.id, str(job.lease), partial)
+            else:
+                if not waits:
+                    self._endings.tell(job, verdict.message, partial)
+                self._queue.fail(job.id, str(job.lease), verdict.message, verdict.kind, partial, [])
+            if not waits:  # else a later sweep makes the partial video
+                self._endings.clear(job)
+
+    def _check_lease(self, job: Job) -> None:
+        now = self._queue.get(job.id)
+        if now is None or now.lease != job.lease:
+            raise LeaseLost(f"job {job.id} is no longer this worker's")
+
+    def _reload(self) -> None:
+        """Take over the settings the service has accepted; a changed model is loaded at the next job."""
+        try:
+            config = self._read_config()
+        except BadConfig as error:
+            logs.each_line(log, logging.ERROR, f"the settings are not taken over:\n{error}")
+            return
+        if config.model != self._config.model:
+            self._engine, self._engine_retry, self._engine_trouble = None, 0.0, None
+        self._config = self._endings.config = config
+        logs.set_level(config.service.log_level)
+
+    def _show(self, state: str, job_id: int | None = None, error: str | None = None) -> None:
+        """Tell the worker table, when something changed."""
+        if self._shown != (state, job_id, error):
+            self._shown = (state, job_id, error)
+            self._queue.set_worker(self._slot, self._owner.pid, self._label, state, job_id, error)
+
+
+def _is_published(job: Job) -> bool:
+    """Whether the result is in the outbox although the job was not recorded as done."""
+    if not job.result or job.result_size is None or job.result_mtime_ns is None:
+        return False
+    return already_published(Path(job.result), job.result_size, job.result_mtime_ns)
+
+
+def _free_gpu_memory() -> None:
+    """Give cached blocks back, so that the next try does not fail by fragmentation alone."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

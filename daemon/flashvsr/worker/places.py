@@ -1,0 +1,35 @@
+"""Where the files of a job are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flashvsr.config import Config
+from flashvsr.errors import BadConfig
+from flashvsr.jobs.schema import Job
+from flashvsr.state import archive_directory, jobs_directory
+from flashvsr.text import printable
+
+
+def work_directory(config: Config, job_id: int) -> Path:
+    """The job's finished chunks."""
+    return jobs_directory(config.paths.state) / str(job_id)
+
+
+def archive_of(config: Config, job: Job) -> Path:
+    """Where sources of the job's inbox are archived."""
+    return archive_directory(config.paths.state) / Path(job.inbox).name
+
+
+def outbox_of(config: Config, job: Job) -> Path:
+    """Where results of the job's inbox go. BadConfig if the settings no longer have that inbox."""
+    inbox = Path(job.inbox)
+    for extra in config.extra_inboxes:
+        if extra.path == inbox:
+            return extra.outbox
+    if inbox.parent == config.paths.inbox:
+        return config.paths.outbox / inbox.name
+    raise BadConfig(
+        f"{printable(inbox)} is no longer an inbox: neither in paths.inbox nor named by an [[inbox]]; "
+        f"add it again, or cancel the job with: flashvsr cancel {job.id}"
+    )

@@ -1,0 +1,59 @@
+"""What the loop needs of `flashvsr.worker.upscale`, which brings torch and the decoders with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from flashvsr.config import Config
+from flashvsr.preset import Preset
+
+
+class Engine(Protocol):
+    """The loaded model on its device."""
+
+    @property
+    def name(self) -> str:
+        """Name of the model, as results name it."""
+
+
+class Report(Protocol):
+    """What came of one file."""
+
+    @property
+    def result(self) -> Path:
+        """The published file."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a person should know although it worked."""
+
+    def to_json(self) -> str:
+        """All of it, for the history."""
+
+
+class Control(Protocol):
+    """Whom the work reports to (`flashvsr.worker.control.JobControl`)."""
+
+    def progress(self, done: int, total: int | None, fps: float) -> None:
+        """Frames done; raises Cancelled, Interrupted or LeaseLost."""
+
+    def publishing(self, path: Path, size: int, mtime_ns: int) -> None:
+        """The result is about to be renamed to `path`."""
+
+
+class Upscaling(Protocol):
+    """The module, as far as the loop uses it. Its own types stay its own: the loop only hands them around."""
+
+    def Task(self, *, source: Path, target: Path, preset: Preset, workdir: Path, job_id: int) -> Any:
+        """The work on one file."""
+
+    def load_engine(self, config: Config, on_message: Callable[[str], None]) -> Any:
+        """Load the model (an `Engine`), fetching its weights first if need be; BadConfig or Transient."""
+
+    def upscale_file(self, task: Any, engine: Any, settings: Config, control: Control) -> Any:
+        """Do the work and publish the result; return the `Report`."""
+
+    def salvage(self, task: Any, settings: Config, reason: str) -> Path | None:
+        """Publish what finished chunks there are as `<name>_partial`; None if there are none."""

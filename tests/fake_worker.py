@@ -1,0 +1,105 @@
+"""A worker without a model, for tests of the service: registers like the real one, then obeys FAKE_WORKER.
+
+idle        waits; leaves on SIGTERM and SIGUSR1
+crash       registers, then exits with code 3
+late        takes a second before it registers
+hang        claims a job, reports one frame, then ignores every signal; has a child in its group
+work        claims a job, reports frames; SIGTERM gives it back, a file "finish" ends it
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from flashvsr.config import load_config
+from flashvsr.jobs.owner import current_owner
+from flashvsr.jobs.queue import Queue
+from flashvsr.signals import SignalQueue
+from flashvsr.worker.lifeline import die_with
+
+NOTES = Path(os.environ["FAKE_NOTES"])
+
+
+def note(event: str, pid: int | None = None, **details: Any) -> None:
+    line = json.dumps({"event": event, "pid": pid or os.getpid(), "time": time.monotonic(), **details})
+    with NOTES.open("a") as file:
+        file.write(line + "\n")
+
+
+def claim(queue: Queue, slot: str) -> Any:
+    while True:
+        job = queue.next_candidate(time.time())
+        claimed = job and queue.claim(job.id, "{}", current_owner(), slot, 3)
+        if claimed:
+            note("claimed", job=claimed.id)
+            return claimed
+        time.sleep(0.05)
+
+
+def work(queue: Queue, slot: str, arrivals: SignalQueue) -> None:
+    job = claim(queue, slot)
+    for done in range(1, 10_000):
+        queue.heartbeat(job.id, job.lease, done, 10_000, 5.0)
+        came = arrivals.take()
+        for number in came:
+            note(number.name)
+        if signal.SIGTERM in came:
+            queue.requeue(job.id, job.lease, "stopped", "transient", 0, False)
+            return
+        if NOTES.with_name("finish").exists():
+            queue.finish(job.id, job.lease, Path("result.mp4"), "fake", "{}", [])
+            return
+        time.sleep(0.05)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    for name in ("config", "slot", "label", "parent"):
+        parser.add_argument(f"--{name}", required=True)
+    options = parser.parse_args()
+    behaviour = os.environ["FAKE_WORKER"]
+    die_with(int(options.parent))
+    with SignalQueue((signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)) as arrivals:
+        note(
+            "start",
+            cuda=os.environ.get("CUDA_VISIBLE_DEVICES"),
+            told_systemd="NOTIFY_SOCKET" in os.environ,
+            group=os.getpgid(0),
+        )
+        config = load_config(Path(options.config))
+        with closing(Queue(config.paths.state)) as queue:
+            if behaviour == "late":
+                time.sleep(1)
+                note("registered")
+            queue.set_worker(options.slot, os.getpid(), options.label, "idle")
+            if behaviour == "crash":
+                return 3
+            if behaviour == "hang":
+                job = claim(queue, options.slot)
+                queue.heartbeat(job.id, job.lease, 1, 100, 1.0)
+                child = subprocess.Popen(["sleep", "600"])
+                note("child", child.pid)
+                while True:
+                    time.sleep(1)
+            if behaviour == "work":
+                work(queue, options.slot, arrivals)
+                return 0
+            while True:
+                for number in arrivals.take():
+                    note(number.name, days=load_config(Path(options.config)).retention.days)
+                    if number in (signal.SIGTERM, signal.SIGUSR1):
+                        return 0
+                arrivals.wait(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

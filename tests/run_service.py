@@ -1,0 +1,49 @@
+"""Runs the real supervisor with fake workers and a quick pace; started by service.py."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from flashvsr import logs
+from flashvsr.config import load_config
+from flashvsr.devices import CPU
+from flashvsr.inbox.watch import InboxWatcher
+from flashvsr.supervisor import Pace, Supervisor
+from flashvsr.workers import Patience
+
+
+class HangingWatcher(InboxWatcher):
+    """A share that stopped answering."""
+
+    def step(self, now: float) -> None:
+        time.sleep(3600)
+
+
+def main(config: str, text: str) -> int:
+    options: dict[str, Any] = {"first": 0.1, "rest": 60.0, "checkpoint": 5.0, "silence": 30.0} | json.loads(
+        text
+    )
+    logs.setup("debug")
+    supervisor = Supervisor(
+        load_config(Path(config)),
+        slots=None if options.get("discover") else (CPU,),
+        worker_command=(sys.executable, str(Path(__file__).with_name("fake_worker.py"))),
+        make_watcher=HangingWatcher if options.get("hang") else InboxWatcher,
+        patience=Patience(first=options["first"], rest=options["rest"]),
+        pace=Pace(
+            turn=0.05,
+            report=0.1,
+            silence=options["silence"],
+            checkpoint=options["checkpoint"],
+            watcher_end=0.5,
+        ),
+    )
+    return supervisor.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

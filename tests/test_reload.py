@@ -1,0 +1,85 @@
+"""The settings as workers get them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from flashvsr.config import Config, load_config
+from flashvsr.errors import BadConfig, Transient
+from flashvsr.reload import read_again, write_worker_config
+
+EVERYTHING = """
+[paths]
+inbox = "in"
+outbox = "out"
+state = "state"
+models = "models"
+[watch]
+observer = "poll"
+settle_seconds = 0.25
+[gpu]
+devices = [0, "GPU-12"]
+[model]
+weights = "nano"
+prompt = "prompt ü.pth"
+[streaming]
+lq_max_bytes = "512MB"
+[queue]
+stall_seconds = 12.5
+[service]
+stop_mode = "finish"
+[[inbox]]
+path = "elsewhere"
+outbox = "results"
+[[inbox]]
+path = 'odd "name" \\ here'
+outbox = "results 2"
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "flashvsr.toml").write_text(EVERYTHING)
+    return load_config(tmp_path / "flashvsr.toml", {})
+
+
+def test_workers_get_exactly_the_settings_of_the_service(config: Config) -> None:
+    file = write_worker_config(config)
+    assert replace(load_config(file, {}), origin=config.origin) == config
+    assert file.parent == config.paths.state
+
+
+def test_the_defaults_survive_too(tmp_path: Path) -> None:
+    defaults = Config()
+    config = replace(defaults, paths=replace(defaults.paths, state=tmp_path))
+    assert replace(load_config(write_worker_config(config), {}), origin=None) == config
+
+
+def test_a_full_disk_is_said(config: Config) -> None:
+    missing = replace(config, paths=replace(config.paths, state=config.paths.state / "missing"))
+    with pytest.raises(Transient, match=r"worker\.toml"):
+        write_worker_config(missing)
+
+
+def test_tables_that_need_a_restart_are_kept_and_named(config: Config) -> None:
+    assert config.origin is not None
+    changed = EVERYTHING.replace("12.5", "99").replace('"out"', '"out2"')
+    config.origin.write_text(changed)
+    new, waiting = read_again(config)
+    assert waiting == ("paths",)
+    assert new.paths == config.paths
+    assert new.queue.stall_seconds == 99
+
+    config.origin.write_text(EVERYTHING)
+    assert read_again(config) == (config, ())
+
+
+def test_an_error_is_all_that_comes_out_of_a_wrong_file(config: Config) -> None:
+    assert config.origin is not None
+    config.origin.write_text(EVERYTHING.replace("12.5", "-1").replace('"poll"', '"pol"'))
+    with pytest.raises(BadConfig, match=r"(?s)observer.*stall_seconds"):
+        read_again(config)

@@ -1,0 +1,138 @@
+"""What is left to do after a job, also when the worker died before it could."""
+
+from __future__ import annotations
+
+import pytest
+from played import Bench, crash, replace_source
+
+from flashvsr.errors import BadInput, Transient
+from flashvsr.jobs.owner import current_owner
+from flashvsr.worker import endings
+
+
+def test_a_retry_that_succeeds_takes_the_error_text_back(bench: Bench) -> None:
+    number = bench.add()
+    bench.fail_at("start", BadInput("not a video"))
+    bench.loop.step()
+    assert bench.outputs() == ["clip.mov.error.txt"]
+    bench.upscaling.at.clear()
+    bench.queue.retry(number)
+    bench.loop.step()
+    assert bench.outputs() == ["clip.mp4"]
+
+
+def test_a_lease_lost_before_a_failure_is_recorded_leaves_no_partial(bench: Bench) -> None:
+    number = bench.add()
+
+    def lost_and_broken() -> None:
+        bench.queue.recover(lambda owner: True)
+        raise BadInput("too late")
+
+    bench.upscaling.at[5] = lost_and_broken
+    bench.loop.step()
+    assert bench.job(number).state == "queued"
+    assert bench.outputs() == []
+
+
+def test_attempts_used_up_by_crashes_end_with_a_partial(bench: Bench) -> None:
+    number = bench.add()
+    crash(bench, number, attempts=2)
+    assert bench.loop.step() is True
+    job = bench.job(number)
+    assert (job.state, job.attempts) == ("failed", 2)
+    assert "2 attempts" in job.error
+    assert bench.upscaling.tasks == []
+    assert job.result == str(bench.outbox / "clip_partial.mp4")
+    assert bench.outputs() == ["clip.mov.error.txt", "clip_partial.mp4"]
+    assert not bench.workdir(number).exists()
+
+
+def test_a_partial_that_kills_its_maker_is_given_up(bench: Bench) -> None:
+    number = bench.add()
+    crash(bench, number, attempts=2)
+
+    class Killed(BaseException):
+        pass
+
+    def killed() -> None:
+        raise Killed
+
+    bench.upscaling.at["salvage"] = killed
+    for _ in range(endings.SALVAGE_TRIES):
+        with pytest.raises(Killed):
+            bench.new_loop().step()
+        assert bench.job(number).state == "failed"
+    assert bench.new_loop().step() is False
+    assert len(bench.upscaling.salvaged) == endings.SALVAGE_TRIES
+    assert bench.outputs() == ["clip.mov.error.txt"]
+    assert not bench.workdir(number).exists()
+
+
+def test_a_partial_waits_for_space(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endings, "SWEEP_SECONDS", 0.0)
+    number = bench.add()
+    bench.fail_at(5, BadInput("broken"))
+    bench.fail_at("salvage", Transient("no space"))
+    bench.loop.step()
+    assert bench.job(number).state == "failed"
+    assert bench.workdir(number).exists()
+    del bench.upscaling.at["salvage"]
+    bench.new_loop().step()
+    assert bench.job(number).result == str(bench.outbox / "clip_partial.mp4")
+    assert bench.outputs() == ["clip.mov.error.txt", "clip_partial.mp4"]
+    assert not bench.workdir(number).exists()
+
+
+def test_cancelled_while_waiting_with_finished_chunks(bench: Bench) -> None:
+    number = bench.add()
+    crash(bench, number, attempts=1)
+    assert bench.queue.cancel(number) == "cancelled"
+    bench.loop.step()
+    assert bench.job(number).result == str(bench.outbox / "clip_partial.mp4")
+    assert bench.outputs() == ["clip_partial.mp4"]
+    assert not bench.workdir(number).exists()
+
+
+def test_a_crash_after_the_rename_does_not_do_the_work_again(bench: Bench) -> None:
+    number = bench.add()
+
+    class Killed(BaseException):
+        pass
+
+    def killed() -> None:
+        raise Killed
+
+    bench.upscaling.at["published"] = killed
+    with pytest.raises(Killed):
+        bench.loop.step()
+    with bench.queue._writing():
+        bench.queue._change(number, attempts=2)  # it was the last attempt, too
+    bench.queue.recover(lambda owner: True)
+    bench.new_loop().step()
+    job = bench.job(number)
+    assert (job.state, job.result) == ("done", str(bench.outbox / "clip.mp4"))
+    assert len(bench.upscaling.tasks) == 1
+    assert bench.outputs() == ["clip.mp4"]
+    assert not (bench.inbox / "clip.mov").exists()
+    assert not bench.workdir(number).exists()
+
+
+def test_a_crash_before_the_source_was_archived_is_made_up_for(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endings, "SETTLE_AFTER", 0.0)
+    number = bench.add()
+    job = bench.queue.claim(number, "{}", current_owner(), "cpu", 3)
+    assert job is not None
+    bench.queue.finish(number, str(job.lease), bench.outbox / "clip.mp4", "m", "{}", [])
+    bench.loop.step()
+    assert not (bench.inbox / "clip.mov").exists()
+    assert bench.job(number).archived.endswith("archive/clips/clip.mov")
+
+
+def test_a_changed_source_is_not_archived(bench: Bench) -> None:
+    bench.add()
+    bench.upscaling.at["published"] = lambda: replace_source(bench)
+    bench.loop.step()
+    assert (bench.inbox / "clip.mov").read_bytes() == b"a longer new version"
+    assert bench.outputs() == ["clip.mp4"]

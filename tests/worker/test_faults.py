@@ -1,0 +1,180 @@
+"""What each kind of error does to the job: played on a real queue and real directories."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from played import Bench, replace_source
+
+from flashvsr.errors import BadInput, Transient
+from flashvsr.worker import endings
+
+
+def test_bad_input_fails_at_once_with_a_partial_and_a_text(bench: Bench) -> None:
+    number = bench.add()
+    bench.fail_at(5, BadInput("the picture data ends"))
+    bench.loop.step()
+    job = bench.job(number)
+    assert (job.state, job.error_kind, job.error) == ("failed", "bad_input", "the picture data ends")
+    assert job.result == str(bench.outbox / "clip_partial.mp4")
+    assert bench.outputs() == ["clip.mov.error.txt", "clip_partial.mp4"]
+    text = (bench.outbox / "clip.mov.error.txt").read_text()
+    assert "the picture data ends" in text
+    assert "clip_partial.mp4" in text
+    assert f"flashvsr retry {number}" in text
+    assert (bench.inbox / "clip.mov").exists()
+    assert list((bench.root / "state" / "jobs").iterdir()) == []
+
+
+@pytest.mark.parametrize("age", [0.0, -30.0])
+def test_a_young_file_may_still_be_arriving(bench: Bench, age: float) -> None:
+    number = bench.add(age=age)
+    bench.fail_at("start", BadInput("no video stream"))
+    bench.loop.step()
+    job = bench.job(number)
+    assert (job.state, job.attempts) == ("queued", 0)
+    assert 0 < bench.delay(number) <= 1.0
+    assert "still being copied" in job.error
+
+
+def test_a_file_from_the_far_future_does_not_stay_young_for_ever(bench: Bench) -> None:
+    number = bench.add(age=-100_000)
+    bench.fail_at("start", BadInput("no video stream"))
+    bench.loop.step()
+    assert bench.job(number).state == "failed"
+
+
+class OutOfMemoryError(RuntimeError):
+    """Named like torch's."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Transient("no space"),
+        OutOfMemoryError("CUDA out of memory"),
+        OSError(28, "No space left"),
+        MemoryError(),
+    ],
+)
+def test_transient_errors_back_off_and_cost_no_attempt(bench: Bench, error: Exception) -> None:
+    number, later = bench.add("a.mov"), bench.add("b.mov")
+    bench.fail_at(3, error)
+    delays = []
+    for _ in range(8):
+        bench.make_due(number)
+        bench.loop.step()
+        delays.append(round(bench.delay(number), -1))
+    assert delays == [10, 20, 40, 80, 160, 320, 600, 600]
+    job = bench.job(number)
+    assert (job.state, job.attempts, job.error_kind) == ("queued", 0, "transient")
+    assert bench.workdir(number).exists()  # its chunks are for the next try
+    bench.make_due(number)
+    candidate = bench.queue.next_candidate(time.time())
+    assert candidate is not None
+    assert candidate.id == number < later  # it kept its place
+    assert not bench.loop.broken
+
+
+def test_unexpected_errors_count_and_fail_in_the_end(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    number = bench.add()
+    bench.fail_at(4, ValueError("shapes differ\nsecond line"))
+    bench.loop.step()
+    job = bench.job(number)
+    assert (job.state, job.attempts, job.error_kind) == ("queued", 1, "internal")
+    assert "ValueError: shapes differ" in job.error
+    assert bench.delay(number) > 5
+    bench.make_due(number)
+    bench.loop.step()
+    assert (bench.job(number).state, bench.job(number).attempts) == ("failed", 2)
+    assert bench.outputs() == ["clip.mov.error.txt", "clip_partial.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("text", "attempts"),
+    [("CUDA error: an illegal memory access was encountered", 1), ("No CUDA-capable device", 0)],
+)
+def test_after_a_cuda_error_the_process_is_done(bench: Bench, text: str, attempts: int) -> None:
+    number = bench.add()
+    bench.fail_at(4, RuntimeError(text))
+    bench.loop.step()
+    assert bench.loop.broken
+    assert bench.loop.step() is False
+    assert (bench.job(number).state, bench.job(number).attempts) == ("queued", attempts)
+
+
+def test_cancel_leaves_a_partial(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flashvsr.worker.control.HEARTBEAT_SECONDS", 0.0)
+    number = bench.add()
+    bench.upscaling.at[5] = lambda: bench.queue.cancel(number) and None
+    bench.loop.step()
+    job = bench.job(number)
+    assert (job.state, job.result) == ("cancelled", str(bench.outbox / "clip_partial.mp4"))
+    assert bench.outputs() == ["clip_partial.mp4"]
+    assert not bench.workdir(number).exists()
+
+
+def test_a_deleted_source_fails(bench: Bench) -> None:
+    number = bench.add(age=0)
+    (bench.inbox / "clip.mov").unlink()
+    bench.loop.step()
+    job = bench.job(number)
+    assert (job.state, job.error_kind) == ("failed", "bad_input")
+    assert "the file is gone" in job.error
+    assert bench.upscaling.engines == 0
+
+
+def test_a_share_that_is_away_is_no_deletion(bench: Bench) -> None:
+    number = bench.add()
+    bench.inbox.rename(bench.root / "unmounted")
+    bench.loop.step()
+    job = bench.job(number)
+    assert (job.state, job.attempts, job.error_kind) == ("queued", 0, "transient")
+    assert "is its share mounted?" in job.error
+    bench.inbox.mkdir()
+    with bench.queue._writing():
+        bench.queue._change(
+            number, device=job.device + 1, not_before=0.0
+        )  # an empty mount point is another device
+    bench.loop.step()
+    assert bench.job(number).state == "queued"
+    assert list(bench.inbox.iterdir()) == []  # and nothing is written there
+
+
+@pytest.mark.parametrize("moment", ["before", 5, "publish"])
+def test_a_file_that_changes_is_done_in_its_new_version_only(
+    bench: Bench, moment: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endings, "SWEEP_SECONDS", 0.0)
+    number = bench.add()
+    if moment == "before":
+        replace_source(bench)
+    else:
+        bench.upscaling.at[moment] = lambda: replace_source(bench)
+    bench.loop.step()
+    job = bench.job(number)
+    assert (job.state, job.attempts) == ("queued", 0)
+    assert "the file changed" in job.error
+    bench.upscaling.at.clear()
+    source = bench.inbox / "clip.mov"
+    newer = bench.queue.add(bench.inbox, source, "clip.mov", source.lstat())  # as the watcher does
+    assert bench.job(number).state == "cancelled"
+    bench.loop.step()
+    assert bench.job(newer).state == "done"
+    assert bench.outputs() == ["clip.mp4"]
+    assert (bench.outbox / "clip.mp4").read_bytes() == b"upscaled a longer new version"
+
+
+def test_an_inbox_that_left_the_settings_is_said(bench: Bench) -> None:
+    number = bench.add()
+    bench.loop.step()
+    elsewhere = bench.root / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "x.mov").write_bytes(b"x")
+    number = bench.queue.add(elsewhere, elsewhere / "x.mov", "x.mov", (elsewhere / "x.mov").lstat())
+    bench.loop.step()
+    job = bench.job(number)
+    assert (job.state, job.attempts, job.error_kind) == ("queued", 0, "config")
+    assert "no longer an inbox" in job.error

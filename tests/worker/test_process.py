@@ -1,0 +1,150 @@
+"""The worker as a process, with the real main function and an upscaling that only copies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import flashvsr
+from flashvsr.jobs.queue import Queue
+
+# Stands in for flashvsr.worker.upscale, and for torch, which takes seconds to load and is not needed here.
+PROGRAM = """
+import sys, time, types
+from pathlib import Path
+
+def upscale_file(task, engine, settings, control):
+    for frame in range(1, 1000):
+        control.progress(frame, 1000, 1.0)
+        time.sleep(0.02)
+        if task.source.with_name("go").exists():
+            break
+    task.target.parent.mkdir(parents=True, exist_ok=True)
+    task.target.write_bytes(task.source.read_bytes())
+    return types.SimpleNamespace(result=task.target, warnings=[], to_json=lambda: "{}")
+
+upscale = types.ModuleType("flashvsr.worker.upscale")
+upscale.Task = types.SimpleNamespace
+upscale.load_engine = lambda config, on_message: types.SimpleNamespace(name="copy")
+upscale.upscale_file = upscale_file
+upscale.salvage = lambda task, settings, reason: None
+sys.modules["torch"] = types.ModuleType("torch")
+import flashvsr.worker
+flashvsr.worker.upscale = sys.modules["flashvsr.worker.upscale"] = upscale
+from flashvsr.worker.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+class Process:
+    """A worker on directories below `root`, started by this process."""
+
+    def __init__(self, root: Path) -> None:
+        self.inbox = root / "inbox" / "clips"
+        self.inbox.mkdir(parents=True)
+        (root / "state" / "jobs").mkdir(parents=True)
+        config = root / "flashvsr.toml"
+        names = ("inbox", "outbox", "state", "models")
+        config.write_text("\n".join(["[paths]", *(f'{name} = "{root / name}"' for name in names)]) + "\n")
+        self.queue = Queue(root / "state")
+        self.command = [
+            sys.executable,
+            "-c",
+            PROGRAM,
+            "--config",
+            str(config),
+            "--slot",
+            "cpu",
+            "--label",
+            "CPU",
+        ]
+        self.environment = os.environ | {"PYTHONPATH": str(Path(flashvsr.__file__).parents[1])}
+        self.process = subprocess.Popen(self.command, env=self.environment, stderr=subprocess.PIPE, text=True)
+
+    def add(self) -> int:
+        source = self.inbox / "clip.mp4"
+        source.write_bytes(b"a video")
+        number = self.queue.add(self.inbox, source, "clip.mp4", source.lstat())
+        assert number is not None
+        return number
+
+    def until(self, condition: Callable[[], Any]) -> None:
+        deadline = time.monotonic() + 15
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def worker_state(self) -> str:
+        return next((worker.state for worker in self.queue.workers()), "")
+
+    def end(self) -> tuple[int, str]:
+        """Exit code and log."""
+        _, log = self.process.communicate(timeout=15)
+        return self.process.returncode, log
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Iterator[Process]:
+    made = Process(tmp_path)
+    with closing(made.queue):
+        yield made
+        if made.process.poll() is None:
+            made.process.kill()
+            made.process.communicate()
+
+
+def test_it_waits_works_and_leaves_when_asked(worker: Process) -> None:
+    worker.until(lambda: worker.worker_state() == "idle")
+    (worker.inbox / "go").touch()
+    number = worker.add()
+    worker.until(lambda: worker.queue.get(number).state == "done")
+    worker.process.send_signal(signal.SIGTERM)
+    code, log = worker.end()
+    assert code == 0
+    assert f"job {number}: done: " in log
+
+
+def test_sigterm_in_mid_job_gives_it_back(worker: Process) -> None:
+    number = worker.add()
+    worker.until(lambda: worker.queue.get(number).frames_done > 0)
+    worker.process.send_signal(signal.SIGTERM)
+    code, _ = worker.end()
+    job = worker.queue.get(number)
+    assert (code, job.state, job.attempts) == (0, "queued", 0)
+
+
+def test_sigusr1_in_mid_job_lets_it_finish(worker: Process) -> None:
+    number = worker.add()
+    worker.until(lambda: worker.queue.get(number).frames_done > 0)
+    worker.process.send_signal(signal.SIGUSR1)
+    time.sleep(0.2)
+    assert worker.process.poll() is None
+    (worker.inbox / "go").touch()
+    code, _ = worker.end()
+    assert (code, worker.queue.get(number).state) == (0, "done")
+
+
+def test_it_refuses_to_outlive_its_service(worker: Process) -> None:
+    orphan = subprocess.run(
+        [*worker.command, "--parent", "999999999"], env=worker.environment, capture_output=True, timeout=15
+    )
+    assert orphan.returncode == 1
+
+
+def test_a_wrong_settings_file_is_a_clear_error(tmp_path: Path, worker: Process) -> None:
+    (tmp_path / "flashvsr.toml").write_text("[queue]\nmax_attempts = 0\n")
+    failed = subprocess.run(
+        worker.command, env=worker.environment, capture_output=True, text=True, timeout=15
+    )
+    assert failed.returncode == 1
+    assert "queue.max_attempts = 0" in failed.stderr
+    assert "Traceback" not in failed.stderr
