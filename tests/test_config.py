@@ -163,7 +163,6 @@ def test_values_are_shown_shortened(tmp_path):
         ("[pipeline]\ndevices = [0, 1]", "pipeline.devices"),
         ("[preprocess]\nmode = 'file'", "preprocess.mode"),
         ("[preprocess]\nhwaccel = 'cuda'", "preprocess.hwaccel"),
-        ("[model]\ncache_offload = 'cpu'", "model.cache_offload"),
     ],
 )
 def test_features_to_come_are_refused_with_what_to_set_instead(tmp_path, text, key):

@@ -1,4 +1,4 @@
-"""What a media file holds, read with PyAV alone: packets, times, decoded frames."""
+"""What a media file holds, decoded with PyAV alone: size, times, sound."""
 
 from __future__ import annotations
 
@@ -9,33 +9,40 @@ from pathlib import Path
 import av
 
 
+# PyAV asks for made-up timestamps where a file has none, and makes them late in AVI files with B-frames.
+GENERATE_PTS = 0x1
+
+
 @dataclass(frozen=True)
 class Facts:
     size: tuple[int, int]
-    video_times: list[Fraction]  # presentation times of the decoded frames, from the first picture or sound on
+    video_times: list[Fraction]  # presentation times of the decoded frames, from the first one on
     rate: Fraction | None
-    audio: list[tuple[str, float, float]]  # codec, start, end of each track, on the same clock
+    audio: list[tuple[str, float, float]]  # codec, start, end of each track on that clock, as heard
     matrix: int
     color_range: int
 
 
 def facts(path: Path) -> Facts:
     with av.open(str(path)) as container:
+        container.flags &= ~GENERATE_PTS
         video = next(s for s in container.streams.video if not int(s.disposition) & 0x400)
         times: list[Fraction] = []
         spans: dict[int, list[Fraction]] = {audio.index: [] for audio in container.streams.audio}
         matrix = color_range = 0
         for packet in container.demux():
-            if packet.stream.index in spans and packet.pts is not None and packet.size:
-                start = packet.pts * packet.time_base
-                spans[packet.stream.index] += [start, start + (packet.duration or 0) * packet.time_base]
+            if packet.stream.index in spans and packet.size:
+                for heard in packet.decode():  # decoded: what an encoder put in front to warm up is cut off by now
+                    start = heard.pts * heard.time_base
+                    if start < packet.stream.start_time * packet.stream.time_base:
+                        continue  # Ogg cut at a page: packets of what came before it, without content
+                    spans[packet.stream.index] += [start, start + Fraction(heard.samples, heard.sample_rate)]
             if packet.stream is video:
                 for frame in packet.decode():
                     ticks = frame.pts if frame.pts is not None else frame.dts
                     times.append(ticks * video.time_base)
                     matrix, color_range = int(frame.colorspace), int(frame.color_range)
-        starts = [min(span) for span in spans.values() if span]
-        origin = min([min(times), *starts])
+        origin = min(times)
         return Facts(
             (video.width, video.height),
             [time - origin for time in sorted(times)],

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from media_facts import facts
-from real_service import RealService, status
+from real_service import PRESET, RealService, status
 
 pytestmark = pytest.mark.timeout(300)
 CLIP = "movie-hello.mp4"
@@ -160,6 +160,8 @@ def test_cancel_leaves_a_partial_video_with_sound_and_retry_makes_it_whole(
     make_service: Callable[..., RealService], clips: Path
 ) -> None:
     service = make_service(chunk=8)
+    # Larger, so that the command arrives while there is work left.
+    (service.inbox / "preset.toml").write_text(PRESET.replace("128", "512"))
     service.start()
     shutil.copyfile(clips / CLIP, service.inbox / CLIP)
     service.until(lambda: list((service.state / "jobs" / "1").glob("chunk-*.nut")), "a chunk is durable")
@@ -173,6 +175,7 @@ def test_cancel_leaves_a_partial_video_with_sound_and_retry_makes_it_whole(
     assert cut.audio[0][2] <= float(cut.video_times[-1]) + 0.1
     assert (service.inbox / CLIP).exists()
 
+    (service.inbox / "preset.toml").write_text(PRESET)
     assert service.command("retry", "1").returncode == 0
     assert service.until_state(CLIP, "done", "failed").state == "done"
     assert _frames(service.outbox / CLIP) == len(whole.video_times)

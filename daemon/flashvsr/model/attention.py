@@ -45,20 +45,30 @@ class KeyValueRing:
     """Keys, values and key block means of the last groups of one layer, in slots that are written in turn.
 
     Attention does not depend on the order of key blocks, so nothing is ever moved: group g lies in slot
-    g mod `slots`, and the newest group overwrites the oldest one.
+    g mod `slots`, and the newest group overwrites the oldest one. With `offload`, keys and values stay in host memory
+    and come to the device for the time of one layer.
     """
 
-    def __init__(self, heads: int, blocks: int, slots: int, dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(
+        self, heads: int, blocks: int, slots: int, dtype: torch.dtype, device: torch.device, offload: bool = False
+    ) -> None:
         shape = (heads, slots, blocks, BLOCK_TOKENS, HEAD_DIM)
+        pinned = offload and device.type == "cuda"  # pinned memory is copied at the full rate of the bus
+        kept = torch.device("cpu") if offload else device
         self.slots = slots
-        self.keys = torch.empty(shape, dtype=dtype, device=device)
-        self.values = torch.empty(shape, dtype=dtype, device=device)
+        self.device = device
+        self.keys = torch.empty(shape, dtype=dtype, device=kept, pin_memory=pinned)
+        self.values = torch.empty(shape, dtype=dtype, device=kept, pin_memory=pinned)
         self.means = torch.empty((heads, slots, blocks, HEAD_DIM), dtype=dtype, device=device)
 
     def write(self, group: int, keys: Tensor, values: Tensor, means: Tensor) -> None:
         """Store group `group`: keys and values (heads, n, 128, 128), means (heads, n, 128)."""
         slot = group % self.slots
         self.keys[:, slot], self.values[:, slot], self.means[:, slot] = keys, values, means
+
+    def stored(self) -> tuple[Tensor, Tensor]:
+        """All keys and all values on the device, (heads, slots*n, 128, 128) each."""
+        return self.keys.to(self.device).flatten(1, 2), self.values.to(self.device).flatten(1, 2)
 
 
 def select_blocks(query_means: Tensor, key_means: Tensor, sparsity: Sparsity) -> Tensor:
@@ -138,9 +148,7 @@ class SelfAttention(_Projections):
         mask = select_blocks(q.mean(dim=3), ring.means[:, slots], sparsity)
         blocks = q.shape[2]
         key_blocks = (slots[:, None] * blocks + torch.arange(blocks, device=x.device)).flatten()
-        out = block_sparse_attention(
-            q.flatten(1, 2), ring.keys.flatten(1, 2), ring.values.flatten(1, 2), mask, key_blocks
-        )
+        out = block_sparse_attention(q.flatten(1, 2), *ring.stored(), mask, key_blocks)
         return self.o(out.permute(1, 2, 0, 3).flatten(2, 3).flatten(0, 1))
 
 

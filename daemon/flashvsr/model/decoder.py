@@ -13,6 +13,9 @@ from flashvsr.model.dit import LATENT_CHANNELS
 from flashvsr.model.windows import FRAMES_PER_LATENT
 
 CELL = 8  # pixels per latent pixel, along rows and columns
+# Time steps that go through the layers together, by kind of device: a GPU wants enough work at once, a CPU tensors that
+# stay near its caches. Window 0 has six of them and would need three times the memory of the others.
+STEPS_AT_ONCE = {"cuda": 2, "cpu": 1}
 CONDITION_CHANNELS = 3 * FRAMES_PER_LATENT * CELL * CELL
 
 
@@ -110,7 +113,12 @@ class Decoder(nn.Module):
         missing = -condition.shape[1] % FRAMES_PER_LATENT
         padded = torch.cat([condition[:, :1].expand(-1, missing, -1, -1), condition], dim=1)
         packed = rearrange(padded, "c (t f) (h y) (w x) -> t (c f y x) h w", f=FRAMES_PER_LATENT, y=CELL, x=CELL)
-        x = torch.cat([packed, latents.transpose(0, 1)], dim=1)
+        steps = torch.cat([packed, latents.transpose(0, 1)], dim=1).split(STEPS_AT_ONCE[condition.device.type])
+        frames = torch.cat([self._decode(x, memory) for x in steps])
+        return rearrange(frames[missing:], "t c h w -> c t h w") * 2 - 1
+
+    def _decode(self, x: Tensor, memory: dict[str, Tensor]) -> Tensor:
+        """Some time steps (t, 784, H/8, W/8) -> frames (4t, 3, H, W) in about [0, 1]."""
         x = x.contiguous(memory_format=torch.channels_last)
         for name, layer in self.decoder.items():
             if isinstance(layer, MemoryBlock):
@@ -119,7 +127,7 @@ class Decoder(nn.Module):
                 x = layer(x, previous)
             else:
                 x = layer(x)
-        return rearrange(x[missing:], "t c h w -> c t h w") * 2 - 1
+        return x
 
 
 def _conv3x3(inputs: int, outputs: int, *, bias: bool = True) -> nn.Conv2d:

@@ -59,10 +59,20 @@ class StreamState:
 
 
 class Stream:
-    """One video of height x width pixels going through a model."""
+    """One video of height x width pixels going through a model.
+
+    `origin`: windows of the video before this stream's first one, where it starts in the middle. `offload_cache`: kept
+    keys and values stay in host memory, for GPUs with little of their own.
+    """
 
     def __init__(
-        self, model: FlashVSR, height: int, width: int, options: StreamOptions, origin: int = 0
+        self,
+        model: FlashVSR,
+        height: int,
+        width: int,
+        options: StreamOptions,
+        origin: int = 0,
+        offload_cache: bool = False,
     ) -> None:
         if height % MULTIPLE or width % MULTIPLE or height < MULTIPLE or width < MULTIPLE:
             raise ValueError(f"the model needs multiples of {MULTIPLE} pixels, not {width}x{height}")
@@ -82,7 +92,7 @@ class Stream:
         self.state = StreamState(
             origin,
             [
-                KeyValueRing(heads, blocks, slots, model.dtype, model.device)
+                KeyValueRing(heads, blocks, slots, model.dtype, model.device, offload_cache)
                 for _ in range(model.dit.params.layers)
             ],
         )

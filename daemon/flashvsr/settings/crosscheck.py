@@ -37,7 +37,6 @@ NOT_YET = (
     NotYet("pipeline", "devices", bool, "leave it empty: each video runs on one GPU"),
     NotYet("preprocess", "mode", lambda value: value == "file", 'set "stream"'),
     NotYet("preprocess", "hwaccel", bool, 'leave it empty ("")'),
-    NotYet("model", "cache_offload", lambda value: value == "cpu", 'set "auto" or "none"'),
 )
 
 

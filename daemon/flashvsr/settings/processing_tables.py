@@ -100,7 +100,7 @@ class Model:
         default=24,
         metadata=option(
             Number(0, 100000),
-            "GPU memory in GB up to which auto moves the caches to host memory.",
+            "GPU memory in GB (of 1024³ bytes) up to which auto moves the caches to host memory.",
             env="FLASHVSR_CACHE_OFFLOAD_AUTO_THRESHOLD_GB",
         ),
     )

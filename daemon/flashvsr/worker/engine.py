@@ -12,6 +12,7 @@ from flashvsr import weights
 from flashvsr.config import Config
 from flashvsr.model.network import FlashVSR
 from flashvsr.model.weights import load_model
+from flashvsr.worker.memory import keep_freed_memory
 
 log = logging.getLogger(__name__)
 
@@ -20,11 +21,15 @@ LEAST_CAPABILITY = (8, 0)  # GPUs that compute in bfloat16
 
 @dataclass(frozen=True)
 class Engine:
-    """A model that is ready to work. `name` is what results call it, `label` the device for people."""
+    """A model that is ready to work. `name` is what results call it, `label` the device for people.
+
+    `offload_cache`: whether its attention caches live in host memory.
+    """
 
     model: FlashVSR
     name: str
     label: str
+    offload_cache: bool = False
 
     @property
     def identity(self) -> str:
@@ -43,6 +48,8 @@ def load_engine(config: Config, on_message: Callable[[str], None]) -> Engine:
         Transient: they could not be fetched now.
     """
     device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    if device.type == "cpu":
+        keep_freed_memory()
     choice = weights.choose(config.model, config.paths.models, has_gpu=device.type == "cuda")
     if choice.fetchable and not weights.is_complete(choice.folder, choice.prompt_file):
         weights.fetch(config.paths.models, lambda progress: on_message(str(progress)))
@@ -51,7 +58,14 @@ def load_engine(config: Config, on_message: Callable[[str], None]) -> Engine:
         log.info("%s", note)
     label = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
     log.info("model %s on %s, %s", choice.name, label, str(loaded.model.dtype).removeprefix("torch."))
-    return Engine(loaded.model, choice.name, label)
+    return Engine(loaded.model, choice.name, label, _offloads_cache(config, device))
+
+
+def _offloads_cache(config: Config, device: torch.device) -> bool:
+    if device.type == "cpu" or config.model.cache_offload == "none":
+        return False
+    memory = torch.cuda.get_device_properties(device).total_memory
+    return config.model.cache_offload == "cpu" or memory <= config.model.cache_offload_threshold_gb * 2**30
 
 
 def _dtype(device: torch.device) -> torch.dtype:

@@ -82,9 +82,8 @@ def upscale_file(task: Task, engine: Engine, settings: Config, control: Control)
     started = time.monotonic()
     info = probe(task.source)
     geometry = plan(info.width, info.height, task.preset)
-    temporary = temporary_for(
-        task.target, task.job_id
-    )  # now: hours of work for an outbox out of reach would be a pity
+    # Before the work: hours of it for an outbox out of reach would be a pity.
+    temporary = temporary_for(task.target, task.job_id)
     remove_temporaries(temporary.parent, task.job_id)
     encoder = open_encoder(_encoder_settings(task.preset), output_format(info, geometry.output))
     store = ChunkStore(task.workdir, _fingerprint(task, engine, encoder, geometry))
@@ -99,7 +98,7 @@ def upscale_file(task: Task, engine: Engine, settings: Config, control: Control)
     options = StreamOptions(
         task.preset.sparse_ratio, task.preset.local_range, task.preset.color_fix, task.preset.seed
     )
-    stream = Stream(engine.model, geometry.model[1], geometry.model[0], options, origin)
+    stream = Stream(engine.model, geometry.model[1], geometry.model[0], options, origin, engine.offload_cache)
     warnings = [*encoder.warnings]
     _run(stream, decoder, geometry, output, settings, info, control, warnings)
     warnings += decoder.warnings
