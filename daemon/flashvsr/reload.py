@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
+
+import tomli_w
 
 from flashvsr.config import TABLES, Config, load_config
 from flashvsr.errors import Transient
 from flashvsr.settings.files import write_replacing
-from flashvsr.settings.schema import comment_block, render
-from flashvsr.settings.service_tables import ExtraInbox
+from flashvsr.settings.schema import comment_block
 from flashvsr.text import printable
 
 WORKER_CONFIG_NAME = "worker.toml"
@@ -29,17 +31,24 @@ def write_worker_config(config: Config) -> Path:
     Workers never read the person's file: half an edit there, or one with an error, must not reach a worker
     that happens to start at that moment. Raises Transient.
     """
-    blocks = [comment_block(_HEADER)]
-    blocks += [f"[{name}]\n{render(table, getattr(config, name))}" for name, table in TABLES.items()]
-    blocks += [f"[[inbox]]\n{render(ExtraInbox, extra)}" for extra in config.extra_inboxes]
+    tables: dict[str, Any] = {name: _plain(asdict(getattr(config, name))) for name in TABLES}
+    tables["inbox"] = [_plain(asdict(extra)) for extra in config.extra_inboxes]
     path = config.paths.state / WORKER_CONFIG_NAME
     try:
-        write_replacing(path, "\n".join(blocks))
+        write_replacing(path, f"{comment_block(_HEADER)}\n{tomli_w.dumps(tables)}")
     except OSError as error:
         raise Transient(
             f"cannot write {printable(path)}: {error.strerror}; is there space, and may we write?"
         ) from error
     return path
+
+
+def _plain(table: dict[str, Any]) -> dict[str, Any]:
+    """The values as TOML has them; an option without a value is an empty text there."""
+    return {
+        key: "" if value is None else str(value) if isinstance(value, Path) else value
+        for key, value in table.items()
+    }
 
 
 def read_again(current: Config) -> tuple[Config, tuple[str, ...]]:

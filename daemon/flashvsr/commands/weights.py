@@ -18,7 +18,7 @@ from rich.progress import Progress as Bar
 from flashvsr import weights
 from flashvsr.config import Config
 from flashvsr.devices import discover
-from flashvsr.weights import Progress
+from flashvsr.fetching import Progress
 
 
 def fetch(config: Config, options: argparse.Namespace) -> int:
@@ -32,7 +32,7 @@ def verify(config: Config, _options: argparse.Namespace) -> int:
 
 
 def fetch_command(config: Config, *, vae: bool = False) -> int:
-    """Fetch the official weights, with a bar on standard error; files whose checksum differs are fetched anew."""
+    """Fetch the official weights, with a bar on standard error; damaged files are fetched anew."""
     console = Console(stderr=True, highlight=False)
     with _bar(console) as bar:
         show = _Display(bar)

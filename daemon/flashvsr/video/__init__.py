@@ -1,0 +1,1 @@
+"""Video in and out: probe, decode, encode, chunk, mux, verify. PyAV and numpy only; knows no model."""

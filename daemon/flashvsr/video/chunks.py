@@ -1,0 +1,192 @@
+"""Finished stretches of encoded video on disk: what survives a crash, and what the result is joined from.
+
+A chunk is a NUT file, the one format of FFmpeg's that keeps any time base, timestamps that start anywhere,
+and every codec's headers. Everything about it is in its name, so one rename makes data and record durable
+together:
+
+    chunk-<first frame>-<frames>-<last timestamp>.nut
+
+Each chunk starts with a key frame. While it is written it is called `chunk-<first frame>.tmp`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from av.error import FFmpegError
+
+from flashvsr.errors import FlashVSRError
+from flashvsr.video.encode import VideoEncoder
+from flashvsr.video.media import create, transient, write_error
+from flashvsr.video.timing import DecodeClock
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+_NAME = re.compile(r"chunk-(\d{9,})-(\d{6,})-(\d+)\.nut")
+_FINGERPRINT = "chunks.fingerprint"
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A durable chunk. `first`: its first frame's number. `last_pts`: timestamp of its last, in ticks."""
+
+    path: Path
+    first: int
+    frames: int
+    last_pts: int
+
+    @property
+    def end(self) -> int:
+        """Number of the frame after the last one."""
+        return self.first + self.frames
+
+
+class ChunkStore:
+    """The chunks of one job in `workdir`. Every method raises Transient when the file system fails.
+
+    `fingerprint` describes everything that shapes the frames (source identity, preset, model,
+    `VideoEncoder.identity`). Chunks written under another fingerprint are deleted, so that a result is never
+    joined from unlike parts.
+    """
+
+    def __init__(self, workdir: Path, fingerprint: str) -> None:
+        self._workdir = workdir
+        try:
+            workdir.mkdir(parents=True, exist_ok=True)
+            mark = workdir / _FINGERPRINT
+            if not mark.is_file() or mark.read_text(encoding="utf-8") != fingerprint:
+                self.discard()
+                _write_durably(mark, fingerprint)
+        except OSError as error:
+            raise transient(workdir, "writing", error) from error
+
+    def durable(self) -> list[Chunk]:
+        """The chunks that follow each other from frame 0 without a gap. Deletes everything else."""
+        kept = stored_chunks(self._workdir)
+        wanted = {chunk.path for chunk in kept}
+        for path in self._files():
+            if path not in wanted:
+                path.unlink(missing_ok=True)
+        return kept
+
+    def writer(self, first: int, encoder: VideoEncoder) -> ChunkWriter:
+        """Start the chunk whose first frame has number `first`."""
+        return ChunkWriter(self._workdir, first, encoder)
+
+    def discard(self) -> None:
+        """Delete all chunks, finished or not."""
+        (self._workdir / _FINGERPRINT).unlink(missing_ok=True)
+        for path in self._files():
+            path.unlink(missing_ok=True)
+
+    def _files(self) -> list[Path]:
+        return [path for path in self._workdir.glob("chunk*") if path.name != _FINGERPRINT]
+
+
+def stored_chunks(workdir: Path) -> list[Chunk]:
+    """The contiguous chunks from frame 0 in a folder, whatever made them. Changes nothing. For salvaging."""
+    found = []
+    for path in workdir.glob("chunk-*.nut"):
+        match = _NAME.fullmatch(path.name)
+        if match is not None:
+            found.append(Chunk(path, *map(int, match.groups())))
+    kept: list[Chunk] = []
+    for chunk in sorted(found, key=lambda c: (c.first, -c.frames)):
+        if chunk.frames > 0 and chunk.first == (kept[-1].end if kept else 0):
+            kept.append(chunk)
+    return kept
+
+
+class ChunkWriter:
+    """Writes one chunk. End it with `close` or `abort`; a chunk that was never closed does not count."""
+
+    def __init__(self, workdir: Path, first: int, encoder: VideoEncoder) -> None:
+        self.first = first
+        self.frames = 0
+        self._workdir = workdir
+        self._encoder = encoder
+        self._path = workdir / f"chunk-{first:09d}.tmp"
+        self._last_pts = -1
+        self._packets = 0
+        self._clock = DecodeClock(encoder.reorder_depth, encoder.format.step)
+        try:
+            # NUT would shift the whole stream to make the first, negative decode times positive.
+            self._container = create(self._path, "nut", {"avoid_negative_ts": "disabled"})
+            self._stream: VideoStream = encoder.add_stream(self._container)
+        except (FFmpegError, OSError) as error:
+            raise write_error(self._path, error) from error
+
+    def write(self, rgb: npt.NDArray[np.uint8], pts: int) -> None:
+        """Encode one frame, (height, width, 3) uint8. `pts`: output ticks, larger than the frame's before."""
+        if pts <= self._last_pts:
+            raise ValueError(f"timestamp {pts} after {self._last_pts}")
+        try:
+            self._mux(self._stream.encode(self._encoder.frame(rgb, pts)))
+        except (FFmpegError, OSError) as error:
+            raise write_error(self._path, error) from error
+        self._last_pts = pts
+        self.frames += 1
+
+    def close(self) -> Chunk:
+        """Finish the chunk: after this returns it survives a power cut."""
+        if self.frames == 0:
+            raise ValueError("a chunk needs at least one frame; abort an empty one")
+        name = f"chunk-{self.first:09d}-{self.frames:06d}-{self._last_pts}.nut"
+        target = self._workdir / name
+        try:
+            self._mux(self._stream.encode(None))
+            self._container.close()
+            if self._packets != self.frames:
+                raise FlashVSRError(
+                    f"{self._encoder.name} made {self._packets} packets of {self.frames} frames; "
+                    "set another encoder or codec in the preset"
+                )
+            _sync(self._path)
+            self._path.rename(target)
+            _sync(self._workdir)
+        except (FFmpegError, OSError) as error:
+            raise write_error(self._path, error) from error
+        return Chunk(target, self.first, self.frames, self._last_pts)
+
+    def abort(self) -> None:
+        """Give the chunk up and remove its file. Safe at any time, also after an error or `close`."""
+        # Closing writes what is left; on a full disk that fails again, and the file goes away anyway.
+        with suppress(FFmpegError, OSError):
+            self._container.close()
+        self._path.unlink(missing_ok=True)
+
+    def _mux(self, encoded: list[Packet[VideoStream]]) -> None:
+        for packet in encoded:
+            if packet.pts is None:
+                raise FlashVSRError(
+                    f"{self._encoder.name} lost a timestamp; set another encoder or codec in the preset"
+                )
+            packet.dts = self._clock.dts(packet.pts)
+            self._container.mux(packet)
+            self._packets += 1
+
+
+def _write_durably(path: Path, text: str) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    _sync(temporary)
+    temporary.replace(path)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    """Flush a file, or a folder's list of names, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,167 @@
+"""Opening media files: local files only, a fixed list of container formats, and one place that sorts errors.
+
+Sources are read through a Python file object. That gives three things: the file is opened read-only, FFmpeg
+never sees a name that it could take for a URL, and a failing disk or share raises the operating system's own
+OSError, which can be told from FFmpeg's errors about damaged content.
+"""
+
+from __future__ import annotations
+
+import errno
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+from av.error import EOFError as AvEOFError
+from av.error import FFmpegError
+
+from flashvsr.errors import BadInput, FlashVSRError, Transient
+
+if TYPE_CHECKING:
+    from av.container import InputContainer, OutputContainer
+    from av.packet import Packet
+    from av.stream import Stream
+
+# Demuxers that read one self-contained file. Left out on purpose: playlists and anything that opens other
+# files (hls, dash, concat, sdp, image2 patterns), because a crafted playlist could read local files or reach
+# the network.
+SOURCE_FORMATS = (
+    "mov", "matroska", "avi", "mpeg", "mpegts", "mpegvideo", "flv", "asf", "ogg", "gif", "apng", "nut", "mxf",
+    "dv", "rm", "wtv", "ivf", "m4v", "h264", "hevc", "av1", "obu", "vc1", "h263", "yuv4mpegpipe", "3gp",
+    "swf", "nsv",
+    "png_pipe", "jpeg_pipe", "webp_pipe", "bmp_pipe", "tiff_pipe",
+    "mp3", "aac", "wav", "flac",  # recognised so that an audio file gets the answer "no video in it"
+)  # fmt: skip
+
+_READ_BLOCK = 1 << 18  # bytes per read: network shares answer few large reads faster than many small ones
+_MAX_CONSECUTIVE_ERRORS = 100  # a demuxer that fails this often in a row is not going to recover
+_GENERATE_PTS = 0x1  # AVFMT_FLAG_GENPTS
+
+_ENVIRONMENT_ERRNOS = frozenset({
+    errno.EIO, errno.ESTALE, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENODEV,
+    errno.ENXIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EBUSY, errno.ETIMEDOUT, errno.ENOTCONN,
+    errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ECONNRESET, errno.EFBIG, errno.ENOENT, errno.ENOTDIR,
+})  # fmt: skip
+
+_ADVICE = {
+    errno.ENOSPC: "free some space on that file system",
+    errno.EDQUOT: "the quota there is used up",
+    errno.EROFS: "that file system is mounted read-only",
+    errno.EACCES: "give the service's user access to it",
+    errno.EPERM: "give the service's user access to it",
+    errno.ESTALE: "the network share went away; check that it is mounted",
+    errno.EIO: "the disk or network share reports an error; check its health",
+}
+
+
+def transient(path: Path, doing: str, error: OSError) -> Transient:
+    """Describe an operating-system failure on `path`. `doing` is a gerund: "reading", "writing"."""
+    reason = error.strerror or str(error)
+    advice = _ADVICE.get(error.errno or 0, "the job is tried again later")
+    return Transient(f"{doing} {path} failed: {reason}; {advice}")
+
+
+def write_error(path: Path, error: Exception) -> FlashVSRError:
+    """Sort an exception raised while writing `path`: a full disk and the like are `Transient`."""
+    if isinstance(error, OSError) and error.errno in _ENVIRONMENT_ERRNOS:
+        return transient(path, "writing", error)
+    return FlashVSRError(f"writing {path} failed: {error}")
+
+
+@contextmanager
+def open_source(path: Path) -> Iterator[InputContainer]:
+    """Open a source file for demuxing and close it afterwards.
+
+    Raises BadInput when the file is missing, empty, not a regular file or not a known media format, and
+    Transient when the operating system fails to read it.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise BadInput(f"{path} is not a regular file")
+        if status.st_size == 0:
+            raise BadInput(f"{path} is empty; copy the video again")
+        file = path.open("rb", buffering=0)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise BadInput(f"{path} does not exist") from error
+    except OSError as error:
+        raise transient(path, "opening", error) from error
+    with file:
+        container = _open_container(path, file)
+        # PyAV asks libavformat to invent missing timestamps, which shifts B-frame streams in AVI by the
+        # reorder delay.
+        container.flags &= ~_GENERATE_PTS
+        try:
+            yield container
+        finally:
+            container.close()
+
+
+def _open_container(path: Path, file: object) -> InputContainer:
+    try:
+        return av.open(
+            file,
+            mode="r",
+            metadata_errors="replace",
+            buffer_size=_READ_BLOCK,
+            container_options={"format_whitelist": ",".join(SOURCE_FORMATS), "protocol_whitelist": "file"},
+        )
+    except FFmpegError as error:
+        raise BadInput(
+            f"{path} is not a video file that can be read ({error.strerror or error}); "
+            "playlists and unknown formats are refused, a damaged file has to be repaired or copied again"
+        ) from error
+    except OSError as error:
+        raise transient(path, "reading", error) from error
+    except (ValueError, UnicodeError) as error:
+        raise BadInput(f"{path} is not a video file that can be read ({error})") from error
+
+
+@contextmanager
+def open_own(path: Path) -> Iterator[InputContainer]:
+    """Open a file this package wrote (a chunk or a result). Raises FlashVSRError or Transient."""
+    try:
+        container = av.open(f"file:{path}", mode="r", container_options={"protocol_whitelist": "file"})
+    except FFmpegError as error:
+        if isinstance(error, OSError) and error.errno in _ENVIRONMENT_ERRNOS:
+            raise transient(path, "reading", error) from error
+        raise FlashVSRError(f"{path} cannot be read back: {error}") from error
+    container.flags &= ~_GENERATE_PTS
+    try:
+        yield container
+    finally:
+        container.close()
+
+
+def create(path: Path, container_format: str, options: dict[str, str] | None = None) -> OutputContainer:
+    """Create a media file for writing. The `file:` prefix keeps names with colons from being read as URLs."""
+    return av.open(f"file:{path}", mode="w", format=container_format, container_options=options or {})
+
+
+def packets(
+    container: InputContainer, path: Path, streams: Iterable[Stream], damaged: Callable[[], None]
+) -> Iterator[Packet[Stream]]:
+    """Yield the packets of `streams` in file order, without the empty packets PyAV adds at the end.
+
+    `damaged` is called for each place the demuxer could not read; demuxing goes on after it. Raises Transient
+    when the operating system fails.
+    """
+    wanted = tuple(streams)
+    failures = 0
+    while failures < _MAX_CONSECUTIVE_ERRORS:
+        try:
+            for packet in container.demux(*wanted):
+                failures = 0
+                if packet.size:
+                    yield packet
+            return
+        except AvEOFError:
+            return
+        except FFmpegError:
+            failures += 1
+            damaged()
+        except OSError as error:
+            raise transient(path, "reading", error) from error

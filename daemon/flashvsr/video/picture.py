@@ -1,0 +1,132 @@
+"""A before/after picture of one frame: source beside result, and below each the same detail enlarged."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import cast
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.error import FFmpegError
+from av.video.frame import VideoFrame as CodedFrame
+
+from flashvsr.errors import FlashVSRError
+from flashvsr.video.convert import Converter
+from flashvsr.video.decode import RGB, VideoFrame, decode
+from flashvsr.video.geometry import Geometry
+from flashvsr.video.media import write_error
+from flashvsr.video.probe import SourceInfo, probe
+
+Picture = npt.NDArray[np.uint8]  # (height, width, 3)
+
+ZOOM = 4  # the detail is enlarged so many times, without smoothing
+_SEPARATOR = 8  # pixels between the panels
+_SEPARATOR_GREY = 96
+_LATEST = Fraction(10)  # seconds; looking for a frame further in would decode too much of a long film
+
+
+def before_after(
+    source: Path, result: Path, target: Path, at: float | None = None, geometry: Geometry | None = None
+) -> None:
+    """Write a PNG comparing the frame shown at `at` seconds (None: a third into the video, at most 10 s).
+
+    Upper row: the source's frame, enlarged to the result's size by bicubic interpolation, and the result's
+    frame. Lower row: the region with the most detail of each, enlarged 4 times. `geometry` places the result
+    exactly on the source; without it a centred crop of the same shape is taken. Raises BadInput, Transient or
+    FlashVSRError.
+    """
+    source_info, result_info = probe(source), probe(result)
+    moment = _moment(source_info, at)
+    result_size = (result_info.width, result_info.height)
+    upscaled, corner = _placement(source_info, result_size, geometry)
+    before_frame = _frame_at(source_info, moment, geometry.scaled if geometry else None)
+    after = _frame_at(result_info, before_frame.time, None).rgb
+    enlarged = _bicubic(before_frame.rgb, upscaled)
+    x, y = corner
+    before = enlarged[y : y + result_size[1], x : x + result_size[0]]
+    _write_png(_compose(before, after), target)
+
+
+def _moment(info: SourceInfo, at: float | None) -> Fraction:
+    if at is not None:
+        return Fraction(at)
+    return min(Fraction(info.duration or 0) / 3, _LATEST)
+
+
+def _frame_at(info: SourceInfo, moment: Fraction, size: tuple[int, int] | None) -> VideoFrame:
+    """The frame shown at `moment` seconds, or the last one of a shorter video."""
+    decoder = decode(info, size or (info.width, info.height))
+    found: VideoFrame | None = None
+    for frame in decoder:
+        if found is not None and frame.time > moment:
+            break
+        found = frame
+    decoder.close()
+    if found is None:
+        raise FlashVSRError(f"{info.path} has no frame to show")
+    return found
+
+
+def _placement(
+    info: SourceInfo, result: tuple[int, int], geometry: Geometry | None
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The size to enlarge the source to, and where in it the result lies (both in pixels)."""
+    if geometry is not None:
+        return geometry.upscaled, (max(0, geometry.offset[0]), max(0, geometry.offset[1]))
+    factor = max(result[0] / info.width, result[1] / info.height)
+    size = (max(result[0], round(info.width * factor)), max(result[1], round(info.height * factor)))
+    return size, ((size[0] - result[0]) // 2, (size[1] - result[1]) // 2)
+
+
+def _bicubic(rgb: Picture, size: tuple[int, int]) -> Picture:
+    scaled = Converter(size, "rgb24", RGB).convert(CodedFrame.from_ndarray(rgb, format="rgb24"), RGB)
+    return cast(Picture, scaled.to_ndarray())
+
+
+def _compose(before: Picture, after: Picture) -> Picture:
+    height, width = after.shape[:2]
+    detail = (max(1, height // ZOOM), max(1, width // ZOOM))
+    y, x = _busiest(after, detail)
+    columns = []
+    for picture in (before, after):
+        region = picture[y : y + detail[0], x : x + detail[1]]
+        zoomed = region.repeat(ZOOM, axis=0).repeat(
+            ZOOM, axis=1
+        )  # (detail * ZOOM) may miss a few pixels of the width
+        panel = np.full((zoomed.shape[0], width, 3), _SEPARATOR_GREY, np.uint8)
+        panel[:, : zoomed.shape[1]] = zoomed
+        line = np.full((_SEPARATOR, width, 3), _SEPARATOR_GREY, np.uint8)
+        columns.append(np.concatenate([picture, line, panel]))
+    gap = np.full((columns[0].shape[0], _SEPARATOR, 3), _SEPARATOR_GREY, np.uint8)
+    return np.concatenate([columns[0], gap, columns[1]], axis=1)
+
+
+def _busiest(picture: Picture, size: tuple[int, int]) -> tuple[int, int]:
+    """The (y, x) corner of the window of `size` (height, width) with the most brightness differences."""
+    luma = picture.astype(np.float64) @ np.array([0.299, 0.587, 0.114])  # (height, width)
+    detail = np.abs(np.diff(luma, axis=0))[:, :-1] + np.abs(np.diff(luma, axis=1))[:-1]
+    sums = np.pad(
+        detail.cumsum(0).cumsum(1), ((1, 0), (1, 0))
+    )  # sums[y, x]: everything above and left of (y, x)
+    h, w = min(size[0], detail.shape[0]), min(size[1], detail.shape[1])
+    windows = sums[h:, w:] - sums[:-h, w:] - sums[h:, :-w] + sums[:-h, :-w]
+    y, x = np.unravel_index(int(windows.argmax()), windows.shape)
+    return int(y), int(x)
+
+
+def _write_png(picture: Picture, target: Path) -> None:
+    height, width = picture.shape[:2]
+    encoder = av.CodecContext.create("png", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = width, height, "rgb24"
+    encoder.time_base = Fraction(1, 25)
+    frame = CodedFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+    frame.pts = 0
+    temporary = target.with_name(f".{target.name}.tmp")
+    try:
+        data = b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])
+        temporary.write_bytes(data)
+        temporary.replace(target)
+    except (FFmpegError, OSError) as error:
+        raise write_error(target, error) from error

@@ -1,0 +1,207 @@
+"""What a source file holds: the facts every other part works from. Opens the file and decodes one frame."""
+
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import av
+from av.error import FFmpegError
+
+from flashvsr.errors import BadInput
+from flashvsr.video.color import ColorInfo, resolve
+from flashvsr.video.media import open_source, packets
+from flashvsr.video.timing import choose_rate
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+    from av.buffer import Buffer
+    from av.container import InputContainer
+    from av.stream import Stream
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+_ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC
+_DEFAULT_STREAM = 0x1  # AV_DISPOSITION_DEFAULT
+_CODEC_ALIASES = {
+    "mp3float": "mp3", "mp2float": "mp2", "mp1float": "mp1", "dca": "dts", "libopus": "opus",
+    "libvorbis": "vorbis", "libdav1d": "av1", "libaom-av1": "av1", "ac3_fixed": "ac3", "aac_fixed": "aac",
+    "libvpx-vp9": "vp9",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class AudioTrack:
+    """One audio stream. `index`: its number in the file. `codec` is empty where FFmpeg cannot decode it."""
+
+    index: int
+    codec: str
+    language: str | None
+    title: str | None
+    channels: int
+    sample_rate: int
+
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """A source file. Sizes in pixels, times in seconds.
+
+    `start`: the earliest presentation time of picture and sound; all times elsewhere count from it. `width`,
+    `height`: the picture as shown, rotation applied, before non-square pixels are stretched. `sample_aspect`:
+    shape of a pixel, 1 when unknown. `rotation`: clockwise turn to apply after `mirrored` (left-right) has
+    been. `frame_count`: an estimate for progress only, files lie about it. `video_index`: number of the video
+    stream in the file.
+    """
+
+    path: Path
+    container: str
+    duration: float | None
+    start: Fraction
+    width: int
+    height: int
+    sample_aspect: Fraction
+    rotation: int
+    mirrored: bool
+    frame_rate: Fraction
+    time_base: Fraction
+    frame_count: int | None
+    pixel_format: str
+    codec: str
+    color: ColorInfo
+    audio: tuple[AudioTrack, ...]
+    video_index: int
+
+
+def probe(path: Path) -> SourceInfo:
+    """Read a source file's facts. Raises BadInput if it has no usable picture, Transient if reading fails."""
+    with open_source(path) as container:
+        stream = _video_stream(container, path)
+        frame = _first_frame(container, stream, path)
+        rotation, mirrored = orientation(frame)
+        turned = rotation in (90, 270)
+        width, height = (frame.height, frame.width) if turned else (frame.width, frame.height)
+        rate = choose_rate(stream.guessed_rate, stream.average_rate, stream.base_rate)
+        duration = (
+            container.duration / av.time_base if container.duration and container.duration > 0 else None
+        )
+        count = stream.frames or (round(duration * rate) if duration else 0)
+        return SourceInfo(
+            path=path,
+            container=container.format.name,
+            duration=duration,
+            start=_start(container, stream),
+            width=width,
+            height=height,
+            sample_aspect=_sample_aspect(stream, turned),
+            rotation=rotation,
+            mirrored=mirrored,
+            frame_rate=rate,
+            time_base=stream.time_base or 1 / rate,
+            frame_count=count or None,
+            pixel_format=frame.format.name,
+            codec=codec_name(stream),
+            color=frame_color(frame, stream),
+            audio=tuple(_audio_track(audio) for audio in container.streams.audio),
+            video_index=stream.index,
+        )
+
+
+def orientation(frame: VideoFrame) -> tuple[int, bool]:
+    """The clockwise rotation (0, 90, 180, 270) that shows `frame` upright, and whether to mirror it first."""
+    data = cast("Buffer | None", frame.side_data.get("DISPLAYMATRIX"))
+    if data is None:
+        return 0, False
+    a, b, _, c, d = struct.unpack("=9i", bytes(data))[:5]
+    mirrored = a * d - b * c < 0
+    if mirrored:
+        a, b = -a, -b
+    degrees = math.degrees(math.atan2(b, a))
+    return round(degrees / 90) * 90 % 360, mirrored
+
+
+def frame_color(frame: VideoFrame, stream: VideoStream) -> ColorInfo:
+    """The colour description of a decoded frame, with the gaps filled in."""
+    context = stream.codec_context
+    is_rgb = frame.format.is_rgb or frame.format.name == "pal8"
+    return resolve(
+        int(frame.colorspace), int(frame.color_range), frame.format.name, is_rgb, (frame.width, frame.height),
+        int(context.color_primaries), int(context.color_trc),
+    )  # fmt: skip
+
+
+def codec_name(stream: Stream) -> str:
+    """The codec's own name, not its decoder's ("mp3", not "mp3float"). Empty if there is no decoder."""
+    context = stream.codec_context
+    if context is None:
+        return ""
+    return _CODEC_ALIASES.get(context.name, context.name)
+
+
+def _video_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The main picture: default streams first, then the largest. Cover art does not count."""
+    candidates = [s for s in container.streams.video if not s.disposition.value & _ATTACHED_PICTURE]
+    decodable = [s for s in candidates if s.codec_context is not None]
+    if not decodable:
+        if candidates:
+            raise BadInput(
+                f"{path}: there is no decoder for its video stream; convert it to a common codec first"
+            )
+        found = "only sound" if container.streams.audio else "no video stream"
+        raise BadInput(f"{path} has no picture ({found} in it); drop a video file")
+    return max(decodable, key=lambda s: (s.disposition.value & _DEFAULT_STREAM, s.width * s.height, -s.index))
+
+
+def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
+    for packet in packets(container, path, [stream], lambda: None):
+        try:
+            frames = stream.decode(packet)
+        except FFmpegError:
+            continue
+        if frames:
+            return frames[0]
+    try:
+        frames = stream.decode(None)
+    except FFmpegError:
+        frames = []
+    if not frames:
+        raise BadInput(
+            f"{path}: not one frame of its video stream can be decoded; the file is damaged or incomplete"
+        )
+    return frames[0]
+
+
+def _start(container: InputContainer, video: VideoStream) -> Fraction:
+    """The earliest start of picture and sound, exact (the container's own field is in microseconds).
+
+    Sound that starts a little before zero is an encoder's lead-in, which players drop: it does not count.
+    """
+    starts = [
+        stream.start_time * stream.time_base
+        for stream in (video, *container.streams.audio)
+        if stream.start_time is not None and stream.time_base is not None
+    ]
+    earliest = min(starts, default=Fraction(0))
+    return earliest if earliest >= 0 or video.start_time is None else min(Fraction(0), starts[0])
+
+
+def _sample_aspect(stream: VideoStream, turned: bool) -> Fraction:
+    aspect = stream.sample_aspect_ratio
+    if not aspect or not Fraction(1, 20) < aspect < 20:
+        return Fraction(1)
+    return 1 / aspect if turned else Fraction(aspect)
+
+
+def _audio_track(stream: AudioStream) -> AudioTrack:
+    context = stream.codec_context
+    return AudioTrack(
+        index=stream.index,
+        codec=codec_name(stream),
+        language=stream.metadata.get("language"),
+        title=stream.metadata.get("title"),
+        channels=context.channels if context is not None else 0,
+        sample_rate=context.sample_rate if context is not None else 0,
+    )

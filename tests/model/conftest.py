@@ -1,0 +1,52 @@
+"""Small models for the tests of `flashvsr.model`."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent))  # model_kit
+
+from model_kit import TINY, write_folder
+
+from flashvsr.model.network import FlashVSR
+from golden_cases import formula_model
+
+
+@pytest.fixture(autouse=True)
+def _one_thread_no_gradients() -> Iterator[None]:
+    # On a busy machine threads that wait for each other are many times slower than one, for work so small.
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> FlashVSR:
+    """A model with one head and two layers, its weights from the golden formula."""
+    return formula_model(TINY)
+
+
+@pytest.fixture(scope="session")
+def tiny_half() -> FlashVSR:
+    """The same in bfloat16."""
+    return formula_model(TINY, dtype=torch.bfloat16)
+
+
+@pytest.fixture(scope="session")
+def sound_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folder(tmp_path_factory.mktemp("weights") / "tiny", TINY)
+
+
+@pytest.fixture
+def folder(sound_folder: Path, tmp_path: Path) -> Path:
+    """A sound weights folder that a test may damage."""
+    return Path(shutil.copytree(sound_folder, tmp_path / "weights"))

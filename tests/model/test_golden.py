@@ -1,0 +1,45 @@
+"""The model agrees with the reference implementation's tensors."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from golden_cases import compare
+
+TESTS = Path(__file__).parents[1]
+FILES = sorted((TESTS / "data" / "golden").glob("*.safetensors"))
+
+
+def test_all_four_files_are_here() -> None:
+    assert [file.stem for file in FILES] == ["color", "defaults", "sparse", "wide"]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_agrees(file: Path) -> None:
+    results = compare(file)
+    assert results
+    assert not [result for result in results if not result.ok]
+
+
+def test_the_program_fails_on_a_deviating_file(tmp_path: Path) -> None:
+    source = TESTS / "data" / "golden" / "color.safetensors"
+    with safe_open(source, "pt") as opened:
+        tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
+        metadata = opened.metadata()
+    tensors["adain"][0, 0, 0, 0] += 3e-4 * tensors["adain"].std()
+    save_file(tensors, tmp_path / "deviating.safetensors", metadata)
+
+    command = [sys.executable, str(TESTS / "golden.py")]
+    good = subprocess.run([*command, source], capture_output=True, text=True)
+    assert good.returncode == 0, good.stderr
+    bad = subprocess.run(
+        [*command, source, tmp_path / "deviating.safetensors"], capture_output=True, text=True
+    )
+    assert bad.returncode == 1, bad.stderr
+    assert [line.split()[0] for line in bad.stdout.splitlines() if "TOO FAR" in line] == ["adain"]

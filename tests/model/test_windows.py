@@ -1,0 +1,55 @@
+"""Every frame of a video comes out exactly once, whatever its length."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import pytest
+
+from flashvsr.model.windows import padded_length, window, window_count
+
+
+def test_as_published() -> None:
+    first, second, fifth = window(0), window(1), window(5)
+    assert (first.lq, first.output, first.latents) == ((0, 25), (0, 21), (0, 6))
+    assert (second.lq, second.output, second.latents) == ((25, 33), (21, 29), (6, 8))
+    assert fifth.lq == (8 * 5 + 17, 8 * 5 + 25)
+    assert fifth.output == (8 * 5 + 13, 8 * 5 + 21)
+    assert fifth.latents == (4 + 2 * 5, 6 + 2 * 5)
+    assert [step.groups for step in (first, second, fifth)] == [range(3), range(3, 4), range(7, 8)]
+
+
+@pytest.mark.parametrize("frames", range(1, 201))
+def test_every_frame_exactly_once(frames: int) -> None:
+    padded = padded_length(frames)
+    assert padded == max(25, 8 * -(-(frames + 3) // 8) + 1)
+    steps = [window(index) for index in range(window_count(padded))]
+    produced = [frame for step in steps for frame in range(*step.output)]
+    taken_in = [frame for step in steps for frame in range(*step.lq)]
+    latents = [latent for step in steps for latent in range(*step.latents)]
+    groups = [group for step in steps for group in step.groups]
+    assert taken_in == list(range(padded))
+    assert produced == list(range(padded - 4))
+    assert frames <= len(produced)
+    assert padded == 25 or len(produced) - 8 < frames, "one window less would do"
+    assert latents == list(range(len(latents)))
+    assert groups == list(range(len(latents) // 2))
+
+
+@pytest.mark.parametrize("frames", [0, 24, 26, 32, 17])
+def test_lengths_that_are_no_stream_are_refused(frames: int) -> None:
+    with pytest.raises(ValueError, match="frame"):
+        window_count(frames)
+
+
+def test_an_empty_stream_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one frame"):
+        padded_length(0)
+
+
+def test_no_window_looks_further_ahead_than_four_frames() -> None:
+    for index in count():
+        step = window(index)
+        assert step.lq[1] - step.output[1] == 4
+        if index == 1000:
+            break
