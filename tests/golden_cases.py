@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from zlib import crc32
 
@@ -20,7 +20,7 @@ from flashvsr.model.decoder import Decoder, DecoderParams
 from flashvsr.model.dit import Dit, DitParams
 from flashvsr.model.lq_projection import LqProjection, LqProjectionParams
 from flashvsr.model.network import FlashVSR
-from flashvsr.model.stream import REFERENCE_AREA, Stream, StreamOptions
+from flashvsr.model.stream import Stream, StreamOptions
 from flashvsr.model.weights import assemble
 from flashvsr.model.windows import window, window_count
 
@@ -83,12 +83,14 @@ def compute(case: Mapping[str, object], device: str = "cpu") -> dict[str, Tensor
     height, width, frames = int(case["height"]), int(case["width"]), int(case["lq_frames"])
     model = formula_model(case, device)
     options = StreamOptions(
-        sparse_ratio=case["topk_ratio"] * height * width / REFERENCE_AREA,
         local_range=case["local_range"],
         color_fix=case["color_fix"],
         kv_ratio=int(case["kv_ratio"]),
     )
     stream = Stream(model, height, width, options)
+    # The files give the top-k ratio itself; through sparse_ratio it could come out one block off.
+    budget = int((height // 128 * (width // 128)) ** 2 * case["topk_ratio"])
+    stream.sparsity = replace(stream.sparsity, budget=budget)
     video = lq_video(frames, height, width).to(device)
     latents, outputs, lq_tokens = [], [], []
     with torch.no_grad(), MaskRecorder() as recorder:

@@ -94,9 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _send_listing(self) -> None:
         behaviour = self.served.behaviour
         if behaviour.listing_status != 200:
-            self._send_json(
-                behaviour.listing_status, {"Code": behaviour.listing_status, "Message": "no listing"}
-            )
+            self._send_json(behaviour.listing_status, {"Code": behaviour.listing_status, "Message": "no listing"})
             return
         entries = [
             {

@@ -24,9 +24,7 @@ class HangingWatcher(InboxWatcher):
 
 
 def main(config: str, text: str) -> int:
-    options: dict[str, Any] = {"first": 0.1, "rest": 60.0, "checkpoint": 5.0, "silence": 30.0} | json.loads(
-        text
-    )
+    options: dict[str, Any] = {"first": 0.1, "rest": 60.0, "checkpoint": 5.0, "silence": 30.0} | json.loads(text)
     logs.setup("debug")
     supervisor = Supervisor(
         load_config(Path(config)),

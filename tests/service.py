@@ -93,9 +93,7 @@ class Service:
     def wait_for(self, words: str) -> str:
         """Wait for a notification with these words."""
         try:
-            return str(
-                eventually(lambda: next((line for line in list(self.said) if words in line), None), words)
-            )
+            return str(eventually(lambda: next((line for line in list(self.said) if words in line), None), words))
         except AssertionError as error:
             raise AssertionError(f"{error}; said: {self.said[-8:]}; log: {self.log()}") from None
 

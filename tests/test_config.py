@@ -97,8 +97,7 @@ inbox = 3
 """
     assert problems(tmp_path, text, FLASHVSR_VERSION="v1") == [
         "flashvsr.toml:2: watch.poll_seconds = true: expected a number from 0.05 to 86400",
-        'flashvsr.toml:3: watch.observer = "inotfy": expected "auto", "inotify" or "poll"; '
-        'did you mean "inotify"?',
+        'flashvsr.toml:3: watch.observer = "inotfy": expected "auto", "inotify" or "poll"; did you mean "inotify"?',
         "flashvsr.toml:5: gpu.max_concurrent = 1.0: expected a whole number from 0 to 1024",
         'flashvsr.toml:7: retention.days = "30": expected a whole number from 0 to 36500; '
         "write the number without quotes",

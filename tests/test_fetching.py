@@ -67,9 +67,7 @@ def test_what_is_needed_is_fetched_once(
     assert sorted(server.downloads()) == sorted(REQUIRED_FILES)
     assert is_complete(folder)
     assert heard[0] == "fetching the weights from ModelScope (kuohao/FlashVSR-v1.1)"
-    assert [
-        f"fetching {name}: 0 %" for name in REQUIRED_FILES if not any(f"{name}: " in text for text in heard)
-    ] == []
+    assert [f"fetching {name}: 0 %" for name in REQUIRED_FILES if not any(f"{name}: " in text for text in heard)] == []
 
     asked = len(server.requests)
     assert fetch(models, heard) == folder
@@ -78,9 +76,7 @@ def test_what_is_needed_is_fetched_once(
     assert sorted(path.name for path in models.iterdir()) == [".fetch", OFFICIAL]
 
 
-def test_only_what_is_missing_is_fetched_and_the_vae_if_asked(
-    server: ModelScopeServer, tmp_path: Path
-) -> None:
+def test_only_what_is_missing_is_fetched_and_the_vae_if_asked(server: ModelScopeServer, tmp_path: Path) -> None:
     folder = tmp_path / OFFICIAL
     folder.mkdir()
     for name in (DIT_FILE, LQ_FILE):
@@ -194,9 +190,7 @@ def test_no_connection(server: ModelScopeServer, tmp_path: Path, monkeypatch: py
     nobody = replace(server, endpoint="http://127.0.0.1:9")
     monkeypatch.setenv("MODELSCOPE_ENDPOINT", nobody.endpoint)
     message = trouble(tmp_path, nobody)
-    assert message.startswith(
-        "no connection to ModelScope (http://127.0.0.1:9): Connection refused; try again later"
-    )
+    assert message.startswith("no connection to ModelScope (http://127.0.0.1:9): Connection refused; try again later")
 
 
 def test_a_wrong_checksum(server: ModelScopeServer, tmp_path: Path) -> None:
@@ -234,12 +228,8 @@ def test_a_models_directory_that_cannot_be_made(tmp_path: Path) -> None:
 def test_a_broken_client_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from flashvsr import fetching
 
-    monkeypatch.setattr(
-        fetching, "COMMAND", (sys.executable, "-c", "raise SystemExit('modelscope: no such module')")
-    )
-    with pytest.raises(
-        Transient, match=r"client ended with code 1: modelscope: no such module; try again later"
-    ):
+    monkeypatch.setattr(fetching, "COMMAND", (sys.executable, "-c", "raise SystemExit('modelscope: no such module')"))
+    with pytest.raises(Transient, match=r"client ended with code 1: modelscope: no such module; try again later"):
         fetch(tmp_path, Heard())
 
 
@@ -259,9 +249,7 @@ def test_the_command_compares_checksums(
     assert contents(folder) == {name: CONTENT[name] for name in REQUIRED_FILES}
 
 
-def test_files_in_the_models_directory_itself_are_checked_in_place(
-    server: ModelScopeServer, tmp_path: Path
-) -> None:
+def test_files_in_the_models_directory_itself_are_checked_in_place(server: ModelScopeServer, tmp_path: Path) -> None:
     models = tmp_path / "models"
     models.mkdir()
     for name in REQUIRED_FILES:
@@ -272,9 +260,7 @@ def test_files_in_the_models_directory_itself_are_checked_in_place(
     assert list(tmp_path.iterdir()) == [models]
 
 
-def test_the_client_needs_no_home(
-    server: ModelScopeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_client_needs_no_home(server: ModelScopeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/proc/nowhere")
     assert is_complete(fetch(tmp_path, Heard()))
     assert {path.name for path in tmp_path.iterdir()} == {OFFICIAL, ".fetch"}

@@ -72,9 +72,7 @@ def imports_of(file: Path, source: str | None = None) -> Iterator[Import]:
             elif isinstance(child, ast.ImportFrom):
                 yield from (Import(file, child.lineno, lazy, name) for name in from_names(file, child))
             elif not (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test)):
-                yield from walk(
-                    child, lazy or isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
-                )
+                yield from walk(child, lazy or isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)))
 
     yield from walk(tree, False)
 

@@ -87,9 +87,7 @@ def test_a_killed_worker_is_replaced_and_its_job_is_queued_at_once(make_service:
     assert "killed by SIGKILL" in service.log()
 
 
-def test_a_worker_without_new_frames_is_killed_with_its_children(
-    make_service: MakeService, tmp_path: Path
-) -> None:
+def test_a_worker_without_new_frames_is_killed_with_its_children(make_service: MakeService, tmp_path: Path) -> None:
     service = make_service("idle", first=60)
     service.stop()
     service.configure("[queue]\nstall_seconds = 1")
@@ -197,9 +195,7 @@ def test_reload_refuses_a_wrong_configuration_as_a_whole(make_service: MakeServi
     service.send(signal.SIGHUP)
     service.wait_for_log("max_attempts")  # the nearest name for the unknown key
     assert "retention.days = -1" in service.log()
-    service.wait_for(
-        "STATUS=0 running, 0 waiting, 0 held, 0 failed today; the changed configuration cannot be used"
-    )
+    service.wait_for("STATUS=0 running, 0 waiting, 0 held, 0 failed today; the changed configuration cannot be used")
     assert not service.noted("SIGHUP")
 
     (worker,) = service.noted("start")

@@ -31,9 +31,7 @@ def test_auto_depends_on_the_gpu(tmp_path: Path) -> None:
     model = Model()
     assert model.weights == "auto"
     assert choose(model, tmp_path, has_gpu=False) == Choice(NANO, nano_folder(), None, fetchable=False)
-    assert choose(model, tmp_path, has_gpu=True) == Choice(
-        OFFICIAL, tmp_path / OFFICIAL, None, fetchable=True
-    )
+    assert choose(model, tmp_path, has_gpu=True) == Choice(OFFICIAL, tmp_path / OFFICIAL, None, fetchable=True)
 
 
 @pytest.mark.parametrize("has_gpu", [True, False])
@@ -53,9 +51,7 @@ def test_a_folder(tmp_path: Path) -> None:
 
 def test_the_models_directory_itself_may_hold_the_files(tmp_path: Path) -> None:
     filled(tmp_path)
-    assert choose(Model(weights=OFFICIAL), tmp_path, has_gpu=True) == Choice(
-        OFFICIAL, tmp_path, None, fetchable=True
-    )
+    assert choose(Model(weights=OFFICIAL), tmp_path, has_gpu=True) == Choice(OFFICIAL, tmp_path, None, fetchable=True)
     filled(tmp_path / OFFICIAL)
     assert choose(Model(weights=OFFICIAL), tmp_path, has_gpu=True).folder == tmp_path / OFFICIAL
 

@@ -88,7 +88,13 @@ def _parser() -> argparse.ArgumentParser:
 
     retry = _add(commands, "retry", "queue", "put a failed, cancelled or held job back into the queue", "retry")
     retry.add_argument("job", type=int, metavar="ID")
-    cancel = _add(commands, "cancel", "queue", "cancel a job; what is finished of it is kept as a partial video", "cancel")
+    cancel = _add(
+        commands,
+        "cancel",
+        "queue",
+        "cancel a job; what is finished of it is kept as a partial video",
+        "cancel",
+    )
     cancel.add_argument("job", type=int, metavar="ID")
 
     weights = commands.add_parser("weights", help="fetch or verify the model's weights")

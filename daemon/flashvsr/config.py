@@ -34,9 +34,7 @@ from flashvsr.settings.service_tables import (
 )
 
 DEFAULT_CONFIG_PATH = Path("/etc/flashvsr/flashvsr.toml")
-NO_INBOX = frozenset(
-    {"@eaDir", "#recycle", "#snapshot", "lost+found", "$RECYCLE.BIN", "System Volume Information"}
-)
+NO_INBOX = frozenset({"@eaDir", "#recycle", "#snapshot", "lost+found", "$RECYCLE.BIN", "System Volume Information"})
 
 
 @dataclass(frozen=True)
@@ -91,9 +89,7 @@ class Config:
 
 
 TABLES: Mapping[str, type] = {
-    item.name: cast(type, item.default_factory)
-    for item in fields(Config)
-    if item.default_factory is not MISSING
+    item.name: cast(type, item.default_factory) for item in fields(Config) if item.default_factory is not MISSING
 }
 
 
@@ -119,8 +115,7 @@ def load_config(path: Path | None = None, environ: Mapping[str, str] = os.enviro
     raise_problems(problems)
 
     values = {
-        name: {key: setting.value for (table, key), setting in settings.items() if table == name}
-        for name in TABLES
+        name: {key: setting.value for (table, key), setting in settings.items() if table == name} for name in TABLES
     }
     return Config(
         **{name: table(**values[name]) for name, table in TABLES.items()},
@@ -140,9 +135,7 @@ def default_config_text() -> str:
     )
     for name, table in TABLES.items():
         text += f"\n\n[{name}]\n{render(table)}"
-    text += "\n\n" + comment_block(
-        "Further inboxes anywhere, each with an outbox of its own. Repeat for more."
-    )
+    text += "\n\n" + comment_block("Further inboxes anywhere, each with an outbox of its own. Repeat for more.")
     example = ExtraInbox(Path("/mnt/nas/restore"), Path("/mnt/nas/restored"))
     return f"{text}# [[inbox]]\n{render(ExtraInbox, example, prefix='# ')}"
 
@@ -192,9 +185,7 @@ def _unknown(name: str, value: object, document: Document) -> str:
 def _read_extra_inboxes(document: Document, base: Path, problems: list[str]) -> list[dict[str, Setting]]:
     tables = document.data.get("inbox", [])
     if not isinstance(tables, list):
-        problems.append(
-            f"{document.label(('inbox',))}: write [[inbox]] with two brackets, once for each inbox"
-        )
+        problems.append(f"{document.label(('inbox',))}: write [[inbox]] with two brackets, once for each inbox")
         return []
     return [
         read_table(ExtraInbox, table, document, problems, at=("inbox", number), base=base)

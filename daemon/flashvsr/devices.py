@@ -149,9 +149,7 @@ def _named(gpus: list[_Gpu], devices: tuple[int | str, ...]) -> list[_Gpu]:
         if not matches:
             problems.append(f"gpu.devices names {device!r}, but {_present(gpus)}; correct gpu.devices")
         elif any(match in chosen for match in matches):
-            problems.append(
-                f"gpu.devices names {matches[0].slot.name} ({matches[0].uuid}) twice; name it once"
-            )
+            problems.append(f"gpu.devices names {matches[0].slot.name} ({matches[0].uuid}) twice; name it once")
         else:
             chosen += matches
     if problems:

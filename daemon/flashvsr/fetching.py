@@ -55,9 +55,7 @@ class Progress:
 OnProgress = Callable[[Progress], None]
 
 
-def download(
-    folder: Path, models: Path, missing: Callable[[], Sequence[str]], on_progress: OnProgress
-) -> None:
+def download(folder: Path, models: Path, missing: Callable[[], Sequence[str]], on_progress: OnProgress) -> None:
     """Download files of the official model into `folder`.
 
     Args:

@@ -90,9 +90,6 @@ class Overview:
             troubles.append(f"no inbox could be read for {silent:.0f} s: does a share hang?")
         troubles += [f"{printable(path)}: {text}" for path, text in self._watch.problems().items()]
         troubles += [f"{row.slot}: {row.error}" for row in self._workers if row.error]
-        shown = [
-            textwrap.shorten(trouble, TROUBLE_LENGTH, placeholder="...")
-            for trouble in troubles[:NAMED_TROUBLES]
-        ]
+        shown = [textwrap.shorten(trouble, TROUBLE_LENGTH, placeholder="...") for trouble in troubles[:NAMED_TROUBLES]]
         hidden = len(troubles) - len(shown)
         return shown + ([f"and {hidden} more: flashvsr status"] if hidden else [])

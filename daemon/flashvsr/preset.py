@@ -34,12 +34,8 @@ class Preset:
             "rounded down. 0 keeps the size of the source. Common: 640 768 896 960 1024 1152 1280.",
         ),
     )
-    scale: float = field(
-        default=2.0, metadata=option(Number(1, 8), "Super-resolution factor, applied after that.")
-    )
-    quality: int = field(
-        default=6, metadata=option(Whole(1, 10), "Quality of the result; 10 is the best and largest.")
-    )
+    scale: float = field(default=2.0, metadata=option(Number(1, 8), "Super-resolution factor, applied after that."))
+    quality: int = field(default=6, metadata=option(Whole(1, 10), "Quality of the result; 10 is the best and largest."))
     fit: str = field(
         default="crop",
         metadata=option(
@@ -52,19 +48,13 @@ class Preset:
     sparse_ratio: float = field(
         default=2.0, metadata=option(Number(1, 4), "Attention budget; more is slower and steadier.")
     )
-    local_range: int = field(
-        default=11, metadata=option(Whole(7, 15, odd=True), "Reach of the attention, in blocks.")
-    )
+    local_range: int = field(default=11, metadata=option(Whole(7, 15, odd=True), "Reach of the attention, in blocks."))
     seed: int = field(default=0, metadata=option(Whole(0), "The same seed gives the same video."))
     color_fix: str = field(
         default="adain",
-        metadata=option(
-            Choice(("adain", "wavelet", "none")), "How the colours are held to those of the source."
-        ),
+        metadata=option(Choice(("adain", "wavelet", "none")), "How the colours are held to those of the source."),
     )
-    codec: str = field(
-        default="h264", metadata=option(Choice(("h264", "hevc", "av1")), "Codec of the result.")
-    )
+    codec: str = field(default="h264", metadata=option(Choice(("h264", "hevc", "av1")), "Codec of the result."))
     encoder: str = field(
         default="auto",
         metadata=option(
@@ -93,9 +83,7 @@ def load_preset(path: Path, default_quality: int = 6, *, follow_symlinks: bool =
         text = read_text(path, follow_symlinks=follow_symlinks)
     except FileNotFoundError as error:
         missing = (
-            "there is no such file"
-            if path.parent.is_dir()
-            else "its folder does not exist; is the share mounted?"
+            "there is no such file" if path.parent.is_dir() else "its folder does not exist; is the share mounted?"
         )
         raise BadConfig(f"{path}: {missing}") from error
     return parse_preset(text, str(path), default_quality)

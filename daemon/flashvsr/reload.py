@@ -46,8 +46,7 @@ def write_worker_config(config: Config) -> Path:
 def _plain(table: dict[str, Any]) -> dict[str, Any]:
     """The values as TOML has them; an option without a value is an empty text there."""
     return {
-        key: "" if value is None else str(value) if isinstance(value, Path) else value
-        for key, value in table.items()
+        key: "" if value is None else str(value) if isinstance(value, Path) else value for key, value in table.items()
     }
 
 

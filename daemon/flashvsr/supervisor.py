@@ -43,9 +43,7 @@ class Pace:
 
     turn: float = 0.5
     report: float = 2.0
-    recover: float = (
-        10.0  # how often to look for jobs whose worker died unseen, such as one of an earlier service
-    )
+    recover: float = 10.0  # how often to look for jobs whose worker died unseen, such as one of an earlier service
     silence: float = 120.0  # a watcher silent for longer hangs, and the watchdog is no longer fed
     checkpoint: float = 90.0  # what workers get to close their chunk; TimeoutStopSec of the unit is longer
     killed: float = 10.0
@@ -224,9 +222,7 @@ class Supervisor:
             log.warning("%s", note)
         for table in waiting:
             log.warning("reload: the change in [%s] takes effect when the service is restarted", table)
-        self._overview.config_trouble = (
-            f"restart to apply the change in {', '.join(waiting)}" if waiting else ""
-        )
+        self._overview.config_trouble = f"restart to apply the change in {', '.join(waiting)}" if waiting else ""
         self._watch.reload(config)
         self._pool.send(signal.SIGHUP)
         log.info("reload: the configuration applies from the next job on")

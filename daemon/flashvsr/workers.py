@@ -148,9 +148,7 @@ class WorkerPool:
             )
         except OSError as error:
             ended = self._note_end(place, 0, 1, now)
-            log.error(
-                "%s: cannot start a worker: %s; next try in %.0f s", place.slot.name, error, ended.delay
-            )
+            log.error("%s: cannot start a worker: %s; next try in %.0f s", place.slot.name, error, ended.delay)
         else:
             log.info("%s (%s): worker %d started", place.slot.name, place.slot.label, place.process.pid)
         finally:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import av
 
-
 # PyAV asks for made-up timestamps where a file has none, and makes them late in AVI files with B-frames.
 GENERATE_PTS = 0x1
 
@@ -48,7 +47,11 @@ def facts(path: Path) -> Facts:
             [time - origin for time in sorted(times)],
             video.average_rate,
             [
-                (audio.codec_context.name, float(min(spans[audio.index]) - origin), float(max(spans[audio.index]) - origin))
+                (
+                    audio.codec_context.name,
+                    float(min(spans[audio.index]) - origin),
+                    float(max(spans[audio.index]) - origin),
+                )
                 for audio in container.streams.audio
                 if spans[audio.index]
             ],

@@ -35,7 +35,9 @@ def test_every_clip_comes_back_whole(make_service: Callable[..., RealService], c
         _compare(source, result)
     assert service.stop() == 0
     archive = service.state / "archive" / "clips"
-    assert sorted(path.name for path in archive.iterdir()) == sorted(f"{s.stem}-{s.suffix[1:]}{s.suffix}" for s in sources)
+    assert sorted(path.name for path in archive.iterdir()) == sorted(
+        f"{s.stem}-{s.suffix[1:]}{s.suffix}" for s in sources
+    )
     assert [path.name for path in service.inbox.iterdir()] == ["preset.toml"]
     assert not [path for path in service.outbox.iterdir() if path.name.startswith(".")]
     assert not list((service.state / "jobs").iterdir())

@@ -21,9 +21,7 @@ def _frames(path: Path) -> int:
     return len(facts(path).video_times)
 
 
-def test_a_killed_worker_is_replaced_and_the_job_goes_on(
-    make_service: Callable[..., RealService], clips: Path
-) -> None:
+def test_a_killed_worker_is_replaced_and_the_job_goes_on(make_service: Callable[..., RealService], clips: Path) -> None:
     service = make_service(chunk=8)
     service.start()
     shutil.copyfile(clips / CLIP, service.inbox / CLIP)
@@ -79,9 +77,7 @@ def test_a_killed_service_takes_its_worker_along_and_loses_nothing(
     assert service.stop() == 0
 
 
-def test_bad_files_fail_with_a_reason_and_others_go_on(
-    make_service: Callable[..., RealService], clips: Path
-) -> None:
+def test_bad_files_fail_with_a_reason_and_others_go_on(make_service: Callable[..., RealService], clips: Path) -> None:
     service = make_service()
     service.start()
     old = time.time() - 3600  # complete for long: a young file might still be on its way
@@ -103,9 +99,7 @@ def test_bad_files_fail_with_a_reason_and_others_go_on(
     assert service.stop() == 0
 
 
-def test_a_file_dropped_slowly_starts_only_when_complete(
-    make_service: Callable[..., RealService], clips: Path
-) -> None:
+def test_a_file_dropped_slowly_starts_only_when_complete(make_service: Callable[..., RealService], clips: Path) -> None:
     service = make_service()
     service.start()
     content = (clips / "ocean.webm").read_bytes()

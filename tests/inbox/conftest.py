@@ -24,9 +24,7 @@ def world(tmp_path: Path, queue: Queue) -> World:
     (root / "default").mkdir(parents=True)
     extra = tmp_path / "extra"
     config = Config(
-        paths=Paths(
-            inbox=root, outbox=tmp_path / "outbox", state=tmp_path / "state", models=tmp_path / "models"
-        ),
+        paths=Paths(inbox=root, outbox=tmp_path / "outbox", state=tmp_path / "state", models=tmp_path / "models"),
         watch=Watch(observer="poll", poll_seconds=POLL, settle_seconds=SETTLE),
         extra_inboxes=(ExtraInbox(path=extra, outbox=tmp_path / "extra-out"),),
     )

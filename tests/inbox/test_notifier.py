@@ -20,9 +20,7 @@ from flashvsr.inbox.watch import InboxWatcher
 @pytest.fixture
 def live(world: World) -> Iterator[World]:
     """A world whose periodic scan never comes by itself."""
-    world.config = replace(
-        world.config, watch=replace(world.config.watch, observer="auto", poll_seconds=1_000_000)
-    )
+    world.config = replace(world.config, watch=replace(world.config.watch, observer="auto", poll_seconds=1_000_000))
     world.restart()
     world.watcher.start()
     world.step()

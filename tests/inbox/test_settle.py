@@ -34,9 +34,7 @@ def test_ignored(name: str) -> None:
     assert ignored(name)
 
 
-@pytest.mark.parametrize(
-    "name", ["a.mp4", "-a.mkv", "part.mp4", "tmp.mov", "a~.mp4", "presets.toml", "eaDir"]
-)
+@pytest.mark.parametrize("name", ["a.mp4", "-a.mkv", "part.mp4", "tmp.mov", "a~.mp4", "presets.toml", "eaDir"])
 def test_not_ignored(name: str) -> None:
     assert not ignored(name)
 
@@ -72,9 +70,7 @@ def test_has_writer_of_this_and_another_process(tmp_path: Path) -> None:
     with path.open("ab"):
         assert has_writer(path) is True
     code = "import sys; f = open(sys.argv[1], 'ab'); print(flush=True); sys.stdin.read()"
-    child = subprocess.Popen(
-        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
+    child = subprocess.Popen([sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert child.stdout is not None
     child.stdout.readline()
     assert has_writer(path) is True

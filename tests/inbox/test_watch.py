@@ -251,9 +251,7 @@ def test_a_job_held_by_a_worker_is_released_by_the_next_edit(world: World) -> No
     assert world.names() == ["a.mp4"]
 
 
-def test_an_unreadable_directory_does_not_hide_the_others(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unreadable_directory_does_not_hide_the_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.drop("a.mp4")
     world.drop("locked/b.mp4")
     real = os.open

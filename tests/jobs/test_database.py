@@ -73,9 +73,7 @@ def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs"])
 def test_a_network_file_system_is_refused(tmp_path: Path, kind: str) -> None:
     mountinfo = tmp_path / "mountinfo"
-    mountinfo.write_text(
-        f"1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 0:9 / {tmp_path}/share rw - {kind} nas:/x rw\n"
-    )
+    mountinfo.write_text(f"1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 0:9 / {tmp_path}/share rw - {kind} nas:/x rw\n")
     with pytest.raises(BadConfig, match=rf"network file system \({kind}\).*paths.state"):
         Queue(tmp_path / "share" / "state", mountinfo=mountinfo)
     assert not (tmp_path / "share").exists()

@@ -87,9 +87,7 @@ def test_a_renamed_failed_file_is_tried_again(queue: Queue, drop: Drop, claim: C
     assert (again.state, again.source, again.attempts, again.error) == ("queued", str(path), 0, None)
 
 
-def test_a_done_file_is_not_done_again_for_a_new_name(
-    queue: Queue, drop: Drop, claim: Claim, inbox: Path
-) -> None:
+def test_a_done_file_is_not_done_again_for_a_new_name(queue: Queue, drop: Drop, claim: Claim, inbox: Path) -> None:
     job = claim(drop("old.mp4"))
     queue.finish(job.id, str(job.lease), Path("/out/old.mp4"), "nano", "{}", [])
     path = (inbox / "old.mp4").rename(inbox / "new.mp4")
@@ -170,9 +168,7 @@ def test_recovered_jobs_of_other_owners_stay(queue: Queue, drop: Drop, claim: Cl
     assert queue.recover(lambda owner: owner == Owner("elsewhere", 1, "x")) == []
 
 
-def test_a_waiting_file_set_aside_for_a_newer_one_keeps_its_job(
-    queue: Queue, drop: Drop, inbox: Path
-) -> None:
+def test_a_waiting_file_set_aside_for_a_newer_one_keeps_its_job(queue: Queue, drop: Drop, inbox: Path) -> None:
     """mv clip.mp4 old.mp4; cp new clip.mp4: two videos, two results, in whatever order they are noticed."""
     drop(content=b"first")
     kept = (inbox / "clip.mp4").rename(inbox / "old.mp4")

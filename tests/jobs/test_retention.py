@@ -53,9 +53,7 @@ def test_old_things_go_and_new_ones_stay(
     assert [job.id for job in queue.jobs()] == [waiting]
 
 
-def test_the_age_of_an_archived_file_is_not_that_of_the_recording(
-    queue: Queue, places: tuple[Path, Path]
-) -> None:
+def test_the_age_of_an_archived_file_is_not_that_of_the_recording(queue: Queue, places: tuple[Path, Path]) -> None:
     archive, jobs = places
     old = archive / "1999.mp4"
     old.write_bytes(b"video")
@@ -84,9 +82,7 @@ def test_an_unmounted_share_is_no_deletion(
     assert prune(queue, *places, 30, time.time() + 31 * DAY)["jobs"] == 0
 
 
-def test_a_link_in_the_archive_is_removed_not_followed(
-    queue: Queue, places: tuple[Path, Path], tmp_path: Path
-) -> None:
+def test_a_link_in_the_archive_is_removed_not_followed(queue: Queue, places: tuple[Path, Path], tmp_path: Path) -> None:
     archive, jobs = places
     precious = tmp_path / "precious"
     precious.mkdir()

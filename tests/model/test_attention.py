@@ -17,6 +17,8 @@ from flashvsr.model.attention import (
     RMSNorm,
     SelfAttention,
     Sparsity,
+    WindowContext,
+    attended_slots,
     select_blocks,
 )
 from flashvsr.model.rope import apply_rope, rope_table
@@ -44,9 +46,7 @@ def test_as_dense_attention(
     monkeypatch.setattr(kernel, "GATHER_ELEMENTS", gathered)
     q = torch.randn(heads, queries, block, dim)
     stored = torch.randn(2, heads, keys + 2, block, dim)
-    order = torch.randperm(keys + 2)[
-        :keys
-    ]  # the mask's columns are not in the stored order, some are not shown
+    order = torch.randperm(keys + 2)[:keys]  # the mask's columns are not in the stored order, some are not shown
     mask = torch.rand(heads, queries, keys) < 0.4
     mask[0, 0] = False
     mask[-1, -1] = True
@@ -59,10 +59,7 @@ def test_as_dense_attention(
 
 def test_nothing_kept_at_all() -> None:
     x = torch.randn(1, 2, 16, 8)
-    assert (
-        block_sparse_attention(x, x, x, torch.zeros(1, 2, 2, dtype=torch.bool), torch.arange(2)).abs().max()
-        == 0
-    )
+    assert block_sparse_attention(x, x, x, torch.zeros(1, 2, 2, dtype=torch.bool), torch.arange(2)).abs().max() == 0
 
 
 def test_blocks_that_are_not_shown_may_hold_anything() -> None:
@@ -110,12 +107,10 @@ def kept_pairs(scores: Tensor, rows: int, columns: int, local_range: int, budget
         (6, 1, 2, 2, 3, 0.05),
     ],
 )
-def test_select_blocks(
-    rows: int, columns: int, groups: int, key_groups: int, local_range: int, ratio: float
-) -> None:
+def test_select_blocks(rows: int, columns: int, groups: int, key_groups: int, local_range: int, ratio: float) -> None:
     n, heads = rows * columns, 2
     query, key = 2 * torch.randn(heads, groups, n, 128), torch.randn(heads, key_groups, n, 128)
-    sparsity = Sparsity.for_grid(rows, columns, ratio, local_range, 3, CPU)
+    sparsity = Sparsity.for_grid(rows, columns, ratio, local_range, CPU)
     assert sparsity.budget == int(n * n * ratio)
     mask = select_blocks(query, key, sparsity)
     for head in range(heads):
@@ -131,18 +126,16 @@ def test_all_of_a_tie_at_the_limit_are_dropped() -> None:
     query = torch.zeros(1, 1, 4, 128)
     query[..., 0] = 1.0
     for budget, columns in ((1, []), (4, []), (5, [0]), (6, [0]), (16, [0])):
-        mask = select_blocks(query, key, Sparsity.for_grid(2, 2, (budget + 0.5) / 16, 11, 3, CPU))
+        mask = select_blocks(query, key, Sparsity.for_grid(2, 2, (budget + 0.5) / 16, 11, CPU))
         assert mask[0].any(0).nonzero().flatten().tolist() == columns, budget
         assert mask.sum() == 4 * len(columns)
-    uniform = select_blocks(torch.zeros_like(query), key, Sparsity.for_grid(2, 2, 0.5, 11, 3, CPU))
+    uniform = select_blocks(torch.zeros_like(query), key, Sparsity.for_grid(2, 2, 0.5, 11, CPU))
     assert not uniform.any(), "all equal: nothing is greater"
 
 
 def test_far_blocks_are_never_kept() -> None:
-    sparsity = Sparsity.for_grid(8, 8, 1000.0, 7, 3, CPU)  # a budget for everything
-    mask = select_blocks(torch.randn(1, 1, 64, 128), torch.randn(1, 2, 64, 128), sparsity)[0].view(
-        8, 8, 2, 8, 8
-    )
+    sparsity = Sparsity.for_grid(8, 8, 1000.0, 7, CPU)  # a budget for everything
+    mask = select_blocks(torch.randn(1, 1, 64, 128), torch.randn(1, 2, 64, 128), sparsity)[0].view(8, 8, 2, 8, 8)
     assert not mask[0, 0, :, 4:].any()
     assert not mask[0, 0, :, :, 4:].any()
     assert mask[0, 0, :, :4, :4].sum() >= 2 * 16 - 1  # all near ones but the smallest
@@ -155,6 +148,7 @@ def concatenated(
     windows: list[Tensor],
     starts: list[range],
     sparsity: Sparsity,
+    kv_ratio: int,
     shape: tuple[int, int],
 ) -> Iterator[Tensor]:
     """Self-attention with a growing list of groups instead of a ring, and dense attention with the mask."""
@@ -169,7 +163,7 @@ def concatenated(
         q = split(apply_rope(attention.norm_q(attention.q(x)).unflatten(-1, (-1, 128)), *rope))
         k = split(apply_rope(attention.norm_k(attention.k(x)).unflatten(-1, (-1, 128)), *rope))
         v = split(attention.v(x).unflatten(-1, (-1, 128)))
-        kept = len(keys[-sparsity.kv_ratio :])
+        kept = len(keys[-kv_ratio:])
         keys, values = keys[len(keys) - kept :], values[len(values) - kept :]
         keys += k.unbind(1)
         values += v.unbind(1)
@@ -184,26 +178,28 @@ def test_the_ring_keeps_the_last_groups(kv_ratio: int, offload: bool) -> None:
     rows, columns, heads = 1, 2, 2
     dim, tokens = 128 * heads, 128 * rows * columns
     attention = SelfAttention(dim, 1e-6)
-    sparsity = Sparsity.for_grid(rows, columns, 1.6, 11, kv_ratio, CPU)
+    sparsity = Sparsity.for_grid(rows, columns, 1.6, 11, CPU)
     starts = [range(3), *(range(g, g + 1) for g in range(3, 10))]
     windows = [torch.randn(tokens * len(groups), dim) for groups in starts]
     slots = max(kv_ratio + 1, 3)
     ring = KeyValueRing(heads, rows * columns, slots, torch.float32, CPU, offload)
     for part in (ring.keys, ring.values, ring.means):
         part.fill_(math.nan)  # whatever was there before must not matter
-    expected = concatenated(attention, windows, starts, sparsity, (8 * rows, 8 * columns))
+    expected = concatenated(attention, windows, starts, sparsity, kv_ratio, (8 * rows, 8 * columns))
     for x, groups, wanted in zip(windows, starts, expected, strict=True):
         rope = rope_table((2 * groups.start, 2 * groups.stop), 8 * rows, 8 * columns, CPU)
-        ours = attention(x, rope, groups, ring, sparsity)
+        window = WindowContext(groups, rope, attended_slots(groups, kv_ratio, slots, CPU), sparsity)
+        ours = attention(x, window, ring)
         torch.testing.assert_close(ours, wanted, atol=2e-6, rtol=1e-4)
     assert ring.keys.shape[1] == slots
 
 
 def test_a_query_block_without_keys_still_gets_the_output_bias() -> None:
     attention = SelfAttention(128, 1e-6)
-    sparsity = Sparsity.for_grid(1, 1, 1.0, 11, 3, CPU)  # one pair: nothing is greater than itself
+    sparsity = Sparsity.for_grid(1, 1, 1.0, 11, CPU)  # one pair: nothing is greater than itself
     ring = KeyValueRing(1, 1, 4, torch.float32, CPU)
-    out = attention(torch.randn(128, 128), rope_table((0, 2), 8, 8, CPU), range(1), ring, sparsity)
+    window = WindowContext(range(1), rope_table((0, 2), 8, 8, CPU), torch.tensor([0]), sparsity)
+    out = attention(torch.randn(128, 128), window, ring)
     torch.testing.assert_close(out, attention.o.bias.expand(128, 128))
 
 

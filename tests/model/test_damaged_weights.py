@@ -163,9 +163,7 @@ def test_a_wrong_shape_on_disk(folder: Path) -> None:
     state = load_file(folder / DIT_FILE)
     state["blocks.1.self_attn.k.weight"] = torch.zeros(128, 64)
     save_file(state, folder / DIT_FILE)
-    refusal(
-        folder, f"{folder / DIT_FILE}: blocks.1.self_attn.k.weight has shape (128, 64), expected (128, 128)"
-    )
+    refusal(folder, f"{folder / DIT_FILE}: blocks.1.self_attn.k.weight has shape (128, 64), expected (128, 128)")
 
 
 @pytest.mark.parametrize("name", REQUIRED_FILES)

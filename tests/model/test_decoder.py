@@ -16,9 +16,7 @@ PARAMS = DecoderParams((12, 10, 8, 6))
 
 def inputs(latents: int) -> tuple[Tensor, Tensor]:
     """Latents and their condition frames for a stream from its start."""
-    return torch.randn(16, latents, HEIGHT // 8, WIDTH // 8), torch.rand(
-        3, 4 * latents - 3, HEIGHT, WIDTH
-    ) * 2 - 1
+    return torch.randn(16, latents, HEIGHT // 8, WIDTH // 8), torch.rand(3, 4 * latents - 3, HEIGHT, WIDTH) * 2 - 1
 
 
 @pytest.mark.parametrize("steps_at_once", [1, 2, 3])

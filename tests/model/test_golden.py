@@ -38,8 +38,6 @@ def test_the_program_fails_on_a_deviating_file(tmp_path: Path) -> None:
     command = [sys.executable, str(TESTS / "golden.py")]
     good = subprocess.run([*command, source], capture_output=True, text=True)
     assert good.returncode == 0, good.stderr
-    bad = subprocess.run(
-        [*command, source, tmp_path / "deviating.safetensors"], capture_output=True, text=True
-    )
+    bad = subprocess.run([*command, source, tmp_path / "deviating.safetensors"], capture_output=True, text=True)
     assert bad.returncode == 1, bad.stderr
     assert [line.split()[0] for line in bad.stdout.splitlines() if "TOO FAR" in line] == ["adain"]

@@ -65,9 +65,7 @@ def test_eight_frames_at_once_are_as_two_times_four(projection: LqProjection) ->
         hook.remove()
         features.append(rearrange(seen[0], "1 c f h w -> f h w c"))
     assert [feature.shape[0] for feature in features] == [1, 1]
-    torch.testing.assert_close(
-        at_once, projection.linear_layers[0](torch.cat(features)), atol=1e-6, rtol=1e-4
-    )
+    torch.testing.assert_close(at_once, projection.linear_layers[0](torch.cat(features)), atol=1e-6, rtol=1e-4)
     torch.testing.assert_close(memory.conv1, other.conv1)
     torch.testing.assert_close(memory.conv2, other.conv2, atol=1e-6, rtol=1e-4)
 

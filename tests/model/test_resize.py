@@ -67,9 +67,7 @@ def test_place_extends_by_repeating_edges() -> None:
 def test_place_may_cut_one_way_and_extend_the_other() -> None:
     x = torch.arange(3 * 6 * 8.0).view(3, 6, 8)
     mixed = place(x, (4, 9), (2, -1))
-    np.testing.assert_array_equal(
-        mixed.numpy(), np.pad(x[:, :, 2:6].numpy(), ((0, 0), (1, 2), (0, 0)), mode="edge")
-    )
+    np.testing.assert_array_equal(mixed.numpy(), np.pad(x[:, :, 2:6].numpy(), ((0, 0), (1, 2), (0, 0)), mode="edge"))
 
 
 @pytest.mark.parametrize("shape", [(3, 2, 6, 8), (3, 6, 8)])

@@ -129,7 +129,7 @@ def test_memory_does_not_grow(tiny: FlashVSR) -> None:
 def test_bfloat16_is_close(tiny: FlashVSR, tiny_half: FlashVSR) -> None:
     video = lq_video(25, SIDE, SIDE)
     half = upscale(tiny_half, video)
-    assert half.dtype == torch.bfloat16
+    assert half.dtype == torch.float32
     whole = upscale(tiny, video)
     assert (half.float() - whole).square().mean().sqrt() < 0.05 * whole.std()
 
@@ -184,5 +184,5 @@ def test_other_sizes_are_refused(tiny: FlashVSR, size: tuple[int, int]) -> None:
 def test_sparsity_follows_the_area(tiny: FlashVSR) -> None:
     stream = Stream(tiny, 384, 640, StreamOptions(sparse_ratio=1.5, local_range=7, kv_ratio=2))
     assert stream.sparsity.budget == int(15 * 15 * (1.5 * 768 * 1280 / (384 * 640)))
-    assert stream.sparsity.kv_ratio == 2
+    assert stream.context(window(4)).slots.tolist() == [1, 2, 0], "groups 4 and 5 are kept, 6 is its own"
     assert stream.sparsity.allowed[0].view(3, 5).tolist() == 3 * [[True] * 4 + [False]]

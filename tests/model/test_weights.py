@@ -205,9 +205,7 @@ def test_the_prompt_may_lie_elsewhere(folder: Path, tmp_path: Path) -> None:
     assert torch.equal(model.prompt, torch.full((1, 3, 16), 0.5))
     assert check_files(folder, elsewhere) == ()
     torch.save(torch.zeros(1, 3, 17), elsewhere)
-    with pytest.raises(
-        BadConfig, match=rf"{elsewhere}: the prompt has shape \(1, 3, 17\), expected \(1, n, 16\)"
-    ):
+    with pytest.raises(BadConfig, match=rf"{elsewhere}: the prompt has shape \(1, 3, 17\), expected \(1, n, 16\)"):
         load_model(folder, "cpu", torch.float32, elsewhere)
     elsewhere.unlink()
     with pytest.raises(BadConfig, match=rf"{elsewhere}: there is no such prompt file; correct model.prompt"):

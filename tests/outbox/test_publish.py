@@ -216,9 +216,7 @@ def test_eight_processes_race_for_one_name(tmp_path: Path, setup: str) -> None:
     assert [racer.returncode for racer in racers] == [0] * 8
     assert len({name for mine in names for name in mine}) == 40
     content = {path.name: path.read_text() for path in tmp_path.iterdir()}
-    expected = {
-        name: f"{number}-{attempt}" for number, mine in enumerate(names) for attempt, name in enumerate(mine)
-    }
+    expected = {name: f"{number}-{attempt}" for number, mine in enumerate(names) for attempt, name in enumerate(mine)}
     assert content == expected
 
 

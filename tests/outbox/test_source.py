@@ -154,9 +154,7 @@ def test_a_link_in_the_place_of_the_source(source: Path, archive: Path, tmp_path
     assert source.is_symlink()
 
 
-def test_a_deletion_cut_short_is_finished(
-    source: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_deletion_cut_short_is_finished(source: Path, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     known = identity(source)
 
     def power_cut(*_: object, **__: object) -> None:

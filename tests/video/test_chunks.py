@@ -157,9 +157,7 @@ def python_environment() -> dict[str, str]:
 
 @pytest.mark.parametrize("moment", range(3))
 def test_kill_9_loses_no_finished_chunk(moment: int, tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", WRITE_FOR_EVER, str(tmp_path)], env=python_environment()
-    )
+    process = subprocess.Popen([sys.executable, "-c", WRITE_FOR_EVER, str(tmp_path)], env=python_environment())
     try:
         deadline = time.monotonic() + 60
         while len(list(tmp_path.glob("*.nut"))) < 3 + moment and time.monotonic() < deadline:

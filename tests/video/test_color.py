@@ -34,9 +34,7 @@ def patches(width: int, height: int) -> np.ndarray:
     return picture
 
 
-def encode_by_formula(
-    rgb: np.ndarray, matrix: str, color_range: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def encode_by_formula(rgb: np.ndarray, matrix: str, color_range: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Y, Cb, Cr planes of full resolution by the definition in ITU-T H.273, rounded to 8 bits."""
     red, blue = LUMA[matrix]
     r, g, b = (rgb[..., channel] / 255 for channel in range(3))
@@ -102,9 +100,7 @@ def test_untagged_means_what_players_think(size: tuple[int, int], matrix: str, t
 @pytest.mark.parametrize(
     ("matrix", "color_range"), [("bt709", "limited"), ("smpte170m", "full"), ("bt2020nc", "limited")]
 )
-def test_the_whole_chain_keeps_colours(
-    matrix: str, color_range: str, size: tuple[int, int], tmp_path: Path
-) -> None:
+def test_the_whole_chain_keeps_colours(matrix: str, color_range: str, size: tuple[int, int], tmp_path: Path) -> None:
     rgb = patches(384, 128)
     info = probe(write_yuv(tmp_path / "flat.mkv", rgb, matrix, color_range))
     result = tmp_path / "result.mp4"

@@ -34,9 +34,7 @@ def test_pad_gives_exactly_scale_times_the_size() -> None:
         ((4096, 2), 128, (128, 2)),
     ],
 )
-def test_height_follows_width_and_is_even(
-    source: tuple[int, int], width: int, scaled: tuple[int, int]
-) -> None:
+def test_height_follows_width_and_is_even(source: tuple[int, int], width: int, scaled: tuple[int, int]) -> None:
     assert plan(*source, Preset(width=width, scale=4.0, fit="pad")).scaled == scaled
 
 

@@ -107,9 +107,7 @@ def test_what_was_recoded_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("audio", ["copy", "aac"])
 def test_a_partial_ends_its_sound_with_the_picture(audio: str, tmp_path: Path) -> None:
-    source = write_video(
-        tmp_path / "talk.mp4", [numbered(n) for n in range(100)], audio=tone(4.0), options={"g": "10"}
-    )
+    source = write_video(tmp_path / "talk.mp4", [numbered(n) for n in range(100)], audio=tone(4.0), options={"g": "10"})
     info = probe(source)
     chunks, _ = make_chunks(info, SIZE, tmp_path / "work", lengths=(30,))
     result = tmp_path / "talk_partial.mp4"

@@ -144,9 +144,7 @@ def test_cover_art_is_not_the_video(tmp_path: Path) -> None:
         ((0, 1, 1, 0), 270, True),
     ],
 )
-def test_rotation_is_applied(
-    matrix: tuple[int, int, int, int], rotation: int, mirrored: bool, tmp_path: Path
-) -> None:
+def test_rotation_is_applied(matrix: tuple[int, int, int, int], rotation: int, mirrored: bool, tmp_path: Path) -> None:
     stored = np.zeros((96, 160, 3), np.uint8)
     stored[:48, :80] = (200, 40, 40)  # the red corner is top left as stored
     stored[48:, 80:] = (40, 40, 200)

@@ -117,9 +117,7 @@ def test_a_crash_after_the_rename_does_not_do_the_work_again(bench: Bench) -> No
     assert not bench.workdir(number).exists()
 
 
-def test_a_crash_before_the_source_was_archived_is_made_up_for(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_crash_before_the_source_was_archived_is_made_up_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endings, "SETTLE_AFTER", 0.0)
     number = bench.add()
     job = bench.queue.claim(number, "{}", current_owner(), "cpu", 3)

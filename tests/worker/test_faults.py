@@ -135,9 +135,7 @@ def test_a_share_that_is_away_is_no_deletion(bench: Bench) -> None:
     assert "is its share mounted?" in job.error
     bench.inbox.mkdir()
     with bench.queue._writing():
-        bench.queue._change(
-            number, device=job.device + 1, not_before=0.0
-        )  # an empty mount point is another device
+        bench.queue._change(number, device=job.device + 1, not_before=0.0)  # an empty mount point is another device
     bench.loop.step()
     assert bench.job(number).state == "queued"
     assert list(bench.inbox.iterdir()) == []  # and nothing is written there

@@ -117,9 +117,7 @@ def test_sigusr1_finishes_the_job_and_starts_no_other(bench: Bench) -> None:
     assert (bench.job(first).state, bench.job(second).state) == ("done", "queued")
 
 
-def test_a_lost_lease_publishes_nothing_and_touches_nothing(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lost_lease_publishes_nothing_and_touches_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flashvsr.worker.control.HEARTBEAT_SECONDS", 0.0)
     number = bench.add()
 

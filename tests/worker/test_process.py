@@ -142,9 +142,7 @@ def test_it_refuses_to_outlive_its_service(worker: Process) -> None:
 
 def test_a_wrong_settings_file_is_a_clear_error(tmp_path: Path, worker: Process) -> None:
     (tmp_path / "flashvsr.toml").write_text("[queue]\nmax_attempts = 0\n")
-    failed = subprocess.run(
-        worker.command, env=worker.environment, capture_output=True, text=True, timeout=15
-    )
+    failed = subprocess.run(worker.command, env=worker.environment, capture_output=True, text=True, timeout=15)
     assert failed.returncode == 1
     assert "queue.max_attempts = 0" in failed.stderr
     assert "Traceback" not in failed.stderr

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from flashvsr import weights
@@ -72,7 +73,11 @@ def _tools(config: Config) -> Iterator[Finding]:
 def _inboxes(config: Config) -> Iterator[Finding]:
     inboxes = config.inboxes()
     if not inboxes:
-        yield Finding("inboxes", "", f"none in {config.paths.inbox}; create a directory in it (the service makes default/)")
+        yield Finding(
+            "inboxes",
+            "",
+            f"none in {config.paths.inbox}; create a directory in it (the service makes default/)",
+        )
     for inbox in inboxes:
         subject = f"inbox {printable(inbox.path)}"
         if not inbox.path.is_dir():
@@ -82,12 +87,14 @@ def _inboxes(config: Config) -> Iterator[Finding]:
         elif not (inbox.path / PRESET_NAME).exists():
             yield Finding(subject, "no preset yet, the service writes one with the defaults")
         else:
-            yield _guarded(f"preset {printable(inbox.path / PRESET_NAME)}", lambda path=inbox.path: _preset(path))
+            yield _guarded(f"preset {printable(inbox.path / PRESET_NAME)}", partial(_preset, inbox.path))
 
 
 def _preset(inbox: Path) -> str:
     preset = load_preset(inbox / PRESET_NAME)
-    return f"width {preset.width}, scale {preset.scale:g}, quality {preset.quality}, {preset.codec} in {preset.container}"
+    return (
+        f"width {preset.width}, scale {preset.scale:g}, quality {preset.quality}, {preset.codec} in {preset.container}"
+    )
 
 
 def _folders(config: Config) -> Iterator[Finding]:

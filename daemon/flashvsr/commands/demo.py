@@ -149,4 +149,3 @@ def _keep(result: Path, output: Path) -> tuple[Path, Path]:
     shutil.copyfile(result, kept)
     before_after(CLIP, kept, picture)
     return kept.absolute(), picture.absolute()
-

@@ -114,7 +114,9 @@ def _table(jobs: Sequence[dict[str, Any]]) -> Table:
     for name in ("id", "state", "file", "progress", "what"):
         table.add_column(name, overflow="fold")
     for job in jobs:
-        table.add_row(str(job["id"]), job["state"], escape(Path(job["source"]).name), _progress(job), escape(_what(job)))
+        table.add_row(
+            str(job["id"]), job["state"], escape(Path(job["source"]).name), _progress(job), escape(_what(job))
+        )
     return table
 
 

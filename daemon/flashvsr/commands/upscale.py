@@ -109,4 +109,3 @@ def _interruptible(name: str, progress: JobProgress) -> Iterator[_Control]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-

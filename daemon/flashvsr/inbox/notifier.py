@@ -83,9 +83,7 @@ class Notifier:
                 observer = InotifyObserver()
                 observer.start()
                 self._observer = observer
-            return self._observer.schedule(
-                self._collector, str(directory), recursive=True, event_filter=_EVENTS
-            )
+            return self._observer.schedule(self._collector, str(directory), recursive=True, event_filter=_EVENTS)
         except OSError as error:
             sysctl = _SYSCTL.get(error.errno or 0)
             log.warning(

@@ -26,17 +26,13 @@ class Found:
     stat: os.stat_result
 
 
-def scan(
-    inbox: Path, report: Callable[[Path, str], None], skip: frozenset[Path] = frozenset()
-) -> Iterator[Found]:
+def scan(inbox: Path, report: Callable[[Path, str], None], skip: frozenset[Path] = frozenset()) -> Iterator[Found]:
     """Yield every regular file below `inbox` that is not ignored by name, in no particular order.
 
     `skip` names directories not to enter. A sub-directory that cannot be read goes to `report`; raises
     OSError if the inbox itself cannot be read, for that is not an empty inbox.
     """
-    top = os.open(
-        inbox, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-    )  # the inbox itself may be a link: an admin's
+    top = os.open(inbox, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # the inbox itself may be a link: an admin's
     try:
         yield from _scan(top, inbox, "", report, skip, 0)
     finally:

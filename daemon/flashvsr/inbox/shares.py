@@ -45,9 +45,7 @@ class Shares:
                 stray = sorted(
                     entry.name
                     for entry in entries
-                    if is_video_name(entry.name)
-                    and not ignored(entry.name)
-                    and entry.is_file(follow_symlinks=False)
+                    if is_video_name(entry.name) and not ignored(entry.name) and entry.is_file(follow_symlinks=False)
                 )
         except OSError:
             return  # `inboxes` has reported it

@@ -34,9 +34,7 @@ class Source:
     @classmethod
     def of(cls, inbox: Path, source: Path, relative: str, stat: os.stat_result) -> Source:
         """Describe the file `source` with the result of its `lstat`."""
-        return cls(
-            str(inbox), str(source), relative, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
-        )
+        return cls(str(inbox), str(source), relative, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
 class Intake(Records):

@@ -51,9 +51,7 @@ def migrate(database: Any, path: Path, migrations: Sequence[Migration] | None = 
     steps = MIGRATIONS if migrations is None else migrations
     if _version(database) == len(steps):
         return len(steps)
-    with database.transaction(
-        "IMMEDIATE"
-    ):  # several processes may start at once: the version is read again inside
+    with database.transaction("IMMEDIATE"):  # several processes may start at once: the version is read again inside
         version = _version(database)
         if version > len(steps):
             raise BadConfig(

@@ -76,9 +76,7 @@ class Queue(Intake, Commands, Aftermath, WorkerTable):
             )
             return self._get(job_id)
 
-    def heartbeat(
-        self, job_id: int, lease: str, frames_done: int, frames_total: int | None, fps: float | None
-    ) -> str:
+    def heartbeat(self, job_id: int, lease: str, frames_done: int, frames_total: int | None, fps: float | None) -> str:
         """Report frames from inside the work.
 
         Returns "ok", "cancel" if a person asked for that, or "lost" if the job is no longer ours. Each call
@@ -101,9 +99,7 @@ class Queue(Intake, Commands, Aftermath, WorkerTable):
         with self._owned(job_id, lease):
             self._change(job_id, result=str(result), result_size=size, result_mtime_ns=mtime_ns, **now)
 
-    def finish(
-        self, job_id: int, lease: str, result: Path, model: str, report_json: str, warnings: list[str]
-    ) -> None:
+    def finish(self, job_id: int, lease: str, result: Path, model: str, report_json: str, warnings: list[str]) -> None:
         """The result is in the outbox: the job is done. The source is settled afterwards, see `unsettled`."""
         with self._owned(job_id, lease) as row:
             self._end(
@@ -118,14 +114,10 @@ class Queue(Intake, Commands, Aftermath, WorkerTable):
                 frames_total=row.frames_done if row.frames_total is None else row.frames_total,
             )
 
-    def fail(
-        self, job_id: int, lease: str, error: str, kind: str, result: Path | None, warnings: list[str]
-    ) -> None:
+    def fail(self, job_id: int, lease: str, error: str, kind: str, result: Path | None, warnings: list[str]) -> None:
         """The job is failed for good; `result` is the partial video, if there is one."""
         with self._owned(job_id, lease):
-            self._end(
-                job_id, FAILED, error=error, error_kind=kind, warnings=warnings, **partial_result(result)
-            )
+            self._end(job_id, FAILED, error=error, error_kind=kind, warnings=warnings, **partial_result(result))
 
     def cancelled(self, job_id: int, lease: str, result: Path | None) -> None:
         """The worker stopped because a person cancelled; `result` is the partial video, if there is one."""
@@ -170,9 +162,7 @@ class Queue(Intake, Commands, Aftermath, WorkerTable):
         with self._writing():
             row = self._leased(job_id, lease)
             if row is None:
-                raise LeaseLost(
-                    f"Job {job_id} is no longer this worker's: it was put back or ended in the meantime."
-                )
+                raise LeaseLost(f"Job {job_id} is no longer this worker's: it was put back or ended in the meantime.")
             yield row
 
     def _leased(self, job_id: int, lease: str) -> Job | None:

@@ -21,24 +21,37 @@ class Sparsity:
     Attributes:
         allowed: (n, n) bool, true where two blocks of the picture's grid are near enough.
         budget: pairs kept per head and query group; does not grow with the kept groups.
-        kv_ratio: groups of keys and values kept from earlier windows, at most.
     """
 
     allowed: Tensor
     budget: int
-    kv_ratio: int
 
     @classmethod
-    def for_grid(
-        cls, rows: int, columns: int, topk_ratio: float, local_range: int, kv_ratio: int, device: torch.device
-    ) -> Sparsity:
+    def for_grid(cls, rows: int, columns: int, topk_ratio: float, local_range: int, device: torch.device) -> Sparsity:
         """Build the rule for a grid of rows x columns blocks."""
         reach = local_range // 2
         row = torch.arange(rows, device=device).repeat_interleave(columns)
         column = torch.arange(columns, device=device).repeat(rows)
         near = ((row[:, None] - row).abs() <= reach) & ((column[:, None] - column).abs() <= reach)
         blocks = rows * columns
-        return cls(near, int(blocks * blocks * topk_ratio), kv_ratio)
+        return cls(near, int(blocks * blocks * topk_ratio))
+
+
+@dataclass(frozen=True)
+class WindowContext:
+    """What the layers need to know about a window besides its tokens.
+
+    Attributes:
+        groups: numbers of the window's groups in the stream.
+        rope: cosines and sines of the window's tokens.
+        slots: (key groups,) int64, slots of the groups it attends to, oldest first.
+        sparsity: which blocks may attend to each other.
+    """
+
+    groups: range
+    rope: tuple[Tensor, Tensor]
+    slots: Tensor
+    sparsity: Sparsity
 
 
 class KeyValueRing:
@@ -50,7 +63,13 @@ class KeyValueRing:
     """
 
     def __init__(
-        self, heads: int, blocks: int, slots: int, dtype: torch.dtype, device: torch.device, offload: bool = False
+        self,
+        heads: int,
+        blocks: int,
+        slots: int,
+        dtype: torch.dtype,
+        device: torch.device,
+        offload: bool = False,
     ) -> None:
         shape = (heads, slots, blocks, BLOCK_TOKENS, HEAD_DIM)
         pinned = offload and device.type == "cuda"  # pinned memory is copied at the full rate of the bus
@@ -69,6 +88,12 @@ class KeyValueRing:
     def stored(self) -> tuple[Tensor, Tensor]:
         """All keys and all values on the device, (heads, slots*n, 128, 128) each."""
         return self.keys.to(self.device).flatten(1, 2), self.values.to(self.device).flatten(1, 2)
+
+
+def attended_slots(groups: range, kv_ratio: int, slots: int, device: torch.device) -> Tensor:
+    """Slots (key groups,) that a window of these groups attends to: at most `kv_ratio` earlier ones, and its own."""
+    attended = range(max(0, groups.start - kv_ratio), groups.stop)
+    return torch.tensor([group % slots for group in attended], device=device)
 
 
 def select_blocks(query_means: Tensor, key_means: Tensor, sparsity: Sparsity) -> Tensor:
@@ -120,34 +145,28 @@ class RMSNorm(nn.Module):
 class SelfAttention(_Projections):
     """Sparse self-attention between a window's tokens and those of the kept groups."""
 
-    def forward(
-        self, x: Tensor, rope: tuple[Tensor, Tensor], groups: range, ring: KeyValueRing, sparsity: Sparsity
-    ) -> Tensor:
+    def forward(self, x: Tensor, window: WindowContext, ring: KeyValueRing) -> Tensor:
         """Attend.
 
         Args:
             x: (tokens, dim) tokens of the window in block order.
-            rope: cosines and sines of the tokens.
-            groups: numbers of the window's groups in the stream.
+            window: positions, groups and neighbourhood of the tokens.
             ring: this layer's kept keys and values; the window's own are added to it.
-            sparsity: which blocks may attend.
 
         Returns:
             (tokens, dim).
         """
-        q = apply_rope(self.norm_q(self.q(x)).unflatten(-1, (-1, HEAD_DIM)), *rope)
-        k = apply_rope(self.norm_k(self.k(x)).unflatten(-1, (-1, HEAD_DIM)), *rope)
+        q = apply_rope(self.norm_q(self.q(x)).unflatten(-1, (-1, HEAD_DIM)), *window.rope)
+        k = apply_rope(self.norm_k(self.k(x)).unflatten(-1, (-1, HEAD_DIM)), *window.rope)
         v = self.v(x).unflatten(-1, (-1, HEAD_DIM))
-        q, k, v = (_split_blocks(t, len(groups)) for t in (q, k, v))  # (heads, groups, n, 128, 128)
+        q, k, v = (_split_blocks(t, len(window.groups)) for t in (q, k, v))  # (heads, groups, n, 128, 128)
         key_means = k.mean(dim=3)
-        for i, group in enumerate(groups):
+        for i, group in enumerate(window.groups):
             ring.write(group, k[:, i], v[:, i], key_means[:, i])
 
-        visible = range(max(0, groups.start - sparsity.kv_ratio), groups.stop)
-        slots = torch.tensor([group % ring.slots for group in visible], device=x.device)
-        mask = select_blocks(q.mean(dim=3), ring.means[:, slots], sparsity)
+        mask = select_blocks(q.mean(dim=3), ring.means[:, window.slots], window.sparsity)
         blocks = q.shape[2]
-        key_blocks = (slots[:, None] * blocks + torch.arange(blocks, device=x.device)).flatten()
+        key_blocks = (window.slots[:, None] * blocks + torch.arange(blocks, device=x.device)).flatten()
         out = block_sparse_attention(q.flatten(1, 2), *ring.stored(), mask, key_blocks)
         return self.o(out.permute(1, 2, 0, 3).flatten(2, 3).flatten(0, 1))
 

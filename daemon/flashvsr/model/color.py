@@ -12,7 +12,8 @@ WAVELET_LEVELS = 5
 def correct_color(frames: Tensor, condition: Tensor, method: str) -> Tensor:
     """Correct frames (3, F, H, W) by their condition of the same shape, both about [-1, 1].
 
-    `method` is "adain", "wavelet" or "none". The result lies in [-1, 1].
+    `method` is "adain", "wavelet" or "none". The result is float32 in [-1, 1]: the next step is 8-bit values, and
+    bfloat16 could not hold all of those.
     """
     if method == "adain":
         frames = match_statistics(frames, condition)
@@ -20,7 +21,7 @@ def correct_color(frames: Tensor, condition: Tensor, method: str) -> Tensor:
         frames = replace_low_frequencies(frames, condition)
     elif method != "none":
         raise ValueError(f"unknown colour correction {method!r}: adain, wavelet or none")
-    return frames.clamp(-1, 1)
+    return frames.float().clamp(-1, 1)
 
 
 def match_statistics(frames: Tensor, condition: Tensor) -> Tensor:
@@ -29,7 +30,7 @@ def match_statistics(frames: Tensor, condition: Tensor) -> Tensor:
     variance, mean = _moments(frames)
     target_variance, target_mean = _moments(condition)
     gain = ((target_variance + VARIANCE_EPS) / (variance + VARIANCE_EPS)).sqrt()
-    return ((frames.float() - mean) * gain + target_mean).to(frames.dtype)
+    return (frames.float() - mean) * gain + target_mean
 
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -41,7 +42,7 @@ def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
 def replace_low_frequencies(frames: Tensor, condition: Tensor) -> Tensor:
     """Keep the frames' details and take everything coarser from the condition (5-level a-trous wavelet)."""
     difference = condition.float() - frames.float()  # the transform is linear: one pass over the difference
-    return (frames.float() + _low_frequencies(difference)).to(frames.dtype)
+    return frames.float() + _low_frequencies(difference)
 
 
 def _low_frequencies(x: Tensor) -> Tensor:

@@ -13,9 +13,9 @@ from flashvsr.model.dit import LATENT_CHANNELS
 from flashvsr.model.windows import FRAMES_PER_LATENT
 
 CELL = 8  # pixels per latent pixel, along rows and columns
-# Time steps that go through the layers together, by kind of device: a GPU wants enough work at once, a CPU tensors that
-# stay near its caches. Window 0 has six of them and would need three times the memory of the others.
-STEPS_AT_ONCE = {"cuda": 2, "cpu": 1}
+# Time steps that go through the layers together: a GPU wants enough work at once, a CPU tensors that stay near its
+# caches. Window 0 has six of them and would need three times the memory of the others.
+STEPS_AT_ONCE, STEPS_AT_ONCE_ON_CPU = 2, 1
 CONDITION_CHANNELS = 3 * FRAMES_PER_LATENT * CELL * CELL
 
 
@@ -113,7 +113,8 @@ class Decoder(nn.Module):
         missing = -condition.shape[1] % FRAMES_PER_LATENT
         padded = torch.cat([condition[:, :1].expand(-1, missing, -1, -1), condition], dim=1)
         packed = rearrange(padded, "c (t f) (h y) (w x) -> t (c f y x) h w", f=FRAMES_PER_LATENT, y=CELL, x=CELL)
-        steps = torch.cat([packed, latents.transpose(0, 1)], dim=1).split(STEPS_AT_ONCE[condition.device.type])
+        at_once = STEPS_AT_ONCE_ON_CPU if packed.is_cpu else STEPS_AT_ONCE
+        steps = torch.cat([packed, latents.transpose(0, 1)], dim=1).split(at_once)
         frames = torch.cat([self._decode(x, memory) for x in steps])
         return rearrange(frames[missing:], "t c h w -> c t h w") * 2 - 1
 

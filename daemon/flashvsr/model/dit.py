@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from flashvsr.model.attention import CrossAttention, KeyValueRing, RMSNorm, SelfAttention, Sparsity
+from flashvsr.model.attention import CrossAttention, KeyValueRing, SelfAttention, WindowContext
 from flashvsr.model.blocks import from_blocks, to_blocks
 from flashvsr.model.rope import HEAD_DIM
 
@@ -18,8 +19,6 @@ TIMESTEP = 1000
 LATENT_CHANNELS = 16
 PATCH = 2  # latent pixels per token, along rows and columns
 EPS = 1e-6
-
-__all__ = ["LATENT_CHANNELS", "PATCH", "Conditioning", "Dit", "DitParams", "RMSNorm"]
 
 
 @dataclass(frozen=True)
@@ -53,15 +52,6 @@ class Conditioning:
     prompt: Sequence[tuple[Tensor, Tensor]]
 
 
-@dataclass(frozen=True)
-class WindowContext:
-    """What the layers need to know about a window besides its tokens."""
-
-    groups: range
-    rope: tuple[Tensor, Tensor]
-    sparsity: Sparsity
-
-
 class Layer(nn.Module):
     """Self-attention, cross-attention and feed-forward, the first and last gated by the timestep."""
 
@@ -84,7 +74,7 @@ class Layer(nn.Module):
         """Transform the tokens (tokens, dim) of one window."""
         shift1, scale1, gate1, shift2, scale2, gate2 = self.modulation[0] + time_modulation
         y = _modulate(x, shift1, scale1)
-        x = x + gate1 * self.self_attn(y, window.rope, window.groups, ring, window.sparsity)
+        x = x + gate1 * self.self_attn(y, window, ring)
         x = x + self.cross_attn(self.norm3(x), prompt)
         return x + gate2 * self.ffn(_modulate(x, shift2, scale2))
 
@@ -122,13 +112,13 @@ class Dit(nn.Module):
 
     def condition(self, prompt: Tensor) -> Conditioning:
         """Compute the constants for a prompt embedding (1, ctx, text_dim)."""
-        weight = self.time_embedding[0].weight
+        weight = self.patch_embedding.weight
         time = self.time_embedding(timestep_embedding(TIMESTEP, self.params.freq_dim).to(weight)[None])
         context = self.text_embedding(prompt[0].to(weight))
         return Conditioning(
             time=time,
             time_modulation=self.time_projection(time).view(6, self.params.dim),
-            prompt=[layer.cross_attn.keys_values(context) for layer in self.blocks],
+            prompt=[cast(Layer, layer).cross_attn.keys_values(context) for layer in self.blocks],
         )
 
     def patchify(self, latents: Tensor) -> Tensor:

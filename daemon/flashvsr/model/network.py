@@ -37,6 +37,7 @@ class FlashVSR(nn.Module):
         """Constants of the timestep and the prompt. Kept for inference, made anew where gradients flow."""
         if torch.is_grad_enabled():
             return self.dit.condition(self.prompt)
-        if self._conditioning is None or self._conditioning.time.device != self.device:
-            self._conditioning = self.dit.condition(self.prompt)
-        return self._conditioning
+        known = self._conditioning
+        if known is None or (known.time.device, known.time.dtype) != (self.device, self.dtype):
+            self._conditioning = known = self.dit.condition(self.prompt)
+        return known

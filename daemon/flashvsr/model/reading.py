@@ -42,9 +42,7 @@ def read_safetensors_header(file: Path) -> Mapping[str, Tensor]:
     with _telling_safetensors_errors(file), safe_open(file, "pt") as opened:
         slices = {key: opened.get_slice(key) for key in opened.keys()}  # noqa: SIM118
         return {
-            key: torch.empty(
-                found.get_shape(), dtype=FORMATS.get(found.get_dtype(), OTHER_FORMAT), device="meta"
-            )
+            key: torch.empty(found.get_shape(), dtype=FORMATS.get(found.get_dtype(), OTHER_FORMAT), device="meta")
             for key, found in slices.items()
         }
 
@@ -117,9 +115,7 @@ def _refuse_web_page(file: Path) -> None:
 
 
 def _unreadable(file: Path, error: OSError) -> BadConfig:
-    return BadConfig(
-        f"{file}: cannot be read ({error.strerror or error}); let the user of the service read it"
-    )
+    return BadConfig(f"{file}: cannot be read ({error.strerror or error}); let the user of the service read it")
 
 
 def _first_line(error: Exception) -> str:

@@ -19,9 +19,11 @@ def enlarge(frame: Tensor, size: tuple[int, int]) -> Tensor:
     """
     width, height = size
     x = frame.float()[None]
-    # antialias=True is what selects a = -0.5; for an enlargement it changes nothing else.
-    x = F.interpolate(x, (height, width), mode="bicubic", antialias=True, align_corners=False)
-    return x[0].round_().clamp_(0, 255)
+    # Across, then down, with 8-bit values in between, as Pillow goes about it. antialias=True is what selects
+    # a = -0.5; for an enlargement it changes nothing else.
+    for shape in ((x.shape[-2], width), (height, width)):
+        x = F.interpolate(x, shape, mode="bicubic", antialias=True, align_corners=False).round_().clamp_(0, 255)
+    return x[0]
 
 
 def place(picture: Tensor, size: tuple[int, int], offset: tuple[int, int]) -> Tensor:

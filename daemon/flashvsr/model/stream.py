@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from hashlib import sha256
 from itertools import count
 
 import torch
 from torch import Tensor
 
-from flashvsr.model.attention import KeyValueRing, Sparsity
+from flashvsr.model.attention import KeyValueRing, Sparsity, WindowContext, attended_slots
 from flashvsr.model.blocks import BLOCK_SIDE
 from flashvsr.model.color import correct_color
-from flashvsr.model.dit import LATENT_CHANNELS, WindowContext
+from flashvsr.model.dit import LATENT_CHANNELS
 from flashvsr.model.lq_projection import LqMemory
 from flashvsr.model.network import FlashVSR
 from flashvsr.model.rope import rope_table
@@ -27,7 +28,7 @@ from flashvsr.model.windows import FIRST_LATENTS, LATENTS_PER_GROUP, Window, win
 MULTIPLE = 128  # pixels of a block's side: height and width are multiples of it
 LATENT_CELL = 8  # pixels per latent pixel
 TOKEN_CELL = 16  # pixels per token
-REFERENCE_AREA = 768 * 1280  # pixels for which sparse_ratio is the top-k ratio itself
+REFERENCE_HEIGHT, REFERENCE_WIDTH = 768, 1280  # the picture for which sparse_ratio is the top-k ratio itself
 
 
 @dataclass(frozen=True)
@@ -82,17 +83,16 @@ class Stream:
         grid = self.rows // BLOCK_SIDE, self.columns // BLOCK_SIDE
         self.sparsity = Sparsity.for_grid(
             *grid,
-            topk_ratio=options.sparse_ratio * REFERENCE_AREA / (height * width),
+            topk_ratio=options.sparse_ratio * REFERENCE_HEIGHT * REFERENCE_WIDTH / (height * width),
             local_range=options.local_range,
-            kv_ratio=options.kv_ratio,
             device=model.device,
         )
-        slots = max(options.kv_ratio + 1, FIRST_LATENTS // LATENTS_PER_GROUP)
+        self.slots = max(options.kv_ratio + 1, FIRST_LATENTS // LATENTS_PER_GROUP)
         heads, blocks = model.dit.params.heads, grid[0] * grid[1]
         self.state = StreamState(
             origin,
             [
-                KeyValueRing(heads, blocks, slots, model.dtype, model.device, offload_cache)
+                KeyValueRing(heads, blocks, self.slots, model.dtype, model.device, offload_cache)
                 for _ in range(model.dit.params.layers)
             ],
         )
@@ -140,9 +140,7 @@ class Stream:
 
     def layers(self, x: Tensor, tokens: list[Tensor], context: WindowContext, layers: range) -> Tensor:
         """Stage 2: tokens (tokens, dim) through some layers of the transformer."""
-        return self.model.dit.run_layers(
-            x, tokens, self.model.conditioning(), self.state.rings, context, layers
-        )
+        return self.model.dit.run_layers(x, tokens, self.model.conditioning(), self.state.rings, context, layers)
 
     def decode(self, latents: Tensor, condition: Tensor) -> Tensor:
         """Stage 3: latents (16, f, H/8, W/8) and their frames (3, F, H, W) -> corrected frames (3, F, H, W)."""
@@ -154,7 +152,8 @@ class Stream:
         shift = LATENTS_PER_GROUP * self.state.origin
         positions = (step.latents[0] + shift, step.latents[1] + shift)
         rope = rope_table(positions, self.rows, self.columns, self.model.device)
-        return WindowContext(step.groups, rope, self.sparsity)
+        slots = attended_slots(step.groups, self.options.kv_ratio, self.slots, self.model.device)
+        return WindowContext(step.groups, rope, slots, self.sparsity)
 
     def noise_shape(self, step: Window) -> tuple[int, int, int, int]:
         """(16, f, H/8, W/8)."""
@@ -171,8 +170,8 @@ class Stream:
 
 def draw_noise(seed: int, index: int, shape: tuple[int, ...]) -> Tensor:
     """Standard normal noise that depends on the seed and the window alone, drawn on the CPU for every device."""
-    # Mixes the pair into one 64-bit seed, so that neighbouring seeds and windows share nothing.
-    mixed = (seed * 0x9E3779B97F4A7C15 + index * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) % 2**63
+    # PyTorch's generator takes 32 bits of a seed; hashed, neighbouring seeds and windows share nothing.
+    mixed = int.from_bytes(sha256(f"{seed} {index}".encode()).digest()[:4], "big")
     return torch.randn(shape, generator=torch.Generator().manual_seed(mixed))
 
 

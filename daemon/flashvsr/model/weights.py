@@ -42,9 +42,7 @@ class Loaded:
     notes: tuple[str, ...]
 
 
-def load_model(
-    folder: Path, device: torch.device | str, dtype: torch.dtype, prompt_file: Path | None = None
-) -> Loaded:
+def load_model(folder: Path, device: torch.device | str, dtype: torch.dtype, prompt_file: Path | None = None) -> Loaded:
     """Load and check a weights folder.
 
     For a GPU, host memory never holds the transformer: its tensors go from the mapped file to the device one
@@ -113,9 +111,7 @@ def locate(folder: Path, prompt_file: Path | None = None) -> dict[str, Path]:
             raise BadConfig(f"{folder}: there is no such weights folder; {_WHENCE}")
         missing = [name for name, path in files.items() if not path.is_file()]
     except OSError as error:
-        raise BadConfig(
-            f"{error.filename}: {error.strerror}; let the user of the service read the weights"
-        ) from error
+        raise BadConfig(f"{error.filename}: {error.strerror}; let the user of the service read the weights") from error
     if missing:
         raise BadConfig(f"{folder}: no file {', no file '.join(missing)}; {_WHENCE}")
     return files
@@ -208,9 +204,7 @@ def _count(state: State, prefix: str, file: Path) -> int:
     return len(numbers)
 
 
-def _check_fit(
-    dit: DitParams, lq: LqProjectionParams, prompt: Tensor, where: Path, prompt_file: Path
-) -> None:
+def _check_fit(dit: DitParams, lq: LqProjectionParams, prompt: Tensor, where: Path, prompt_file: Path) -> None:
     """Check what the files say about each other."""
     if prompt.ndim != 3 or prompt.shape[0] != 1 or prompt.shape[1] == 0 or prompt.shape[2] != dit.text_dim:
         raise BadConfig(

@@ -42,8 +42,7 @@ def explained(doing: str, path: Path) -> Iterator[None]:
     except OSError as error:
         advice = _ADVICE.get(error.errno or 0, "check the file system")
         raise Transient(
-            f"Cannot {doing} {printable(path)}: {error.strerror or error}; {advice}. "
-            "flashvsr tries again by itself."
+            f"Cannot {doing} {printable(path)}: {error.strerror or error}; {advice}. flashvsr tries again by itself."
         ) from error
 
 
@@ -130,9 +129,7 @@ def _link_and_unlink(old_directory: int, old: str, new_directory: int, new: str)
 
 def _rename_over_own_placeholder(old_directory: int, old: str, new_directory: int, new: str) -> None:
     """Reserve the name by creating it exclusively, then rename over that empty file of ours."""
-    placeholder = os.open(
-        new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=new_directory
-    )
+    placeholder = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=new_directory)
     os.close(placeholder)
     try:
         os.rename(old, new, src_dir_fd=old_directory, dst_dir_fd=new_directory)

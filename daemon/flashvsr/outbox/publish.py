@@ -83,9 +83,7 @@ def already_published(result: Path, size: int, mtime_ns: int) -> bool:
         except FileNotFoundError:
             return False
     return (
-        stat_bits.S_ISREG(stat.st_mode)
-        and stat.st_size == size
-        and abs(stat.st_mtime_ns - mtime_ns) < _MTIME_SLACK_NS
+        stat_bits.S_ISREG(stat.st_mode) and stat.st_size == size and abs(stat.st_mtime_ns - mtime_ns) < _MTIME_SLACK_NS
     )
 
 

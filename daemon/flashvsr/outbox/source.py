@@ -20,9 +20,7 @@ log = logging.getLogger(__name__)
 Identity = tuple[int, int, int, int]  # device, inode, size, mtime_ns
 
 
-def settle_source(
-    source: Path, identity: Identity, action: str, archive_dir: Path, relative: str
-) -> Path | None:
+def settle_source(source: Path, identity: Identity, action: str, archive_dir: Path, relative: str) -> Path | None:
     """Archive, delete or keep `source`; returns where it was archived, None otherwise.
 
     A source that is gone or has changed since the job was made (`identity`) is left alone. `relative` gives

@@ -104,9 +104,7 @@ class Weights(Kind):
         if isinstance(value, str) and value in self.names:
             return value
         if isinstance(value, str) and value and "/" not in value and not value.startswith("~"):
-            raise Refused(
-                did_you_mean(value, self.names) or f'for a folder beside the settings write "./{value}"'
-            )
+            raise Refused(did_you_mean(value, self.names) or f'for a folder beside the settings write "./{value}"')
         return str(absolute_path(value, base))
 
 
@@ -139,8 +137,6 @@ def _read_folder(text: str) -> object:
     return text if "/" in text or text.startswith("~") else f"./{text}"
 
 
-DEVICE_FORM = EnvForm(
-    _read_device, "auto, cpu, cuda or cuda:N, N being the number of a GPU as nvidia-smi counts"
-)
+DEVICE_FORM = EnvForm(_read_device, "auto, cpu, cuda or cuda:N, N being the number of a GPU as nvidia-smi counts")
 PIPELINE_FORM = EnvForm(_read_pipeline, "off, or two or more different GPUs such as 0,1 or cuda:0,cuda:1")
 FOLDER_FORM = EnvForm(_read_folder, "a folder with weights")

@@ -39,9 +39,7 @@ class Document:
 
     def label(self, key: Key) -> str:
         """Name a place: `file:line: dotted.key`."""
-        line = next(
-            (self.lines[key[:end]] for end in range(len(key), 0, -1) if key[:end] in self.lines), None
-        )
+        line = next((self.lines[key[:end]] for end in range(len(key), 0, -1) if key[:end] in self.lines), None)
         return f"{self.origin}{'' if line is None else f':{line}'}: {dotted(key)}"
 
 
@@ -86,9 +84,7 @@ def read_table(
     return accepted
 
 
-def check(
-    kind: Kind, value: object, label: str, problems: list[str], *, base: Path = Path()
-) -> Setting | None:
+def check(kind: Kind, value: object, label: str, problems: list[str], *, base: Path = Path()) -> Setting | None:
     """Accept one value, or add a problem that shows it and says what is allowed."""
     try:
         return Setting(kind.accept(value, base), label)

@@ -67,9 +67,7 @@ def _database(url: str, problems: list[str], notes: list[str]) -> None:
     # Only the scheme is shown: the rest may hold a password.
     scheme = url.partition(":")[0] if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", url) else ""
     if scheme == "sqlite":
-        notes.append(
-            f"environment variable {DATABASE_VARIABLE} is ignored: the queue is queue.db in paths.state"
-        )
+        notes.append(f"environment variable {DATABASE_VARIABLE} is ignored: the queue is queue.db in paths.state")
         return
     found = f"a {scheme} address" if scheme else "no database address"
     problems.append(

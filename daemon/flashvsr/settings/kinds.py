@@ -88,11 +88,7 @@ class Number(Kind):
         """Accept int or float in range (nan and inf are in no range)."""
         if isinstance(value, str) and isinstance(self.from_text(value), float):
             raise Refused("write the number without quotes")
-        if (
-            not isinstance(value, int | float)
-            or isinstance(value, bool)
-            or not self.low <= value <= self.high
-        ):
+        if not isinstance(value, int | float) or isinstance(value, bool) or not self.low <= value <= self.high:
             raise Refused
         return float(value)
 

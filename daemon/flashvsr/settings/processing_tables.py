@@ -213,15 +213,11 @@ class Preprocess:
     )
     preset: str = field(
         default="veryfast",
-        metadata=option(
-            Choice(X264_PRESETS), "Speed of libx264 and libx265.", env="PREPROCESS_FFMPEG_PRESET"
-        ),
+        metadata=option(Choice(X264_PRESETS), "Speed of libx264 and libx265.", env="PREPROCESS_FFMPEG_PRESET"),
     )
     crf: int = field(
         default=23,
-        metadata=option(
-            Whole(0, 51), "Quality of libx264 and libx265, 0 being the best.", env="PREPROCESS_FFMPEG_CRF"
-        ),
+        metadata=option(Whole(0, 51), "Quality of libx264 and libx265, 0 being the best.", env="PREPROCESS_FFMPEG_CRF"),
     )
     hwaccel: str = field(
         default="",
@@ -237,13 +233,9 @@ class Preprocess:
     )
     nvenc_rc: str = field(
         default="vbr_hq",
-        metadata=option(
-            Choice(NVENC_RATE_CONTROLS), "Rate control of the NVENC encoders.", env="PREPROCESS_NVENC_RC"
-        ),
+        metadata=option(Choice(NVENC_RATE_CONTROLS), "Rate control of the NVENC encoders.", env="PREPROCESS_NVENC_RC"),
     )
     nvenc_cq: int = field(
         default=21,
-        metadata=option(
-            Whole(0, 51), "Quality of the NVENC encoders, 0 being automatic.", env="PREPROCESS_NVENC_CQ"
-        ),
+        metadata=option(Whole(0, 51), "Quality of the NVENC encoders, 0 being automatic.", env="PREPROCESS_NVENC_CQ"),
     )

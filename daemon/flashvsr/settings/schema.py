@@ -62,14 +62,10 @@ def render(table: type, values: object | None = None, prefix: str = "") -> str:
     for item in options(table):
         note = f" Environment variable: {item.env}." if item.env else ""
         allowed = item.kind.allowed
-        comment = textwrap.wrap(
-            f"{item.help} Allowed: {allowed}.{note}", COMMENT_WIDTH, break_on_hyphens=False
-        )
+        comment = textwrap.wrap(f"{item.help} Allowed: {allowed}.{note}", COMMENT_WIDTH, break_on_hyphens=False)
         value = getattr(values, item.key) if values is not None else item.default
         shown = toml_value("" if value is MISSING else value)
-        blocks.append(
-            "\n".join([*(f"{prefix}# {line}" for line in comment), f"{prefix}{item.key} = {shown}"])
-        )
+        blocks.append("\n".join([*(f"{prefix}# {line}" for line in comment), f"{prefix}{item.key} = {shown}"]))
     return "\n\n".join(blocks) + "\n"
 
 

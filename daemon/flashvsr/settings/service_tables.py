@@ -79,9 +79,7 @@ class QueueSettings:
 
     max_attempts: int = field(
         default=3,
-        metadata=option(
-            Whole(1, 1000), "Attempts at a job before it is failed, crashes of the worker included."
-        ),
+        metadata=option(Whole(1, 1000), "Attempts at a job before it is failed, crashes of the worker included."),
     )
     stall_seconds: float = field(
         default=300,
@@ -99,8 +97,7 @@ class Retention:
         default=30,
         metadata=option(
             Whole(0, 36500),
-            "Finished jobs, archived sources and leftovers older than this many days are removed; 0 "
-            "keeps all.",
+            "Finished jobs, archived sources and leftovers older than this many days are removed; 0 keeps all.",
             env="TASK_RETENTION_DAYS",
         ),
     )
@@ -134,9 +131,7 @@ class Service:
     )
     log_level: str = field(
         default="info",
-        metadata=option(
-            Choice(("debug", "info", "warning", "error")), "Least severe messages that are logged."
-        ),
+        metadata=option(Choice(("debug", "info", "warning", "error")), "Least severe messages that are logged."),
     )
 
 
@@ -150,9 +145,7 @@ class Tools:
     )
     ffprobe: str = field(
         default="",
-        metadata=option(
-            Text(), "An ffprobe program; only reported by `flashvsr check`.", env="FFPROBE_BINARY"
-        ),
+        metadata=option(Text(), "An ffprobe program; only reported by `flashvsr check`.", env="FFPROBE_BINARY"),
     )
 
 

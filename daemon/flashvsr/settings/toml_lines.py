@@ -6,9 +6,7 @@ import re
 from bisect import bisect_right
 from collections import Counter
 
-Key = tuple[
-    str | int, ...
-]  # ("gpu", "devices"); a table of an array carries its number: ("inbox", 0, "path")
+Key = tuple[str | int, ...]  # ("gpu", "devices"); a table of an array carries its number: ("inbox", 0, "path")
 
 _STRING = r'"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\''
 _SPACE = re.compile(r"(?:\s|#[^\n]*)*")

@@ -52,9 +52,7 @@ class Decoder:
     decoded, or not without faults.
     """
 
-    def __init__(
-        self, info: SourceInfo, size: tuple[int, int], first_frame: int = 0, threads: int = 2
-    ) -> None:
+    def __init__(self, info: SourceInfo, size: tuple[int, int], first_frame: int = 0, threads: int = 2) -> None:
         self.info = info
         self.frames = 0
         self.damaged = 0
@@ -71,13 +69,9 @@ class Decoder:
         """What a person should know about the decoding, for the job's report."""
         found = []
         if self.damaged:
-            found.append(
-                f"{self.damaged} damaged places in the video stream: frames are missing or faulty there"
-            )
+            found.append(f"{self.damaged} damaged places in the video stream: frames are missing or faulty there")
         if self._clock.jumps:
-            found.append(
-                f"the timestamps jump back {self._clock.jumps} times; the parts were joined without a gap"
-            )
+            found.append(f"the timestamps jump back {self._clock.jumps} times; the parts were joined without a gap")
         return found
 
     def __iter__(self) -> Iterator[VideoFrame]:

@@ -124,9 +124,7 @@ class VideoEncoder:
 
     def frame(self, rgb: npt.NDArray[np.uint8], pts: int) -> VideoFrame:
         """A frame ready to encode, from (height, width, 3) uint8. `pts`: ticks of the format's time base."""
-        frame = self._converter.convert(
-            VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24"), RGB
-        )
+        frame = self._converter.convert(VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24"), RGB)
         frame.pts = pts
         frame.time_base = self.format.time_base
         return frame

@@ -28,9 +28,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 _FORMATS = {"mp4": "mp4", "mkv": "matroska"}
-_CUT_SLACK = (
-    10  # seconds of a partial's source to read past its end: tracks of a file are not cut at one place
-)
+_CUT_SLACK = 10  # seconds of a partial's source to read past its end: tracks of a file are not cut at one place
 _METADATA = (
     "title", "artist", "album_artist", "album", "composer", "genre", "date", "year", "comment", "description",
     "synopsis", "show", "episode_id", "network", "copyright", "creation_time", "location",
@@ -80,9 +78,7 @@ class _Assembly:
         self.container = container
         self.partial = partial
         self.grid: TimestampGrid = output_grid(info)
-        self.end = (
-            chunks[-1].last_pts + self.grid.step
-        ) * self.grid.time_base  # seconds, where the video ends
+        self.end = (chunks[-1].last_pts + self.grid.step) * self.grid.time_base  # seconds, where the video ends
         self.first_pts = 0
         self.warnings: list[str] = []
         self.audio_tracks = 0
@@ -97,9 +93,7 @@ class _Assembly:
                 video = self._add_video(out)
                 tracks = self._add_tracks(source, out)
                 self._describe(source, out)
-                merged = heapq.merge(
-                    self._video(video), self._others(source, tracks), key=lambda item: item[0]
-                )
+                merged = heapq.merge(self._video(video), self._others(source, tracks), key=lambda item: item[0])
                 for _, packet in merged:
                     out.mux(packet)
         except FlashVSRError:
@@ -166,9 +160,7 @@ class _Assembly:
                     count += 1
                     yield packet.dts * self.grid.time_base, cast("Packet[Stream]", packet)
             if count != chunk.frames:
-                raise FlashVSRError(
-                    f"{chunk.path} holds {count} frames instead of {chunk.frames}; it is damaged"
-                )
+                raise FlashVSRError(f"{chunk.path} holds {count} frames instead of {chunk.frames}; it is damaged")
 
     def _add_tracks(self, source: InputContainer, out: OutputContainer) -> dict[int, Track]:
         """One track for each audio and subtitle stream that can go into the output, by stream index."""
@@ -183,9 +175,7 @@ class _Assembly:
             copied = _copied(subtitles, out)
             if copied is None:
                 kind = codec_name(subtitles) or "unknown"
-                self.warnings.append(
-                    f"subtitles ({kind}) left out: {self.container} cannot hold them as they are"
-                )
+                self.warnings.append(f"subtitles ({kind}) left out: {self.container} cannot hold them as they are")
             else:
                 tracks[subtitles.index] = CopyTrack(subtitles, copied, self.info.start)
         return tracks
@@ -200,9 +190,7 @@ class _Assembly:
             self.warnings.append(f"{name} left out: there is no decoder for it")
             return None
         if self.audio == "copy":
-            self.warnings.append(
-                f"{name} ({codec}) encoded as AAC: {self.container} players do not take {codec}"
-            )
+            self.warnings.append(f"{name} ({codec}) encoded as AAC: {self.container} players do not take {codec}")
         track = AacTrack(stream, out, self.info.start)  # type: ignore[arg-type]
         _describe_stream(stream, track.target)
         return track

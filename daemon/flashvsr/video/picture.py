@@ -92,9 +92,7 @@ def _compose(before: Picture, after: Picture) -> Picture:
     columns = []
     for picture in (before, after):
         region = picture[y : y + detail[0], x : x + detail[1]]
-        zoomed = region.repeat(ZOOM, axis=0).repeat(
-            ZOOM, axis=1
-        )  # (detail * ZOOM) may miss a few pixels of the width
+        zoomed = region.repeat(ZOOM, axis=0).repeat(ZOOM, axis=1)  # (detail * ZOOM) may miss a few pixels of the width
         panel = np.full((zoomed.shape[0], width, 3), _SEPARATOR_GREY, np.uint8)
         panel[:, : zoomed.shape[1]] = zoomed
         line = np.full((_SEPARATOR, width, 3), _SEPARATOR_GREY, np.uint8)
@@ -107,9 +105,7 @@ def _busiest(picture: Picture, size: tuple[int, int]) -> tuple[int, int]:
     """The (y, x) corner of the window of `size` (height, width) with the most brightness differences."""
     luma = picture.astype(np.float64) @ np.array([0.299, 0.587, 0.114])  # (height, width)
     detail = np.abs(np.diff(luma, axis=0))[:, :-1] + np.abs(np.diff(luma, axis=1))[:-1]
-    sums = np.pad(
-        detail.cumsum(0).cumsum(1), ((1, 0), (1, 0))
-    )  # sums[y, x]: everything above and left of (y, x)
+    sums = np.pad(detail.cumsum(0).cumsum(1), ((1, 0), (1, 0)))  # sums[y, x]: everything above and left of (y, x)
     h, w = min(size[0], detail.shape[0]), min(size[1], detail.shape[1])
     windows = sums[h:, w:] - sums[:-h, w:] - sums[h:, :-w] + sums[:-h, :-w]
     y, x = np.unravel_index(int(windows.argmax()), windows.shape)

@@ -85,9 +85,7 @@ def probe(path: Path) -> SourceInfo:
         turned = rotation in (90, 270)
         width, height = (frame.height, frame.width) if turned else (frame.width, frame.height)
         rate = choose_rate(stream.guessed_rate, stream.average_rate, stream.base_rate)
-        duration = (
-            container.duration / av.time_base if container.duration and container.duration > 0 else None
-        )
+        duration = container.duration / av.time_base if container.duration and container.duration > 0 else None
         count = stream.frames or (round(duration * rate) if duration else 0)
         return SourceInfo(
             path=path,
@@ -147,9 +145,7 @@ def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     decodable = [s for s in candidates if s.codec_context is not None]
     if not decodable:
         if candidates:
-            raise BadInput(
-                f"{path}: there is no decoder for its video stream; convert it to a common codec first"
-            )
+            raise BadInput(f"{path}: there is no decoder for its video stream; convert it to a common codec first")
         found = "only sound" if container.streams.audio else "no video stream"
         raise BadInput(f"{path} has no picture ({found} in it); drop a video file")
     return max(decodable, key=lambda s: (s.disposition.value & _DEFAULT_STREAM, s.width * s.height, -s.index))
@@ -168,9 +164,7 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> 
     except FFmpegError:
         frames = []
     if not frames:
-        raise BadInput(
-            f"{path}: not one frame of its video stream can be decoded; the file is damaged or incomplete"
-        )
+        raise BadInput(f"{path}: not one frame of its video stream can be decoded; the file is damaged or incomplete")
     return frames[0]
 
 

@@ -80,15 +80,11 @@ class TimestampGrid:
     variable rate from being moved just because they happen to come near the grid.
     """
 
-    def __init__(
-        self, rate: Fraction, tick: Fraction, origin: Fraction | None = None, last: int | None = None
-    ) -> None:
+    def __init__(self, rate: Fraction, tick: Fraction, origin: Fraction | None = None, last: int | None = None) -> None:
         exact = standard_rate(rate)
         self.rate = exact or rate
         self.time_base = _time_base(exact, tick)
-        self.step = max(
-            1, round(1 / self.rate / self.time_base)
-        )  # ticks from frame to frame at constant rate
+        self.step = max(1, round(1 / self.rate / self.time_base))  # ticks from frame to frame at constant rate
         self._snaps = exact is not None
         self._tolerance = min(tick, 1 / (4 * self.rate))
         self._origin = origin

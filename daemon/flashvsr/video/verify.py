@@ -9,9 +9,7 @@ from flashvsr.errors import FlashVSRError
 from flashvsr.video.media import open_own
 
 
-def verify(
-    path: Path, frames: int, size: tuple[int, int], duration: float, audio_tracks: int | None = None
-) -> None:
+def verify(path: Path, frames: int, size: tuple[int, int], duration: float, audio_tracks: int | None = None) -> None:
     """Check a finished file: frames, picture size (width, height), duration in seconds, audio tracks.
 
     The duration may be off by one frame. Raises FlashVSRError naming everything that differs.

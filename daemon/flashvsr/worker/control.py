@@ -19,9 +19,7 @@ HEARTBEAT_SECONDS = 0.5
 class JobControl:
     """Called from within the work, after frames: a thread saying "alive" would hide a worker that hangs."""
 
-    def __init__(
-        self, queue: Queue, job: Job, orders: Orders, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, queue: Queue, job: Job, orders: Orders, clock: Callable[[], float] = time.monotonic) -> None:
         self._queue = queue
         self._job = job
         self._lease = str(job.lease)

@@ -149,11 +149,7 @@ class Endings:
                 with logs.job(int(name)):
                     self._finish(int(name))
         for job in self._queue.unsettled():
-            if (
-                job.finished is not None
-                and job.finished < time.time() - SETTLE_AFTER
-                and self._is_due(job.id)
-            ):
+            if job.finished is not None and job.finished < time.time() - SETTLE_AFTER and self._is_due(job.id):
                 with logs.job(job.id):
                     self.settle_source(job)
 

@@ -83,9 +83,7 @@ def judge(error: Exception, job: Job, *, settle_seconds: float, max_attempts: in
         return Verdict(Outcome.REQUEUE, text, delay=backoff(failures), grows=True)
     if _gpu_gone(error):
         message = f"the GPU does not answer: {_first_line(text)}"
-        return Verdict(
-            Outcome.REQUEUE, message, delay=backoff(failures), grows=True, broken=True, unexpected=True
-        )
+        return Verdict(Outcome.REQUEUE, message, delay=backoff(failures), grows=True, broken=True, unexpected=True)
     return _internal(error, text, job, max_attempts)
 
 

@@ -80,9 +80,7 @@ class WorkerLoop:
             preset, problem = self._prepare(job)
         except BadConfig as error:
             held = self._queue.hold(Path(job.inbox), str(error))
-            logs.each_line(
-                log, logging.WARNING, f"{held} jobs held, the preset of their inbox has errors:\n{error}"
-            )
+            logs.each_line(log, logging.WARNING, f"{held} jobs held, the preset of their inbox has errors:\n{error}")
             return held > 0
         if isinstance(problem, Interrupted):
             return False
@@ -179,16 +177,12 @@ class WorkerLoop:
         """The worker before this one died after the result got its name and before that was recorded."""
         result = Path(str(job.result))
         log.info("done already: %s", printable(result))
-        self._queue.finish(
-            job.id, str(job.lease), result, job.model or "unknown", job.report or "{}", job.warnings
-        )
+        self._queue.finish(job.id, str(job.lease), result, job.model or "unknown", job.report or "{}", job.warnings)
 
     def _end(self, job: Job, error: Exception) -> None:
         failures = self._failures.get(job.id, 0)
         settle_seconds, max_attempts = self._config.watch.settle_seconds, self._config.queue.max_attempts
-        verdict = judge(
-            error, job, settle_seconds=settle_seconds, max_attempts=max_attempts, failures=failures
-        )
+        verdict = judge(error, job, settle_seconds=settle_seconds, max_attempts=max_attempts, failures=failures)
         self.broken |= verdict.broken
         if verdict.unexpected:
             log.error("unexpected error", exc_info=error)

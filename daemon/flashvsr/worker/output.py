@@ -27,9 +27,7 @@ class Batch:
 class ChunkedOutput:
     """Writes batches into chunks of `chunk_frames` frames (0: one chunk), after those in `chunks`."""
 
-    def __init__(
-        self, store: ChunkStore, encoder: VideoEncoder, chunks: list[Chunk], chunk_frames: int
-    ) -> None:
+    def __init__(self, store: ChunkStore, encoder: VideoEncoder, chunks: list[Chunk], chunk_frames: int) -> None:
         self.chunks = chunks
         self.frames = chunks[-1].end if chunks else 0  # written so far, durable or not
         self._store = store

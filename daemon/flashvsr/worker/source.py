@@ -49,9 +49,7 @@ def _check_mounted(job: Job) -> None:
     except OSError as error:
         raise _unreachable(inbox, error) from error
     if device != job.device:
-        raise Transient(
-            f"the file is not there and neither is its file system; mount the share at {printable(inbox)}"
-        )
+        raise Transient(f"the file is not there and neither is its file system; mount the share at {printable(inbox)}")
 
 
 def _unreachable(path: Path, error: OSError) -> Transient:

@@ -95,9 +95,7 @@ def upscale_file(task: Task, engine: Engine, settings: Config, control: Control)
     output = ChunkedOutput(store, encoder, chunks, _chunk_frames(settings, info))
     origin = max(0, resumed_at - WARM_UP_FRAMES) // FRAMES_PER_WINDOW
     decoder = decode(info, geometry.scaled, origin * FRAMES_PER_WINDOW, settings.streaming.decode_threads)
-    options = StreamOptions(
-        task.preset.sparse_ratio, task.preset.local_range, task.preset.color_fix, task.preset.seed
-    )
+    options = StreamOptions(task.preset.sparse_ratio, task.preset.local_range, task.preset.color_fix, task.preset.seed)
     stream = Stream(engine.model, geometry.model[1], geometry.model[0], options, origin, engine.offload_cache)
     warnings = [*encoder.warnings]
     _run(stream, decoder, geometry, output, settings, info, control, warnings)
@@ -187,9 +185,7 @@ def _run(
     control.progress(output.frames, output.frames, clock.rate(output.frames - resumed_at))
 
 
-def _low_quality(
-    frames: Iterable[VideoFrame], stream: Stream, geometry: Geometry, pts: deque[int]
-) -> Iterator[Tensor]:
+def _low_quality(frames: Iterable[VideoFrame], stream: Stream, geometry: Geometry, pts: deque[int]) -> Iterator[Tensor]:
     """Decoded frames as the model wants them: (3, H, W) in [-1, 1] on its device."""
     for frame in frames:
         pts.append(frame.pts)
