@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from golden_cases import compare, formula_model
 from model_kit import TINY
 
 from flashvsr.model.network import FlashVSR
 from flashvsr.model.stream import Stream, StreamOptions
+from golden_cases import compare, formula_model
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 pytestmark = [
