@@ -155,7 +155,7 @@ def test_cancel_leaves_a_partial_video_with_sound_and_retry_makes_it_whole(
 ) -> None:
     service = make_service(chunk=8)
     # Larger, so that the command arrives while there is work left.
-    (service.inbox / "preset.toml").write_text(PRESET.replace("128", "512"))
+    (service.inbox / "preset.toml").write_text(PRESET.replace("128", "320"))
     service.start()
     shutil.copyfile(clips / CLIP, service.inbox / CLIP)
     service.until(lambda: list((service.state / "jobs" / "1").glob("chunk-*.nut")), "a chunk is durable")

@@ -1,7 +1,7 @@
 """The 1.3B shapes on a GPU: `python tests/gpu/full_size.py [--size WxH] [--windows N] [--out FILE]`.
 
-Measures the plain model with random weights (input frames on the device, to output frames on it) in bfloat16, and compares its frames with
-float32. Prints the numbers and writes them as JSON, with the card's name.
+Measures the plain model with random weights, input and output frames on the device, in bfloat16, and compares its
+frames with float32. Prints the numbers and writes them as JSON, with the card's name.
 """
 
 from __future__ import annotations

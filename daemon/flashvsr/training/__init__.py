@@ -1,0 +1,1 @@
+"""Making the embedded nano model. Nothing of the service imports this."""

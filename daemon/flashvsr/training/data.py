@@ -1,0 +1,173 @@
+"""Training clips, cut at random on the training device from videos and from photos set in motion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from flashvsr.errors import BadInput
+
+VIDEO_SUFFIXES = {".mp4", ".mkv", ".mov", ".webm"}
+PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png"}
+PHOTO_SIDE = 2048  # longer side after shrinking: sharp at pixel level, whatever the camera's sensor did
+RUN = 96  # consecutive frames taken at a time from a long video
+DETAIL_CELL = 16  # pixels per value of a map of detail, along rows and columns
+
+
+@dataclass(frozen=True)
+class Video:
+    """Frames (n, 3, H, W) uint8 on the training device, and where they are lively: (n, H/16, W/16)."""
+
+    frames: Tensor
+    detail: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Footage:
+    """Source pictures on the training device; photos are (3, H, W) uint8."""
+
+    videos: list[Video]
+    photos: list[Tensor]
+
+    @classmethod
+    def read(cls, paths: Sequence[Path], device: torch.device, frames_per_video: int) -> Footage:
+        """Read all videos and photos given or under the folders given.
+
+        Raises:
+            BadInput: there is nothing to train on.
+        """
+        found = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])]
+        files = sorted({file for file in found if file.is_file()})
+        videos = [read_video(file, device, frames_per_video) for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
+        photos = [read_photo(file, device) for file in files if file.suffix.lower() in PHOTO_SUFFIXES]
+        if not videos and not photos:
+            raise BadInput(f"no video and no photo in {', '.join(map(str, paths))}: name folders that hold some")
+        return cls(videos, photos)
+
+
+def read_video(file: Path, device: torch.device, limit: int) -> Video:
+    """At most about `limit` frames: the whole video, or runs of `RUN` frames spread evenly over it."""
+    with av.open(str(file)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        total = stream.frames
+        starts = {int(start) for start in np.linspace(0, max(0, total - RUN), max(1, limit // RUN))}
+        wanted = {start + i for start in starts for i in range(RUN)} if total > limit else None
+        pictures = (
+            torch.from_numpy(frame.to_ndarray(format="rgb24")).to(device).permute(2, 0, 1).contiguous()
+            for index, frame in enumerate(container.decode(stream))
+            if wanted is None or index in wanted
+        )
+        pairs = [(picture, _detail(picture)) for picture in pictures]
+    if not pairs:
+        raise BadInput(f"{file}: no picture could be decoded; take it out of the training folder")
+    frames, details = zip(*pairs, strict=True)
+    return Video(torch.stack(frames), torch.stack(details).cpu().numpy())
+
+
+def _detail(picture: Tensor) -> Tensor:
+    """Mean absolute difference of neighbouring pixels per cell: (3, H, W) -> (H/16, W/16)."""
+    green = picture[1].float()
+    slope = F.pad(green.diff(dim=1).abs(), (0, 1)) + F.pad(green.diff(dim=0).abs(), (0, 0, 0, 1))
+    return F.avg_pool2d(slope[None], DETAIL_CELL)[0]
+
+
+def read_photo(file: Path, device: torch.device) -> Tensor:
+    """A photo (3, H, W) uint8, shrunk so that its longer side is `PHOTO_SIDE` at most."""
+    with av.open(str(file)) as container:
+        picture = next(container.decode(video=0)).to_ndarray(format="rgb24")
+    photo = torch.from_numpy(picture).to(device).permute(2, 0, 1)
+    shrink = PHOTO_SIDE / max(photo.shape[1:])
+    if shrink < 1:
+        size = [round(side * shrink) for side in photo.shape[1:]]
+        photo = F.interpolate(photo[None].float(), size, mode="bicubic", antialias=True)[0]
+        photo = photo.round().clamp(0, 255).to(torch.uint8)
+    return photo
+
+
+class ClipSampler:
+    """Draws clips of `length` frames of side x side pixels from footage, reproducibly."""
+
+    def __init__(self, footage: Footage, side: int, length: int, photo_share: float, seed: int) -> None:
+        self.footage, self.side, self.length, self.photo_share = footage, side, length, photo_share
+        self.random = np.random.default_rng(seed)
+        frames = np.array([len(video.frames) for video in footage.videos], dtype=float)
+        self.video_weights = np.sqrt(frames) / np.sqrt(frames).sum() if len(frames) else frames
+
+    def clip(self) -> Tensor:
+        """One clip (length, 3, side, side) in 0...255, float32, mirrored and turned at random."""
+        still = bool(self.footage.photos) and self.random.random() < self.photo_share
+        clip = self._moving_photo() if still or not self.footage.videos else self._video_crop()
+        if self.random.random() < 0.5:
+            clip = clip.flip(-1)
+        if self.random.random() < 0.5:
+            clip = clip.transpose(-1, -2)
+        return clip if self.random.random() < 0.7 else clip.flip(0)
+
+    def _video_crop(self) -> Tensor:
+        video = self.footage.videos[self.random.choice(len(self.footage.videos), p=self.video_weights)]
+        frames = video.frames
+        stride = 2 if len(frames) >= 2 * self.length and self.random.random() < 0.5 else 1
+        span = (self.length - 1) * stride + 1
+        start = int(self.random.integers(0, max(1, len(frames) - span + 1)))
+        corners = [self._corner(frames) for _ in range(4)]
+        # Strong compression leaves most places flat: prefer the lively ones, but not always.
+        lively = self.random.random() < 0.6
+        y, x = max(corners, key=lambda corner: self._liveliness(video, start, corner)) if lively else corners[0]
+        clip = frames[start : start + span : stride, :, y : y + self.side, x : x + self.side].float()
+        missing = self.length - len(clip)
+        return torch.cat([clip, clip[-1:].expand(missing, -1, -1, -1)]) if missing else clip
+
+    def _corner(self, pictures: Tensor) -> tuple[int, int]:
+        height, width = pictures.shape[-2:]
+        return (
+            int(self.random.integers(0, height - self.side + 1)),
+            int(self.random.integers(0, width - self.side + 1)),
+        )
+
+    def _liveliness(self, video: Video, frame: int, corner: tuple[int, int]) -> float:
+        (y, x), size = (side // DETAIL_CELL for side in corner), self.side // DETAIL_CELL
+        return float(video.detail[frame, y : y + size, x : x + size].mean())
+
+    def _moving_photo(self) -> Tensor:
+        """Pan, zoom and turn over a photo; zoomed out a little, so that the clip is not softer than the photo."""
+        photo = self.footage.photos[self.random.integers(len(self.footage.photos))]
+        height, width = photo.shape[-2:]
+        scale = self.random.uniform(1.0, 1.6)  # photo pixels per clip pixel
+        turn, zoom = self.random.normal(0, 0.004), self.random.normal(0, 0.002)
+        speed = self.random.normal(0, 2.0, 2) * (self.random.random() < 0.85)
+        reach = min(self.side * scale * 0.75, width / 2, height / 2)
+        centre = np.array([self.random.uniform(reach, width - reach), self.random.uniform(reach, height - reach)])
+        angle = self.random.uniform(0, 2 * np.pi) if self.random.random() < 0.5 else 0.0
+        steps = np.arange(self.length)
+        angles, scales = angle + turn * steps, scale * (1 + zoom) ** steps
+        centres = centre + steps[:, None] * speed * scale
+        path = np.stack([np.cos(angles) * scales, np.sin(angles) * scales, centres[:, 0], centres[:, 1]])
+        cos, sin, middle_x, middle_y = torch.as_tensor(path, device=photo.device)[:, :, None, None]
+        axis = torch.arange(self.side, device=photo.device) - (self.side - 1) / 2
+        y, x = torch.meshgrid(axis, axis, indexing="ij")
+        px = middle_x + cos * x - sin * y
+        py = middle_y + sin * x + cos * y
+        grid = torch.stack([2 * (px + 0.5) / width - 1, 2 * (py + 0.5) / height - 1], dim=-1).float()
+        source = photo[None].float().expand(self.length, -1, -1, -1)
+        moved = F.grid_sample(source, grid, mode="bicubic", padding_mode="reflection", align_corners=False)
+        return moved.round().clamp(0, 255)
+
+
+def halve(clip: Tensor, bicubic: bool) -> Tensor:
+    """Half size, by the bicubic filter or by averages of 2x2, rounded to 8 bits: (n, 3, H, W) in 0...255."""
+    low = F.interpolate(clip, scale_factor=0.5, mode="bicubic", antialias=True) if bicubic else F.avg_pool2d(clip, 2)
+    return low.round().clamp(0, 255)
+
+
+def enlarge(low: Tensor) -> Tensor:
+    """Double size by the bicubic filter, as the product enlarges its input: (n, 3, h, w) in 0...255."""
+    return F.interpolate(low, scale_factor=2.0, mode="bicubic", antialias=True).round().clamp(0, 255)

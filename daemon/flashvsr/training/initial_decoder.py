@@ -1,0 +1,431 @@
+"""The decoder's starting weights: a linear enlargement filter, laid into the network by hand.
+
+The decoder has no way around its narrow middle, so whatever it shall show must be packed into 1/8 size, carried
+through and unpacked again with an error below half an 8-bit level. Gradient descent alone takes very long to get
+there. We start from weights that do it exactly:
+
+- 1/8 size: the enlarged input averaged over 2x2 pixels (it holds no more than that), luma of all four frames pixel
+  by pixel, colour as six principal components per quarter of a cell. Values of the four quarters lie in groups.
+- 1/4 size: each pixel keeps, of the four groups, the one of its own quarter ("selection").
+- 1/2 size: the same again for one frame pair; then two filters of 3x3 make the four pixels of each 2x2 cell.
+- full size: each pixel keeps its own of the four; back to RGB.
+
+Selection needs to know the place of a pixel in its repeated cell. Signs that alternate from cell to cell tell it
+(`_place`), and ReLUs do the choosing: v - (0 where chosen, else a value above v). Channels without a task start at
+random and are read by nothing at first: they are the room for what training finds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from flashvsr.model.decoder import CONDITION_CHANNELS, Decoder, MemoryBlock
+
+COLUMN_CARRIER, ROW_CARRIER = 0, 1  # latent channels
+LUMA = (0.299, 0.587, 0.114)
+QUARTERS = ((0, 0), (0, 1), (1, 0), (1, 1))  # (row, column) of a quarter, in the order of the groups
+COLORS = 6  # components of colour per quarter of a cell
+WIDE, NARROW = 16 + COLORS, 6  # values per group at 1/4 and at 1/2 size
+MARGIN, SPAN = 0.1, 0.8  # luma y is carried as MARGIN + SPAN * y: room for overshoot on either side
+# Least squares on training footage, enlarged from area- and bicubic-halved, with mirror symmetry; each sums to 1.
+# Rounded to what bfloat16 holds, so that the sums stay exact.
+SHARPEN = (
+    (44 / 512, -169 / 512, 44 / 512),
+    (-169 / 512, 1012 / 512, -169 / 512),
+    (44 / 512, -169 / 512, 44 / 512),
+)
+TOP_LEFT = (
+    (8 / 1024, -4 / 1024, 0.0, 0.0, -4 / 1024),
+    (-4 / 1024, 35 / 1024, 197 / 1024, -49 / 1024, 16 / 1024),
+    (0.0, 197 / 1024, 776 / 1024, -102 / 1024, 65 / 1024),
+    (0.0, -49 / 1024, -102 / 1024, -13 / 1024, -9 / 1024),
+    (-4 / 1024, 16 / 1024, 65 / 1024, -9 / 1024, -2 / 1024),
+)
+UNSQUASH = 1.03125  # colour differences come out of the first layer a little smaller than they went in
+SIDES = ((1, 0), (1, 2), (0, 1), (2, 1))  # taps of a 3x3 kernel: left, right, above, below
+
+
+@dataclass(frozen=True)
+class ColorBasis:
+    """Principal components of colour in a quarter cell: values = mean + (code - 1/2) @ vectors.
+
+    Attributes:
+        mean: (32,), ordered (difference, frame, row, column); the differences are blue - luma and red - luma.
+        vectors: (6, 32).
+        inverse: (32, 6), code = 1/2 + (values - mean) @ inverse.
+    """
+
+    mean: Tensor
+    vectors: Tensor
+    inverse: Tensor
+
+    @classmethod
+    def of(cls, patches: Tensor) -> ColorBasis:
+        """Take the basis from packed condition patches (n, 768) in [-1, 1]."""
+        pixels = rearrange(patches, "n (c f h y w x) -> n c f h w (y x)", c=3, f=4, h=4, y=2, w=4, x=2).mean(-1)
+        quarters = rearrange(pixels / 2, "n c f (a h) (b w) -> (n a b) c f h w", a=2, b=2)
+        luma = sum(share * quarters[:, c] for c, share in enumerate(LUMA))
+        values = torch.stack([quarters[:, 2] - luma, quarters[:, 0] - luma], dim=1).flatten(1)
+        mean = values.mean(dim=0)
+        _, vectors = torch.linalg.eigh(torch.cov((values - mean).double().T))
+        basis = vectors.flip(1)[:, :COLORS].T.to(values)  # (6, 32), strongest first
+        reach = 1.05 * ((values - mean) @ basis.T).abs().amax(dim=0)  # codes stay within 0...1
+        return cls(mean, basis * (2 * reach)[:, None], basis.T / (2 * reach))
+
+
+@torch.no_grad()
+def initialise_decoder(decoder: Decoder, patches: Tensor) -> None:
+    """Set the starting weights; `patches` (n, 768) are packed condition patches in [-1, 1].
+
+    Raises:
+        ValueError: the decoder's channels are too few for the construction.
+    """
+    c8, c4, c2, c1 = decoder.params.channels
+    if c8 < 4 * WIDE + 5 or c4 < 4 * WIDE + 5 or c2 < 35 or c1 < 11:
+        raise ValueError(f"the decoder's channels {decoder.params.channels} are too few")
+    layers = decoder.decoder
+    colors = ColorBasis.of(patches)
+    for layer in layers.values():
+        if isinstance(layer, MemoryBlock):
+            _silence(layer)
+    _pack(layers["1"], colors)
+    _tidy_carriers(layers["3"])
+    _identity(layers["9"].conv)
+    _repeat(layers["10"], 4 * WIDE)
+    _select(layers["11"], WIDE)
+    _split_pairs(layers["15"].conv, colors)
+    _repeat(layers["16"], 4 * NARROW)
+    _select(layers["17"], NARROW)
+    _sharpen(layers["18"])
+    _enlarge(layers["19"])
+    _split_frames(layers["21"].conv)
+    _repeat(layers["22"], 4)
+    _smooth_colors(layers["22"])
+    _choose(layers["24"])
+    _to_rgb(layers["26"])
+
+
+def free_rows(decoder: Decoder) -> dict[nn.Conv2d, list[int]]:
+    """Output channels that training may change: those without a task, and those that sum up what the others found.
+
+    The rest (packing, places, selection) is exact as it is, and a step in any of it would cost precision.
+    """
+    _, c4, c2, c1 = decoder.params.channels
+    convolutions = dict(decoder.named_modules())
+
+    def pick(name: str, *spans: tuple[int, int], groups: int = 1) -> tuple[nn.Conv2d, list[int]]:
+        conv = convolutions[f"decoder.{name}"]
+        assert isinstance(conv, nn.Conv2d)
+        size = conv.weight.shape[0] // groups
+        return conv, [size * g + row for g in range(groups) for span in spans for row in range(*span)]
+
+    spare = (NARROW + 8, c2 - 5)
+    chosen = [pick(f"{n}.conv.{layer}", (0, c4)) for n in (12, 13) for layer in (0, 2)]
+    chosen += [pick(f"{n}.conv.4", (0, WIDE), (4 * WIDE, c4 - 5)) for n in (12, 13)]
+    chosen += [pick("15.conv", (4 * NARROW, c4 - 3), groups=2), pick("16", (4 * NARROW, c2 - 5))]
+    chosen += [pick("17.conv.0", (22, c2)), pick("17.conv.2", (21, c2)), pick("17.conv.4", (0, NARROW), spare)]
+    chosen += [pick("18.conv.0", (24, c2)), pick("18.conv.2", (24, c2)), pick("18.conv.4", (0, NARROW), spare)]
+    chosen += [pick("19.conv.0", (18, c2)), pick("19.conv.2", (34, c2)), pick("19.conv.4", (2, c2 - 5))]
+    chosen += [pick("21.conv", (6, c2 - 3), groups=2)]
+    chosen += [pick("22", (6, c1 - 5)), pick("24", (6, c1)), pick("26", (0, 3))]
+    return dict(chosen)
+
+
+def _silence(block: MemoryBlock) -> None:
+    """The block passes its input on; its own result starts at zero."""
+    block.conv[4].weight.zero_()
+    block.conv[4].bias.zero_()
+
+
+def _row(conv: nn.Module, out: int, bias: float | None = None) -> Tensor:
+    """The weights (inputs, kh, kw) of one output channel, emptied."""
+    row = conv.weight[out]
+    row.zero_()
+    if conv.bias is not None:
+        conv.bias[out] = bias or 0.0
+    return row
+
+
+def _pack(conv: nn.Conv2d, colors: ColorBasis) -> None:
+    """First layer: the groups of the four quarters; the last channels are one and the carriers, twice each."""
+    share = torch.tensor(LUMA, device=conv.weight.device)
+    for group, (row, column) in enumerate(QUARTERS):
+        for frame in range(4):
+            for y in range(2):
+                for x in range(2):
+                    out = group * WIDE + (frame * 2 + y) * 2 + x
+                    cell = _pixels(_row(conv, out, MARGIN + SPAN / 2), frame, row, column, y, x)
+                    cell += SPAN / 2 / 4 * share[:, None, None]
+        # Differences of pixel values in [-1, 1] are twice those in [0, 1]; constants cancel in a difference.
+        differences = torch.stack([-share, -share])
+        differences[0, 2] += 1
+        differences[1, 0] += 1
+        for code in range(COLORS):
+            kernel = _row(conv, group * WIDE + 16 + code, 0.5 - float(colors.mean @ colors.inverse[:, code]))
+            weights = colors.inverse[:, code].view(2, 4, 2, 2)
+            for frame in range(4):
+                for y in range(2):
+                    for x in range(2):
+                        mixed = (weights[:, frame, y, x, None] * differences).sum(0)
+                        _pixels(kernel, frame, row, column, y, x).add_(mixed[:, None, None] / 2 / 4)
+    one = conv.weight.shape[0] - 5
+    conv.weight[:, CONDITION_CHANNELS:] = 0  # of the latents, only the carriers
+    _row(conv, one, 1.0)
+    for i, latent in enumerate((COLUMN_CARRIER, ROW_CARRIER)):
+        for j, offset in enumerate((0.5, -0.5)):
+            _row(conv, one + 1 + 2 * i + j, offset)[CONDITION_CHANNELS + latent, 1, 1] = 2.0
+
+
+def _pixels(row: Tensor, frame: int, quarter_row: int, quarter_column: int, y: int, x: int) -> Tensor:
+    """View (3, 2, 2) of a first-layer row: the weights of the RGB pixels under one averaged pixel."""
+    cell = row[:CONDITION_CHANNELS, 1, 1].view(3, 4, 8, 8)
+    top, left = 4 * quarter_row + 2 * y, 4 * quarter_column + 2 * x
+    return cell[:, frame, top : top + 2, left : left + 2]
+
+
+def _tidy_carriers(conv: nn.Conv2d) -> None:
+    """The two copies of a carrier, 1 apart and rectified, differ by exactly 0 or 1 whatever the latents' noise."""
+    channels = conv.weight.shape[0]
+    for out in range(4 * WIDE):
+        _row(conv, out)[out, 1, 1] = 1
+    _row(conv, channels - 3)[channels - 5, 1, 1] = 1
+    for i in range(2):
+        row = _row(conv, channels - 2 + i)
+        row[channels - 4 + 2 * i, 1, 1], row[channels - 3 + 2 * i, 1, 1] = 1, -1
+
+
+def _identity(conv: nn.Conv2d) -> None:
+    conv.weight.zero_()
+    conv.weight[:, :, 0, 0] = torch.eye(conv.weight.shape[0])
+
+
+def _repeat(conv: nn.Conv2d, count: int) -> None:
+    """After repeating: the first `count` channels as they are, and the terms of the place as the last five.
+
+    In come one, c and r (alternating 0 and 1) as the last three channels. With s = 2c - 1 the own sign and
+    d = left - right the difference of the neighbours' c, |s + d| is 0 in the left and 2 in the right half of every
+    cell. Out go one, s + d and -(s + d) for columns, the same for rows; the next ReLU makes the absolute value.
+    """
+    for out in range(count):
+        _row(conv, out)[out, 1, 1] = 1
+    one, base = conv.weight.shape[1] - 3, conv.weight.shape[0] - 5
+    _row(conv, base)[one, 1, 1] = 1
+    for i, (before, after) in enumerate((((1, 0), (1, 2)), ((0, 1), (2, 1)))):
+        for j, sign in enumerate((1, -1)):
+            row, carrier = _row(conv, base + 1 + 2 * i + j), one + 1 + i
+            row[carrier, 1, 1] = 2 * sign
+            row[carrier, before[0], before[1]] += sign
+            row[carrier, after[0], after[1]] -= sign
+            # Cells alternate 1, 0, ... 1, 0: beyond the picture the left neighbour is 0 as the padding is, the
+            # right one would be 1. One minus the neighbour's `one` is 1 there and 0 everywhere else.
+            row[one, 1, 1] = -2 * sign
+            row[one, after[0], after[1]] += sign
+
+
+def _off(group: int) -> tuple[float, float, float]:
+    """How far a pixel is from quarter `group`: constant + a * column + b * row, 0 inside and >= 1 outside.
+
+    Column and row are 1 in the right and in the lower half.
+    """
+    row, column = QUARTERS[group]
+    return float(row + column), 1.0 - 2 * column, 1.0 - 2 * row
+
+
+def _place_terms(row: Tensor, first: int, column: float, lower: float) -> None:
+    """Add column * (is right) + lower * (is lower); four rectified place channels (0 or 2) begin at `first`."""
+    row[first : first + 2, 1, 1] += column / 2
+    row[first + 2 : first + 4, 1, 1] += lower / 2
+
+
+def _select(block: MemoryBlock, size: int) -> None:
+    """Replace the first group of `size` values by the group of the pixel's own quarter.
+
+    What is added to the first group are the differences to it, let through by place and moved up by 1 on the way
+    to survive the ReLUs.
+    """
+    channels = block.conv[0].weight.shape[0]
+    places = channels - 4  # in the input, the rectified terms of the place
+    hidden = 3 * size  # in the hidden layers, the same; then the three quarters as 0 or 1
+    for group in range(1, 4):
+        constant, column, lower = _off(group)
+        for value in range(size):
+            middle = (group - 1) * size + value
+            row = _row(block.conv[0], middle, 1.0)
+            row[group * size + value, 1, 1], row[value, 1, 1] = 1, -1
+            row = _row(block.conv[2], middle, -2 * constant)
+            row[middle, 1, 1] = 1
+            _place_terms(row, hidden, -2 * column, -2 * lower)
+            block.conv[4].weight[value, middle, 1, 1] = 1
+        row = _row(block.conv[2], hidden + group - 1, 1.0 - constant)
+        _place_terms(row, hidden, -column, -lower)
+        block.conv[4].weight[:size, hidden + group - 1, 1, 1] = -1
+    for i in range(4):
+        _row(block.conv[0], hidden + i)[places + i, 1, 1] = 1
+
+
+def _next_carriers(group: Tensor) -> None:
+    """Last three rows of a 1x1 convolution: one, and the place of a pixel as the carrier of the next level."""
+    inputs, outputs = group.shape[1], group.shape[0]
+    one = inputs - 5
+    group[outputs - 3 :] = 0
+    group[outputs - 3 :, one, 0, 0] = 1
+    for i in range(2):
+        group[outputs - 2 + i, one + 1 + 2 * i : one + 3 + 2 * i, 0, 0] = -0.5
+
+
+def _split_pairs(conv: nn.Conv2d, colors: ColorBasis) -> None:
+    """1/4 to 1/2 size: per pair of frames, four groups of (luma, luma, blue, blue, red, red)."""
+    inputs = conv.weight.shape[1]
+    one = inputs - 5
+    mean, vectors = colors.mean.view(2, 4, 2, 2), colors.vectors.view(COLORS, 2, 4, 2, 2)
+    for pair, group in enumerate(conv.weight.split(inputs)):
+        for quarter, (y, x) in enumerate(QUARTERS):
+            for i in range(2):
+                frame, out = 2 * pair + i, quarter * NARROW + i
+                group[[out, out + 2, out + 4]] = 0
+                group[out, (frame * 2 + y) * 2 + x, 0, 0] = 1
+                for difference in range(2):
+                    # Carried as 1/2 + difference / 2.
+                    row, vector = group[out + 2 + 2 * difference], vectors[:, difference, frame, y, x]
+                    row[16:WIDE, 0, 0] = vector / 2
+                    row[one, 0, 0] = 0.5 + (mean[difference, frame, y, x] - vector.sum() / 2) / 2
+        _next_carriers(group)
+
+
+def _watch_edges(conv: nn.Conv2d) -> None:
+    """First layer of a filtering block: both lumas, then for each, by side, the luma at that edge and else nothing.
+
+    Beyond the picture's edges the nearest pixel has to stand in; `one` ends there, which tells where the edge is.
+    """
+    one = conv.weight.shape[0] - 5
+    for luma in range(2):
+        _row(conv, luma)[luma, 1, 1] = 1
+        for side, tap in enumerate(SIDES):
+            row = _row(conv, 2 + 4 * luma + side)
+            row[luma, 1, 1], row[one, tap[0], tap[1]] = 1, -1
+
+
+def _sharpen(block: MemoryBlock) -> None:
+    """Sharpen both lumas, and undo what the decoder's first layer did to them: it squashes its input.
+
+    The inverse is a polygon: hidden channels hold by how much a value exceeds each of a few knots.
+    """
+    first, middle, last = block.conv[0], block.conv[2], block.conv[4]
+    _watch_edges(first)
+    kernel = torch.tensor(SHARPEN)
+    knots, constant, slope, bends = _unsquash()
+    for luma in range(2):
+        last.weight[luma, luma] = kernel
+        last.weight[luma, luma, 1, 1] += slope - 1
+        last.bias[luma] = constant
+        for side, (y, x) in enumerate(SIDES):
+            beyond = last.weight[luma, 2 + 4 * luma + side]
+            if y == 1:
+                beyond[:, 1] = kernel[:, x]
+            else:
+                beyond[1, :] = kernel[y, :]
+        for i, (knot, bend) in enumerate(zip(knots, bends, strict=True)):
+            hidden = 10 + len(knots) * luma + i
+            _row(first, hidden, -knot)[luma, 1, 1] = 1
+            last.weight[luma, hidden, 1, 1] = bend
+    for i in range(10 + 2 * len(knots)):
+        _row(middle, i)[i, 1, 1] = 1
+
+
+def _unsquash(count: int = 7) -> tuple[list[float], float, float, list[float]]:
+    """Polygon for carried luma: what to add to a squashed value is constant + slope * v + sum(bend * (v - knot)+)."""
+    x = torch.linspace(-1, 1, 4001, dtype=torch.float64)
+    squashed, original = (MARGIN + SPAN / 2 * (1 + v) for v in (torch.tanh(x / 3) * 3, x))
+    knots = torch.linspace(float(squashed[0]), float(squashed[-1]), count + 2)[1:-1].double()
+    basis = torch.stack([torch.ones_like(x), squashed, *(squashed - knots[:, None]).clamp_min(0)], dim=1)
+    fit = torch.linalg.lstsq(basis, (original - squashed)[:, None]).solution[:, 0].tolist()
+    return knots.tolist(), fit[0], fit[1], fit[2:]
+
+
+def _enlarge(block: MemoryBlock) -> None:
+    """The four pixels of a cell, frame by frame, take the place of the second and third group's values.
+
+    The second layer holds each luma shifted by 0 or 1 in every direction, edges repeated; one more tap in the last
+    layer makes the filter 5x5.
+    """
+    first, middle, last = block.conv[0], block.conv[2], block.conv[4]
+    _watch_edges(first)
+    corner = torch.tensor(TOP_LEFT)
+    phases = (corner, corner.flip(1), corner.flip(0), corner.flip(0, 1))
+    for luma in range(2):
+        for y in range(3):
+            for x in range(3):
+                row, edges = _row(middle, 9 * luma + 3 * y + x), 2 + 4 * luma
+                row[luma, y, x] = 1
+                if x != 1:
+                    row[edges + x // 2, y, 1] = 1
+                if y != 1:
+                    row[edges + 2 + y // 2, 1, x] = 1
+        for i, phase in enumerate(phases):
+            out, freed = NARROW + 4 * luma + i, 4 * luma + i
+            for y in range(5):
+                for x in range(5):
+                    # Shift as far as shifts go, the rest is left to the tap.
+                    shift = [min(2, max(0, a - 1)) for a in (y, x)]
+                    tap = [a - b for a, b in zip((y, x), shift, strict=True)]
+                    last.weight[out, 9 * luma + 3 * shift[0] + shift[1], tap[0], tap[1]] = phase[y, x]
+            _row(first, 10 + freed)[out, 1, 1] = 1  # what is there now is taken away
+            _row(middle, 18 + freed)[10 + freed, 1, 1] = 1
+            last.weight[out, 18 + freed, 1, 1] = -1
+            for side in range(4):
+                # At an edge, a shift by 2 finds nothing, not even a repeated edge.
+                far = phase[:, 4 * (side % 2)] if side < 2 else phase[4 * (side % 2), :]
+                line = torch.stack([far[0] + far[1], far[2], far[3] + far[4]])
+                beyond = last.weight[out, 26 + 4 * luma + side]
+                if side < 2:
+                    beyond[:, 1] = line
+                else:
+                    beyond[1, :] = line
+    for i in range(8):
+        _row(middle, 26 + i)[2 + i, 1, 1] = 1
+
+
+def _split_frames(conv: nn.Conv2d) -> None:
+    """1/2 to full size: per frame, four luma values, blue, red."""
+    inputs = conv.weight.shape[1]
+    for frame, group in enumerate(conv.weight.split(inputs)):
+        group[:6] = 0
+        group[range(4), range(NARROW + 4 * frame, NARROW + 4 * frame + 4), 0, 0] = 1
+        group[4, 2 + frame, 0, 0] = group[5, 4 + frame, 0, 0] = 1
+        _next_carriers(group)
+
+
+def _smooth_colors(conv: nn.Conv2d) -> None:
+    """Colour was repeated: blend neighbours into the bilinear enlargement; neutral beyond the edges."""
+    one = conv.weight.shape[1] - 3
+    blend = torch.tensor([0.25, 0.5, 0.25])
+    for out in (4, 5):
+        row = _row(conv, out)
+        row[out] = blend[:, None] * blend
+        row[one] = -0.5 * blend[:, None] * blend
+        row[one, 1, 1] += 0.5
+
+
+def _choose(conv: nn.Conv2d) -> None:
+    """Full size: of the four luma values the pixel's own remains, the others become zero."""
+    one = conv.weight.shape[1] - 5
+    for group in range(4):
+        constant, column, lower = _off(group)
+        row = _row(conv, group)
+        row[group, 1, 1], row[one, 1, 1] = 1, -constant
+        _place_terms(row, one + 1, -column, -lower)
+    for out in (4, 5):
+        _row(conv, out)[out, 1, 1] = 1
+
+
+def _to_rgb(conv: nn.Conv2d) -> None:
+    """Luma and the two differences to red, green and blue in [0, 1]."""
+    red, green, blue = LUMA
+    for out, (of_blue, of_red) in enumerate(((0, 1), (-blue / green, -red / green), (1, 0))):
+        row = _row(conv, out, -MARGIN / SPAN - UNSQUASH * (of_blue + of_red))
+        row[:4, 1, 1] = 1 / SPAN
+        row[4, 1, 1], row[5, 1, 1] = 2 * UNSQUASH * of_blue, 2 * UNSQUASH * of_red
