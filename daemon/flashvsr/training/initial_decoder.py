@@ -5,9 +5,10 @@ through and unpacked again with an error below half an 8-bit level. Gradient des
 there. We start from weights that do it exactly:
 
 - 1/8 size: the enlarged input averaged over 2x2 pixels (it holds no more than that), luma of all four frames pixel
-  by pixel, colour as six principal components per quarter of a cell. Values of the four quarters lie in groups.
+  by pixel, colour of all four frames averaged over 4x4. Values of the four quarters of a cell lie in groups.
 - 1/4 size: each pixel keeps, of the four groups, the one of its own quarter ("selection").
-- 1/2 size: the same again for one frame pair; then two filters of 3x3 make the four pixels of each 2x2 cell.
+- 1/2 size: the same again for the luma of a frame pair; then filters of 3x3 and 5x5 make the four pixels of each 2x2
+  cell. Colour is blended from neighbours.
 - full size: each pixel keeps its own of the four; back to RGB.
 
 Selection needs to know the place of a pixel in its repeated cell. Signs that alternate from cell to cell tell it
@@ -17,10 +18,8 @@ random and are read by nothing at first: they are the room for what training fin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 
 from flashvsr.model.decoder import CONDITION_CHANNELS, Decoder, MemoryBlock
@@ -28,8 +27,9 @@ from flashvsr.model.decoder import CONDITION_CHANNELS, Decoder, MemoryBlock
 COLUMN_CARRIER, ROW_CARRIER = 0, 1  # latent channels
 LUMA = (0.299, 0.587, 0.114)
 QUARTERS = ((0, 0), (0, 1), (1, 0), (1, 1))  # (row, column) of a quarter, in the order of the groups
-COLORS = 6  # components of colour per quarter of a cell
-WIDE, NARROW = 16 + COLORS, 6  # values per group at 1/4 and at 1/2 size
+WIDE = 16 + 8  # values per group at 1/4 size: luma (frame, row, column), colour (blue or red, frame)
+# Channels at 1/2 size: four groups of the lumas of two frames, blue and red of both, enlarged luma (frame, quarter).
+COLOR, ENLARGED, SPARE = 8, 12, 20
 MARGIN, SPAN = 0.1, 0.8  # luma y is carried as MARGIN + SPAN * y: room for overshoot on either side
 # Least squares on training footage, enlarged from area- and bicubic-halved, with mirror symmetry; each sums to 1.
 # Rounded to what bfloat16 holds, so that the sums stay exact.
@@ -49,62 +49,35 @@ UNSQUASH = 1.03125  # colour differences come out of the first layer a little sm
 SIDES = ((1, 0), (1, 2), (0, 1), (2, 1))  # taps of a 3x3 kernel: left, right, above, below
 
 
-@dataclass(frozen=True)
-class ColorBasis:
-    """Principal components of colour in a quarter cell: values = mean + (code - 1/2) @ vectors.
-
-    Attributes:
-        mean: (32,), ordered (difference, frame, row, column); the differences are blue - luma and red - luma.
-        vectors: (6, 32).
-        inverse: (32, 6), code = 1/2 + (values - mean) @ inverse.
-    """
-
-    mean: Tensor
-    vectors: Tensor
-    inverse: Tensor
-
-    @classmethod
-    def of(cls, patches: Tensor) -> ColorBasis:
-        """Take the basis from packed condition patches (n, 768) in [-1, 1]."""
-        pixels = rearrange(patches, "n (c f h y w x) -> n c f h w (y x)", c=3, f=4, h=4, y=2, w=4, x=2).mean(-1)
-        quarters = rearrange(pixels / 2, "n c f (a h) (b w) -> (n a b) c f h w", a=2, b=2)
-        luma = sum(share * quarters[:, c] for c, share in enumerate(LUMA))
-        values = torch.stack([quarters[:, 2] - luma, quarters[:, 0] - luma], dim=1).flatten(1)
-        mean = values.mean(dim=0)
-        _, vectors = torch.linalg.eigh(torch.cov((values - mean).double().T))
-        basis = vectors.flip(1)[:, :COLORS].T.to(values)  # (6, 32), strongest first
-        reach = 1.05 * ((values - mean) @ basis.T).abs().amax(dim=0)  # codes stay within 0...1
-        return cls(mean, basis * (2 * reach)[:, None], basis.T / (2 * reach))
-
-
 @torch.no_grad()
-def initialise_decoder(decoder: Decoder, patches: Tensor) -> None:
-    """Set the starting weights; `patches` (n, 768) are packed condition patches in [-1, 1].
+def initialise_decoder(decoder: Decoder) -> None:
+    """Set the starting weights.
 
     Raises:
         ValueError: the decoder's channels are too few for the construction.
     """
     c8, c4, c2, c1 = decoder.params.channels
-    if c8 < 4 * WIDE + 5 or c4 < 4 * WIDE + 5 or c2 < 35 or c1 < 11:
+    if c8 < 4 * WIDE + 5 or c4 < 4 * WIDE + 5 or c2 < 26 or c1 < 11:
         raise ValueError(f"the decoder's channels {decoder.params.channels} are too few")
     layers = decoder.decoder
-    colors = ColorBasis.of(patches)
     for layer in layers.values():
         if isinstance(layer, MemoryBlock):
             _silence(layer)
-    _pack(layers["1"], colors)
+    _pack(layers["1"])
     _tidy_carriers(layers["3"])
     _identity(layers["9"].conv)
     _repeat(layers["10"], 4 * WIDE)
     _select(layers["11"], WIDE)
-    _split_pairs(layers["15"].conv, colors)
-    _repeat(layers["16"], 4 * NARROW)
-    _select(layers["17"], NARROW)
+    _split_pairs(layers["15"].conv)
+    _repeat(layers["16"], COLOR)
+    _blend_colors(layers["16"], range(COLOR, ENLARGED))
+    layers["16"].weight[ENLARGED:SPARE] = 0
+    _select(layers["17"], 2)
     _sharpen(layers["18"])
     _enlarge(layers["19"])
     _split_frames(layers["21"].conv)
     _repeat(layers["22"], 4)
-    _smooth_colors(layers["22"])
+    _blend_colors(layers["22"], range(4, 6))
     _choose(layers["24"])
     _to_rgb(layers["26"])
 
@@ -123,13 +96,13 @@ def free_rows(decoder: Decoder) -> dict[nn.Conv2d, list[int]]:
         size = conv.weight.shape[0] // groups
         return conv, [size * g + row for g in range(groups) for span in spans for row in range(*span)]
 
-    spare = (NARROW + 8, c2 - 5)
+    sums = ((0, 2), (COLOR, ENLARGED), (SPARE, c2 - 5))
     chosen = [pick(f"{n}.conv.{layer}", (0, c4)) for n in (12, 13) for layer in (0, 2)]
     chosen += [pick(f"{n}.conv.4", (0, WIDE), (4 * WIDE, c4 - 5)) for n in (12, 13)]
-    chosen += [pick("15.conv", (4 * NARROW, c4 - 3), groups=2), pick("16", (4 * NARROW, c2 - 5))]
-    chosen += [pick("17.conv.0", (22, c2)), pick("17.conv.2", (21, c2)), pick("17.conv.4", (0, NARROW), spare)]
-    chosen += [pick("18.conv.0", (24, c2)), pick("18.conv.2", (24, c2)), pick("18.conv.4", (0, NARROW), spare)]
-    chosen += [pick("19.conv.0", (18, c2)), pick("19.conv.2", (34, c2)), pick("19.conv.4", (2, c2 - 5))]
+    chosen += [pick("15.conv", (ENLARGED, c4 - 3), groups=2), pick("16", (SPARE, c2 - 5))]
+    chosen += [pick("17.conv.0", (10, c2)), pick("17.conv.2", (9, c2)), pick("17.conv.4", *sums)]
+    chosen += [pick("18.conv.0", (24, c2)), pick("18.conv.2", (24, c2)), pick("18.conv.4", *sums)]
+    chosen += [pick("19.conv.0", (10, c2)), pick("19.conv.2", (26, c2)), pick("19.conv.4", (COLOR, c2 - 5))]
     chosen += [pick("21.conv", (6, c2 - 3), groups=2)]
     chosen += [pick("22", (6, c1 - 5)), pick("24", (6, c1)), pick("26", (0, 3))]
     return dict(chosen)
@@ -150,41 +123,28 @@ def _row(conv: nn.Module, out: int, bias: float | None = None) -> Tensor:
     return row
 
 
-def _pack(conv: nn.Conv2d, colors: ColorBasis) -> None:
+def _pack(conv: nn.Conv2d) -> None:
     """First layer: the groups of the four quarters; the last channels are one and the carriers, twice each."""
-    share = torch.tensor(LUMA, device=conv.weight.device)
+    share = torch.tensor(LUMA)
+    differences = (torch.tensor([0.0, 0.0, 1.0]) - share, torch.tensor([1.0, 0.0, 0.0]) - share)
     for group, (row, column) in enumerate(QUARTERS):
         for frame in range(4):
-            for y in range(2):
-                for x in range(2):
-                    out = group * WIDE + (frame * 2 + y) * 2 + x
-                    cell = _pixels(_row(conv, out, MARGIN + SPAN / 2), frame, row, column, y, x)
-                    cell += SPAN / 2 / 4 * share[:, None, None]
-        # Differences of pixel values in [-1, 1] are twice those in [0, 1]; constants cancel in a difference.
-        differences = torch.stack([-share, -share])
-        differences[0, 2] += 1
-        differences[1, 0] += 1
-        for code in range(COLORS):
-            kernel = _row(conv, group * WIDE + 16 + code, 0.5 - float(colors.mean @ colors.inverse[:, code]))
-            weights = colors.inverse[:, code].view(2, 4, 2, 2)
-            for frame in range(4):
-                for y in range(2):
-                    for x in range(2):
-                        mixed = (weights[:, frame, y, x, None] * differences).sum(0)
-                        _pixels(kernel, frame, row, column, y, x).add_(mixed[:, None, None] / 2 / 4)
+            for i, (y, x) in enumerate(QUARTERS):
+                kernel = _row(conv, group * WIDE + 4 * frame + i, MARGIN + SPAN / 2)
+                cell = kernel[:CONDITION_CHANNELS, 1, 1].view(3, 4, 8, 8)[:, frame]
+                top, left = 4 * row + 2 * y, 4 * column + 2 * x
+                cell[:, top : top + 2, left : left + 2] = SPAN / 2 / 4 * share[:, None, None]
+            for i, difference in enumerate(differences):
+                kernel = _row(conv, group * WIDE + 16 + 4 * i + frame, 0.5)
+                cell = kernel[:CONDITION_CHANNELS, 1, 1].view(3, 4, 8, 8)[:, frame]
+                top, left = 4 * row, 4 * column
+                cell[:, top : top + 4, left : left + 4] = difference[:, None, None] / 4 / 16
     one = conv.weight.shape[0] - 5
     conv.weight[:, CONDITION_CHANNELS:] = 0  # of the latents, only the carriers
     _row(conv, one, 1.0)
     for i, latent in enumerate((COLUMN_CARRIER, ROW_CARRIER)):
         for j, offset in enumerate((0.5, -0.5)):
             _row(conv, one + 1 + 2 * i + j, offset)[CONDITION_CHANNELS + latent, 1, 1] = 2.0
-
-
-def _pixels(row: Tensor, frame: int, quarter_row: int, quarter_column: int, y: int, x: int) -> Tensor:
-    """View (3, 2, 2) of a first-layer row: the weights of the RGB pixels under one averaged pixel."""
-    cell = row[:CONDITION_CHANNELS, 1, 1].view(3, 4, 8, 8)
-    top, left = 4 * quarter_row + 2 * y, 4 * quarter_column + 2 * x
-    return cell[:, frame, top : top + 2, left : left + 2]
 
 
 def _tidy_carriers(conv: nn.Conv2d) -> None:
@@ -277,22 +237,17 @@ def _next_carriers(group: Tensor) -> None:
         group[outputs - 2 + i, one + 1 + 2 * i : one + 3 + 2 * i, 0, 0] = -0.5
 
 
-def _split_pairs(conv: nn.Conv2d, colors: ColorBasis) -> None:
-    """1/4 to 1/2 size: per pair of frames, four groups of (luma, luma, blue, blue, red, red)."""
+def _split_pairs(conv: nn.Conv2d) -> None:
+    """1/4 to 1/2 size: per pair of frames, four groups of two lumas, then blue, blue, red, red."""
     inputs = conv.weight.shape[1]
-    one = inputs - 5
-    mean, vectors = colors.mean.view(2, 4, 2, 2), colors.vectors.view(COLORS, 2, 4, 2, 2)
     for pair, group in enumerate(conv.weight.split(inputs)):
-        for quarter, (y, x) in enumerate(QUARTERS):
-            for i in range(2):
-                frame, out = 2 * pair + i, quarter * NARROW + i
-                group[[out, out + 2, out + 4]] = 0
-                group[out, (frame * 2 + y) * 2 + x, 0, 0] = 1
-                for difference in range(2):
-                    # Carried as 1/2 + difference / 2.
-                    row, vector = group[out + 2 + 2 * difference], vectors[:, difference, frame, y, x]
-                    row[16:WIDE, 0, 0] = vector / 2
-                    row[one, 0, 0] = 0.5 + (mean[difference, frame, y, x] - vector.sum() / 2) / 2
+        group[:ENLARGED] = 0
+        for i in range(2):
+            frame = 2 * pair + i
+            for quarter in range(4):
+                group[2 * quarter + i, 4 * frame + quarter, 0, 0] = 1
+            for difference in range(2):
+                group[COLOR + 2 * difference + i, 16 + 4 * difference + frame, 0, 0] = 1
         _next_carriers(group)
 
 
@@ -347,7 +302,7 @@ def _unsquash(count: int = 7) -> tuple[list[float], float, float, list[float]]:
 
 
 def _enlarge(block: MemoryBlock) -> None:
-    """The four pixels of a cell, frame by frame, take the place of the second and third group's values.
+    """The four pixels of a cell, frame by frame, go into channels that were empty so far.
 
     The second layer holds each luma shifted by 0 or 1 in every direction, edges repeated; one more tap in the last
     layer makes the filter 5x5.
@@ -366,27 +321,24 @@ def _enlarge(block: MemoryBlock) -> None:
                 if y != 1:
                     row[edges + 2 + y // 2, 1, x] = 1
         for i, phase in enumerate(phases):
-            out, freed = NARROW + 4 * luma + i, 4 * luma + i
+            out = ENLARGED + 4 * luma + i
             for y in range(5):
                 for x in range(5):
                     # Shift as far as shifts go, the rest is left to the tap.
                     shift = [min(2, max(0, a - 1)) for a in (y, x)]
                     tap = [a - b for a, b in zip((y, x), shift, strict=True)]
                     last.weight[out, 9 * luma + 3 * shift[0] + shift[1], tap[0], tap[1]] = phase[y, x]
-            _row(first, 10 + freed)[out, 1, 1] = 1  # what is there now is taken away
-            _row(middle, 18 + freed)[10 + freed, 1, 1] = 1
-            last.weight[out, 18 + freed, 1, 1] = -1
             for side in range(4):
                 # At an edge, a shift by 2 finds nothing, not even a repeated edge.
                 far = phase[:, 4 * (side % 2)] if side < 2 else phase[4 * (side % 2), :]
                 line = torch.stack([far[0] + far[1], far[2], far[3] + far[4]])
-                beyond = last.weight[out, 26 + 4 * luma + side]
+                beyond = last.weight[out, 18 + 4 * luma + side]
                 if side < 2:
                     beyond[:, 1] = line
                 else:
                     beyond[1, :] = line
     for i in range(8):
-        _row(middle, 26 + i)[2 + i, 1, 1] = 1
+        _row(middle, 18 + i)[2 + i, 1, 1] = 1
 
 
 def _split_frames(conv: nn.Conv2d) -> None:
@@ -394,16 +346,16 @@ def _split_frames(conv: nn.Conv2d) -> None:
     inputs = conv.weight.shape[1]
     for frame, group in enumerate(conv.weight.split(inputs)):
         group[:6] = 0
-        group[range(4), range(NARROW + 4 * frame, NARROW + 4 * frame + 4), 0, 0] = 1
-        group[4, 2 + frame, 0, 0] = group[5, 4 + frame, 0, 0] = 1
+        group[range(4), range(ENLARGED + 4 * frame, ENLARGED + 4 * frame + 4), 0, 0] = 1
+        group[4, COLOR + frame, 0, 0] = group[5, COLOR + 2 + frame, 0, 0] = 1
         _next_carriers(group)
 
 
-def _smooth_colors(conv: nn.Conv2d) -> None:
+def _blend_colors(conv: nn.Conv2d, channels: range) -> None:
     """Colour was repeated: blend neighbours into the bilinear enlargement; neutral beyond the edges."""
     one = conv.weight.shape[1] - 3
     blend = torch.tensor([0.25, 0.5, 0.25])
-    for out in (4, 5):
+    for out in channels:
         row = _row(conv, out)
         row[out] = blend[:, None] * blend
         row[one] = -0.5 * blend[:, None] * blend

@@ -9,7 +9,6 @@ of a cell from the right one, and texture whose period divides 8 pixels would be
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from flashvsr.model.dit import Dit
 from flashvsr.model.network import FlashVSR
@@ -19,13 +18,13 @@ STEADY = 4.0  # size of the constant token channels that keep the head's LayerNo
 
 
 @torch.no_grad()
-def initialise(model: FlashVSR, patches: Tensor) -> None:
-    """Set the starting weights of `model`; `patches` (n, 768) are packed condition patches to take a basis from."""
+def initialise(model: FlashVSR) -> None:
+    """Set the starting weights of `model`."""
     _initialise_dit(model.dit)
     for linear in model.lq_projection.linear_layers:
         linear.weight.mul_(0.1)
         linear.bias.zero_()
-    initialise_decoder(model.decoder, patches)
+    initialise_decoder(model.decoder)
 
 
 def _initialise_dit(dit: Dit) -> None:

@@ -25,8 +25,8 @@ from flashvsr.training.initialise import initialise
 from flashvsr.training.loop import Plan, train
 
 DIT = DitParams(dim=128, ffn=256, layers=1, text_dim=32, freq_dim=256)
-LQ = LqProjectionParams(hidden=(16, 32), dim=128)
-DECODER = DecoderParams(channels=(96, 96, 40, 16))
+LQ = LqProjectionParams(hidden=(4, 8), dim=128)
+DECODER = DecoderParams(channels=(104, 104, 32, 16))
 PROMPT_SHAPE = (1, 4, 32)
 
 
@@ -59,20 +59,12 @@ class MosaicSampler:
         return joined / 127.5 - 1
 
 
-def build(seed: int, patches: Tensor, device: torch.device) -> FlashVSR:
-    """A new model with its starting weights; `patches` (n, 768) are packed condition patches."""
+def build(seed: int, device: torch.device) -> FlashVSR:
+    """A new model with its starting weights."""
     torch.manual_seed(seed)
     model = FlashVSR(DIT, LQ, DECODER, torch.randn(PROMPT_SHAPE))
-    initialise(model, patches.cpu())
+    initialise(model)
     return model.to(device)
-
-
-def condition_patches(sampler: MosaicSampler, draws: int = 6, count: int = 60_000) -> Tensor:
-    """Packed condition patches (n, 768) as the decoder sees them, to take its colour basis from."""
-    packing = "c (t f) (h y) (w x) -> (t h w) (c f y x)"
-    packed = torch.cat([rearrange(sampler.draw()[0][:, :24], packing, f=4, y=8, x=8) for _ in range(draws)])
-    chosen = torch.randperm(len(packed), generator=torch.Generator().manual_seed(0))[:count]
-    return packed[chosen.to(packed.device)]
 
 
 def save(model: FlashVSR, folder: Path) -> None:
@@ -114,7 +106,7 @@ def main() -> None:
     footage = Footage.read(arguments.data, device, arguments.frames_per_video)
     print(f"{len(footage.videos)} videos, {len(footage.photos)} photos", flush=True)
     sampler = MosaicSampler(footage, material, plan.seed)
-    model = build(plan.seed, condition_patches(sampler), device)
+    model = build(plan.seed, device)
     print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters", flush=True)
     average = train(model, sampler, plan)
     save(average, arguments.out)
