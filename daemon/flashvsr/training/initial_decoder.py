@@ -18,7 +18,6 @@ random and are read by nothing at first: they are the room for what training fin
 
 from __future__ import annotations
 
-
 import torch
 from torch import Tensor, nn
 
@@ -45,7 +44,8 @@ TOP_LEFT = (
     (0.0, -49 / 1024, -102 / 1024, -13 / 1024, -9 / 1024),
     (-4 / 1024, 16 / 1024, 65 / 1024, -9 / 1024, -2 / 1024),
 )
-UNSQUASH = 1.03125  # colour differences come out of the first layer a little smaller than they went in
+COLOR_KNOTS = (-0.78, -0.45, 0.0, 0.45, 0.78)  # where polygons that undo the squashing bend
+LUMA_KNOTS = (-0.82, -0.6, -0.32, 0.32, 0.6, 0.82)
 SIDES = ((1, 0), (1, 2), (0, 1), (2, 1))  # taps of a 3x3 kernel: left, right, above, below
 
 
@@ -57,7 +57,7 @@ def initialise_decoder(decoder: Decoder) -> None:
         ValueError: the decoder's channels are too few for the construction.
     """
     c8, c4, c2, c1 = decoder.params.channels
-    if c8 < 4 * WIDE + 5 or c4 < 4 * WIDE + 5 or c2 < 26 or c1 < 11:
+    if c8 < 4 * WIDE + 5 or c4 < 4 * WIDE + 5 or c2 < 32 or c1 < 11:
         raise ValueError(f"the decoder's channels {decoder.params.channels} are too few")
     layers = decoder.decoder
     for layer in layers.values():
@@ -68,16 +68,16 @@ def initialise_decoder(decoder: Decoder) -> None:
     _identity(layers["9"].conv)
     _repeat(layers["10"], 4 * WIDE)
     _select(layers["11"], WIDE)
+    _unsquash_colors(layers["12"])
     _split_pairs(layers["15"].conv)
-    _repeat(layers["16"], COLOR)
-    _blend_colors(layers["16"], range(COLOR, ENLARGED))
+    _repeat(layers["16"], ENLARGED)
     layers["16"].weight[ENLARGED:SPARE] = 0
     _select(layers["17"], 2)
+    _blend_colors(layers["17"])
     _sharpen(layers["18"])
     _enlarge(layers["19"])
     _split_frames(layers["21"].conv)
-    _repeat(layers["22"], 4)
-    _blend_colors(layers["22"], range(4, 6))
+    _repeat(layers["22"], 6)
     _choose(layers["24"])
     _to_rgb(layers["26"])
 
@@ -97,12 +97,12 @@ def free_rows(decoder: Decoder) -> dict[nn.Conv2d, list[int]]:
         return conv, [size * g + row for g in range(groups) for span in spans for row in range(*span)]
 
     sums = ((0, 2), (COLOR, ENLARGED), (SPARE, c2 - 5))
-    chosen = [pick(f"{n}.conv.{layer}", (0, c4)) for n in (12, 13) for layer in (0, 2)]
-    chosen += [pick(f"{n}.conv.4", (0, WIDE), (4 * WIDE, c4 - 5)) for n in (12, 13)]
+    chosen = [pick(f"13.conv.{layer}", (0, c4)) for layer in (0, 2)]
+    chosen += [pick("13.conv.4", (0, WIDE), (4 * WIDE, c4 - 5))]
     chosen += [pick("15.conv", (ENLARGED, c4 - 3), groups=2), pick("16", (SPARE, c2 - 5))]
-    chosen += [pick("17.conv.0", (10, c2)), pick("17.conv.2", (9, c2)), pick("17.conv.4", *sums)]
-    chosen += [pick("18.conv.0", (24, c2)), pick("18.conv.2", (24, c2)), pick("18.conv.4", *sums)]
-    chosen += [pick("19.conv.0", (10, c2)), pick("19.conv.2", (26, c2)), pick("19.conv.4", (COLOR, c2 - 5))]
+    chosen += [pick("17.conv.0", (30, c2)), pick("17.conv.2", (29, c2)), pick("17.conv.4", *sums)]
+    chosen += [pick("18.conv.0", (30, c2)), pick("18.conv.2", (30, c2)), pick("18.conv.4", *sums)]
+    chosen += [pick("19.conv.0", (18, c2)), pick("19.conv.2", (26, c2)), pick("19.conv.4", (COLOR, c2 - 5))]
     chosen += [pick("21.conv", (6, c2 - 3), groups=2)]
     chosen += [pick("22", (6, c1 - 5)), pick("24", (6, c1)), pick("26", (0, 3))]
     return dict(chosen)
@@ -251,17 +251,56 @@ def _split_pairs(conv: nn.Conv2d) -> None:
         _next_carriers(group)
 
 
-def _watch_edges(conv: nn.Conv2d) -> None:
-    """First layer of a filtering block: both lumas, then for each, by side, the luma at that edge and else nothing.
+def _watch_edges(conv: nn.Conv2d, channel: int, hidden: int) -> None:
+    """Five hidden channels from `hidden` on: a channel, then, by side, the channel at that edge and else nothing.
 
     Beyond the picture's edges the nearest pixel has to stand in; `one` ends there, which tells where the edge is.
     """
     one = conv.weight.shape[0] - 5
-    for luma in range(2):
-        _row(conv, luma)[luma, 1, 1] = 1
-        for side, tap in enumerate(SIDES):
-            row = _row(conv, 2 + 4 * luma + side)
-            row[luma, 1, 1], row[one, tap[0], tap[1]] = 1, -1
+    _row(conv, hidden)[channel, 1, 1] = 1
+    for side, tap in enumerate(SIDES):
+        row = _row(conv, hidden + 1 + side)
+        row[channel, 1, 1], row[one, tap[0], tap[1]] = 1, -1
+
+
+def _filter(row: Tensor, hidden: int, kernel: Tensor) -> None:
+    """Apply a 3x3 kernel to a channel that `_watch_edges` put at `hidden`: edges are repeated, except in corners."""
+    row[hidden] += kernel
+    for side, (y, x) in enumerate(SIDES):
+        beyond = row[hidden + 1 + side]
+        if y == 1:
+            beyond[:, 1] += kernel[:, x]
+        else:
+            beyond[1, :] += kernel[y, :]
+
+
+def _watch_corners(conv: nn.Conv2d, channel: int, hidden: int) -> None:
+    """Four hidden channels from `hidden` on: a channel at one corner of the picture and else nothing."""
+    one = conv.weight.shape[0] - 5
+    for i, (lower, right) in enumerate(QUARTERS):
+        row = _row(conv, hidden + i)
+        row[channel, 1, 1] = 1
+        row[one, 1, 2 * right] = row[one, 2 * lower, 1] = -1
+
+
+def _fill_corners(row: Tensor, hidden: int, kernel: Tensor) -> None:
+    """What `_filter` leaves out."""
+    for i, (lower, right) in enumerate(QUARTERS):
+        row[hidden + i, 1, 1] += kernel[2 * lower, 2 * right]
+
+
+def _blend_colors(block: MemoryBlock) -> None:
+    """Colour was repeated: blend neighbours into the bilinear enlargement."""
+    first, middle, last = block.conv[0], block.conv[2], block.conv[4]
+    line = torch.tensor([0.25, 0.5, 0.25])
+    change = line[:, None] * line
+    change[1, 1] -= 1
+    for i, channel in enumerate(range(COLOR, ENLARGED)):
+        hidden, passed = 10 + 5 * i, 9 + 5 * i
+        _watch_edges(first, channel, hidden)
+        for j in range(5):
+            _row(middle, passed + j)[hidden + j, 1, 1] = 1
+        _filter(last.weight[channel], passed, change)
 
 
 def _sharpen(block: MemoryBlock) -> None:
@@ -270,35 +309,74 @@ def _sharpen(block: MemoryBlock) -> None:
     The inverse is a polygon: hidden channels hold by how much a value exceeds each of a few knots.
     """
     first, middle, last = block.conv[0], block.conv[2], block.conv[4]
-    _watch_edges(first)
-    kernel = torch.tensor(SHARPEN)
-    knots, constant, slope, bends = _unsquash()
+    # In carried values v = shift + scale * squashed.
+    scale, shift = SPAN / 2, MARGIN + SPAN / 2
+    constant, slope, bends = _fit_unsquash(LUMA_KNOTS)
+    change = torch.tensor(SHARPEN)
+    change[1, 1] += slope - 1
     for luma in range(2):
-        last.weight[luma, luma] = kernel
-        last.weight[luma, luma, 1, 1] += slope - 1
-        last.bias[luma] = constant
-        for side, (y, x) in enumerate(SIDES):
-            beyond = last.weight[luma, 2 + 4 * luma + side]
-            if y == 1:
-                beyond[:, 1] = kernel[:, x]
-            else:
-                beyond[1, :] = kernel[y, :]
-        for i, (knot, bend) in enumerate(zip(knots, bends, strict=True)):
-            hidden = 10 + len(knots) * luma + i
-            _row(first, hidden, -knot)[luma, 1, 1] = 1
+        _watch_edges(first, luma, 5 * luma)
+        _filter(last.weight[luma], 5 * luma, change)
+        _watch_corners(first, luma, 22 + 4 * luma)
+        _fill_corners(last.weight[luma], 22 + 4 * luma, change)
+        last.bias[luma] = scale * constant - slope * shift
+        for i, (knot, bend) in enumerate(zip(LUMA_KNOTS, bends, strict=True)):
+            hidden = 10 + len(LUMA_KNOTS) * luma + i
+            _row(first, hidden, -shift - scale * knot)[luma, 1, 1] = 1
             last.weight[luma, hidden, 1, 1] = bend
-    for i in range(10 + 2 * len(knots)):
+    for i in range(18 + 2 * len(LUMA_KNOTS)):
         _row(middle, i)[i, 1, 1] = 1
 
 
-def _unsquash(count: int = 7) -> tuple[list[float], float, float, list[float]]:
-    """Polygon for carried luma: what to add to a squashed value is constant + slope * v + sum(bend * (v - knot)+)."""
-    x = torch.linspace(-1, 1, 4001, dtype=torch.float64)
-    squashed, original = (MARGIN + SPAN / 2 * (1 + v) for v in (torch.tanh(x / 3) * 3, x))
-    knots = torch.linspace(float(squashed[0]), float(squashed[-1]), count + 2)[1:-1].double()
-    basis = torch.stack([torch.ones_like(x), squashed, *(squashed - knots[:, None]).clamp_min(0)], dim=1)
-    fit = torch.linalg.lstsq(basis, (original - squashed)[:, None]).solution[:, 0].tolist()
-    return knots.tolist(), fit[0], fit[1], fit[2:]
+def _fit_unsquash(knots: tuple[float, ...]) -> tuple[float, float, list[float]]:
+    """What to add to a squashed value s: about constant + slope * s + sum(bend * max(0, s - knot))."""
+    original = torch.linspace(-1, 1, 4001, dtype=torch.float64)
+    squashed = torch.tanh(original / 3) * 3
+    bends = (squashed - torch.tensor(knots).double()[:, None]).clamp_min(0)
+    basis = torch.stack([torch.ones_like(squashed), squashed, *bends], dim=1)
+    fit: list[float] = torch.linalg.lstsq(basis, (original - squashed)[:, None]).solution[:, 0].tolist()
+    return fit[0], fit[1], fit[2:]
+
+
+def _unsquash_colors(block: MemoryBlock) -> None:
+    """Undo, for colours, what the decoder's first layer did to its input.
+
+    Red, green and blue were squashed each, so what luma and the differences lack is a sum of functions of one of
+    them. They are taken as means over 4x4 pixels. What follows for luma alone is left to `_sharpen`, pixel by pixel.
+    """
+    first, middle, last = block.conv[0], block.conv[2], block.conv[4]
+    red, green, blue = LUMA
+    # Per signal: its luma share, parts of blue - luma and of red - luma, and knots. A knot below all values makes a
+    # plain linear term; luma's is the sum of the others'.
+    signals = (
+        (red, 0.0, 1.0, (-1.0, *COLOR_KNOTS)),
+        (green, -blue / green, -red / green, (-1.0, *COLOR_KNOTS)),
+        (blue, 1.0, 0.0, (-1.0, *COLOR_KNOTS)),
+        (-1.0, 0.0, 0.0, LUMA_KNOTS),
+    )
+    constant, slope, bends = _fit_unsquash(COLOR_KNOTS)
+    luma_constant, luma_slope, luma_bends = _fit_unsquash(LUMA_KNOTS)
+    hidden = 0
+    for frame in range(4):
+        blue_out, red_out = 16 + frame, 20 + frame
+        for share, of_blue, of_red, knots in signals:
+            own = [-b for b in luma_bends] if share < 0 else [slope, *bends]
+            for knot, bend in zip(knots, own, strict=True):
+                start = -(MARGIN + SPAN / 2) / (SPAN / 2) - 2 * (of_blue + of_red) - knot
+                row = _row(first, hidden, start)
+                row[4 * frame : 4 * frame + 4, 1, 1] = 1 / 4 / (SPAN / 2)
+                row[blue_out, 1, 1], row[red_out, 1, 1] = 4 * of_blue, 4 * of_red
+                _row(middle, hidden)[hidden, 1, 1] = 1
+                if share < 0:
+                    last.weight[4 * frame : 4 * frame + 4, hidden, 1, 1] = SPAN / 2 * bend
+                else:
+                    level = share * (bend - luma_slope * (knot == -1.0))
+                    last.weight[4 * frame : 4 * frame + 4, hidden, 1, 1] = SPAN / 2 * level
+                    last.weight[blue_out, hidden, 1, 1] = ((of_blue == 1) - share) * bend / 4
+                    last.weight[red_out, hidden, 1, 1] = ((of_red == 1) - share) * bend / 4
+                hidden += 1
+        # The linear terms count from -1.
+        last.bias[4 * frame : 4 * frame + 4] = SPAN / 2 * (constant - slope - luma_constant + luma_slope)
 
 
 def _enlarge(block: MemoryBlock) -> None:
@@ -308,37 +386,37 @@ def _enlarge(block: MemoryBlock) -> None:
     layer makes the filter 5x5.
     """
     first, middle, last = block.conv[0], block.conv[2], block.conv[4]
-    _watch_edges(first)
     corner = torch.tensor(TOP_LEFT)
     phases = (corner, corner.flip(1), corner.flip(0), corner.flip(0, 1))
     for luma in range(2):
+        _watch_edges(first, luma, 5 * luma)
+        _watch_corners(first, luma, 10 + 4 * luma)
+        for i in range(4):
+            _row(middle, 18 + 4 * luma + i)[5 * luma + 1 + i, 1, 1] = 1
         for y in range(3):
             for x in range(3):
-                row, edges = _row(middle, 9 * luma + 3 * y + x), 2 + 4 * luma
-                row[luma, y, x] = 1
-                if x != 1:
-                    row[edges + x // 2, y, 1] = 1
-                if y != 1:
-                    row[edges + 2 + y // 2, 1, x] = 1
+                shifted = torch.zeros(3, 3)
+                shifted[y, x] = 1
+                row = _row(middle, 9 * luma + 3 * y + x)
+                _filter(row, 5 * luma, shifted)
+                _fill_corners(row, 10 + 4 * luma, shifted)
         for i, phase in enumerate(phases):
-            out = ENLARGED + 4 * luma + i
+            row = last.weight[ENLARGED + 4 * luma + i]
             for y in range(5):
                 for x in range(5):
                     # Shift as far as shifts go, the rest is left to the tap.
                     shift = [min(2, max(0, a - 1)) for a in (y, x)]
                     tap = [a - b for a, b in zip((y, x), shift, strict=True)]
-                    last.weight[out, 9 * luma + 3 * shift[0] + shift[1], tap[0], tap[1]] = phase[y, x]
+                    row[9 * luma + 3 * shift[0] + shift[1], tap[0], tap[1]] = phase[y, x]
             for side in range(4):
                 # At an edge, a shift by 2 finds nothing, not even a repeated edge.
                 far = phase[:, 4 * (side % 2)] if side < 2 else phase[4 * (side % 2), :]
                 line = torch.stack([far[0] + far[1], far[2], far[3] + far[4]])
-                beyond = last.weight[out, 18 + 4 * luma + side]
+                beyond = row[18 + 4 * luma + side]
                 if side < 2:
                     beyond[:, 1] = line
                 else:
                     beyond[1, :] = line
-    for i in range(8):
-        _row(middle, 18 + i)[2 + i, 1, 1] = 1
 
 
 def _split_frames(conv: nn.Conv2d) -> None:
@@ -349,17 +427,6 @@ def _split_frames(conv: nn.Conv2d) -> None:
         group[range(4), range(ENLARGED + 4 * frame, ENLARGED + 4 * frame + 4), 0, 0] = 1
         group[4, COLOR + frame, 0, 0] = group[5, COLOR + 2 + frame, 0, 0] = 1
         _next_carriers(group)
-
-
-def _blend_colors(conv: nn.Conv2d, channels: range) -> None:
-    """Colour was repeated: blend neighbours into the bilinear enlargement; neutral beyond the edges."""
-    one = conv.weight.shape[1] - 3
-    blend = torch.tensor([0.25, 0.5, 0.25])
-    for out in channels:
-        row = _row(conv, out)
-        row[out] = blend[:, None] * blend
-        row[one] = -0.5 * blend[:, None] * blend
-        row[one, 1, 1] += 0.5
 
 
 def _choose(conv: nn.Conv2d) -> None:
@@ -378,6 +445,6 @@ def _to_rgb(conv: nn.Conv2d) -> None:
     """Luma and the two differences to red, green and blue in [0, 1]."""
     red, green, blue = LUMA
     for out, (of_blue, of_red) in enumerate(((0, 1), (-blue / green, -red / green), (1, 0))):
-        row = _row(conv, out, -MARGIN / SPAN - UNSQUASH * (of_blue + of_red))
+        row = _row(conv, out, -MARGIN / SPAN - of_blue - of_red)
         row[:4, 1, 1] = 1 / SPAN
-        row[4, 1, 1], row[5, 1, 1] = 2 * UNSQUASH * of_blue, 2 * UNSQUASH * of_red
+        row[4, 1, 1], row[5, 1, 1] = 2 * of_blue, 2 * of_red

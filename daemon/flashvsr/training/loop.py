@@ -42,9 +42,9 @@ class Plan:
         seed: of the starting weights, the clips and the noise.
     """
 
-    steps: int = 6000
+    steps: int = 1500
     minutes: float | None = None
-    rate: float = 1e-3
+    rate: float = 4e-5
     flat_share: float = 0.03
     warmup: float = 0.05
     rounding: float = 0.4
@@ -93,6 +93,7 @@ def train(model: FlashVSR, source: PictureSource, plan: Plan) -> FlashVSR:
             torch._foreach_lerp_(averages, parameters, 1 - min(plan.average, step / (step + 10)))
             errors = (_log_error(_luma(x.detach() - target), source.grid) for x in (output, condition))
             report.add(step, rate, *errors)
+    _set_tf32(False)
     return average
 
 

@@ -1,7 +1,9 @@
-"""Train the embedded nano model: `python -m flashvsr.training.nano DATA... --out FOLDER`.
+"""Make the embedded nano model: `python -m flashvsr.training.nano --out FOLDER [--steps N DATA...]`.
 
-Halved clips are enlarged again and restored, several side by side as one picture, by the very stages that the
-service runs. What was tried, and what it gave, is in LOG.md beside this file.
+Without steps it writes the starting weights, a decoder laid by hand around a filter fitted to training footage
+(`initial_decoder`, `fit_filter`). These are the shipped ones, because training has not yet improved on them. With
+steps it trains on from there: halved clips are enlarged again and restored, several side by side as one picture, by
+the very stages that the service runs. What was tried, and what it gave, is in LOG.md beside this file.
 """
 
 from __future__ import annotations
@@ -64,6 +66,9 @@ def build(seed: int, device: torch.device) -> FlashVSR:
     torch.manual_seed(seed)
     model = FlashVSR(DIT, LQ, DECODER, torch.randn(PROMPT_SHAPE))
     initialise(model)
+    with torch.no_grad():
+        for parameter in model.parameters():  # most will stay as they are: let training see what will be saved
+            parameter.copy_(parameter.to(torch.bfloat16))
     return model.to(device)
 
 
@@ -84,10 +89,12 @@ def save(model: FlashVSR, folder: Path) -> None:
 def main() -> None:
     """Command line of the training."""
     parser = argparse.ArgumentParser(prog="python -m flashvsr.training.nano", description=__doc__)
-    parser.add_argument("data", nargs="+", type=Path, help="folders with videos and photos, or such files")
+    parser.add_argument("data", nargs="*", type=Path, help="folders with videos and photos, or such files")
     parser.add_argument("--out", required=True, type=Path, help="weights folder to write")
     parser.add_argument("--minutes", type=float, help="stop after this time instead of a number of steps")
-    parser.add_argument("--steps", type=int, default=Plan.steps)
+    parser.add_argument(
+        "--steps", type=int, default=0, help=f"0: the starting weights; {Plan.steps} take 3 minutes on an H100"
+    )
     parser.add_argument("--rate", type=float, default=Plan.rate, help="peak step")
     parser.add_argument("--flat-share", type=float, default=Plan.flat_share)
     parser.add_argument("--seed", type=int, default=Plan.seed)
@@ -100,17 +107,20 @@ def main() -> None:
     device = torch.device(arguments.device)
     torch.backends.cudnn.benchmark = True
 
+    model = build(arguments.seed, device)
+    print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters", flush=True)
+    if not arguments.steps and arguments.minutes is None:
+        save(model, arguments.out)
+        return
+    if not arguments.data:
+        parser.error("training needs data: name folders with videos and photos")
     rows, columns = arguments.grid
     material = Material(arguments.tile, (rows, columns), photo_share=arguments.photo_share)
     plan = Plan(arguments.steps, arguments.minutes, arguments.rate, arguments.flat_share, seed=arguments.seed)
     footage = Footage.read(arguments.data, device, arguments.frames_per_video)
     print(f"{len(footage.videos)} videos, {len(footage.photos)} photos", flush=True)
     sampler = MosaicSampler(footage, material, plan.seed)
-    model = build(plan.seed, device)
-    print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters", flush=True)
-    average = train(model, sampler, plan)
-    save(average, arguments.out)
-    save(model, arguments.out.with_name(arguments.out.name + ".last"))
+    save(train(model, sampler, plan), arguments.out)
 
 
 if __name__ == "__main__":

@@ -61,11 +61,14 @@ class Measured:
     @property
     def flicker_gain(self) -> float:
         """Gain over bicubic in dB, as the mean PSNR of frame differences against the source's."""
-        return float((psnr(self.model_flicker) - psnr(self.bicubic_flicker)).mean())
+        gains = psnr(self.model_flicker) - psnr(self.bicubic_flicker)
+        return float(gains.mean()) if len(gains) else 0.0
 
     @property
     def pooled_flicker_gain(self) -> float:
         """The same from the mean squared error of all frame differences."""
+        if not len(self.model_flicker):
+            return 0.0
         return float(psnr(self.model_flicker.mean()) - psnr(self.bicubic_flicker.mean()))
 
     def window_start_gain(self) -> float:
@@ -143,7 +146,7 @@ def report(name: str, measured: Measured, segments: int) -> str:
         "gain of frame differences per frame, pooled"
     ]
     total = len(measured.model)
-    edges = np.linspace(0, total, segments + 1).astype(int)
+    edges = np.linspace(0, total, min(segments, total) + 1).astype(int)
     parts = [(0, total)] + ([(int(a), int(b)) for a, b in itertools.pairwise(edges)] if segments > 1 else [])
     for start, stop in parts:
         part = measured.part(start, stop)
