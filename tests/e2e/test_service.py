@@ -21,12 +21,16 @@ def _frames(path: Path) -> int:
     return len(facts(path).video_times)
 
 
-def test_a_killed_worker_is_replaced_and_the_job_goes_on(make_service: Callable[..., RealService], clips: Path) -> None:
-    service = make_service(chunk=8)
+def _drop_and_wait_for_a_chunk(service: RealService, clips: Path) -> None:
+    """Bring the service into the middle of a job: some frames durable, some to come."""
     service.start()
     shutil.copyfile(clips / CLIP, service.inbox / CLIP)
-    chunks = service.state / "jobs" / "1"
-    service.until(lambda: list(chunks.glob("chunk-*.nut")), "a chunk is durable")
+    service.until(lambda: list((service.state / "jobs" / "1").glob("chunk-*.nut")), "a chunk is durable")
+
+
+def test_a_killed_worker_is_replaced_and_the_job_goes_on(make_service: Callable[..., RealService], clips: Path) -> None:
+    service = make_service(chunk=8)
+    _drop_and_wait_for_a_chunk(service, clips)
     os.kill(service.worker_pid(), signal.SIGKILL)
 
     job = service.until_state(CLIP, "done", "failed")
@@ -40,9 +44,7 @@ def test_stopping_in_mid_job_keeps_the_frames_and_the_attempt(
     make_service: Callable[..., RealService], clips: Path
 ) -> None:
     service = make_service(chunk=8)
-    service.start()
-    shutil.copyfile(clips / CLIP, service.inbox / CLIP)
-    service.until(lambda: list((service.state / "jobs" / "1").glob("chunk-*.nut")), "a chunk is durable")
+    _drop_and_wait_for_a_chunk(service, clips)
     assert service.stop() == 0
     job = service.job(CLIP)
     assert job is not None
@@ -61,9 +63,7 @@ def test_a_killed_service_takes_its_worker_along_and_loses_nothing(
     make_service: Callable[..., RealService], clips: Path
 ) -> None:
     service = make_service(chunk=8)
-    service.start()
-    shutil.copyfile(clips / CLIP, service.inbox / CLIP)
-    service.until(lambda: list((service.state / "jobs" / "1").glob("chunk-*.nut")), "a chunk is durable")
+    _drop_and_wait_for_a_chunk(service, clips)
     worker = service.worker_pid()
     assert service.process is not None
     service.process.kill()
@@ -156,9 +156,7 @@ def test_cancel_leaves_a_partial_video_with_sound_and_retry_makes_it_whole(
     service = make_service(chunk=8)
     # Larger, so that the command arrives while there is work left.
     (service.inbox / "preset.toml").write_text(PRESET.replace("128", "320"))
-    service.start()
-    shutil.copyfile(clips / CLIP, service.inbox / CLIP)
-    service.until(lambda: list((service.state / "jobs" / "1").glob("chunk-*.nut")), "a chunk is durable")
+    _drop_and_wait_for_a_chunk(service, clips)
     assert service.command("cancel", "1").returncode == 0
     job = service.until_state(CLIP, "cancelled")
     partial = service.outbox / "movie-hello_partial.mp4"

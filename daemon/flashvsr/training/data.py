@@ -169,5 +169,8 @@ def halve(clip: Tensor, bicubic: bool) -> Tensor:
 
 
 def enlarge(low: Tensor) -> Tensor:
-    """Double size by the bicubic filter, as the product enlarges its input: (n, 3, h, w) in 0...255."""
+    """Double size by the bicubic filter, rounded once: (n, 3, h, w) in 0...255.
+
+    `model.resize.enlarge`, which the service uses, also rounds between its two directions.
+    """
     return F.interpolate(low, scale_factor=2.0, mode="bicubic", antialias=True).round().clamp(0, 255)

@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from flashvsr.training.data import enlarge, halve
+from flashvsr.training.luma import LUMA
 
-LUMA = (0.299, 0.587, 0.114)
 # (beside, diagonal) taps of the sharpening filters tried; the middle makes the sum 1. Multiples of 1/512.
 SHARPENERS = ((0, 0), (-102, 15), (-169, 44), (-230, 77))
 MIRRORS: tuple[tuple[int, ...], ...] = ((), (-1,), (-2,), (-1, -2))  # of the pixels in row order

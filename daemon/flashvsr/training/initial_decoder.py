@@ -22,9 +22,9 @@ import torch
 from torch import Tensor, nn
 
 from flashvsr.model.decoder import CONDITION_CHANNELS, Decoder, MemoryBlock
+from flashvsr.training.luma import LUMA
 
 COLUMN_CARRIER, ROW_CARRIER = 0, 1  # latent channels
-LUMA = (0.299, 0.587, 0.114)
 QUARTERS = ((0, 0), (0, 1), (1, 0), (1, 1))  # (row, column) of a quarter, in the order of the groups
 WIDE = 16 + 8  # values per group at 1/4 size: luma (frame, row, column), colour (blue or red, frame)
 # Channels at 1/2 size: four groups of the lumas of two frames, blue and red of both, enlarged luma (frame, quarter).

@@ -19,9 +19,9 @@ from flashvsr.model.network import FlashVSR
 from flashvsr.model.stream import MULTIPLE, Stream, StreamOptions
 from flashvsr.model.windows import LOOKAHEAD, MIN_INPUT_FRAMES, window, window_count
 from flashvsr.training.initial_decoder import free_rows
+from flashvsr.training.luma import luma_of
 from flashvsr.training.optimizer import GuardedAdam
 
-LUMA = (0.299, 0.587, 0.114)
 ERROR_FLOOR = (0.3 / 127.5) ** 2  # about the error of 8-bit rounding: nothing to gain below it
 REPORT_STEPS = 100
 SEAM = 16  # pixels on either side of a border between tiles that do not count
@@ -91,7 +91,7 @@ def train(model: FlashVSR, source: PictureSource, plan: Plan) -> FlashVSR:
         step += 1
         with torch.no_grad():
             torch._foreach_lerp_(averages, parameters, 1 - min(plan.average, step / (step + 10)))
-            errors = (_log_error(_luma(x.detach() - target), source.grid) for x in (output, condition))
+            errors = (_log_error(luma_of(x.detach() - target), source.grid) for x in (output, condition))
             report.add(step, rate, *errors)
     _set_tf32(False)
     return average
@@ -112,14 +112,9 @@ def restore(model: FlashVSR, low: Tensor) -> Tensor:
 
 def loss_of(error: Tensor, tiles: tuple[int, int]) -> Tensor:
     """Mean over tiles of the log of the squared error: each tile's PSNR counts alike, flat or busy."""
-    luma = _luma(error)
+    luma = luma_of(error)
     colors = torch.stack([_log_error(channel, tiles) for channel in error])
     return _log_error(luma, tiles) + 0.15 * colors.mean() + 0.2 * _log_error(luma.diff(dim=0), tiles)
-
-
-def _luma(pixels: Tensor) -> Tensor:
-    red, green, blue = LUMA
-    return red * pixels[0] + green * pixels[1] + blue * pixels[2]
 
 
 def _log_error(error: Tensor, tiles: tuple[int, int]) -> Tensor:

@@ -25,8 +25,8 @@ from flashvsr.model.stream import MULTIPLE, Stream, StreamOptions
 from flashvsr.model.weights import load_model
 from flashvsr.model.windows import FRAMES_PER_WINDOW, window
 from flashvsr.training.data import enlarge, halve
+from flashvsr.training.luma import luma_of
 
-LUMA = (0.299, 0.587, 0.114)
 Errors = npt.NDArray[np.float64]
 
 
@@ -126,17 +126,12 @@ def measure(model: FlashVSR, file: Path, bicubic: bool, start: int = 0, count: i
     for output in stream.run(inputs()):
         for restored in ((output.float() + 1) * 127.5).round().clamp(0, 255).unbind(1):
             truth = next(sources).to(model.device).float()
-            errors = torch.stack([_luma(restored - truth), _luma(plain.pop(0) - truth)])
+            errors = torch.stack([luma_of(restored - truth), luma_of(plain.pop(0) - truth)])
             change = errors - previous if previous is not None else torch.zeros_like(errors)
             rows.append(torch.cat([e.square().mean(dim=(1, 2)) for e in (errors, change)]))
             previous = errors
     table = torch.stack(rows).double().cpu().numpy()
     return Measured(table[:, 0], table[:, 1], table[1:, 2], table[1:, 3])
-
-
-def _luma(pixels: Tensor) -> Tensor:
-    red, green, blue = LUMA
-    return red * pixels[0] + green * pixels[1] + blue * pixels[2]
 
 
 def report(name: str, measured: Measured, segments: int) -> str:

@@ -17,7 +17,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -40,6 +39,7 @@ from flashvsr.worker.engine import Engine, load_engine
 from flashvsr.worker.output import Batch, ChunkedOutput
 from flashvsr.worker.report import Report, source_facts
 from flashvsr.worker.threads import RunAhead, WriteBehind
+from flashvsr.worker.upscaling import Control
 
 __all__ = ["Control", "Engine", "Report", "Task", "load_engine", "salvage", "upscale_file"]
 
@@ -59,16 +59,6 @@ class Task:
     preset: Preset
     workdir: Path
     job_id: int
-
-
-class Control(Protocol):
-    """Whom the work reports to."""
-
-    def progress(self, done: int, total: int | None, fps: float) -> None:
-        """Frames encoded so far, frames expected if known, frames per second. May raise to end the work."""
-
-    def publishing(self, path: Path, size: int, mtime_ns: int) -> None:
-        """The result is complete and about to be named `path`."""
 
 
 def upscale_file(task: Task, engine: Engine, settings: Config, control: Control) -> Report:
