@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +20,23 @@ VIDEO_SUFFIXES = {".mp4", ".mkv", ".mov", ".webm"}
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png"}
 PHOTO_SIDE = 2048  # longer side after shrinking: sharp at pixel level, whatever the camera's sensor did
 RUN = 96  # consecutive frames taken at a time from a long video
+CRF = (18, 21, 24, 27)  # qualities of compression, run by run
 DETAIL_CELL = 16  # pixels per value of a map of detail, along rows and columns
 
 
 @dataclass(frozen=True)
 class Video:
-    """Frames (n, 3, H, W) uint8 on the training device, and where they are lively: (n, H/16, W/16)."""
+    """A film on the training device.
+
+    Attributes:
+        frames: (n, 3, H, W) uint8.
+        detail: where they are lively, (n, H/16, W/16).
+        compressed: the same frames halved and compressed as H.264, (n, 3, H/2, W/2) uint8.
+    """
 
     frames: Tensor
     detail: npt.NDArray[np.float32]
+    compressed: Tensor
 
 
 @dataclass(frozen=True)
@@ -61,16 +70,43 @@ def read_video(file: Path, device: torch.device, limit: int) -> Video:
         total = stream.frames
         starts = {int(start) for start in np.linspace(0, max(0, total - RUN), max(1, limit // RUN))}
         wanted = {start + i for start in starts for i in range(RUN)} if total > limit else None
-        pictures = (
-            torch.from_numpy(frame.to_ndarray(format="rgb24")).to(device).permute(2, 0, 1).contiguous()
+        cut = (
+            _cut(torch.from_numpy(frame.to_ndarray(format="rgb24")).to(device).permute(2, 0, 1)).contiguous()
             for index, frame in enumerate(container.decode(stream))
             if wanted is None or index in wanted
         )
-        pairs = [(picture, _detail(picture)) for picture in pictures]
+        pairs = [(picture, _detail(picture)) for picture in cut]
     if not pairs:
         raise BadInput(f"{file}: no picture could be decoded; take it out of the training folder")
-    frames, details = zip(*pairs, strict=True)
-    return Video(torch.stack(frames), torch.stack(details).cpu().numpy())
+    pictures, details = zip(*pairs, strict=True)
+    frames = torch.stack(pictures)
+    return Video(frames, torch.stack(details).cpu().numpy(), _compress(frames))
+
+
+def _cut(picture: Tensor) -> Tensor:
+    """To sides that can be halved twice."""
+    height, width = (side // 4 * 4 for side in picture.shape[1:])
+    return picture[:, :height, :width]
+
+
+def _compress(frames: Tensor) -> Tensor:
+    """Halved by averages, through x264 in several qualities: (n, 3, H, W) -> (n, 3, H/2, W/2) uint8."""
+    runs = []
+    for i, run in enumerate(frames.split(RUN)):
+        low = shrink(run.float(), 2, bicubic=False).to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        packets = io.BytesIO()
+        with av.open(packets, "w", format="matroska") as out:
+            stream = out.add_stream("libx264", rate=30, options={"crf": str(CRF[i % len(CRF)]), "preset": "veryfast"})
+            stream.height, stream.width = low.shape[1:3]
+            stream.pix_fmt = "yuv420p"
+            for picture in low:
+                out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            out.mux(stream.encode())
+        packets.seek(0)
+        with av.open(packets) as back:
+            decoded = [torch.from_numpy(frame.to_ndarray(format="rgb24")) for frame in back.decode(video=0)]
+        runs.append(torch.stack(decoded).permute(0, 3, 1, 2).to(frames.device))
+    return torch.cat(runs)
 
 
 def _detail(picture: Tensor) -> Tensor:
@@ -94,27 +130,42 @@ def read_photo(file: Path, device: torch.device) -> Tensor:
 
 
 class ClipSampler:
-    """Draws clips of `length` frames of side x side pixels from footage, reproducibly."""
+    """Draws clips of `length` frames of side x side pixels from footage, reproducibly.
 
-    def __init__(self, footage: Footage, side: int, length: int, photo_share: float, seed: int) -> None:
-        self.footage, self.side, self.length, self.photo_share = footage, side, length, photo_share
+    Args:
+        photo_share: of the clips, how many show photos.
+        compressed_share: of the clips from videos, how many come with their compressed version.
+    """
+
+    def __init__(
+        self, footage: Footage, side: int, length: int, photo_share: float, compressed_share: float, seed: int
+    ) -> None:
+        self.footage, self.side, self.length = footage, side, length
+        self.photo_share, self.compressed_share = photo_share, compressed_share
         self.random = np.random.default_rng(seed)
         frames = np.array([len(video.frames) for video in footage.videos], dtype=float)
         self.video_weights = np.sqrt(frames) / np.sqrt(frames).sum() if len(frames) else frames
 
-    def clip(self) -> Tensor:
-        """One clip (length, 3, side, side) in 0...255, float32, mirrored and turned at random."""
+    def clip(self) -> tuple[Tensor, Tensor | None]:
+        """A clip (length, 3, side, side) in 0...255, float32, mirrored and turned at random; its compressed half."""
         still = bool(self.footage.photos) and self.random.random() < self.photo_share
-        clip = self._moving_photo() if still or not self.footage.videos else self._video_crop()
-        if self.random.random() < 0.5:
-            clip = clip.flip(-1)
-        if self.random.random() < 0.5:
-            clip = clip.transpose(-1, -2)
-        return clip if self.random.random() < 0.7 else clip.flip(0)
+        low = None
+        if still or not self.footage.videos:
+            clip = self._moving_photo()
+        else:
+            clip, low = self._video_crop()
+        flips = [dim for dim, chance in ((-1, 0.5), (-2, 0.3), (0, 0.3)) if self.random.random() < chance]
+        turned = self.random.random() < 0.5
 
-    def _video_crop(self) -> Tensor:
+        def turn(frames: Tensor) -> Tensor:
+            frames = frames.flip(flips) if flips else frames
+            return frames.transpose(-1, -2) if turned else frames
+
+        return turn(clip), None if low is None else turn(low)
+
+    def _video_crop(self) -> tuple[Tensor, Tensor | None]:
         video = self.footage.videos[self.random.choice(len(self.footage.videos), p=self.video_weights)]
-        frames = video.frames
+        frames, side = video.frames, self.side
         stride = 2 if len(frames) >= 2 * self.length and self.random.random() < 0.5 else 1
         span = (self.length - 1) * stride + 1
         start = int(self.random.integers(0, max(1, len(frames) - span + 1)))
@@ -122,15 +173,24 @@ class ClipSampler:
         # Strong compression leaves most places flat: prefer the lively ones, but not always.
         lively = self.random.random() < 0.6
         y, x = max(corners, key=lambda corner: self._liveliness(video, start, corner)) if lively else corners[0]
-        clip = frames[start : start + span : stride, :, y : y + self.side, x : x + self.side].float()
+        chosen = slice(start, start + span, stride)
+        clip = self._filled(frames[chosen, :, y : y + side, x : x + side])
+        if self.random.random() >= self.compressed_share:
+            return clip, None
+        y, x, side = y // 2, x // 2, side // 2
+        return clip, self._filled(video.compressed[chosen, :, y : y + side, x : x + side])
+
+    def _filled(self, clip: Tensor) -> Tensor:
         missing = self.length - len(clip)
+        clip = clip.float()
         return torch.cat([clip, clip[-1:].expand(missing, -1, -1, -1)]) if missing else clip
 
     def _corner(self, pictures: Tensor) -> tuple[int, int]:
         height, width = pictures.shape[-2:]
+        # Even, as the halved pictures need it.
         return (
-            int(self.random.integers(0, height - self.side + 1)),
-            int(self.random.integers(0, width - self.side + 1)),
+            2 * int(self.random.integers(0, (height - self.side) // 2 + 1)),
+            2 * int(self.random.integers(0, (width - self.side) // 2 + 1)),
         )
 
     def _liveliness(self, video: Video, frame: int, corner: tuple[int, int]) -> float:
@@ -162,15 +222,23 @@ class ClipSampler:
         return moved.round().clamp(0, 255)
 
 
-def halve(clip: Tensor, bicubic: bool) -> Tensor:
-    """Half size, by the bicubic filter or by averages of 2x2, rounded to 8 bits: (n, 3, H, W) in 0...255."""
-    low = F.interpolate(clip, scale_factor=0.5, mode="bicubic", antialias=True) if bicubic else F.avg_pool2d(clip, 2)
+def shrink(clip: Tensor, factor: int, bicubic: bool) -> Tensor:
+    """1/factor of the size, by the bicubic filter or by averages, rounded to 8 bits: (n, 3, H, W) in 0...255."""
+    if bicubic:
+        low = F.interpolate(clip, scale_factor=1 / factor, mode="bicubic", antialias=True)
+    else:
+        low = F.avg_pool2d(clip, factor)
     return low.round().clamp(0, 255)
 
 
-def enlarge(low: Tensor) -> Tensor:
-    """Double size by the bicubic filter, rounded once: (n, 3, h, w) in 0...255.
+def halve(clip: Tensor, bicubic: bool) -> Tensor:
+    """Half size: `shrink` by 2."""
+    return shrink(clip, 2, bicubic)
 
-    `model.resize.enlarge`, which the service uses, also rounds between its two directions.
-    """
-    return F.interpolate(low, scale_factor=2.0, mode="bicubic", antialias=True).round().clamp(0, 255)
+
+def enlarge(low: Tensor, factor: int) -> Tensor:
+    """Larger by the bicubic filter as the service does it (`model.resize.enlarge`): (n, 3, h, w) in 0...255."""
+    height, width = (factor * side for side in low.shape[-2:])
+    for size in ((low.shape[-2], width), (height, width)):
+        low = F.interpolate(low, size, mode="bicubic", antialias=True).round().clamp(0, 255)
+    return low

@@ -1,7 +1,7 @@
-"""Fit the enlargement filter of the starting weights: `python -m flashvsr.training.fit_filter VIDEO...`.
+"""Fit the enlargement filter of `initial_decoder`: `python -m flashvsr.training.fit_filter VIDEO...`.
 
-Prints `SHARPEN` and `TOP_LEFT` of `initial_decoder`: a 3x3 filter out of a few, and for it the 5x5 filter that makes
-the top left pixel of each 2x2 cell with the least squared error. The other three pixels are its mirror images.
+Prints `TOP_LEFT`, the 3x3 filter that makes the top left pixel of each 2x2 cell with the least squared error. The
+other three pixels are its mirror images.
 """
 
 from __future__ import annotations
@@ -18,11 +18,9 @@ from torch import Tensor
 from flashvsr.training.data import enlarge, halve
 from flashvsr.training.luma import LUMA
 
-# (beside, diagonal) taps of the sharpening filters tried; the middle makes the sum 1. Multiples of 1/512.
-SHARPENERS = ((0, 0), (-102, 15), (-169, 44), (-230, 77))
 MIRRORS: tuple[tuple[int, ...], ...] = ((), (-1,), (-2,), (-1, -2))  # of the pixels in row order
 MARGIN = 40  # pixels of the averaged picture left out at its edges: films have black borders
-UNIT = 1024  # taps are rounded to multiples of 1/UNIT
+UNIT = 128  # taps are rounded to multiples of 1/UNIT, which bfloat16 holds below 2
 
 
 def read_pairs(video: Path, first: int, every: int, count: int) -> list[tuple[Tensor, Tensor]]:
@@ -35,7 +33,7 @@ def read_pairs(video: Path, first: int, every: int, count: int) -> list[tuple[Te
             picture = torch.from_numpy(frame.to_ndarray(format="rgb24")).permute(2, 0, 1)[None].float()
             luma = (picture * share).sum(1, keepdim=True) / 255
             for bicubic in (False, True):
-                low = (enlarge(halve(picture, bicubic)) * share).sum(1, keepdim=True) / 255
+                low = (enlarge(halve(picture, bicubic), 2) * share).sum(1, keepdim=True) / 255
                 weight = (low - luma).square().mean().rsqrt()
                 inside = slice(MARGIN, -MARGIN)
                 pairs.append(
@@ -47,21 +45,20 @@ def read_pairs(video: Path, first: int, every: int, count: int) -> list[tuple[Te
     return pairs
 
 
-def fit(pairs: list[tuple[Tensor, Tensor]], sharpen: Tensor) -> tuple[float, Tensor]:
-    """Squared error and taps (5, 5) of the best filter behind `sharpen` (3, 3), symmetric, with sum 1."""
-    normal, right, total = torch.zeros(24, 24).double(), torch.zeros(24).double(), 0.0
+def fit(pairs: list[tuple[Tensor, Tensor]]) -> tuple[float, Tensor]:
+    """Squared error and taps (3, 3) of the best filter, symmetric, with sum 1."""
+    normal, right, total = torch.zeros(8, 8).double(), torch.zeros(8).double(), 0.0
     for low, pixels in pairs:
         for index, mirror in enumerate(MIRRORS):
-            sharp = F.conv2d(low.flip(mirror), sharpen[None, None])
-            window = F.unfold(sharp, 5)[0].double()
-            middle = window[12:13]
-            others = torch.cat([window[:12], window[13:]]) - middle
-            wanted = pixels[:, index].flip(mirror)[0, 3:-3, 3:-3].flatten().double() - middle[0]
+            window = F.unfold(low.flip(mirror), 3)[0].double()
+            middle = window[4:5]
+            others = torch.cat([window[:4], window[5:]]) - middle
+            wanted = pixels[:, index].flip(mirror)[0, 1:-1, 1:-1].flatten().double() - middle[0]
             normal += others @ others.T
             right += others @ wanted
             total += wanted.square().sum().item()
     taps = torch.linalg.solve(normal, right)
-    kernel = torch.cat([taps[:12], (1 - taps.sum())[None], taps[12:]]).view(5, 5)
+    kernel = torch.cat([taps[:4], (1 - taps.sum())[None], taps[4:]]).view(3, 3)
     return total - (taps @ right).item(), (kernel + kernel.T) / 2
 
 
@@ -78,17 +75,9 @@ def main() -> None:
         for video in arguments.videos
         for pair in read_pairs(video, arguments.first, arguments.every, arguments.count)
     ]
-    results = []
-    for beside, diagonal in SHARPENERS:
-        sharpen = torch.full((3, 3), diagonal / 512)
-        sharpen[1, :] = sharpen[:, 1] = beside / 512
-        sharpen[1, 1] = 1 - 4 * (beside + diagonal) / 512
-        error, kernel = fit(pairs, sharpen)
-        print(f"beside {beside}/512, diagonal {diagonal}/512: squared error {error:.3f}", flush=True)
-        results.append((error, sharpen, kernel))
-    _, sharpen, kernel = min(results, key=lambda result: result[0])
-    print("SHARPEN in 1/512:", (sharpen * 512).round().int().tolist())
+    error, kernel = fit(pairs)
     rounded = (kernel * UNIT).round()
+    print(f"squared error {error:.3f}, taps {kernel.tolist()}")
     print(f"TOP_LEFT in 1/{UNIT}, rounded: sum {int(rounded.sum())}", rounded.int().tolist())
 
 

@@ -1,19 +1,19 @@
-"""The decoder's starting weights: a linear enlargement filter, laid into the network by hand.
+"""The decoder's frame: a linear enlargement filter, laid into the network by hand.
 
 The decoder has no way around its narrow middle, so whatever it shall show must be packed into 1/8 size, carried
 through and unpacked again with an error below half an 8-bit level. Gradient descent alone takes very long to get
-there. We start from weights that do it exactly:
+there. These weights do it exactly; what they leave out is learned apart (`correction`) and added in channels
+without a task here.
 
 - 1/8 size: the enlarged input averaged over 2x2 pixels (it holds no more than that), luma of all four frames pixel
   by pixel, colour of all four frames averaged over 4x4. Values of the four quarters of a cell lie in groups.
 - 1/4 size: each pixel keeps, of the four groups, the one of its own quarter ("selection").
-- 1/2 size: the same again for the luma of a frame pair; then filters of 3x3 and 5x5 make the four pixels of each 2x2
-  cell. Colour is blended from neighbours.
+- 1/2 size: the same again for the luma of a frame pair; then a 3x3 filter makes the four pixels of each 2x2 cell.
+  Colour is blended from neighbours.
 - full size: each pixel keeps its own of the four; back to RGB.
 
 Selection needs to know the place of a pixel in its repeated cell. Signs that alternate from cell to cell tell it
-(`_place`), and ReLUs do the choosing: v - (0 where chosen, else a value above v). Channels without a task start at
-random and are read by nothing at first: they are the room for what training finds.
+(`_place_terms`), and ReLUs do the choosing: v - (0 where chosen, else a value above v).
 """
 
 from __future__ import annotations
@@ -29,23 +29,16 @@ QUARTERS = ((0, 0), (0, 1), (1, 0), (1, 1))  # (row, column) of a quarter, in th
 WIDE = 16 + 8  # values per group at 1/4 size: luma (frame, row, column), colour (blue or red, frame)
 # Channels at 1/2 size: four groups of the lumas of two frames, blue and red of both, enlarged luma (frame, quarter).
 COLOR, ENLARGED, SPARE = 8, 12, 20
+LATE_HIDDEN = 18  # hidden channels of block 19 that the linear filter takes
 MARGIN, SPAN = 0.1, 0.8  # luma y is carried as MARGIN + SPAN * y: room for overshoot on either side
-# Least squares on training footage, enlarged from area- and bicubic-halved, with mirror symmetry; each sums to 1.
-# Rounded to what bfloat16 holds, so that the sums stay exact.
-SHARPEN = (
-    (44 / 512, -169 / 512, 44 / 512),
-    (-169 / 512, 1012 / 512, -169 / 512),
-    (44 / 512, -169 / 512, 44 / 512),
-)
+# Least squares on training footage, enlarged from area- and bicubic-halved, with mirror symmetry; its sum is 1.
+# Rounded to what bfloat16 holds, so that the sum stays exact.
 TOP_LEFT = (
-    (8 / 1024, -4 / 1024, 0.0, 0.0, -4 / 1024),
-    (-4 / 1024, 35 / 1024, 197 / 1024, -49 / 1024, 16 / 1024),
-    (0.0, 197 / 1024, 776 / 1024, -102 / 1024, 65 / 1024),
-    (0.0, -49 / 1024, -102 / 1024, -13 / 1024, -9 / 1024),
-    (-4 / 1024, 16 / 1024, 65 / 1024, -9 / 1024, -2 / 1024),
+    (0.0, 11 / 128, 0.0),
+    (11 / 128, 171 / 128, -40 / 128),
+    (0.0, -40 / 128, 15 / 128),
 )
-COLOR_KNOTS = (-0.78, -0.45, 0.0, 0.45, 0.78)  # where polygons that undo the squashing bend
-LUMA_KNOTS = (-0.82, -0.6, -0.32, 0.32, 0.6, 0.82)
+KNOTS = (-0.75, -0.45, 0.45, 0.75)  # where the polygon that undoes the squashing bends; within 0.16 8-bit levels
 SIDES = ((1, 0), (1, 2), (0, 1), (2, 1))  # taps of a 3x3 kernel: left, right, above, below
 
 
@@ -69,12 +62,13 @@ def initialise_decoder(decoder: Decoder) -> None:
     _repeat(layers["10"], 4 * WIDE)
     _select(layers["11"], WIDE)
     _unsquash_colors(layers["12"])
+    _unsquash_lumas(layers["13"])
     _split_pairs(layers["15"].conv)
     _repeat(layers["16"], ENLARGED)
-    layers["16"].weight[ENLARGED:SPARE] = 0
+    layers["16"].weight[ENLARGED : c2 - 5] = 0
     _select(layers["17"], 2)
+    layers["17"].conv[4].bias[2:COLOR] = -2.0  # what was not chosen makes room
     _blend_colors(layers["17"])
-    _sharpen(layers["18"])
     _enlarge(layers["19"])
     _split_frames(layers["21"].conv)
     _repeat(layers["22"], 6)
@@ -82,36 +76,15 @@ def initialise_decoder(decoder: Decoder) -> None:
     _to_rgb(layers["26"])
 
 
-def free_rows(decoder: Decoder) -> dict[nn.Conv2d, list[int]]:
-    """Output channels that training may change: those without a task, and those that sum up what the others found.
-
-    The rest (packing, places, selection) is exact as it is, and a step in any of it would cost precision.
-    """
-    _, c4, c2, c1 = decoder.params.channels
-    convolutions = dict(decoder.named_modules())
-
-    def pick(name: str, *spans: tuple[int, int], groups: int = 1) -> tuple[nn.Conv2d, list[int]]:
-        conv = convolutions[f"decoder.{name}"]
-        assert isinstance(conv, nn.Conv2d)
-        size = conv.weight.shape[0] // groups
-        return conv, [size * g + row for g in range(groups) for span in spans for row in range(*span)]
-
-    sums = ((0, 2), (COLOR, ENLARGED), (SPARE, c2 - 5))
-    chosen = [pick(f"13.conv.{layer}", (0, c4)) for layer in (0, 2)]
-    chosen += [pick("13.conv.4", (0, WIDE), (4 * WIDE, c4 - 5))]
-    chosen += [pick("15.conv", (ENLARGED, c4 - 3), groups=2), pick("16", (SPARE, c2 - 5))]
-    chosen += [pick("17.conv.0", (30, c2)), pick("17.conv.2", (29, c2)), pick("17.conv.4", *sums)]
-    chosen += [pick("18.conv.0", (30, c2)), pick("18.conv.2", (30, c2)), pick("18.conv.4", *sums)]
-    chosen += [pick("19.conv.0", (18, c2)), pick("19.conv.2", (26, c2)), pick("19.conv.4", (COLOR, c2 - 5))]
-    chosen += [pick("21.conv", (6, c2 - 3), groups=2)]
-    chosen += [pick("22", (6, c1 - 5)), pick("24", (6, c1)), pick("26", (0, 3))]
-    return dict(chosen)
+def feature_channels(decoder: Decoder) -> list[int]:
+    """Channels at 1/2 size that are 0 after block 17 and read by nothing."""
+    return [*range(2, COLOR), *range(SPARE, decoder.params.channels[2] - 5)]
 
 
 def _silence(block: MemoryBlock) -> None:
-    """The block passes its input on; its own result starts at zero."""
-    block.conv[4].weight.zero_()
-    block.conv[4].bias.zero_()
+    """The block passes its input on."""
+    for parameter in block.parameters():
+        parameter.zero_()
 
 
 def _row(conv: nn.Module, out: int, bias: float | None = None) -> Tensor:
@@ -303,36 +276,30 @@ def _blend_colors(block: MemoryBlock) -> None:
         _filter(last.weight[channel], passed, change)
 
 
-def _sharpen(block: MemoryBlock) -> None:
-    """Sharpen both lumas, and undo what the decoder's first layer did to them: it squashes its input.
+def _unsquash_lumas(block: MemoryBlock) -> None:
+    """Undo, pixel by pixel, what the decoder's first layer did to lumas: it squashes its input.
 
     The inverse is a polygon: hidden channels hold by how much a value exceeds each of a few knots.
     """
     first, middle, last = block.conv[0], block.conv[2], block.conv[4]
-    # In carried values v = shift + scale * squashed.
+    # In carried values v = shift + scale * squashed; the first knot, below all values, makes the linear term.
     scale, shift = SPAN / 2, MARGIN + SPAN / 2
-    constant, slope, bends = _fit_unsquash(LUMA_KNOTS)
-    change = torch.tensor(SHARPEN)
-    change[1, 1] += slope - 1
-    for luma in range(2):
-        _watch_edges(first, luma, 5 * luma)
-        _filter(last.weight[luma], 5 * luma, change)
-        _watch_corners(first, luma, 22 + 4 * luma)
-        _fill_corners(last.weight[luma], 22 + 4 * luma, change)
-        last.bias[luma] = scale * constant - slope * shift
-        for i, (knot, bend) in enumerate(zip(LUMA_KNOTS, bends, strict=True)):
-            hidden = 10 + len(LUMA_KNOTS) * luma + i
+    constant, slope, bends = _fit_unsquash()
+    knots = (-1.0, *KNOTS)
+    for luma in range(16):
+        for i, (knot, bend) in enumerate(zip(knots, (slope, *bends), strict=True)):
+            hidden = len(knots) * luma + i
             _row(first, hidden, -shift - scale * knot)[luma, 1, 1] = 1
+            _row(middle, hidden)[hidden, 1, 1] = 1
             last.weight[luma, hidden, 1, 1] = bend
-    for i in range(18 + 2 * len(LUMA_KNOTS)):
-        _row(middle, i)[i, 1, 1] = 1
+        last.bias[luma] = scale * (constant - slope)
 
 
-def _fit_unsquash(knots: tuple[float, ...]) -> tuple[float, float, list[float]]:
+def _fit_unsquash() -> tuple[float, float, list[float]]:
     """What to add to a squashed value s: about constant + slope * s + sum(bend * max(0, s - knot))."""
     original = torch.linspace(-1, 1, 4001, dtype=torch.float64)
     squashed = torch.tanh(original / 3) * 3
-    bends = (squashed - torch.tensor(knots).double()[:, None]).clamp_min(0)
+    bends = (squashed - torch.tensor(KNOTS).double()[:, None]).clamp_min(0)
     basis = torch.stack([torch.ones_like(squashed), squashed, *bends], dim=1)
     fit: list[float] = torch.linalg.lstsq(basis, (original - squashed)[:, None]).solution[:, 0].tolist()
     return fit[0], fit[1], fit[2:]
@@ -342,81 +309,52 @@ def _unsquash_colors(block: MemoryBlock) -> None:
     """Undo, for colours, what the decoder's first layer did to its input.
 
     Red, green and blue were squashed each, so what luma and the differences lack is a sum of functions of one of
-    them. They are taken as means over 4x4 pixels. What follows for luma alone is left to `_sharpen`, pixel by pixel.
+    them. They are taken as means over 4x4 pixels. What follows for luma alone is left to `_unsquash_lumas`.
     """
     first, middle, last = block.conv[0], block.conv[2], block.conv[4]
     red, green, blue = LUMA
-    # Per signal: its luma share, parts of blue - luma and of red - luma, and knots. A knot below all values makes a
-    # plain linear term; luma's is the sum of the others'.
+    # Per signal: its luma share, parts of blue - luma and of red - luma, and knots; one below all values makes a
+    # linear term.
     signals = (
-        (red, 0.0, 1.0, (-1.0, *COLOR_KNOTS)),
-        (green, -blue / green, -red / green, (-1.0, *COLOR_KNOTS)),
-        (blue, 1.0, 0.0, (-1.0, *COLOR_KNOTS)),
-        (-1.0, 0.0, 0.0, LUMA_KNOTS),
+        (red, 0.0, 1.0, (-1.0, *KNOTS)),
+        (green, -blue / green, -red / green, (-1.0, *KNOTS)),
+        (blue, 1.0, 0.0, (-1.0, *KNOTS)),
+        (-1.0, 0.0, 0.0, KNOTS),
     )
-    constant, slope, bends = _fit_unsquash(COLOR_KNOTS)
-    luma_constant, luma_slope, luma_bends = _fit_unsquash(LUMA_KNOTS)
+    _, slope, bends = _fit_unsquash()
     hidden = 0
     for frame in range(4):
         blue_out, red_out = 16 + frame, 20 + frame
+        lumas = last.weight[4 * frame : 4 * frame + 4]
         for share, of_blue, of_red, knots in signals:
-            own = [-b for b in luma_bends] if share < 0 else [slope, *bends]
-            for knot, bend in zip(knots, own, strict=True):
+            for knot, bend in zip(knots, bends if share < 0 else (slope, *bends), strict=True):
                 start = -(MARGIN + SPAN / 2) / (SPAN / 2) - 2 * (of_blue + of_red) - knot
                 row = _row(first, hidden, start)
                 row[4 * frame : 4 * frame + 4, 1, 1] = 1 / 4 / (SPAN / 2)
                 row[blue_out, 1, 1], row[red_out, 1, 1] = 4 * of_blue, 4 * of_red
                 _row(middle, hidden)[hidden, 1, 1] = 1
-                if share < 0:
-                    last.weight[4 * frame : 4 * frame + 4, hidden, 1, 1] = SPAN / 2 * bend
-                else:
-                    level = share * (bend - luma_slope * (knot == -1.0))
-                    last.weight[4 * frame : 4 * frame + 4, hidden, 1, 1] = SPAN / 2 * level
+                if knot > -1:  # the linear terms of red, green, blue and luma cancel out in luma
+                    lumas[:, hidden, 1, 1] = SPAN / 2 * share * bend
+                if share > 0:
                     last.weight[blue_out, hidden, 1, 1] = ((of_blue == 1) - share) * bend / 4
                     last.weight[red_out, hidden, 1, 1] = ((of_red == 1) - share) * bend / 4
                 hidden += 1
-        # The linear terms count from -1.
-        last.bias[4 * frame : 4 * frame + 4] = SPAN / 2 * (constant - slope - luma_constant + luma_slope)
 
 
 def _enlarge(block: MemoryBlock) -> None:
-    """The four pixels of a cell, frame by frame, go into channels that were empty so far.
-
-    The second layer holds each luma shifted by 0 or 1 in every direction, edges repeated; one more tap in the last
-    layer makes the filter 5x5.
-    """
+    """The four pixels of a cell, frame by frame, go into channels that were empty so far."""
     first, middle, last = block.conv[0], block.conv[2], block.conv[4]
     corner = torch.tensor(TOP_LEFT)
-    phases = (corner, corner.flip(1), corner.flip(0), corner.flip(0, 1))
     for luma in range(2):
-        _watch_edges(first, luma, 5 * luma)
-        _watch_corners(first, luma, 10 + 4 * luma)
-        for i in range(4):
-            _row(middle, 18 + 4 * luma + i)[5 * luma + 1 + i, 1, 1] = 1
-        for y in range(3):
-            for x in range(3):
-                shifted = torch.zeros(3, 3)
-                shifted[y, x] = 1
-                row = _row(middle, 9 * luma + 3 * y + x)
-                _filter(row, 5 * luma, shifted)
-                _fill_corners(row, 10 + 4 * luma, shifted)
-        for i, phase in enumerate(phases):
+        sides, corners = 5 * luma, 10 + 4 * luma
+        _watch_edges(first, luma, sides)
+        _watch_corners(first, luma, corners)
+        for i, phase in enumerate((corner, corner.flip(1), corner.flip(0), corner.flip(0, 1))):
             row = last.weight[ENLARGED + 4 * luma + i]
-            for y in range(5):
-                for x in range(5):
-                    # Shift as far as shifts go, the rest is left to the tap.
-                    shift = [min(2, max(0, a - 1)) for a in (y, x)]
-                    tap = [a - b for a, b in zip((y, x), shift, strict=True)]
-                    row[9 * luma + 3 * shift[0] + shift[1], tap[0], tap[1]] = phase[y, x]
-            for side in range(4):
-                # At an edge, a shift by 2 finds nothing, not even a repeated edge.
-                far = phase[:, 4 * (side % 2)] if side < 2 else phase[4 * (side % 2), :]
-                line = torch.stack([far[0] + far[1], far[2], far[3] + far[4]])
-                beyond = row[18 + 4 * luma + side]
-                if side < 2:
-                    beyond[:, 1] = line
-                else:
-                    beyond[1, :] = line
+            _filter(row, sides, phase)
+            _fill_corners(row, corners, phase)
+    for hidden in range(LATE_HIDDEN):
+        _row(middle, hidden)[hidden, 1, 1] = 1
 
 
 def _split_frames(conv: nn.Conv2d) -> None:

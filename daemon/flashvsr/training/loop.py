@@ -1,143 +1,128 @@
-"""The training loop: restore a picture, compare, step; and the loss."""
+"""The training loop of the correction, and its loss."""
 
 from __future__ import annotations
 
 import copy
-import functools
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
 
 import torch
+import torch.nn.functional as F
 from einops import rearrange
-from torch import Tensor, nn
+from torch import Tensor
 
-from flashvsr.model.network import FlashVSR
-from flashvsr.model.stream import MULTIPLE, Stream, StreamOptions
-from flashvsr.model.windows import LOOKAHEAD, MIN_INPUT_FRAMES, window, window_count
-from flashvsr.training.initial_decoder import free_rows
+from flashvsr.training.correction import Correction, CorrectionParams
+from flashvsr.training.data import ClipSampler, Footage, enlarge
+from flashvsr.training.degrade import Degradation, add_grain, degrade
+from flashvsr.training.initial_decoder import MARGIN, SPAN, TOP_LEFT
 from flashvsr.training.luma import luma_of
-from flashvsr.training.optimizer import GuardedAdam
 
-ERROR_FLOOR = (0.3 / 127.5) ** 2  # about the error of 8-bit rounding: nothing to gain below it
-REPORT_STEPS = 100
-SEAM = 16  # pixels on either side of a border between tiles that do not count
+ERROR_FLOOR = (0.3 / 255) ** 2  # about the error of 8-bit rounding: nothing to gain below it
+REPORT_STEPS = 500
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how fast to train.
+    """How long, how fast and on what to train.
 
     Attributes:
-        steps: steps, when `minutes` is None.
-        minutes: time to spend; the schedule then follows the clock, and the result is not reproducible.
-        rate: peak step.
-        flat_share: how much of a step remains where it would change what flat pictures become.
+        steps: steps of the optimizer.
+        rate: peak step of Adam.
+        clips: clips of a step.
+        side: pixels of a clip along rows and columns.
+        frames: frames of a clip.
+        photo_share: of clips that show photos.
+        compressed_share: of the others, those that were compressed.
+        grain_share: of all but the compressed ones, those with a camera's noise added.
+        steadiness: weight of the error of frame differences.
         warmup: share of the run in which the steps grow.
         rounding: share of the run, at its end, that computes with weights rounded to bfloat16.
         average: decay of the running average of the weights.
+        degradation: what happens to clips that are not compressed.
         seed: of the starting weights, the clips and the noise.
     """
 
-    steps: int = 1500
-    minutes: float | None = None
-    rate: float = 4e-5
-    flat_share: float = 0.03
-    warmup: float = 0.05
-    rounding: float = 0.4
-    average: float = 0.998
+    steps: int = 15000
+    rate: float = 2e-3
+    clips: int = 16
+    side: int = 256
+    frames: int = 5
+    photo_share: float = 0.4
+    compressed_share: float = 0.15
+    grain_share: float = 0.25
+    steadiness: float = 0.3
+    warmup: float = 0.02
+    rounding: float = 0.3
+    average: float = 0.999
+    degradation: Degradation = field(default_factory=Degradation)
     seed: int = 0
 
 
-class PictureSource(Protocol):
-    """Where training pictures come from."""
-
-    grid: tuple[int, int]
-
-    def draw(self) -> tuple[Tensor, Tensor]:
-        """(degraded, original), each (3, frames, H, W) in [-1, 1], a grid of equal tiles."""
-        ...
-
-
-def train(model: FlashVSR, source: PictureSource, plan: Plan) -> FlashVSR:
-    """Train `model` in place and return the running average of its weights."""
-    model.requires_grad_(False)
-
-    def show(color: Tensor) -> None:
-        restore(model, color.to(model.device)[:, None, None, None].expand(3, MIN_INPUT_FRAMES, MULTIPLE, MULTIPLE))
-
-    optimizer = GuardedAdam(free_rows(model.decoder), show, plan.flat_share)
-    average = copy.deepcopy(model)
-    parameters, averages = (list(m.decoder.parameters()) for m in (model, average))
+def train(footage: Footage, params: CorrectionParams, plan: Plan, device: torch.device) -> Correction:
+    """Train a correction from random weights and return the running average of its weights."""
     torch.manual_seed(plan.seed)
-    report = _Report()
-    step = 0
-    while (done := _done(plan, report.minutes, step)) < 1:
-        rate = plan.rate * _schedule(done, plan.warmup)
-        low, high = source.draw()
-        target, condition = high[:, :-LOOKAHEAD], low[:, :-LOOKAHEAD]
-        with _rounded(parameters, done > 1 - plan.rounding):
-            # The result is compared at a fraction of an 8-bit level, which TF32 does not resolve; gradients may be
-            # coarse.
-            _set_tf32(False)
-            output = restore(model, low)
-            loss = loss_of(output - target, source.grid)
-            _set_tf32(True)
-            loss.backward()
-        optimizer.step(rate)
-        step += 1
+    model = Correction(params).to(device)
+    average = copy.deepcopy(model).requires_grad_(False)
+    parameters, averages = list(model.parameters()), list(average.parameters())
+    optimizer = torch.optim.Adam(parameters, betas=(0.9, 0.99), fused=device.type == "cuda")
+    sampler = ClipSampler(footage, plan.side, plan.frames, plan.photo_share, plan.compressed_share, plan.seed)
+    report = _Report(plan.steps)
+    for step in range(plan.steps):
+        done = step / plan.steps
+        for group in optimizer.param_groups:
+            group["lr"] = plan.rate * _schedule(done, plan.warmup)
+        kinds, low, high = _draw(sampler, plan)
+        carried = MARGIN + SPAN * F.avg_pool2d(low.flatten(0, 1)[:, None], 2)
+        error = enlarge_linearly(carried) + model(carried, rounded=done > 1 - plan.rounding) - MARGIN
+        error = (error / SPAN).unflatten(0, low.shape[:2]) - _cells(high)
+        logs, changes = log_error(error), log_error(error.diff(dim=1))
+        optimizer.zero_grad(set_to_none=True)
+        (logs.mean() + plan.steadiness * changes.mean()).backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
         with torch.no_grad():
             torch._foreach_lerp_(averages, parameters, 1 - min(plan.average, step / (step + 10)))
-            errors = (_log_error(luma_of(x.detach() - target), source.grid) for x in (output, condition))
-            report.add(step, rate, *errors)
-    _set_tf32(False)
+            report.add(step, kinds, log_error(_cells(low) - _cells(high)), logs)
     return average
 
 
-def restore(model: FlashVSR, low: Tensor) -> Tensor:
-    """Run the stream's stages over (3, F, H, W) and return its F - 4 frames, with gradients."""
-    stream = Stream(model, low.shape[2], low.shape[3], StreamOptions())
-    latents = []
-    with torch.no_grad():
-        for index in range(window_count(low.shape[1])):
-            step = window(index)
-            noise = torch.randn(stream.noise_shape(step), device=low.device)
-            latents.append(stream.denoise(step, low[:, slice(*step.lq)], noise))
-    # The decoder remembers one step only, so that all windows at once are the same as one after the other.
-    return stream.decode(torch.cat(latents, dim=1), low[:, :-LOOKAHEAD])
+def enlarge_linearly(carried: Tensor) -> Tensor:
+    """What the decoder does without a correction: (n, 1, h, w) -> (n, 4, h, w), the pixels of each 2x2 cell."""
+    corner = torch.tensor(TOP_LEFT, device=carried.device)
+    kernels = torch.stack([corner, corner.flip(1), corner.flip(0), corner.flip(0, 1)])[:, None]
+    return F.conv2d(F.pad(carried, (1, 1, 1, 1), mode="replicate"), kernels)
 
 
-def loss_of(error: Tensor, tiles: tuple[int, int]) -> Tensor:
-    """Mean over tiles of the log of the squared error: each tile's PSNR counts alike, flat or busy."""
-    luma = luma_of(error)
-    colors = torch.stack([_log_error(channel, tiles) for channel in error])
-    return _log_error(luma, tiles) + 0.15 * colors.mean() + 0.2 * _log_error(luma.diff(dim=0), tiles)
+def log_error(error: Tensor) -> Tensor:
+    """Per clip the log of the mean squared error: each clip's PSNR counts alike, flat or busy."""
+    return (error.square().flatten(1).mean(dim=1) + ERROR_FLOOR).log()
 
 
-def _log_error(error: Tensor, tiles: tuple[int, int]) -> Tensor:
-    """(frames, H, W) -> scalar. Where tiles meet, nothing like it exists in real pictures: that is left out."""
-    square = rearrange(error.square(), "f (r h) (q w) -> (r q) f h w", r=tiles[0], q=tiles[1])
-    weight = _inside(square.shape[2], square.shape[3], tiles, error.device)
-    mean = (square * weight).sum(dim=(2, 3)) / weight.sum(dim=(2, 3))
-    return (mean + ERROR_FLOOR).log().mean()
+def _cells(luma: Tensor) -> Tensor:
+    """(clips, frames, H, W) -> (clips, frames, 4, H/2, W/2)."""
+    return rearrange(luma, "b f (h y) (w x) -> b f (y x) h w", y=2, x=2)
 
 
-@functools.cache
-def _inside(height: int, width: int, tiles: tuple[int, int], device: torch.device) -> Tensor:
-    """(tiles, 1, h, w): 1, but 0 near an edge that a tile shares with another; the picture's own edges count."""
-    weight = torch.ones(tiles[0] * height, tiles[1] * width, device=device)
-    for row in range(1, tiles[0]):
-        weight[row * height - SEAM : row * height + SEAM] = 0
-    for column in range(1, tiles[1]):
-        weight[:, column * width - SEAM : column * width + SEAM] = 0
-    return rearrange(weight, "(r h) (q w) -> (r q) 1 h w", r=tiles[0], q=tiles[1])
+def _draw(sampler: ClipSampler, plan: Plan) -> tuple[list[str], Tensor, Tensor]:
+    """Kinds of degradation, and lumas of degraded and original clips: (clips, frames, H, W) in [0, 1]."""
+    kinds, lows, highs = [], [], []
+    for _ in range(plan.clips):
+        high, low = sampler.clip()
+        if low is not None:
+            kind, low = "compressed", enlarge(low, 2)
+        else:
+            if sampler.random.random() < plan.grain_share:
+                high = add_grain(high, sampler.random)
+            kind, low = degrade(high, plan.degradation, sampler.random)
+        kinds.append(kind)
+        lows.append(low)
+        highs.append(high)
+    return kinds, _luma(torch.stack(lows)), _luma(torch.stack(highs))
 
 
-def _done(plan: Plan, minutes: float, step: int) -> float:
-    return step / plan.steps if plan.minutes is None else minutes / plan.minutes
+def _luma(clips: Tensor) -> Tensor:
+    return luma_of(clips.transpose(0, 2)).transpose(0, 1) / 255
 
 
 def _schedule(done: float, warmup: float) -> float:
@@ -147,49 +132,21 @@ def _schedule(done: float, warmup: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
 
 
-def _set_tf32(allowed: bool) -> None:
-    torch.set_float32_matmul_precision("high" if allowed else "highest")
-    torch.backends.cudnn.allow_tf32 = allowed
-
-
-@contextmanager
-def _rounded(parameters: list[nn.Parameter], rounded: bool) -> Iterator[None]:
-    """Inside, the weights are what bfloat16 can hold; the gradients then move the exact ones."""
-    if not rounded:
-        yield
-        return
-    exact = [p.detach().clone() for p in parameters]
-    with torch.no_grad():
-        for parameter in parameters:
-            parameter.copy_(parameter.to(torch.bfloat16))
-    yield
-    with torch.no_grad():
-        torch._foreach_copy_(parameters, exact)
-
-
 class _Report:
-    """Prints how it goes: PSNR-Y of restored and of merely enlarged clips, over the last steps."""
+    """Prints, now and then, the gain over bicubic in dB by kind of degradation."""
 
-    def __init__(self) -> None:
-        self.started = time.monotonic()
-        self.errors: list[tuple[Tensor, Tensor]] = []
+    def __init__(self, steps: int) -> None:
+        self.steps, self.begin = steps, time.monotonic()
+        self.rows: list[tuple[list[str], Tensor]] = []
 
-    @property
-    def minutes(self) -> float:
-        """Since the start."""
-        return (time.monotonic() - self.started) / 60
-
-    def add(self, step: int, rate: float, restored: Tensor, enlarged: Tensor) -> None:
-        """Take in the logarithms of squared errors of one step; nothing is read from the device until due."""
-        self.errors.append((restored, enlarged))
-        if step % REPORT_STEPS:
+    def add(self, step: int, kinds: list[str], before: Tensor, after: Tensor) -> None:
+        self.rows.append((kinds, (before - after).detach()))
+        if (step + 1) % REPORT_STEPS and step + 1 != self.steps:
             return
-        restored, enlarged = (
-            10 * math.log10(4) - 10 / math.log(10) * torch.stack(e).mean() for e in zip(*self.errors, strict=True)
-        )
-        print(
-            f"step {step:5}  {self.minutes:5.2f} min  PSNR-Y {restored.item():.2f} dB, "
-            f"{restored.item() - enlarged.item():+.2f} over bicubic  rate {rate:.1e}",
-            flush=True,
-        )
-        self.errors.clear()
+        gains: dict[str, list[float]] = {}
+        for names, row in self.rows:
+            for name, gain in zip(names, row.tolist(), strict=True):
+                gains.setdefault(name, []).append(gain * 10 / math.log(10))
+        self.rows.clear()
+        table = ", ".join(f"{name} {sum(all_) / len(all_):+.2f}" for name, all_ in sorted(gains.items()))
+        print(f"step {step + 1}, {time.monotonic() - self.begin:.0f} s: {table}", flush=True)

@@ -1,19 +1,16 @@
-"""Make the embedded nano model: `python -m flashvsr.training.nano --out FOLDER [--steps N DATA...]`.
+"""Make the embedded nano model: `python -m flashvsr.training.nano --out FOLDER DATA...`.
 
-Without steps it writes the starting weights, a decoder laid by hand around a filter fitted to training footage
-(`initial_decoder`, `fit_filter`). These are the shipped ones, because training has not yet improved on them. With
-steps it trains on from there: halved clips are enlarged again and restored, several side by side as one picture, by
-the very stages that the service runs. What was tried, and what it gave, is in LOG.md beside this file.
+A decoder laid by hand enlarges linearly (`initial_decoder`); what that leaves out is learned from footage
+(`correction`, `loop`) and laid into it. What was tried, and what it gave, is in LOG.md beside this file.
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from einops import rearrange
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -22,54 +19,26 @@ from flashvsr.model.dit import DitParams
 from flashvsr.model.files import DECODER_FILE, DIT_FILE, LQ_FILE, PROMPT_FILE
 from flashvsr.model.lq_projection import LqProjectionParams
 from flashvsr.model.network import FlashVSR
-from flashvsr.training.data import ClipSampler, Footage, enlarge, halve
+from flashvsr.training.correction import Correction, CorrectionParams
+from flashvsr.training.data import Footage
 from flashvsr.training.initialise import initialise
+from flashvsr.training.lay_correction import lay_correction
 from flashvsr.training.loop import Plan, train
 
-DIT = DitParams(dim=128, ffn=256, layers=1, text_dim=32, freq_dim=256)
-LQ = LqProjectionParams(hidden=(4, 8), dim=128)
-DECODER = DecoderParams(channels=(104, 104, 32, 16))
+DIT = DitParams(dim=128, ffn=64, layers=1, text_dim=32, freq_dim=256)
+LQ = LqProjectionParams(hidden=(2, 4), dim=128)
+DECODER = DecoderParams(channels=(101, 101, 48, 16))
 PROMPT_SHAPE = (1, 4, 32)
 
 
-@dataclass(frozen=True)
-class Material:
-    """What a training picture is made of: rows x columns clips of `tile` pixels and `frames` frames."""
-
-    tile: int = 256
-    grid: tuple[int, int] = (2, 2)
-    frames: int = 33
-    photo_share: float = 0.4
-
-
-class MosaicSampler:
-    """Pictures of rows x columns independent clips: one forward pass trains on many."""
-
-    def __init__(self, footage: Footage, material: Material, seed: int) -> None:
-        self.clips = ClipSampler(footage, material.tile, material.frames, material.photo_share, seed)
-        self.grid = material.grid
-
-    def draw(self) -> tuple[Tensor, Tensor]:
-        """(degraded, original), each (3, frames, H, W) in [-1, 1]."""
-        rows, columns = self.grid
-        originals = [self.clips.clip() for _ in range(rows * columns)]
-        degraded = [enlarge(halve(clip, bool(self.clips.random.random() < 0.5))) for clip in originals]
-        return self._join(degraded), self._join(originals)
-
-    def _join(self, clips: list[Tensor]) -> Tensor:
-        joined = rearrange(torch.stack(clips), "(r q) f c h w -> c f (r h) (q w)", r=self.grid[0])
-        return joined / 127.5 - 1
-
-
-def build(seed: int, device: torch.device) -> FlashVSR:
-    """A new model with its starting weights."""
+def build(seed: int, correction: Correction | None) -> FlashVSR:
+    """The model, in float32 on the CPU; without a correction it enlarges linearly."""
     torch.manual_seed(seed)
     model = FlashVSR(DIT, LQ, DECODER, torch.randn(PROMPT_SHAPE))
     initialise(model)
-    with torch.no_grad():
-        for parameter in model.parameters():  # most will stay as they are: let training see what will be saved
-            parameter.copy_(parameter.to(torch.bfloat16))
-    return model.to(device)
+    if correction is not None:
+        lay_correction(correction.cpu(), model.decoder)
+    return model
 
 
 def save(model: FlashVSR, folder: Path) -> None:
@@ -91,36 +60,38 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m flashvsr.training.nano", description=__doc__)
     parser.add_argument("data", nargs="*", type=Path, help="folders with videos and photos, or such files")
     parser.add_argument("--out", required=True, type=Path, help="weights folder to write")
-    parser.add_argument("--minutes", type=float, help="stop after this time instead of a number of steps")
-    parser.add_argument(
-        "--steps", type=int, default=0, help=f"0: the starting weights; {Plan.steps} take 3 minutes on an H100"
-    )
+    parser.add_argument("--steps", type=int, default=Plan.steps, help="0: enlarge linearly, learn nothing")
     parser.add_argument("--rate", type=float, default=Plan.rate, help="peak step")
-    parser.add_argument("--flat-share", type=float, default=Plan.flat_share)
+    parser.add_argument("--clips", type=int, default=Plan.clips, help="clips of a step")
+    parser.add_argument("--side", type=int, default=Plan.side, help="pixels of a clip along rows and columns")
+    parser.add_argument("--photo-share", type=float, default=Plan.photo_share)
     parser.add_argument("--seed", type=int, default=Plan.seed)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--frames-per-video", type=int, default=1920)
-    parser.add_argument("--tile", type=int, default=Material.tile)
-    parser.add_argument("--grid", type=int, nargs=2, default=Material.grid, metavar=("ROWS", "COLUMNS"))
-    parser.add_argument("--photo-share", type=float, default=Material.photo_share)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
-    device = torch.device(arguments.device)
-    torch.backends.cudnn.benchmark = True
-
-    model = build(arguments.seed, device)
-    print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters", flush=True)
-    if not arguments.steps and arguments.minutes is None:
-        save(model, arguments.out)
-        return
-    if not arguments.data:
+    if arguments.steps and not arguments.data:
         parser.error("training needs data: name folders with videos and photos")
-    rows, columns = arguments.grid
-    material = Material(arguments.tile, (rows, columns), photo_share=arguments.photo_share)
-    plan = Plan(arguments.steps, arguments.minutes, arguments.rate, arguments.flat_share, seed=arguments.seed)
-    footage = Footage.read(arguments.data, device, arguments.frames_per_video)
-    print(f"{len(footage.videos)} videos, {len(footage.photos)} photos", flush=True)
-    sampler = MosaicSampler(footage, material, plan.seed)
-    save(train(model, sampler, plan), arguments.out)
+    # The same weights from the same seed.
+    torch.backends.cudnn.deterministic = True
+
+    correction = None
+    if arguments.steps:
+        device = torch.device(arguments.device)
+        plan = replace(
+            Plan(),
+            steps=arguments.steps,
+            rate=arguments.rate,
+            clips=arguments.clips,
+            side=arguments.side,
+            photo_share=arguments.photo_share,
+            seed=arguments.seed,
+        )
+        footage = Footage.read(arguments.data, device, arguments.frames_per_video)
+        print(f"{len(footage.videos)} videos, {len(footage.photos)} photos", flush=True)
+        correction = train(footage, CorrectionParams(), plan, device)
+        count = sum(parameter.numel() for parameter in correction.parameters())
+        print(f"{count} weights learned", flush=True)
+    save(build(arguments.seed, correction), arguments.out)
 
 
 if __name__ == "__main__":

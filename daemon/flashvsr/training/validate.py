@@ -117,7 +117,7 @@ def measure(model: FlashVSR, file: Path, bicubic: bool, start: int = 0, count: i
 
     def inputs() -> Iterator[Tensor]:
         for frame in doubled:
-            plain.append(enlarge(halve(frame[None].to(model.device).float(), bicubic))[0])
+            plain.append(enlarge(halve(frame[None].to(model.device).float(), bicubic), 2)[0])
             yield to_unit(plain[-1])
 
     # The same steps as in the service: corrected frames, rounded to 8 bits.
