@@ -6,12 +6,14 @@ Exit codes: 0 done; 1 failed; 2 wrong usage; 78 wrong settings (EX_CONFIG); 130 
 from __future__ import annotations
 
 import argparse
+import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from flashvsr import __version__
+from flashvsr import __version__, logs
 from flashvsr.config import Config, load_config
 from flashvsr.errors import BadConfig, Cancelled, FlashVSRError
 
@@ -48,7 +50,11 @@ def _command(options: argparse.Namespace) -> Command:
 
 
 def _complain(error: Exception, code: int) -> int:
-    print(f"flashvsr: {error}", file=sys.stderr)
+    if logs.under_journald(sys.stderr, os.environ):  # a service that cannot start: an error in the journal as well
+        logs.setup()
+        logs.each_line(logging.getLogger(logs.ROOT), logging.ERROR, str(error))
+    else:
+        print(f"flashvsr: {error}", file=sys.stderr)
     return code
 
 

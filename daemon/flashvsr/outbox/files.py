@@ -22,7 +22,7 @@ _NO_LINKS = _UNSUPPORTED | {errno.EPERM, errno.EMLINK, errno.EACCES}
 _ADVICE = {
     errno.ENOSPC: "free some space there",
     errno.EDQUOT: "the quota is used up; free some space there or raise it",
-    errno.EROFS: "it is mounted read-only; mount it writable",
+    errno.EROFS: "it is mounted read-only, or ReadWritePaths= of the systemd unit does not name it; mend that",
     errno.ESTALE: "the share was remounted or its server restarted; mount it again",
     errno.EIO: "the disk or the connection to the share fails; check it",
     errno.EACCES: "let the user that runs flashvsr write there",

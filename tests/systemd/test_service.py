@@ -1,0 +1,135 @@
+"""The installed service under a running systemd: start, status, reload, stop, crashes, a share that comes late."""
+
+from __future__ import annotations
+
+import pytest
+from installed import CHECKOUT, CLIP, CLIPS, INBOX, OUTBOX, Installed
+from systemd_box import Box
+
+pytestmark = pytest.mark.timeout(300)
+
+QUICK_RESTART = "[Service]\nRestartSec=0.2\n"
+
+
+def test_started_means_ready_and_a_video_from_the_share_is_done(service: Installed) -> None:
+    service.start()
+    assert service.property("StatusText") == "0 running, 0 waiting, 0 held, 0 failed today"
+
+    # As a NAS writes: an account of its own, in the group.
+    service.box.shell(f"""
+        id nas >/dev/null 2>&1 || useradd nas
+        usermod -aG flashvsr nas
+        umask 077
+        runuser -u nas -- cp {CLIPS}/{CLIP} {INBOX}/
+        runuser -u nas -- chmod 640 {INBOX}/{CLIP}""")
+    service.until(lambda: service.property("StatusText").startswith(f"1 running ({CLIP}"), "the status names the job")
+    service.until_done()
+    assert service.box.shell(f"stat -c '%a %G' {OUTBOX} {OUTBOX}/{CLIP}").split() == [
+        "2775",
+        "flashvsr",
+        "664",
+        "flashvsr",
+    ]
+    service.box.shell(f"runuser -u nas -- rm {OUTBOX}/{CLIP}")
+
+    done = next(entry for entry in service.journal() if str(entry["MESSAGE"]).startswith("job 1: done: "))
+    assert (done["PRIORITY"], done["SYSLOG_IDENTIFIER"]) == ("6", "flashvsr")
+    service.stop()
+    assert service.property("Result") == "success"
+    assert not service.journal("-p", "warning")
+
+
+def test_a_reload_is_all_or_nothing_and_disturbs_no_job(service: Installed) -> None:
+    service.start()
+    before = service.main_pid(), service.facts()["workers"][0]["pid"]
+    service.drop()
+    service.until_chunk()
+
+    service.settings('[service]\nlog_level = "degub"\n')
+    service.box.run("systemctl", "reload", "flashvsr")
+    service.until(lambda: "cannot be used" in service.property("StatusText"), "the status says what is wrong")
+    assert "degub" in str(service.journal("-p", "err")[-1]["MESSAGE"])
+
+    service.settings('[service]\nlog_level = "debug"\n')
+    service.box.run("systemctl", "reload", "flashvsr")
+    service.until(lambda: "cannot be used" not in service.property("StatusText"), "the status is well again")
+    service.until(lambda: "reload: the configuration applies" in service.messages(), "the reload is told")
+    assert (service.property("ActiveState"), service.property("NRestarts")) == ("active", "0")
+    service.until_done(attempts=1)
+    assert (service.main_pid(), service.facts()["workers"][0]["pid"]) == before
+
+
+def test_a_job_survives_a_kill_and_a_stop(service: Installed) -> None:
+    service.drop_in("quick", QUICK_RESTART)
+    service.start()
+    service.drop()
+    service.until_chunk()
+    service.box.run("kill", "-KILL", str(service.main_pid()))
+    service.until(lambda: service.property("NRestarts") == "1", "systemd starts it again")
+    service.until(lambda: "job 1: going on at frame" in service.messages(), "the job goes on")
+
+    service.stop()
+    assert service.property("Result") == "success"
+    # The kill has cost an attempt, the stop has not.
+    assert [(job["state"], job["attempts"]) for job in service.facts()["jobs"]] == [("queued", 1)]
+    assert not service.exists(f"{OUTBOX}/*")
+
+    service.start()
+    service.until_done(attempts=2)
+    assert service.messages().count("job 1: going on at frame") == 2
+
+
+def test_a_stop_can_wait_for_the_job_longer_than_the_timeout(service: Installed) -> None:
+    service.settings('[service]\nstop_mode = "finish"\n')
+    # The service asks for more time at each watchdog message, here every second.
+    service.drop_in("quick", "[Service]\nWatchdogSec=4\nTimeoutStopSec=2\n")
+    service.box.write(f"{INBOX}/preset.toml", "width = 192\nscale = 2.0\nfit = 'pad'\nencoder = 'software'\n")
+    service.start()
+    service.drop()
+    service.until_chunk()
+    service.stop()
+    assert service.property("Result") == "success"
+    assert [job["state"] for job in service.facts()["jobs"]] == ["done"]
+
+
+def test_a_frozen_service_is_killed_and_started_again(service: Installed) -> None:
+    service.drop_in("quick", QUICK_RESTART + "WatchdogSec=2\n")
+    service.start()
+    frozen, worker = service.main_pid(), service.facts()["workers"][0]["pid"]
+    service.box.run("kill", "-STOP", str(frozen))
+    service.until(lambda: service.property("NRestarts") == "1", "systemd starts it again")
+    service.until(lambda: service.property("ActiveState") == "active", "it is ready again")
+    assert "Watchdog timeout" in service.messages()
+    assert service.main_pid() != frozen
+    assert not service.exists(f"/proc/{worker}/exe"), "nothing of the first one is left"
+
+
+def test_wrong_settings_are_said_once_and_not_tried_again(service: Installed) -> None:
+    service.settings("[wacth]\n")
+    service.drop_in("quick", QUICK_RESTART)
+    assert service.box.run("systemctl", "start", "flashvsr", check=False).returncode != 0
+    assert service.property("ExecMainStatus") == "78"
+    service.box.run("sleep", "1")
+    assert (service.property("ActiveState"), service.property("NRestarts")) == ("failed", "0")
+    errors = [str(entry["MESSAGE"]) for entry in service.journal("-p", "err")]
+    assert any("wacth" in text and "watch" in text for text in errors), errors
+
+
+def test_a_share_that_is_mounted_late_is_waited_for(service: Installed, box: Box) -> None:
+    service.settings('[paths]\ninbox = "/mnt/nas/inbox"\noutbox = "/mnt/nas/outbox"\n')
+    service.drop_in("share", box.run("cat", f"{CHECKOUT}/systemd/drop-ins/share.conf").stdout)
+    box.shell("mkdir -p /mnt/nas")
+    try:
+        service.start()
+        service.until(
+            lambda: "/mnt/nas/inbox: does not exist; mount the share" in service.property("StatusText"), "it says so"
+        )
+        box.shell("""
+            mount -t tmpfs -o mode=2775,gid=flashvsr share /mnt/nas
+            install -d -o flashvsr -g flashvsr -m 2775 /mnt/nas/inbox/clips /mnt/nas/outbox""")
+        box.shell(f"cp {INBOX}/preset.toml {CLIPS}/{CLIP} /mnt/nas/inbox/clips/")
+        service.until_done(outbox="/mnt/nas/outbox/clips")
+        assert "does not exist" not in service.property("StatusText")
+        service.stop()
+    finally:
+        box.run("umount", "/mnt/nas", check=False)

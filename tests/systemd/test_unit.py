@@ -1,0 +1,92 @@
+"""The unit file against systemd's own checker, and against what the service does."""
+
+from __future__ import annotations
+
+import configparser
+import itertools
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flashvsr.supervisor import EX_CONFIG, Pace
+
+SYSTEMD = Path(__file__).parents[2] / "systemd"
+UNIT = SYSTEMD / "flashvsr.service"
+
+
+def service_section() -> configparser.SectionProxy:
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    parser.optionxform = str  # type: ignore[assignment, method-assign]
+    parser.read(UNIT)
+    return parser["Service"]
+
+
+needs_systemd_analyze = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed here"
+)
+
+
+@needs_systemd_analyze
+@pytest.mark.parametrize("drop_in", ["", "no-network.conf", "share.conf"])
+def test_systemd_accepts_the_unit(tmp_path: Path, drop_in: str) -> None:
+    # The checker wants the program to exist; the installed one does not here.
+    unit = tmp_path / UNIT.name
+    unit.write_text(UNIT.read_text().replace("/opt/flashvsr/bin/flashvsr", sys.executable))
+    if drop_in:
+        (tmp_path / f"{UNIT.name}.d").mkdir()
+        shutil.copy(SYSTEMD / "drop-ins" / drop_in, tmp_path / f"{UNIT.name}.d")
+    checked = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True)
+    said = [line for line in checked.stderr.splitlines() if UNIT.name in line]  # drop-ins lie below its name
+    assert (checked.returncode, said) == (0, [])
+
+
+@needs_systemd_analyze
+def test_the_sandbox_is_rated_well() -> None:
+    # The threshold is ten times the exposure: more than 3.0 fails.
+    command = ["systemd-analyze", "security", "--offline=true", "--threshold=30", "--no-pager", UNIT]
+    rated = subprocess.run(command, capture_output=True, text=True)
+    assert rated.returncode == 0, rated.stdout + rated.stderr
+    assert "Overall exposure level for flashvsr.service" in rated.stdout
+
+
+@pytest.mark.skipif(shutil.which("systemd-sysusers") is None, reason="systemd-sysusers is not installed here")
+def test_systemd_creates_the_account(tmp_path: Path) -> None:
+    file = SYSTEMD / "sysusers.d" / "flashvsr.conf"
+    (tmp_path / "etc").mkdir()
+    subprocess.run(["systemd-sysusers", f"--root={tmp_path}", file], check=True, capture_output=True)
+    assert "flashvsr:" in (tmp_path / "etc" / "passwd").read_text()
+
+
+@pytest.mark.parametrize("file", [UNIT, *sorted((SYSTEMD / "drop-ins").iterdir())], ids=lambda file: file.name)
+def test_every_line_is_explained(file: Path) -> None:
+    lines = file.read_text().splitlines()
+    bare = {
+        line.partition("=")[0]
+        for before, line in itertools.pairwise(lines)
+        if "=" in line and not line.startswith("#") and not before.startswith("#")
+    }
+    # What needs no words, and what goes on from the line before it under the same comment.
+    plain = {"Description", "Documentation", "Group", "RestartSec", "StartLimitBurst", "StateDirectoryMode", "WantedBy"}
+    plain |= {"After", "AmbientCapabilities", "DeviceAllow", "SystemCallFilter", "SystemCallErrorNumber", "KeyringMode"}
+    plain |= {f"ProtectKernel{what}" for what in ("Modules", "Logs")} | {"ProtectClock", "ProtectControlGroups"}
+    plain |= {"RestrictAddressFamilies"}
+    assert bare <= plain
+
+
+def test_the_unit_leaves_the_gpus_and_the_compilers_alone() -> None:
+    text = UNIT.read_text()
+    forbidden = ["PrivateDevices", "MemoryDenyWriteExecute", "ProcSubset", "PrivateNetwork", "RestrictFileSystems"]
+    assert not [name for name in forbidden if f"\n{name}=" in text]
+
+
+def test_the_unit_gives_the_service_the_time_it_takes() -> None:
+    service = service_section()
+    pace = Pace()
+    assert int(service["TimeoutStopSec"]) > pace.checkpoint + pace.killed + pace.watcher_end
+    assert int(service["WatchdogSec"]) >= 60
+    assert int(service["RestartPreventExitStatus"]) == EX_CONFIG
+    assert service["Type"] == "notify"
+    assert service["KillMode"] == "mixed"
