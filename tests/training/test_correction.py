@@ -84,8 +84,8 @@ def test_equal_frames_stay_equal() -> None:
 
 
 def test_a_decoder_too_narrow_for_it_is_refused() -> None:
-    narrow = FlashVSR(nano.DIT, nano.LQ, DecoderParams((101, 101, 40, 16)), torch.zeros(nano.PROMPT_SHAPE))
-    with pytest.raises(ValueError, match="40 channels"):
+    narrow = FlashVSR(nano.DIT, nano.LQ, DecoderParams((101, 101, 46, 16)), torch.zeros(nano.PROMPT_SHAPE))
+    with pytest.raises(ValueError, match="46 channels"):
         lay_correction(random_correction(), narrow.decoder)
 
 

@@ -50,7 +50,7 @@ def initialise_decoder(decoder: Decoder) -> None:
         ValueError: the decoder's channels are too few for the construction.
     """
     c8, c4, c2, c1 = decoder.params.channels
-    if c8 < 4 * WIDE + 5 or c4 < 4 * WIDE + 5 or c2 < 32 or c1 < 11:
+    if c8 < 4 * WIDE + 5 or c4 < 4 * WIDE + 5 or c2 < 46 or c1 < 11:
         raise ValueError(f"the decoder's channels {decoder.params.channels} are too few")
     layers = decoder.decoder
     for layer in layers.values():
@@ -237,7 +237,7 @@ def _watch_edges(conv: nn.Conv2d, channel: int, hidden: int) -> None:
 
 
 def _filter(row: Tensor, hidden: int, kernel: Tensor) -> None:
-    """Apply a 3x3 kernel to a channel that `_watch_edges` put at `hidden`: edges are repeated, except in corners."""
+    """Apply a 3x3 kernel to a channel that `_watch_edges` put at `hidden`: edges are repeated, but not corners."""
     row[hidden] += kernel
     for side, (y, x) in enumerate(SIDES):
         beyond = row[hidden + 1 + side]
@@ -271,9 +271,14 @@ def _blend_colors(block: MemoryBlock) -> None:
     for i, channel in enumerate(range(COLOR, ENLARGED)):
         hidden, passed = 10 + 5 * i, 9 + 5 * i
         _watch_edges(first, channel, hidden)
+        _filter(last.weight[channel], passed, change)
+        corners, passed_corners = 30 + 4 * i, 29 + 4 * i
+        _watch_corners(first, channel, corners)
+        _fill_corners(last.weight[channel], passed_corners, change)
         for j in range(5):
             _row(middle, passed + j)[hidden + j, 1, 1] = 1
-        _filter(last.weight[channel], passed, change)
+        for j in range(4):
+            _row(middle, passed_corners + j)[corners + j, 1, 1] = 1
 
 
 def _unsquash_lumas(block: MemoryBlock) -> None:
