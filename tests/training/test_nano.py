@@ -48,7 +48,7 @@ def test_flat_pictures_stay_flat_to_their_edges(color: tuple[int, int, int]) -> 
         stream = Stream(model, 128, 128, StreamOptions(color_fix="none"))
         output = torch.cat(list(stream.run([flat] * 21)), dim=1)
     error = (output - flat[:, None]).abs() * 127.5
-    assert error.max() < 1.0  # levels
+    assert error.max() < 1.5  # levels
 
 
 def test_a_cut_leaves_nothing_of_the_scene_before() -> None:

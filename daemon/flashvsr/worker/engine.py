@@ -11,6 +11,7 @@ import torch
 from flashvsr import weights
 from flashvsr.config import Config
 from flashvsr.model.network import FlashVSR
+from flashvsr.model.slim import slim
 from flashvsr.model.weights import load_model
 from flashvsr.worker.memory import keep_freed_memory
 
@@ -54,6 +55,7 @@ def load_engine(config: Config, on_message: Callable[[str], None]) -> Engine:
     if choice.fetchable and not weights.is_complete(choice.folder, choice.prompt_file):
         weights.fetch(config.paths.models, lambda progress: on_message(str(progress)))
     loaded = load_model(choice.folder, device, _dtype(device), choice.prompt_file)
+    slim(loaded.model.decoder)
     for note in loaded.notes:
         log.info("%s", note)
     label = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
