@@ -17,10 +17,12 @@ from flashvsr.model.decoder import Decoder, MemoryBlock, Upsample
 @torch.no_grad()
 def slim(decoder: Decoder) -> None:
     """Rebuild the layers of `decoder` in place; afterwards its weights no longer have the published shapes."""
-    layers = list(decoder.decoder.values())
+    layers = [layer for layer in decoder.decoder.values() if not isinstance(layer, nn.ReLU)]
     for before, after in pairwise(layers):
-        if isinstance(before, Upsample) and isinstance(after, nn.Conv2d):
-            _drop_between(before, after)
+        if isinstance(after, nn.Conv2d) and isinstance(before, Upsample):
+            _drop_unread(before.conv, after, before.times)
+        elif isinstance(after, nn.Conv2d) and isinstance(before, nn.Conv2d):
+            _drop_unread(before, after)
     for layer in layers:
         if isinstance(layer, MemoryBlock):
             _slim_block(layer)
@@ -29,11 +31,11 @@ def slim(decoder: Decoder) -> None:
             _shrink_kernel(module)
 
 
-def _drop_between(before: Upsample, after: nn.Conv2d) -> None:
-    """Channels of the 1x1 convolution that the next one does not read."""
+def _drop_unread(before: nn.Conv2d, after: nn.Conv2d, groups: int = 1) -> None:
+    """Channels that the next convolution does not read, in each of the groups that it reads one by one."""
     read = _some(_read(after))
-    groups = before.conv.weight.unflatten(0, (before.times, -1))
-    _replace(before.conv, groups[:, read].flatten(0, 1))
+    bias = None if before.bias is None else before.bias[read.repeat(groups)]
+    _replace(before, before.weight[read.repeat(groups)], bias)
     _replace(after, after.weight[:, read])
 
 

@@ -53,9 +53,8 @@ def initialise_decoder(decoder: Decoder) -> None:
     if c8 < 4 * WIDE + 5 or c4 < 4 * WIDE + 5 or c2 < 46 or c1 < 11:
         raise ValueError(f"the decoder's channels {decoder.params.channels} are too few")
     layers = decoder.decoder
-    for layer in layers.values():
-        if isinstance(layer, MemoryBlock):
-            _silence(layer)
+    for parameter in decoder.parameters():
+        parameter.zero_()
     _pack(layers["1"])
     _tidy_carriers(layers["3"])
     _identity(layers["9"].conv)
@@ -65,7 +64,6 @@ def initialise_decoder(decoder: Decoder) -> None:
     _unsquash_lumas(layers["13"])
     _split_pairs(layers["15"].conv)
     _repeat(layers["16"], ENLARGED)
-    layers["16"].weight[ENLARGED : c2 - 5] = 0
     _select(layers["17"], 2)
     layers["17"].conv[4].bias[2:COLOR] = -2.0  # what was not chosen makes room
     _blend_colors(layers["17"])
@@ -79,12 +77,6 @@ def initialise_decoder(decoder: Decoder) -> None:
 def feature_channels(decoder: Decoder) -> list[int]:
     """Channels at 1/2 size that are 0 after block 17 and read by nothing."""
     return [*range(2, COLOR), *range(SPARE, decoder.params.channels[2] - 5)]
-
-
-def _silence(block: MemoryBlock) -> None:
-    """The block passes its input on."""
-    for parameter in block.parameters():
-        parameter.zero_()
 
 
 def _row(conv: nn.Module, out: int, bias: float | None = None) -> Tensor:
@@ -113,7 +105,6 @@ def _pack(conv: nn.Conv2d) -> None:
                 top, left = 4 * row, 4 * column
                 cell[:, top : top + 4, left : left + 4] = difference[:, None, None] / 4 / 16
     one = conv.weight.shape[0] - 5
-    conv.weight[:, CONDITION_CHANNELS:] = 0  # of the latents, only the carriers
     _row(conv, one, 1.0)
     for i, latent in enumerate((COLUMN_CARRIER, ROW_CARRIER)):
         for j, offset in enumerate((0.5, -0.5)):
@@ -132,7 +123,6 @@ def _tidy_carriers(conv: nn.Conv2d) -> None:
 
 
 def _identity(conv: nn.Conv2d) -> None:
-    conv.weight.zero_()
     conv.weight[:, :, 0, 0] = torch.eye(conv.weight.shape[0])
 
 
@@ -214,7 +204,6 @@ def _split_pairs(conv: nn.Conv2d) -> None:
     """1/4 to 1/2 size: per pair of frames, four groups of two lumas, then blue, blue, red, red."""
     inputs = conv.weight.shape[1]
     for pair, group in enumerate(conv.weight.split(inputs)):
-        group[:ENLARGED] = 0
         for i in range(2):
             frame = 2 * pair + i
             for quarter in range(4):
@@ -366,7 +355,6 @@ def _split_frames(conv: nn.Conv2d) -> None:
     """1/2 to full size: per frame, four luma values, blue, red."""
     inputs = conv.weight.shape[1]
     for frame, group in enumerate(conv.weight.split(inputs)):
-        group[:6] = 0
         group[range(4), range(ENLARGED + 4 * frame, ENLARGED + 4 * frame + 4), 0, 0] = 1
         group[4, COLOR + frame, 0, 0] = group[5, COLOR + 2 + frame, 0, 0] = 1
         _next_carriers(group)
