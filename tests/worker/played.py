@@ -35,6 +35,7 @@ class Task:
 class Report:
     result: Path
     warnings: list[str]
+    model: str = "played"
 
     def to_json(self) -> str:
         return json.dumps({"frames": FRAMES})
@@ -74,7 +75,11 @@ class Upscaling:
         temporary = temporary_for(task.target, task.job_id)
         temporary.write_bytes(b"upscaled " + task.source.read_bytes())
         self.happen("publish")
-        result = publish(temporary, task.target, control.publishing)
+        result = publish(
+            temporary,
+            task.target,
+            lambda path, size, mtime_ns: control.publishing(Report(path, ["a warning"]), size, mtime_ns),
+        )
         self.happen("published")
         return Report(result, ["a warning"])
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
-from played import Bench, crash, replace_source
+from played import FRAMES, Bench, crash, replace_source
 
 from flashvsr.errors import BadInput, Transient
 from flashvsr.jobs.owner import current_owner
@@ -93,7 +96,11 @@ def test_cancelled_while_waiting_with_finished_chunks(bench: Bench) -> None:
     assert not bench.workdir(number).exists()
 
 
-def test_a_crash_after_the_rename_does_not_do_the_work_again(bench: Bench) -> None:
+@pytest.mark.parametrize("action", ["archive", "delete", "keep"])
+def test_a_crash_after_the_rename_does_not_do_the_work_again(bench: Bench, action: str) -> None:
+    bench.config = replace(bench.config, watch=replace(bench.config.watch, on_success=action))
+    bench.outbox.mkdir(parents=True)
+    (bench.outbox / "clip.mp4").write_bytes(b"mine")  # so the result is numbered, and the report must say so
     number = bench.add()
 
     class Killed(BaseException):
@@ -104,17 +111,23 @@ def test_a_crash_after_the_rename_does_not_do_the_work_again(bench: Bench) -> No
 
     bench.upscaling.at["published"] = killed
     with pytest.raises(Killed):
-        bench.loop.step()
+        bench.new_loop().step()
     with bench.queue._writing():
         bench.queue._change(number, attempts=2)  # it was the last attempt, too
     bench.queue.recover(lambda owner: True)
     bench.new_loop().step()
     job = bench.job(number)
-    assert (job.state, job.result) == ("done", str(bench.outbox / "clip.mp4"))
+    assert (job.state, job.result) == ("done", str(bench.outbox / "clip (2).mp4"))
+    assert (job.model, json.loads(job.report), job.warnings) == ("played", {"frames": FRAMES}, ["a warning"])
+    assert (job.frames_done, job.frames_total, job.fps) == (FRAMES, FRAMES, 2.5)
     assert len(bench.upscaling.tasks) == 1
-    assert bench.outputs() == ["clip.mp4"]
-    assert not (bench.inbox / "clip.mov").exists()
+    assert bench.outputs() == ["clip (2).mp4", "clip.mp4"]
+    archived = bench.root / "state" / "archive" / "clips" / "clip.mov"
+    assert (bench.inbox / "clip.mov").exists() == (action == "keep")
+    assert archived.exists() == (action == "archive")
+    assert job.settled is not None
     assert not bench.workdir(number).exists()
+    assert bench.new_loop().step() is False
 
 
 def test_a_crash_before_the_source_was_archived_is_made_up_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,7 +90,7 @@ class _Control:
             raise Cancelled("stopped")
         self._progress.update(self._name, done, total, fps)
 
-    def publishing(self, path: Path, size: int, mtime_ns: int) -> None:
+    def publishing(self, report: object, size: int, mtime_ns: int) -> None:
         """Nothing to record: there is no queue."""
 
 

@@ -67,8 +67,9 @@ class Queue(Intake, Commands, Aftermath, WorkerTable):
                 owner_pid=owner.pid,
                 owner_start=owner.start,
                 slot=slot,
-                frames_done=0,
-                fps=None,
+                # Of a result that may be out already, what is known about its making stays for the record.
+                frames_done=0 if row.result_size is None else row.frames_done,
+                fps=None if row.result_size is None else row.fps,
                 claimed=now,
                 heartbeat=now,
                 progress_at=now,
@@ -88,16 +89,31 @@ class Queue(Intake, Commands, Aftermath, WorkerTable):
             if row is None:
                 return "lost"
             values: dict[str, Any] = {"frames_done": frames_done, "frames_total": frames_total, "fps": fps}
-            if frames_done > row.frames_done:
+            if frames_done != row.frames_done:
                 values |= {"progress_at": now, "progress_ticks": time.monotonic()}
             self._change(job_id, heartbeat=now, **values)
             return "cancel" if row.cancel_requested else "ok"
 
-    def publishing(self, job_id: int, lease: str, result: Path, size: int, mtime_ns: int) -> None:
-        """Record the intent to publish: if this attempt dies just after, the next one knows the result."""
+    def publishing(
+        self,
+        job_id: int,
+        lease: str,
+        result: Path,
+        size: int,
+        mtime_ns: int,
+        *,
+        model: str,
+        report_json: str,
+        warnings: list[str],
+    ) -> None:
+        """Record the intent to publish: if this attempt dies just after, the next one knows the result.
+
+        With it goes all that `finish` would record, so that nothing of it is lost then.
+        """
         now = {"progress_at": time.time(), "progress_ticks": time.monotonic()}
+        made = {"model": model, "report": report_json, "warnings": warnings}
         with self._owned(job_id, lease):
-            self._change(job_id, result=str(result), result_size=size, result_mtime_ns=mtime_ns, **now)
+            self._change(job_id, result=str(result), result_size=size, result_mtime_ns=mtime_ns, **made, **now)
 
     def finish(self, job_id: int, lease: str, result: Path, model: str, report_json: str, warnings: list[str]) -> None:
         """The result is in the outbox: the job is done. The source is settled afterwards, see `unsettled`."""

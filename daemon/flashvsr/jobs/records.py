@@ -83,7 +83,7 @@ class Records(Store):
 
 def no_result() -> dict[str, object]:
     """Return the columns of a job that has published nothing."""
-    return {"result": None, "result_size": None, "result_mtime_ns": None}
+    return {"result": None, "result_size": None, "result_mtime_ns": None, "model": None, "report": None}
 
 
 def partial_result(result: Path | None) -> dict[str, object]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 from flashvsr.errors import Cancelled, Interrupted, LeaseLost
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job
 from flashvsr.worker.orders import Orders
 from flashvsr.worker.source import SourceGone, check_source
+from flashvsr.worker.upscaling import Report
 
 HEARTBEAT_SECONDS = 0.5
 
@@ -41,9 +41,18 @@ class JobControl:
         if answer == "lost":
             raise LeaseLost(f"job {self._job.id} belongs to another worker now")
 
-    def publishing(self, path: Path, size: int, mtime_ns: int) -> None:
+    def publishing(self, report: Report, size: int, mtime_ns: int) -> None:
         """The result is about to get its name. Raises SourceChanged if the file is another one now."""
         # Whoever took the file away meanwhile did not ask for its result to be thrown away.
         with suppress(SourceGone):
             check_source(self._job)
-        self._queue.publishing(self._job.id, self._lease, path, size, mtime_ns)
+        self._queue.publishing(
+            self._job.id,
+            self._lease,
+            report.result,
+            size,
+            mtime_ns,
+            model=report.model,
+            report_json=report.to_json(),
+            warnings=list(report.warnings),
+        )

@@ -166,9 +166,7 @@ class WorkerLoop:
         control = JobControl(self._queue, job, self._orders)
         task = self._endings.task(job, preset)
         report = self._upscaling.upscale_file(task, self._engine, self._config, control)
-        self._queue.finish(
-            job.id, str(job.lease), report.result, self._engine.name, report.to_json(), list(report.warnings)
-        )
+        self._queue.finish(job.id, str(job.lease), report.result, report.model, report.to_json(), list(report.warnings))
         for warning in report.warnings:
             log.warning("%s", warning)
         log.info("done: %s", printable(report.result))
@@ -177,6 +175,7 @@ class WorkerLoop:
         """The worker before this one died after the result got its name and before that was recorded."""
         result = Path(str(job.result))
         log.info("done already: %s", printable(result))
+        # `publishing` recorded the rest before the rename; only a row of an earlier version lacks it.
         self._queue.finish(job.id, str(job.lease), result, job.model or "unknown", job.report or "{}", job.warnings)
 
     def _end(self, job: Job, error: Exception) -> None:

@@ -14,7 +14,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from flashvsr.errors import BadInput, LeaseLost
 from flashvsr.model.resize import enlarge, place, to_bytes, to_unit
 from flashvsr.model.stream import Stream, StreamOptions
 from flashvsr.model.windows import FRAMES_PER_WINDOW
+from flashvsr.outbox.intent import Intent
 from flashvsr.outbox.publish import publish, remove_temporaries, target_for, temporary_for
 from flashvsr.preset import Preset
 from flashvsr.video.chunks import Chunk, ChunkStore, stored_chunks
@@ -48,6 +49,7 @@ log = logging.getLogger(__name__)
 WARM_UP_FRAMES = 64  # before the first new frame of a resumed job: window 0, and five more
 LEAST_LQ_FRAMES = 50  # decoded frames there is always room for
 WAITING_BATCHES = 3  # of the model's frames, before the encoder
+PARTIAL_NAME = "partial.json"  # in the job's folder: the partial video that is about to be published
 
 
 @dataclass(frozen=True)
@@ -91,24 +93,26 @@ def upscale_file(task: Task, engine: Engine, settings: Config, control: Control)
     _run(stream, decoder, geometry, output, settings, info, control, warnings)
     warnings += decoder.warnings
 
-    assembled, result = _publish(task, temporary, output.chunks, info, geometry, control)
-    seconds = time.monotonic() - started
-    return Report(
-        result=result,
-        source=source_facts(info),
-        preset=task.preset,
-        geometry=geometry,
-        model=engine.name,
-        device=engine.label,
-        encoder=encoder.name,
-        frames=assembled.frames,
-        audio_tracks=assembled.audio_tracks,
-        duration=assembled.duration,
-        seconds=seconds,
-        fps=(assembled.frames - resumed_at) / seconds,
-        resumed_at=resumed_at,
-        warnings=[*warnings, *assembled.warnings],
-    )
+    def report(result: Path, assembled: Assembled) -> Report:
+        seconds = time.monotonic() - started
+        return Report(
+            result=result,
+            source=source_facts(info),
+            preset=task.preset,
+            geometry=geometry,
+            model=engine.name,
+            device=engine.label,
+            encoder=encoder.name,
+            frames=assembled.frames,
+            audio_tracks=assembled.audio_tracks,
+            duration=assembled.duration,
+            seconds=seconds,
+            fps=(assembled.frames - resumed_at) / seconds,
+            resumed_at=resumed_at,
+            warnings=[*warnings, *assembled.warnings],
+        )
+
+    return _publish(task, temporary, output.chunks, info, geometry, control, report)
 
 
 def salvage(task: Task, settings: Config, reason: str) -> Path | None:
@@ -121,10 +125,14 @@ def salvage(task: Task, settings: Config, reason: str) -> Path | None:
         return None
     info = probe(task.source)
     target = target_for(task.target.parent, task.target.name, task.preset.container, "_partial")
+    intent = Intent(task.workdir / PARTIAL_NAME, str(chunks[-1].end))
+    published = intent.fulfilled()
+    if published is not None:
+        return published  # the attempt before this one died just after the rename
     temporary = temporary_for(target, task.job_id)
     try:
         assemble(chunks, info, temporary, task.preset.audio, task.preset.container, partial=True)
-        published = publish(temporary, target, lambda *_: None)
+        published = publish(temporary, target, intent.record)
     finally:
         temporary.unlink(missing_ok=True)
     log.info("%d frames kept as %s (%s)", chunks[-1].end, published.name, reason)
@@ -193,12 +201,26 @@ def _cut(frames: Tensor, geometry: Geometry) -> Tensor:
 
 
 def _publish(
-    task: Task, temporary: Path, chunks: list[Chunk], info: SourceInfo, geometry: Geometry, control: Control
-) -> tuple[Assembled, Path]:
+    task: Task,
+    temporary: Path,
+    chunks: list[Chunk],
+    info: SourceInfo,
+    geometry: Geometry,
+    control: Control,
+    report: Callable[[Path, Assembled], Report],
+) -> Report:
+    """Join, verify, rename. The report is recorded before the rename: a crash after it finds everything told."""
     try:
         assembled = assemble(chunks, info, temporary, task.preset.audio, task.preset.container)
         verify(temporary, assembled.frames, geometry.output, assembled.duration, assembled.audio_tracks)
-        return assembled, publish(temporary, task.target, control.publishing)
+        told: list[Report] = []
+
+        def record(path: Path, size: int, mtime_ns: int) -> None:
+            told.append(report(path, assembled))
+            control.publishing(told[-1], size, mtime_ns)
+
+        publish(temporary, task.target, record)
+        return told[-1]
     finally:
         temporary.unlink(missing_ok=True)
 

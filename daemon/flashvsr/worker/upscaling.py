@@ -26,6 +26,10 @@ class Report(Protocol):
         """The published file."""
 
     @property
+    def model(self) -> str:
+        """Name of the model that made it."""
+
+    @property
     def warnings(self) -> list[str]:
         """What a person should know although it worked."""
 
@@ -39,8 +43,8 @@ class Control(Protocol):
     def progress(self, done: int, total: int | None, fps: float) -> None:
         """Frames done; raises Cancelled, Interrupted or LeaseLost."""
 
-    def publishing(self, path: Path, size: int, mtime_ns: int) -> None:
-        """The result is about to be renamed to `path`."""
+    def publishing(self, report: Report, size: int, mtime_ns: int) -> None:
+        """The result is about to be renamed to `report.result`; a crash from here on must not lose the report."""
 
 
 class Upscaling(Protocol):
