@@ -100,7 +100,32 @@ def test_a_worker_without_new_frames_is_killed_with_its_children(make_service: M
     eventually(lambda: service.job(job).state == "queued", "the job back in the queue")
     assert not running(worker)
     eventually(lambda: not running(child["pid"]), "the end of the whole process group", 2)
-    assert f"job {job}: no new frame for 1 s, its worker is killed" in service.log()
+    assert f"job {job}: no progress for 1 s, its worker is killed" in service.log()
+
+
+def test_a_slow_end_of_a_job_is_no_stall(make_service: MakeService) -> None:
+    service = make_service("idle")
+    service.stop()
+    service.configure("[queue]\nstall_seconds = 1")
+    service = make_service("join", first=60)
+    job = service.add_job()
+    eventually(lambda: service.job(job).state == "done", "the end of the slow joining", 30)
+    ((begin,), (end,)) = service.noted("joining"), service.noted("joined")
+    assert end["time"] - begin["time"] > 1.5  # both the joining and the checking took longer than a stall may
+    assert service.job(job).attempts == 1
+    assert "no progress" not in service.log()
+
+
+def test_a_frozen_end_of_a_job_is_a_stall(make_service: MakeService) -> None:
+    service = make_service("idle")
+    service.stop()
+    service.configure("[queue]\nstall_seconds = 1")
+    service = make_service("join-freeze", first=60)
+    job = service.add_job()
+    service.wait_for_log(f"job {job}: no progress for 1 s, its worker is killed")
+    eventually(lambda: service.job(job).state == "queued", "the job back in the queue")
+    assert service.noted("joining")
+    assert not service.noted("joined")
 
 
 def test_workers_die_with_a_killed_service_and_the_next_one_takes_over(make_service: MakeService) -> None:

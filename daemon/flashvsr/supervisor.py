@@ -163,13 +163,13 @@ class Supervisor:
         self._queue.set_worker(ended.slot.name, 0, ended.slot.label, "starting", error=error)
 
     def _kill_stalled(self) -> None:
-        """Only frames are progress: a worker that hangs in a driver may still give signs of life."""
+        """Only work done is progress: a worker that hangs in a driver may still give signs of life."""
         limit = self._config.queue.stall_seconds
         pids = self._pool.pids()
         for job in self._queue.running_stalled(time.time(), limit):
             ours = job.slot is not None and pids.get(job.slot) == job.owner_pid
-            if ours and self._pool.kill(str(job.slot), f"killed: no new frame for {limit:.0f} s"):
-                log.error("no new frame for %.0f s, its worker is killed", limit, extra={"job": job.id})
+            if ours and self._pool.kill(str(job.slot), f"killed: no progress for {limit:.0f} s"):
+                log.error("no progress for %.0f s, its worker is killed", limit, extra={"job": job.id})
 
     def _recover_jobs(self) -> None:
         self._queue.recover(lambda owner: not owner_alive(owner))

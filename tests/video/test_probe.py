@@ -113,7 +113,7 @@ class SickFile(io.FileIO):
 
 def test_a_failing_disk_is_transient(monkeypatch: pytest.MonkeyPatch) -> None:
     info = clip_info("movie-hello.mpeg")
-    monkeypatch.setattr(Path, "open", lambda path, *args, **kwargs: SickFile(path))
+    monkeypatch.setattr("flashvsr.video.media.CountedFile", lambda path, *args: SickFile(path))
     with pytest.raises(Transient, match="check its health"):
         list(decode(info, (64, 64)))
 

@@ -83,7 +83,7 @@ class Upscaling:
         self.happen("published")
         return Report(result, ["a warning"])
 
-    def salvage(self, task: Task, settings: Config, reason: str) -> Path | None:
+    def salvage(self, task: Task, settings: Config, reason: str, working: Callable[[], None]) -> Path | None:
         self.salvaged.append(reason)
         self.happen("salvage")
         chunk = task.workdir / "chunk"

@@ -45,7 +45,7 @@ upscale = types.ModuleType("flashvsr.worker.upscale")
 upscale.Task = types.SimpleNamespace
 upscale.load_engine = lambda config, on_message: types.SimpleNamespace(name="copy")
 upscale.upscale_file = upscale_file
-upscale.salvage = lambda task, settings, reason: None
+upscale.salvage = lambda task, settings, reason, working: None
 sys.modules["torch"] = types.ModuleType("torch")
 import flashvsr.worker
 flashvsr.worker.upscale = sys.modules["flashvsr.worker.upscale"] = upscale

@@ -90,6 +90,11 @@ class _Control:
             raise Cancelled("stopped")
         self._progress.update(self._name, done, total, fps)
 
+    def working(self) -> None:
+        """Something else than frames got done, which the display does not show."""
+        if self.stopped.is_set():
+            raise Cancelled("stopped")
+
     def publishing(self, report: object, size: int, mtime_ns: int) -> None:
         """Nothing to record: there is no queue."""
 

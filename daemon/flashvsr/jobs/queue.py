@@ -77,8 +77,16 @@ class Queue(Intake, Commands, Aftermath, WorkerTable):
             )
             return self._get(job_id)
 
-    def heartbeat(self, job_id: int, lease: str, frames_done: int, frames_total: int | None, fps: float | None) -> str:
-        """Report frames from inside the work.
+    def heartbeat(
+        self,
+        job_id: int,
+        lease: str,
+        frames_done: int,
+        frames_total: int | None,
+        fps: float | None,
+        working: bool = False,
+    ) -> str:
+        """Report frames from inside the work; `working`: something else got done, such as joining or checking.
 
         Returns "ok", "cancel" if a person asked for that, or "lost" if the job is no longer ours. Each call
         waits for the disk: once a second is plenty.
@@ -89,7 +97,7 @@ class Queue(Intake, Commands, Aftermath, WorkerTable):
             if row is None:
                 return "lost"
             values: dict[str, Any] = {"frames_done": frames_done, "frames_total": frames_total, "fps": fps}
-            if frames_done != row.frames_done:
+            if working or frames_done != row.frames_done:
                 values |= {"progress_at": now, "progress_ticks": time.monotonic()}
             self._change(job_id, heartbeat=now, **values)
             return "cancel" if row.cancel_requested else "ok"
@@ -164,7 +172,7 @@ class Queue(Intake, Commands, Aftermath, WorkerTable):
         return recovered
 
     def running_stalled(self, now: float, stall_seconds: float) -> list[Job]:
-        """Return running jobs without a new frame for `stall_seconds`; `now` is the current `time.time()`.
+        """Return running jobs without progress for `stall_seconds`; `now` is the current `time.time()`.
 
         Their age is measured on the machine's monotonic clock, so that setting the clock stalls nobody.
         """

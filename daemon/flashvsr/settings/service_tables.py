@@ -84,7 +84,9 @@ class QueueSettings:
     stall_seconds: float = field(
         default=300,
         metadata=option(
-            Number(1, 86400), "A worker without a new frame for this long is killed and its job queued again."
+            Number(1, 86400),
+            "A worker without progress for this many seconds is killed and its job queued again. Progress is new "
+            "frames, and at the end what was joined, written and checked of the result.",
         ),
     )
 

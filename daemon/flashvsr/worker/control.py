@@ -26,20 +26,36 @@ class JobControl:
         self._orders = orders
         self._clock = clock
         self._next_heartbeat = -1.0
+        self._last: tuple[int, int | None, float] = (job.frames_done, job.frames_total, 0.0)
 
     def progress(self, done: int, total: int | None, fps: float) -> None:
         """Tell how many frames are done. Raises Interrupted, Cancelled or LeaseLost to end the work."""
+        self._last = done, total, fps
+        self._go_on(working=False, at_once=done == total)
+
+    def working(self) -> None:
+        """Tell that something else got done: packets joined, frames checked or skipped. Raises as `progress`."""
+        self._go_on(working=True)
+
+    def ending(self) -> None:
+        """Tell the same while a job that goes no further is put in order: only a lost lease ends that."""
+        self._tell(working=True)
+
+    def _go_on(self, working: bool, at_once: bool = False) -> None:
         if self._orders.interrupt:
             raise Interrupted("the service stops; the job goes on from its last chunk")
-        now = self._clock()
-        if now < self._next_heartbeat and done != total:
-            return
-        self._next_heartbeat = now + HEARTBEAT_SECONDS
-        answer = self._queue.heartbeat(self._job.id, self._lease, done, total, fps)
-        if answer == "cancel":
+        if self._tell(working, at_once) == "cancel":
             raise Cancelled("cancelled")
+
+    def _tell(self, working: bool, at_once: bool = False) -> str:
+        now = self._clock()
+        if now < self._next_heartbeat and not at_once:
+            return "ok"
+        self._next_heartbeat = now + HEARTBEAT_SECONDS
+        answer = self._queue.heartbeat(self._job.id, self._lease, *self._last, working=working)
         if answer == "lost":
             raise LeaseLost(f"job {self._job.id} belongs to another worker now")
+        return answer
 
     def publishing(self, report: Report, size: int, mtime_ns: int) -> None:
         """The result is about to get its name. Raises SourceChanged if the file is another one now."""

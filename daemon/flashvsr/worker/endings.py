@@ -10,14 +10,14 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from flashvsr import logs
 from flashvsr.config import Config
-from flashvsr.errors import FlashVSRError, Transient
+from flashvsr.errors import FlashVSRError, LeaseLost, Transient
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import CANCELLED, DONE, FAILED, SUPERSEDED, Job
 from flashvsr.outbox.publish import (
@@ -62,10 +62,11 @@ class Endings:
             job_id=job.id,
         )
 
-    def partial(self, job: Job, reason: str) -> Path | None:
+    def partial(self, job: Job, reason: str, working: Callable[[], None] = lambda: None) -> Path | None:
         """Publish the finished chunks of a job that goes no further; None if there are none.
 
-        Raises Transient when that has to wait (no space in the outbox); the chunks stay, `sweep` tries again.
+        `working` is called whenever something got done. Raises Transient when that has to wait (no space in the
+        outbox); the chunks stay, `sweep` tries again.
         """
         if not work_directory(self.config, job.id).is_dir() or not job.preset:
             return None
@@ -76,7 +77,9 @@ class Endings:
         with tries.open("ab") as file:
             file.write(b".")  # before the try, which may end this process
         try:
-            return self._upscaling.salvage(self.task(job, preset_from_json(job.preset)), self.config, reason)
+            return self._upscaling.salvage(self.task(job, preset_from_json(job.preset)), self.config, reason, working)
+        except LeaseLost:
+            raise
         except Transient:
             os.truncate(tries, tries.stat().st_size - 1)
             raise

@@ -142,15 +142,16 @@ class WorkerLoop:
         self._engine_trouble = None
 
     def _run(self, job: Job, preset: Preset, problem: Exception | None) -> None:
+        control = JobControl(self._queue, job, self._orders)
         try:
             if problem is not None:
                 raise problem
             if _is_published(job):
                 self._record_published(job)
             else:
-                self._work(job, preset)
+                self._work(job, preset, control)
         except Exception as error:
-            self._end(job, error)
+            self._end(job, error, control)
         else:
             self._failures.pop(job.id, None)
             self._finish_up(job.id)
@@ -161,9 +162,8 @@ class WorkerLoop:
             self._endings.settle_source(done)
             self._endings.clear(done)
 
-    def _work(self, job: Job, preset: Preset) -> None:
+    def _work(self, job: Job, preset: Preset, control: JobControl) -> None:
         log.info("%s, attempt %d of %d", printable(job.source), job.attempts, self._config.queue.max_attempts)
-        control = JobControl(self._queue, job, self._orders)
         task = self._endings.task(job, preset)
         report = self._upscaling.upscale_file(task, self._engine, self._config, control)
         self._queue.finish(job.id, str(job.lease), report.result, report.model, report.to_json(), list(report.warnings))
@@ -178,7 +178,7 @@ class WorkerLoop:
         # `publishing` recorded the rest before the rename; only a row of an earlier version lacks it.
         self._queue.finish(job.id, str(job.lease), result, job.model or "unknown", job.report or "{}", job.warnings)
 
-    def _end(self, job: Job, error: Exception) -> None:
+    def _end(self, job: Job, error: Exception, control: JobControl) -> None:
         failures = self._failures.get(job.id, 0)
         settle_seconds, max_attempts = self._config.watch.settle_seconds, self._config.queue.max_attempts
         verdict = judge(error, job, settle_seconds=settle_seconds, max_attempts=max_attempts, failures=failures)
@@ -195,7 +195,7 @@ class WorkerLoop:
                 self._put_back(job, verdict)
             else:
                 self._failures.pop(job.id, None)
-                self._end_for_good(job, verdict)
+                self._end_for_good(job, verdict, control)
         except LeaseLost as lost:
             log.warning("%s; leaving it alone", lost)
 
@@ -211,14 +211,14 @@ class WorkerLoop:
             count_attempt=verdict.counted,
         )
 
-    def _end_for_good(self, job: Job, verdict: Verdict) -> None:
+    def _end_for_good(self, job: Job, verdict: Verdict, control: JobControl) -> None:
         """Publish what is finished, then record the end: whoever sees the state finds the rest in place."""
         log.warning("%s: %s", "cancelled" if verdict.outcome is Outcome.CANCEL else "failed", verdict.message)
         self._check_lease(job)
         with self._endings.alone(job.id):
             partial, waits = None, False
             try:
-                partial = self._endings.partial(job, verdict.message)
+                partial = self._endings.partial(job, verdict.message, control.ending)
             except Transient as error:
                 log.warning("its partial video has to wait: %s", error)
                 waits = True

@@ -115,10 +115,11 @@ def upscale_file(task: Task, engine: Engine, settings: Config, control: Control)
     return _publish(task, temporary, output.chunks, info, geometry, control, report)
 
 
-def salvage(task: Task, settings: Config, reason: str) -> Path | None:
+def salvage(task: Task, settings: Config, reason: str, working: Callable[[], None] = lambda: None) -> Path | None:
     """Publish the finished chunks of a job that goes no further as `<name>_partial`, with their stretch of sound.
 
-    Returns None when there are none. Raises Transient when it has to wait, BadInput when the source is gone.
+    `working` is called whenever something got done. Returns None when there are no chunks. Raises Transient when
+    it has to wait, BadInput when the source is gone.
     """
     chunks = stored_chunks(task.workdir)
     if not chunks:
@@ -131,7 +132,7 @@ def salvage(task: Task, settings: Config, reason: str) -> Path | None:
         return published  # the attempt before this one died just after the rename
     temporary = temporary_for(target, task.job_id)
     try:
-        assemble(chunks, info, temporary, task.preset.audio, task.preset.container, partial=True)
+        assemble(chunks, info, temporary, task.preset.audio, task.preset.container, partial=True, progress=working)
         published = publish(temporary, target, intent.record)
     finally:
         temporary.unlink(missing_ok=True)
@@ -152,7 +153,8 @@ def _run(
     """Drive decode, model and encode until the source ends. The frames written so far are durable afterwards."""
     pts: deque[int] = deque()
     room = _lq_room(settings, geometry, warnings)
-    ahead: RunAhead[VideoFrame] = RunAhead(iter(decoder), room, settings.streaming.prefetch_frames)
+    waiting = _Skipping(decoder, control)  # a resumed job decodes all that comes before its first new frame
+    ahead: RunAhead[VideoFrame] = RunAhead(iter(decoder), room, settings.streaming.prefetch_frames, waiting)
     behind: WriteBehind[Batch] = WriteBehind(output.write, WAITING_BATCHES)
     try:
         resumed_at, skip = output.frames, output.frames - stream.state.origin * FRAMES_PER_WINDOW
@@ -166,6 +168,8 @@ def _run(
                 if stamps:
                     behind.put(Batch(to_bytes(_cut(fresh, geometry)).cpu().numpy(), stamps))
                     control.progress(output.frames, info.frame_count, clock.rate(output.frames - resumed_at))
+                else:
+                    control.working()  # the warm-up of a resumed job
         behind.finish()
         output.close()
     except LeaseLost:
@@ -211,8 +215,9 @@ def _publish(
 ) -> Report:
     """Join, verify, rename. The report is recorded before the rename: a crash after it finds everything told."""
     try:
-        assembled = assemble(chunks, info, temporary, task.preset.audio, task.preset.container)
-        verify(temporary, assembled.frames, geometry.output, assembled.duration, assembled.audio_tracks)
+        working = control.working
+        assembled = assemble(chunks, info, temporary, task.preset.audio, task.preset.container, progress=working)
+        verify(temporary, assembled.frames, geometry.output, assembled.duration, assembled.audio_tracks, working)
         told: list[Report] = []
 
         def record(path: Path, size: int, mtime_ns: int) -> None:
@@ -260,6 +265,20 @@ def _lq_room(settings: Config, geometry: Geometry, warnings: list[str]) -> int:
             f"{geometry.scaled[0]}x{geometry.scaled[1]}; {least * frame_bytes} bytes are used"
         )
     return max(least, asked // frame_bytes)
+
+
+class _Skipping:
+    """Called while the model waits for the decoder: the frames that the decoder passes are progress."""
+
+    def __init__(self, decoder: Decoder, control: Control) -> None:
+        self._decoder = decoder
+        self._control = control
+        self._passed = 0
+
+    def __call__(self) -> None:
+        passed, self._passed = self._passed, self._decoder.frames
+        if self._passed != passed:
+            self._control.working()
 
 
 class _Clock:

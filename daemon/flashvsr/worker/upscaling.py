@@ -43,6 +43,9 @@ class Control(Protocol):
     def progress(self, done: int, total: int | None, fps: float) -> None:
         """Frames done; raises Cancelled, Interrupted or LeaseLost."""
 
+    def working(self) -> None:
+        """Something else than new frames got done; raises as `progress` does."""
+
     def publishing(self, report: Report, size: int, mtime_ns: int) -> None:
         """The result is about to be renamed to `report.result`; a crash from here on must not lose the report."""
 
@@ -59,5 +62,8 @@ class Upscaling(Protocol):
     def upscale_file(self, task: Any, engine: Any, settings: Config, control: Control) -> Any:
         """Do the work and publish the result; return the `Report`."""
 
-    def salvage(self, task: Any, settings: Config, reason: str) -> Path | None:
-        """Publish what finished chunks there are as `<name>_partial`; None if there are none."""
+    def salvage(self, task: Any, settings: Config, reason: str, working: Callable[[], None]) -> Path | None:
+        """Publish what finished chunks there are as `<name>_partial`; None if there are none.
+
+        `working` is called whenever something got done.
+        """
