@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import flashvsr
 from service import Service, eventually, running, services
 
 MakeService = Callable[..., Service]
@@ -263,6 +264,49 @@ def test_a_state_directory_that_cannot_be_used_is_a_clear_error(make_service: Ma
     assert service.process.wait(15) == 1
     assert "file/state" in service.log()
     assert "Traceback" not in service.log()
+
+
+def test_a_damaged_queue_is_rebuilt_at_the_start_and_said_until_it_was_seen(make_service: MakeService) -> None:
+    service = make_service("idle")
+    waiting = service.add_job("waiting.mp4")
+    assert service.stop() == 0
+    (service.state / "queue.db").write_bytes(os.urandom(8192))
+    service = make_service("idle")
+    service.wait_for("READY=1")
+    service.wait_for("0 failed today; the queue database was damaged on")
+    again = eventually(lambda: [job.id for job in service.ask(lambda queue: queue.jobs())], "the source queued again")
+    assert again[0] > waiting
+    for command in ("status", "check"):
+        shown = subprocess.run(
+            [sys.executable, "-m", "flashvsr", command, "--config", service.config],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(Path(flashvsr.__file__).parents[1]), "COLUMNS": "1000"},
+        ).stdout
+        assert "the queue database was damaged on" in shown
+    (aside,) = service.state.glob("queue.damaged-*.db")
+    aside.unlink()
+    assert service.stop() == 0
+    service = make_service("idle")
+    service.wait_for("STATUS=0 running, 1 waiting, 0 held, 0 failed today")
+    assert "damaged" not in service.log()
+
+
+def test_damage_in_mid_life_ends_the_service_for_its_next_start_to_mend(make_service: MakeService) -> None:
+    service = make_service("work")
+    job = service.add_job()
+    eventually(lambda: service.job(job).frames_done > 2, "frames")
+    path = service.state / "queue.db"
+    for spoiled in (path, path.with_name("queue.db-wal")):
+        with spoiled.open("r+b") as file:
+            file.seek(32)  # pages are read from the journal by what its index in memory says
+            file.write(os.urandom(spoiled.stat().st_size - 32))
+    assert service.process.wait(15) == 1  # for systemd to start it again
+    assert "is damaged" in service.log()
+    service = make_service("work")
+    service.wait_for("READY=1")
+    (again,) = eventually(lambda: service.ask(lambda queue: queue.jobs()), "the source queued again")
+    assert again.source == str(service.inbox / "clip.mp4")
 
 
 def test_the_service_process_loads_no_video_and_no_model_libraries() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flashvsr.config import Config
+from flashvsr.errors import Damaged
 from flashvsr.inbox.watch import InboxWatcher
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.retention import prune
@@ -36,6 +37,7 @@ class WatchThread:
         self._watcher: InboxWatcher | None = None
         self._alive_at = clock()
         self._next_prune = clock()
+        self.damage = ""  # what was found damaged about the queue database; the thread has ended then
         self._ending = threading.Event()
         self._renew = threading.Event()
         # A daemon: a thread stuck in a dead share cannot be joined and must not keep the process.
@@ -78,6 +80,9 @@ class WatchThread:
         while not self._ending.is_set():
             try:
                 self._watch()
+            except Damaged as error:
+                self.damage = str(error)
+                return
             except Exception:
                 log.exception("watching the inboxes failed; trying again")
                 self._ending.wait(TROUBLE_SECONDS)

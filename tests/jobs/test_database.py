@@ -82,7 +82,7 @@ def test_a_network_file_system_is_refused(tmp_path: Path, kind: str) -> None:
 
 def test_a_damaged_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "queue.db").write_bytes(b"this is no database, but long enough to be looked at" * 100)
-    with pytest.raises(FlashVSRError, match=r"queue\.db is damaged.*move the file"):
+    with pytest.raises(FlashVSRError, match=r"queue\.db is damaged.*sets the file aside"):
         Queue(tmp_path)
 
 

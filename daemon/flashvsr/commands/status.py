@@ -17,6 +17,7 @@ from rich.table import Table
 from flashvsr.commands.queue import existing_queue
 from flashvsr.config import Config
 from flashvsr.errors import BadConfig, FlashVSRError
+from flashvsr.jobs.damage import notices
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import FAILED, FINISHED, HELD, QUEUED, RUNNING, Job, Worker
 from flashvsr.preset import PRESET_NAME, load_preset
@@ -67,6 +68,7 @@ def _facts(config: Config, queue: Queue, everything: bool) -> dict[str, Any]:
     return {
         "service": {"process": service_process(config.paths.state), "state": str(config.paths.state)},
         "workers": [_worker(worker) for worker in queue.workers()],
+        "notices": notices(config.paths.state),
         "counts": queue.counts(),
         "inboxes": [_inbox(inbox.path) for inbox in config.inboxes()],
         "jobs": [_job(job) for job in (*open_jobs, *finished)],
@@ -100,6 +102,8 @@ def _print(facts: dict[str, Any]) -> None:
         doing = f"job {worker['job']}" if worker["job"] else worker["state"]
         trouble = f": {worker['error']}" if worker["error"] else ""
         console.print(escape(f"{worker['slot']} ({worker['label']}): {doing}{trouble}"))
+    for notice in facts["notices"]:
+        console.print(escape(notice))
     for inbox in facts["inboxes"]:
         if inbox["preset"] != "ok":
             console.print(escape(f"inbox {inbox['path']}: {inbox['preset']}"))

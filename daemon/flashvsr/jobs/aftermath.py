@@ -31,6 +31,8 @@ class Aftermath(Records):
 
     def forget(self, job_ids: Iterable[int]) -> int:
         """Delete ended jobs from the history; how many these were."""
+        ended = Job.state.in_(FINISHED)
         with self._writing():
-            ended = Job.state.in_(FINISHED)
-            return sum(int(self._run(Job.delete().where(Job.id == number, ended))) for number in job_ids)
+            gone = [number for number in job_ids if self._run(Job.delete().where(Job.id == number, ended))]
+        self.ledger.forget(gone)
+        return len(gone)

@@ -15,6 +15,7 @@ from flashvsr.jobs.aftermath import Aftermath
 from flashvsr.jobs.commands import Commands
 from flashvsr.jobs.intake import Intake
 from flashvsr.jobs.owner import Owner
+from flashvsr.jobs.rebuilding import Rebuilding
 from flashvsr.jobs.records import partial_result
 from flashvsr.jobs.schema import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job
 from flashvsr.jobs.workers import WorkerTable
@@ -27,7 +28,7 @@ CRASHED = "worker ended unexpectedly"
 _LONGEST_DELAY = 86_400.0
 
 
-class Queue(Intake, Commands, Aftermath, WorkerTable):
+class Queue(Intake, Commands, Aftermath, WorkerTable, Rebuilding):
     """The queue of one service. Every process opens its own; the threads of a process may share one.
 
     `Queue(state)` opens, creates or migrates `<state>/queue.db`. Every change of state is one `BEGIN
@@ -122,6 +123,7 @@ class Queue(Intake, Commands, Aftermath, WorkerTable):
         made = {"model": model, "report": report_json, "warnings": warnings}
         with self._owned(job_id, lease):
             self._change(job_id, result=str(result), result_size=size, result_mtime_ns=mtime_ns, **made, **now)
+            self._note(job_id)
 
     def finish(self, job_id: int, lease: str, result: Path, model: str, report_json: str, warnings: list[str]) -> None:
         """The result is in the outbox: the job is done. The source is settled afterwards, see `unsettled`."""
@@ -137,6 +139,7 @@ class Queue(Intake, Commands, Aftermath, WorkerTable):
                 error_kind=None,
                 frames_total=row.frames_done if row.frames_total is None else row.frames_total,
             )
+            self._note(job_id)
 
     def fail(self, job_id: int, lease: str, error: str, kind: str, result: Path | None, warnings: list[str]) -> None:
         """The job is failed for good; `result` is the partial video, if there is one."""
@@ -179,6 +182,12 @@ class Queue(Intake, Commands, Aftermath, WorkerTable):
         ticks = time.monotonic() + (now - time.time())
         late = (Job.state == RUNNING) & (Job.progress_ticks < ticks - stall_seconds)
         return self._select(Job.select().where(late).order_by(Job.id))
+
+    def _note(self, job_id: int) -> None:
+        """Keep a copy of the row outside the database; inside the transaction, which it ends if it fails."""
+        row = self._get(job_id)
+        if row is not None:
+            self.ledger.write(row)
 
     @contextmanager
     def _owned(self, job_id: int, lease: str) -> Iterator[Job]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from flashvsr import logs
 from flashvsr.config import Config
-from flashvsr.errors import FlashVSRError, LeaseLost, Transient
+from flashvsr.errors import Damaged, FlashVSRError, LeaseLost, Transient
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import CANCELLED, DONE, FAILED, SUPERSEDED, Job
 from flashvsr.outbox.publish import (
@@ -78,7 +78,7 @@ class Endings:
             file.write(b".")  # before the try, which may end this process
         try:
             return self._upscaling.salvage(self.task(job, preset_from_json(job.preset)), self.config, reason, working)
-        except LeaseLost:
+        except (LeaseLost, Damaged):
             raise
         except Transient:
             os.truncate(tries, tries.stat().st_size - 1)

@@ -11,7 +11,7 @@ from typing import Any
 
 from flashvsr import logs
 from flashvsr.config import Config
-from flashvsr.errors import BadConfig, FlashVSRError, Interrupted, LeaseLost, Transient
+from flashvsr.errors import BadConfig, Damaged, FlashVSRError, Interrupted, LeaseLost, Transient
 from flashvsr.jobs.owner import current_owner
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job
@@ -150,6 +150,8 @@ class WorkerLoop:
                 self._record_published(job)
             else:
                 self._work(job, preset, control)
+        except Damaged:
+            raise  # nothing can be recorded any more
         except Exception as error:
             self._end(job, error, control)
         else:
