@@ -72,6 +72,7 @@ class Upscaling:
             (task.workdir / "chunk").write_text(str(frame))
             self.happen(frame)
             control.progress(frame, FRAMES, 2.5)
+        control.check_outbox()
         temporary = temporary_for(task.target, task.job_id)
         temporary.write_bytes(b"upscaled " + task.source.read_bytes())
         self.happen("publish")

@@ -90,6 +90,9 @@ class _Control:
             raise Cancelled("stopped")
         self._progress.update(self._name, done, total, fps)
 
+    def check_outbox(self) -> None:
+        """Nothing to compare with: the target's directory was given and is there."""
+
     def working(self) -> None:
         """Something else than frames got done, which the display does not show."""
         if self.stopped.is_set():

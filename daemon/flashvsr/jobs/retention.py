@@ -11,6 +11,7 @@ from pathlib import Path
 from flashvsr.jobs.damage import ASIDE
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import FINISHED, Job
+from flashvsr.mounts import Mounts
 from flashvsr.text import printable
 
 log = logging.getLogger(__name__)
@@ -32,20 +33,23 @@ def prune(queue: Queue, archive_dir: Path, jobs_dir: Path, days: float, now: flo
     leftovers = _prune_leftovers(queue, jobs_dir, {job.id for job in over}, limit)
     leftovers += _prune_damaged(queue.path.parent, limit)
     archived = _prune_archive(archive_dir, limit)
+    mounts = Mounts(queue.path.parent)
     return {
-        "jobs": queue.forget([job.id for job in over if _source_gone(job)]),
+        "jobs": queue.forget([job.id for job in over if _source_gone(job, mounts)]),
         "archived": archived,
         "leftovers": leftovers,
     }
 
 
-def _source_gone(job: Job) -> bool:
+def _source_gone(job: Job, mounts: Mounts) -> bool:
     """Tell whether the source is surely gone; while it may be there, its row keeps it from being redone."""
-    return not os.path.lexists(job.source) and _share_present(Path(job.inbox))
+    return not os.path.lexists(job.source) and _share_present(Path(job.inbox), mounts)
 
 
-def _share_present(inbox: Path) -> bool:
+def _share_present(inbox: Path, mounts: Mounts) -> bool:
     """Tell an inbox without this file from an unmounted share, of which only an empty directory is seen."""
+    if not mounts.present(inbox):
+        return False
     try:
         if inbox.is_dir():
             return any(inbox.iterdir())

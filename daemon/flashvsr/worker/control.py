@@ -19,12 +19,20 @@ HEARTBEAT_SECONDS = 0.5
 class JobControl:
     """Called from within the work, after frames: a thread saying "alive" would hide a worker that hangs."""
 
-    def __init__(self, queue: Queue, job: Job, orders: Orders, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        queue: Queue,
+        job: Job,
+        orders: Orders,
+        clock: Callable[[], float] = time.monotonic,
+        check_outbox: Callable[[], None] = lambda: None,
+    ) -> None:
         self._queue = queue
         self._job = job
         self._lease = str(job.lease)
         self._orders = orders
         self._clock = clock
+        self._check_outbox = check_outbox
         self._next_heartbeat = -1.0
         self._last: tuple[int, int | None, float] = (job.frames_done, job.frames_total, 0.0)
 
@@ -57,11 +65,16 @@ class JobControl:
             raise LeaseLost(f"job {self._job.id} belongs to another worker now")
         return answer
 
+    def check_outbox(self) -> None:
+        """Raise ShareAway if the outbox is only the mount point of a share that went away."""
+        self._check_outbox()
+
     def publishing(self, report: Report, size: int, mtime_ns: int) -> None:
         """The result is about to get its name. Raises SourceChanged if the file is another one now."""
         # Whoever took the file away meanwhile did not ask for its result to be thrown away.
         with suppress(SourceGone):
             check_source(self._job)
+        self._check_outbox()
         self._queue.publishing(
             self._job.id,
             self._lease,

@@ -9,6 +9,7 @@ from enum import Enum
 
 from flashvsr.errors import BadConfig, BadInput, Cancelled, Interrupted, LeaseLost, Transient
 from flashvsr.jobs.schema import Job
+from flashvsr.mounts import ShareAway
 from flashvsr.worker.source import SourceChanged, SourceGone
 
 CONFIG_SECONDS = 60.0
@@ -79,6 +80,8 @@ def judge(error: Exception, job: Job, *, settle_seconds: float, max_attempts: in
         return Verdict(Outcome.FAIL, text, "bad_input")
     if isinstance(error, BadConfig):
         return Verdict(Outcome.REQUEUE, text, "config", delay=CONFIG_SECONDS)
+    if isinstance(error, ShareAway):
+        return Verdict(Outcome.REQUEUE, text, delay=FIRST_SECONDS)  # costs nothing to ask again, and may end any time
     if isinstance(error, Transient) or _is_transient(error):
         return Verdict(Outcome.REQUEUE, text, delay=backoff(failures), grows=True)
     if _gpu_gone(error):

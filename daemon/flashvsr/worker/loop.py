@@ -101,6 +101,7 @@ class WorkerLoop:
         """
         known = preset_from_json(job.preset) if job.preset else Preset()
         try:
+            self._endings.check_shares(job)  # else a result that is out would pass for one that is not
             if _is_published(job):
                 return known, None
             # First, because a missing preset is written: not below the mount point of a share that is away.
@@ -142,7 +143,7 @@ class WorkerLoop:
         self._engine_trouble = None
 
     def _run(self, job: Job, preset: Preset, problem: Exception | None) -> None:
-        control = JobControl(self._queue, job, self._orders)
+        control = JobControl(self._queue, job, self._orders, check_outbox=lambda: self._endings.check_outbox(job))
         try:
             if problem is not None:
                 raise problem
@@ -224,6 +225,7 @@ class WorkerLoop:
             except Transient as error:
                 log.warning("its partial video has to wait: %s", error)
                 waits = True
+                self._endings.leave_for_sweep(job)
             if verdict.outcome is Outcome.CANCEL:
                 self._queue.cancelled(job.id, str(job.lease), partial)
             else:

@@ -75,6 +75,7 @@ def upscale_file(task: Task, engine: Engine, settings: Config, control: Control)
     info = probe(task.source)
     geometry = plan(info.width, info.height, task.preset)
     # Before the work: hours of it for an outbox out of reach would be a pity.
+    control.check_outbox()
     temporary = temporary_for(task.target, task.job_id)
     remove_temporaries(temporary.parent, task.job_id)
     encoder = open_encoder(_encoder_settings(task.preset), output_format(info, geometry.output))
@@ -215,6 +216,7 @@ def _publish(
 ) -> Report:
     """Join, verify, rename. The report is recorded before the rename: a crash after it finds everything told."""
     try:
+        control.check_outbox()
         working = control.working
         assembled = assemble(chunks, info, temporary, task.preset.audio, task.preset.container, progress=working)
         verify(temporary, assembled.frames, geometry.output, assembled.duration, assembled.audio_tracks, working)

@@ -43,6 +43,9 @@ class Control(Protocol):
     def progress(self, done: int, total: int | None, fps: float) -> None:
         """Frames done; raises Cancelled, Interrupted or LeaseLost."""
 
+    def check_outbox(self) -> None:
+        """To call before anything is created in the outbox; raises ShareAway while its share is not mounted."""
+
     def working(self) -> None:
         """Something else than new frames got done; raises as `progress` does."""
 
