@@ -30,6 +30,10 @@ class Mounted:
         """Unmount it, even while files there are open."""
         subprocess.run(["umount", "--lazy", str(self.point)], check=True)
 
+    def resize(self, size: str) -> None:
+        """Make its file system larger or smaller."""
+        _mount("-o", f"remount,size={size}", str(self._store))
+
     def read_only(self, on: bool) -> None:
         """Mount it read-only, or writable again."""
         _mount("-o", f"remount,bind,{'ro' if on else 'rw'}", str(self.point))

@@ -23,6 +23,10 @@ class Transient(FlashVSRError):
     """Something outside the file is in the way (no space, stale mount, lost GPU). The job keeps its place."""
 
 
+class NoSpace(Transient):
+    """A disk is full, or would be too full. The work goes on when there is room."""
+
+
 class Cancelled(FlashVSRError):
     """A person cancelled the job."""
 

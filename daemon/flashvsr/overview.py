@@ -12,7 +12,7 @@ from datetime import datetime
 
 import peewee
 
-from flashvsr.errors import Damaged, FlashVSRError
+from flashvsr.errors import Damaged, FlashVSRError, NoSpace
 from flashvsr.jobs.damage import notices
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import FAILED, RUNNING, Job, Worker
@@ -43,6 +43,7 @@ class Overview:
         self._next_failed_count = 0.0
         self._notices: Sequence[str] = ()
         self._queue_trouble = ""
+        self._full = ""
         self.config_trouble = ""
 
     @contextmanager
@@ -52,6 +53,11 @@ class Overview:
             yield
         except Damaged:
             raise  # waiting does not help
+        except NoSpace as error:
+            # Restarting would make no room: the watchdog is fed, the status line says what to do.
+            if str(error) != self._full:
+                log.error("%s", error)
+            self._full = str(error)
         except (FlashVSRError, peewee.PeeweeException, sqlite3.Error, OSError) as error:
             if not self._queue_trouble:
                 log.error("the queue does not answer: %s; trying again", error)
@@ -59,7 +65,7 @@ class Overview:
         else:
             if self._queue_trouble:
                 log.info("the queue answers again")
-            self._queue_trouble = ""
+            self._queue_trouble = self._full = ""
 
     def refresh(self) -> None:
         """Read the queue."""
@@ -88,6 +94,7 @@ class Overview:
 
     def _troubles(self) -> list[str]:
         troubles = [self.config_trouble] if self.config_trouble else []
+        troubles += [self._full] if self._full else []
         if self._queue_trouble:
             troubles.append(f"the queue does not answer: {printable(self._queue_trouble)}")
         troubles += self._notices

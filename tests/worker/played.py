@@ -53,6 +53,7 @@ class Upscaling:
     at: dict[Any, Callable[[], None]] = field(default_factory=dict)
     tasks: list[Task] = field(default_factory=list)
     engines: int = 0
+    size: int = 0  # bytes that a result is expected to take
     salvaged: list[str] = field(default_factory=list)
 
     def happen(self, moment: Any) -> None:
@@ -67,6 +68,7 @@ class Upscaling:
     def upscale_file(self, task: Task, engine: Engine, settings: Config, control: Any) -> Report:
         self.tasks.append(task)
         self.happen("start")
+        control.check_room([(task.workdir, self.size), (task.target.parent, self.size)])
         task.workdir.mkdir(exist_ok=True)
         for frame in range(1, FRAMES + 1):
             (task.workdir / "chunk").write_text(str(frame))
@@ -119,7 +121,7 @@ class Bench:
         self.config = Config(
             paths=Paths(root / "inbox", root / "outbox", root / "state", root / "models"),
             watch=Watch(settle_seconds=1.0),
-            queue=QueueSettings(max_attempts=2),
+            queue=QueueSettings(max_attempts=2, min_free=0),
         )
         self.queue = Queue(root / "state")
         self.upscaling = Upscaling()

@@ -93,6 +93,9 @@ class _Control:
     def check_outbox(self) -> None:
         """Nothing to compare with: the target's directory was given and is there."""
 
+    def check_room(self, needs: object) -> None:
+        """Whoever asks for one file sees for themselves when the disk is full."""
+
     def working(self) -> None:
         """Something else than frames got done, which the display does not show."""
         if self.stopped.is_set():

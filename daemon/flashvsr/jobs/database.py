@@ -12,7 +12,7 @@ from typing import Any
 
 import peewee as pw
 
-from flashvsr.errors import BadConfig, Damaged, Transient
+from flashvsr.errors import BadConfig, Damaged, NoSpace, Transient
 from flashvsr.fstype import MOUNTINFO, fstype_of, is_network
 from flashvsr.jobs.migrations import migrate
 from flashvsr.text import printable
@@ -107,8 +107,10 @@ class Store:
         except pw.OperationalError as error:
             if speaks_of_damage(error):
                 raise self._damaged(error) from error
-            raise Transient(
-                f"Cannot use the queue database {printable(self.path)}: {error}. Check free space, permissions "
+            reason = _first_error(error) or error
+            kind = NoSpace if "full" in str(reason) else Transient
+            raise kind(
+                f"Cannot use the queue database {printable(self.path)}: {reason}. Check free space, permissions "
                 "and the disk of paths.state; the work goes on when it can be written again."
             ) from error
         except pw.IntegrityError:
@@ -127,10 +129,17 @@ class Store:
 
 def speaks_of_damage(error: BaseException | None) -> bool:
     """Tell damage from what SQLite calls operational, too: full, locked, out of reach."""
-    while error is not None and not isinstance(error, sqlite3.Error):  # peewee's errors wrap those of SQLite
-        error = error.__cause__ or error.__context__
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
+    code = getattr(_first_error(error), "sqlite_errorcode", sqlite3.SQLITE_OK)
     return code & 0xFF in _DAMAGED
+
+
+def _first_error(error: BaseException | None) -> BaseException | None:
+    """The error of SQLite that peewee's wraps; not the second one, of a rollback that SQLite had done by itself."""
+    while error is not None:
+        if isinstance(error, sqlite3.Error) and "cannot rollback" not in str(error):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def refuse_network(state: Path, mountinfo: Path = MOUNTINFO) -> None:

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from flashvsr import logs
 from flashvsr.config import load_config
-from flashvsr.errors import Damaged, FlashVSRError
+from flashvsr.errors import Damaged, FlashVSRError, NoSpace
 from flashvsr.jobs.queue import Queue
 from flashvsr.signals import SignalQueue
 from flashvsr.worker.lifeline import die_with
-from flashvsr.worker.loop import WorkerLoop
+from flashvsr.worker.loop import FULL_SECONDS, WorkerLoop
 from flashvsr.worker.orders import SIGNALS, Orders
 
 log = logging.getLogger("flashvsr.worker")
@@ -56,7 +56,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     lambda: load_config(options.config),
                 )
                 while not (orders.leave or loop.broken):
-                    if not loop.step():
+                    try:
+                        busy = loop.step()
+                    except NoSpace as error:  # the queue cannot be written; the model stays loaded meanwhile
+                        log.error("%s", error)
+                        arrivals.wait(FULL_SECONDS)
+                        continue
+                    if not busy:
                         arrivals.wait(IDLE_SECONDS)
         except Damaged as error:
             log.error("%s", error)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from flashvsr.errors import Cancelled, Interrupted, LeaseLost
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job
+from flashvsr.space import check_low_water, check_room
 from flashvsr.worker.orders import Orders
 from flashvsr.worker.source import SourceGone, check_source
 from flashvsr.worker.upscaling import Report
@@ -26,6 +28,7 @@ class JobControl:
         orders: Orders,
         clock: Callable[[], float] = time.monotonic,
         check_outbox: Callable[[], None] = lambda: None,
+        min_free: int = 0,
     ) -> None:
         self._queue = queue
         self._job = job
@@ -33,6 +36,7 @@ class JobControl:
         self._orders = orders
         self._clock = clock
         self._check_outbox = check_outbox
+        self._min_free = min_free  # bytes of the state directory's file system
         self._next_heartbeat = -1.0
         self._last: tuple[int, int | None, float] = (job.frames_done, job.frames_total, 0.0)
 
@@ -60,10 +64,15 @@ class JobControl:
         if now < self._next_heartbeat and not at_once:
             return "ok"
         self._next_heartbeat = now + HEARTBEAT_SECONDS
+        check_low_water(self._queue.path.parent, self._min_free)
         answer = self._queue.heartbeat(self._job.id, self._lease, *self._last, working=working)
         if answer == "lost":
             raise LeaseLost(f"job {self._job.id} belongs to another worker now")
         return answer
+
+    def check_room(self, needs: Sequence[tuple[Path, int]]) -> None:
+        """Raise NoSpace unless these bytes fit into these directories, and some more."""
+        check_room(needs, self._min_free)
 
     def check_outbox(self) -> None:
         """Raise ShareAway if the outbox is only the mount point of a share that went away."""

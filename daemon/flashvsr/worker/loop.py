@@ -11,12 +11,13 @@ from typing import Any
 
 from flashvsr import logs
 from flashvsr.config import Config
-from flashvsr.errors import BadConfig, Damaged, FlashVSRError, Interrupted, LeaseLost, Transient
+from flashvsr.errors import BadConfig, Damaged, FlashVSRError, Interrupted, LeaseLost, NoSpace, Transient
 from flashvsr.jobs.owner import current_owner
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job
 from flashvsr.outbox.publish import already_published
 from flashvsr.preset import Preset, check_inbox_preset, preset_from_json, preset_to_json
+from flashvsr.space import check_low_water
 from flashvsr.text import printable
 from flashvsr.worker.control import JobControl
 from flashvsr.worker.endings import Endings
@@ -28,6 +29,7 @@ from flashvsr.worker.upscaling import Upscaling
 log = logging.getLogger(__name__)
 
 MESSAGE_SECONDS = 5.0
+FULL_SECONDS = 2.0  # between two tries to write to a full disk
 
 
 class WorkerLoop:
@@ -67,6 +69,11 @@ class WorkerLoop:
         if self._orders.take_reload():
             self._reload()
         self._endings.sweep()
+        try:
+            check_low_water(self._config.paths.state, self._config.queue.min_free)
+        except NoSpace as error:
+            self._show("idle", error=f"no job starts: {error}")
+            return False
         job = self._queue.next_candidate(time.time())
         if job is None or time.monotonic() < self._engine_retry:
             self._show("idle", error=self._engine_trouble)
@@ -143,7 +150,13 @@ class WorkerLoop:
         self._engine_trouble = None
 
     def _run(self, job: Job, preset: Preset, problem: Exception | None) -> None:
-        control = JobControl(self._queue, job, self._orders, check_outbox=lambda: self._endings.check_outbox(job))
+        control = JobControl(
+            self._queue,
+            job,
+            self._orders,
+            check_outbox=lambda: self._endings.check_outbox(job),
+            min_free=self._config.queue.min_free,
+        )
         try:
             if problem is not None:
                 raise problem
@@ -190,17 +203,29 @@ class WorkerLoop:
             log.error("unexpected error", exc_info=error)
         if out_of_gpu_memory(error):
             _free_gpu_memory()
-        try:
-            if verdict.outcome is Outcome.DROP:
-                log.warning("%s; leaving it alone", verdict.message)
-            elif verdict.outcome is Outcome.REQUEUE:
-                self._failures[job.id] = failures + verdict.grows
-                self._put_back(job, verdict)
-            else:
-                self._failures.pop(job.id, None)
-                self._end_for_good(job, verdict, control)
-        except LeaseLost as lost:
-            log.warning("%s; leaving it alone", lost)
+        self._failures[job.id] = failures + verdict.grows
+        while True:
+            try:
+                self._conclude(job, verdict, control)
+            except LeaseLost as lost:
+                log.warning("%s; leaving it alone", lost)
+            except NoSpace as full:
+                # Not even this can be recorded. Leaving now would cost the job an attempt that is not its fault.
+                if self._orders.leave:
+                    raise
+                log.error("%s", full)
+                time.sleep(FULL_SECONDS)
+                continue
+            return
+
+    def _conclude(self, job: Job, verdict: Verdict, control: JobControl) -> None:
+        if verdict.outcome is Outcome.DROP:
+            log.warning("%s; leaving it alone", verdict.message)
+        elif verdict.outcome is Outcome.REQUEUE:
+            self._put_back(job, verdict)
+        else:
+            self._failures.pop(job.id, None)
+            self._end_for_good(job, verdict, control)
 
     def _put_back(self, job: Job, verdict: Verdict) -> None:
         when = f"again in {verdict.delay:.0f} s" if verdict.delay else "goes on later"

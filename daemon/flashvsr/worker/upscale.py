@@ -29,6 +29,7 @@ from flashvsr.model.windows import FRAMES_PER_WINDOW
 from flashvsr.outbox.intent import Intent
 from flashvsr.outbox.publish import publish, remove_temporaries, target_for, temporary_for
 from flashvsr.preset import Preset
+from flashvsr.space import expected_bytes
 from flashvsr.video.chunks import Chunk, ChunkStore, stored_chunks
 from flashvsr.video.decode import Decoder, VideoFrame, decode
 from flashvsr.video.encode import EncoderSettings, VideoEncoder, open_encoder, output_format
@@ -76,6 +77,7 @@ def upscale_file(task: Task, engine: Engine, settings: Config, control: Control)
     geometry = plan(info.width, info.height, task.preset)
     # Before the work: hours of it for an outbox out of reach would be a pity.
     control.check_outbox()
+    control.check_room(_needs(task, info, geometry))
     temporary = temporary_for(task.target, task.job_id)
     remove_temporaries(temporary.parent, task.job_id)
     encoder = open_encoder(_encoder_settings(task.preset), output_format(info, geometry.output))
@@ -230,6 +232,14 @@ def _publish(
         return told[-1]
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _needs(task: Task, info: SourceInfo, geometry: Geometry) -> list[tuple[Path, int]]:
+    """What will be written where: the chunks that are missing, and the result beside all of them."""
+    width, height = geometry.output
+    size = expected_bytes(width, height, info.frame_count or 0, task.preset.quality)
+    there = sum(chunk.path.stat().st_size for chunk in stored_chunks(task.workdir))
+    return [(task.workdir, max(0, size - there)), (task.target.parent, size)]
 
 
 def _fingerprint(task: Task, engine: Engine, encoder: VideoEncoder, geometry: Geometry) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -45,6 +45,9 @@ class Control(Protocol):
 
     def check_outbox(self) -> None:
         """To call before anything is created in the outbox; raises ShareAway while its share is not mounted."""
+
+    def check_room(self, needs: Sequence[tuple[Path, int]]) -> None:
+        """To call before the work with the bytes that each directory will take; raises NoSpace."""
 
     def working(self) -> None:
         """Something else than new frames got done; raises as `progress` does."""
