@@ -79,7 +79,7 @@ def test_finish_records_the_result(queue: Queue, drop: Drop, claim: Claim) -> No
     assert (job.frames_done, job.frames_total, job.fps) == (8, 80, 3.5)
     assert job.lease is None
     assert queue.unsettled()[0].id == job.id
-    queue.settled(job.id, Path("/archive/clip.mp4"))
+    queue.settled(job.id, Path("/archive/clip.mp4"), True)
     assert queue.unsettled() == []
     assert queue.get(job.id).archived == "/archive/clip.mp4"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -147,3 +148,25 @@ def test_a_changed_source_is_not_archived(bench: Bench) -> None:
     bench.loop.step()
     assert (bench.inbox / "clip.mov").read_bytes() == b"a longer new version"
     assert bench.outputs() == ["clip.mp4"]
+
+
+@pytest.mark.parametrize("action", ["archive", "delete", "keep"])
+def test_the_same_file_dropped_again_is_done_again_once_the_first_is_gone(bench: Bench, action: str) -> None:
+    bench.config = replace(bench.config, watch=replace(bench.config.watch, on_success=action))
+    source = bench.inbox / "clip.mov"
+    number = bench.add()
+    kept = bench.root / "original.mov"
+    shutil.copy2(source, kept)
+    bench.new_loop().step()
+    assert bench.job(number).departed == (action != "keep")
+    shutil.copy2(kept, source)
+    again = bench.queue.add(bench.inbox, source, "clip.mov", source.lstat())
+    if action == "keep":
+        assert again is None
+        return
+    bench.new_loop().step()
+    assert bench.job(again).state == "done"
+    assert bench.outputs() == ["clip (2).mp4", "clip.mp4"]
+    archive = bench.root / "state" / "archive" / "clips"
+    assert len(list(archive.glob("*"))) == (2 if action == "archive" else 0)
+    assert not source.exists()

@@ -35,7 +35,7 @@ def prune(queue: Queue, archive_dir: Path, jobs_dir: Path, days: float, now: flo
     archived = _prune_archive(archive_dir, limit)
     mounts = Mounts(queue.path.parent)
     return {
-        "jobs": queue.forget([job.id for job in over if _source_gone(job, mounts)]),
+        "jobs": queue.forget([job.id for job in over if job.departed or _source_gone(job, mounts)]),
         "archived": archived,
         "leftovers": leftovers,
     }

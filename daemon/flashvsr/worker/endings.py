@@ -130,7 +130,8 @@ class Endings:
             log.warning("the source stays in the inbox for now: %s", error)
             self._postpone(job.id)
             return
-        self._queue.settled(job.id, archived)
+        departed = action != "keep" and _is_gone(Path(job.source))
+        self._queue.settled(job.id, archived, departed)
         self._postponed.pop(job.id, None)
 
     def clear(self, job: Job) -> None:
@@ -217,3 +218,14 @@ class Endings:
     def _marker(self, job_id: int) -> Path:
         """One byte for each try at a partial video; also the lock. Beside the folder of chunks."""
         return jobs_directory(self.config.paths.state) / f"{job_id}.ending"
+
+
+def _is_gone(source: Path) -> bool:
+    """Whether it is surely not there; a share that fails to answer is no answer."""
+    try:
+        source.lstat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
