@@ -46,8 +46,8 @@ def test_oldest_first_and_not_before_its_time(queue: Queue, drop: Drop, claim: C
 def test_a_wrong_clock_does_not_bury_a_job(queue: Queue, drop: Drop, claim: Claim) -> None:
     job = claim(drop())
     queue.requeue(job.id, str(job.lease), "no space", "transient", 60, count_attempt=True)
-    the_clock_was_a_year_ahead = time.time() - 365 * 86400
-    assert queue.next_candidate(the_clock_was_a_year_ahead).id == job.id
+    for ahead in (3600, 365 * 86400):
+        assert queue.next_candidate(time.time() - ahead).id == job.id
 
 
 def test_attempts_used_up_end_failed_with_the_last_error(queue: Queue, drop: Drop, claim: Claim) -> None:

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 CRASHED = "worker ended unexpectedly"
 
 # No back-off is this long: a job that has to wait longer was put back before the clock was set right.
-_LONGEST_DELAY = 86_400.0
+_LONGEST_DELAY = 900.0
 
 
 class Queue(Intake, Commands, Aftermath, WorkerTable, Rebuilding):
