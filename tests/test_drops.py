@@ -107,7 +107,10 @@ def test_two_thousand_files_at_once(make_service: MakeService) -> None:
     eventually(lambda: service.ask(Queue.counts)["queued"] == 2000, "all of them queued", 60)
     service.wait_for("0 running, 2000 waiting")
     assert len({job.source for job in service.ask(Queue.jobs)}) == 2000
-    assert "2000 queued" in flashvsr_status(service)
+    shown = flashvsr_status(service)
+    assert "2000 queued" in shown
+    assert "and 1980 more that wait: flashvsr status --all" in shown
+    assert len(shown.splitlines()) < 50
     assert service.process.poll() is None
 
 
