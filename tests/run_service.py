@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -26,10 +27,11 @@ class HangingWatcher(InboxWatcher):
 def main(config: str, text: str) -> int:
     options: dict[str, Any] = {"first": 0.1, "rest": 60.0, "checkpoint": 5.0, "silence": 30.0} | json.loads(text)
     logs.setup("debug")
+    worker = "copying_worker.py" if os.environ["FAKE_WORKER"] == "copy" else "fake_worker.py"
     supervisor = Supervisor(
         load_config(Path(config)),
         slots=None if options.get("discover") else (CPU,),
-        worker_command=(sys.executable, str(Path(__file__).with_name("fake_worker.py"))),
+        worker_command=(sys.executable, str(Path(__file__).with_name(worker))),
         make_watcher=HangingWatcher if options.get("hang") else InboxWatcher,
         patience=Patience(first=options["first"], rest=options["rest"]),
         pace=Pace(

@@ -15,9 +15,10 @@ from av.error import FFmpegError
 from flashvsr.errors import FlashVSRError
 from flashvsr.video.audio import MP4_AUDIO, AacTrack, CopyTrack, Timed, Track
 from flashvsr.video.chunks import Chunk
+from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.decode import output_grid
 from flashvsr.video.encode import REORDER_DEPTH
-from flashvsr.video.media import create, open_own, open_source, packets, write_error
+from flashvsr.video.media import create_told, open_own, open_source, packets, write_error
 from flashvsr.video.probe import SourceInfo, codec_name
 from flashvsr.video.timing import DecodeClock, TimestampGrid
 
@@ -48,17 +49,24 @@ class Assembled:
 
 
 def assemble(
-    chunks: Sequence[Chunk], info: SourceInfo, target: Path, audio: str, container: str, partial: bool = False
+    chunks: Sequence[Chunk],
+    info: SourceInfo,
+    target: Path,
+    audio: str,
+    container: str,
+    partial: bool = False,
+    progress: Progress = nothing,
 ) -> Assembled:
     """Join `chunks` by stream copy, add the sound of the source, write `target` (replacing it).
 
     `audio`: copy, aac or none. `container`: mp4 or mkv. `partial`: the video ends early, so the sound is cut
-    there. Raises BadInput or Transient when the source cannot be read, Transient when the target cannot be
-    written.
+    there. `progress` is called whenever something got done, for hours of video take a while to join; what it
+    raises ends the work. Raises BadInput or Transient when the source cannot be read, Transient when the target
+    cannot be written.
     """
     if not chunks:
         raise ValueError("nothing to assemble")
-    return _Assembly(chunks, info, target, audio, container, partial).run()
+    return _Assembly(chunks, info, target, audio, container, partial, progress).run()
 
 
 class _Assembly:
@@ -70,6 +78,7 @@ class _Assembly:
         audio: str,
         container: str,
         partial: bool,
+        progress: Progress,
     ) -> None:
         self.chunks = chunks
         self.info = info
@@ -77,6 +86,7 @@ class _Assembly:
         self.audio = audio
         self.container = container
         self.partial = partial
+        self.progress = progress
         self.grid: TimestampGrid = output_grid(info)
         self.end = (chunks[-1].last_pts + self.grid.step) * self.grid.time_base  # seconds, where the video ends
         self.first_pts = 0
@@ -87,15 +97,16 @@ class _Assembly:
     def run(self) -> Assembled:
         try:
             with ExitStack() as stack:
-                source = stack.enter_context(open_source(self.info.path))
-                out = create(self.target, _FORMATS[self.container], self._options())
-                stack.enter_context(out)
+                source = stack.enter_context(open_source(self.info.path, self.progress))
+                form, options = _FORMATS[self.container], self._options()
+                out = stack.enter_context(create_told(self.target, form, options, self.progress))
                 video = self._add_video(out)
                 tracks = self._add_tracks(source, out)
                 self._describe(source, out)
                 merged = heapq.merge(self._video(video), self._others(source, tracks), key=lambda item: item[0])
                 for _, packet in merged:
                     out.mux(packet)
+                    self.progress()
         except FlashVSRError:
             raise
         except (FFmpegError, OSError) as error:

@@ -14,7 +14,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,8 +26,10 @@ from flashvsr.errors import BadInput, LeaseLost
 from flashvsr.model.resize import enlarge, place, to_bytes, to_unit
 from flashvsr.model.stream import Stream, StreamOptions
 from flashvsr.model.windows import FRAMES_PER_WINDOW
+from flashvsr.outbox.intent import Intent
 from flashvsr.outbox.publish import publish, remove_temporaries, target_for, temporary_for
 from flashvsr.preset import Preset
+from flashvsr.space import expected_bytes
 from flashvsr.video.chunks import Chunk, ChunkStore, stored_chunks
 from flashvsr.video.decode import Decoder, VideoFrame, decode
 from flashvsr.video.encode import EncoderSettings, VideoEncoder, open_encoder, output_format
@@ -48,6 +50,7 @@ log = logging.getLogger(__name__)
 WARM_UP_FRAMES = 64  # before the first new frame of a resumed job: window 0, and five more
 LEAST_LQ_FRAMES = 50  # decoded frames there is always room for
 WAITING_BATCHES = 3  # of the model's frames, before the encoder
+PARTIAL_NAME = "partial.json"  # in the job's folder: the partial video that is about to be published
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ def upscale_file(task: Task, engine: Engine, settings: Config, control: Control)
     info = probe(task.source)
     geometry = plan(info.width, info.height, task.preset)
     # Before the work: hours of it for an outbox out of reach would be a pity.
+    control.check_outbox()
+    control.check_room(_needs(task, info, geometry))
     temporary = temporary_for(task.target, task.job_id)
     remove_temporaries(temporary.parent, task.job_id)
     encoder = open_encoder(_encoder_settings(task.preset), output_format(info, geometry.output))
@@ -91,40 +96,47 @@ def upscale_file(task: Task, engine: Engine, settings: Config, control: Control)
     _run(stream, decoder, geometry, output, settings, info, control, warnings)
     warnings += decoder.warnings
 
-    assembled, result = _publish(task, temporary, output.chunks, info, geometry, control)
-    seconds = time.monotonic() - started
-    return Report(
-        result=result,
-        source=source_facts(info),
-        preset=task.preset,
-        geometry=geometry,
-        model=engine.name,
-        device=engine.label,
-        encoder=encoder.name,
-        frames=assembled.frames,
-        audio_tracks=assembled.audio_tracks,
-        duration=assembled.duration,
-        seconds=seconds,
-        fps=(assembled.frames - resumed_at) / seconds,
-        resumed_at=resumed_at,
-        warnings=[*warnings, *assembled.warnings],
-    )
+    def report(result: Path, assembled: Assembled) -> Report:
+        seconds = time.monotonic() - started
+        return Report(
+            result=result,
+            source=source_facts(info),
+            preset=task.preset,
+            geometry=geometry,
+            model=engine.name,
+            device=engine.label,
+            encoder=encoder.name,
+            frames=assembled.frames,
+            audio_tracks=assembled.audio_tracks,
+            duration=assembled.duration,
+            seconds=seconds,
+            fps=(assembled.frames - resumed_at) / seconds,
+            resumed_at=resumed_at,
+            warnings=[*warnings, *assembled.warnings],
+        )
+
+    return _publish(task, temporary, output.chunks, info, geometry, control, report)
 
 
-def salvage(task: Task, settings: Config, reason: str) -> Path | None:
+def salvage(task: Task, settings: Config, reason: str, working: Callable[[], None] = lambda: None) -> Path | None:
     """Publish the finished chunks of a job that goes no further as `<name>_partial`, with their stretch of sound.
 
-    Returns None when there are none. Raises Transient when it has to wait, BadInput when the source is gone.
+    `working` is called whenever something got done. Returns None when there are no chunks. Raises Transient when
+    it has to wait, BadInput when the source is gone.
     """
     chunks = stored_chunks(task.workdir)
     if not chunks:
         return None
     info = probe(task.source)
     target = target_for(task.target.parent, task.target.name, task.preset.container, "_partial")
+    intent = Intent(task.workdir / PARTIAL_NAME, str(chunks[-1].end))
+    published = intent.fulfilled()
+    if published is not None:
+        return published  # the attempt before this one died just after the rename
     temporary = temporary_for(target, task.job_id)
     try:
-        assemble(chunks, info, temporary, task.preset.audio, task.preset.container, partial=True)
-        published = publish(temporary, target, lambda *_: None)
+        assemble(chunks, info, temporary, task.preset.audio, task.preset.container, partial=True, progress=working)
+        published = publish(temporary, target, intent.record)
     finally:
         temporary.unlink(missing_ok=True)
     log.info("%d frames kept as %s (%s)", chunks[-1].end, published.name, reason)
@@ -144,7 +156,8 @@ def _run(
     """Drive decode, model and encode until the source ends. The frames written so far are durable afterwards."""
     pts: deque[int] = deque()
     room = _lq_room(settings, geometry, warnings)
-    ahead: RunAhead[VideoFrame] = RunAhead(iter(decoder), room, settings.streaming.prefetch_frames)
+    waiting = _Skipping(decoder, control)  # a resumed job decodes all that comes before its first new frame
+    ahead: RunAhead[VideoFrame] = RunAhead(iter(decoder), room, settings.streaming.prefetch_frames, waiting)
     behind: WriteBehind[Batch] = WriteBehind(output.write, WAITING_BATCHES)
     try:
         resumed_at, skip = output.frames, output.frames - stream.state.origin * FRAMES_PER_WINDOW
@@ -158,6 +171,8 @@ def _run(
                 if stamps:
                     behind.put(Batch(to_bytes(_cut(fresh, geometry)).cpu().numpy(), stamps))
                     control.progress(output.frames, info.frame_count, clock.rate(output.frames - resumed_at))
+                else:
+                    control.working()  # the warm-up of a resumed job
         behind.finish()
         output.close()
     except LeaseLost:
@@ -193,14 +208,38 @@ def _cut(frames: Tensor, geometry: Geometry) -> Tensor:
 
 
 def _publish(
-    task: Task, temporary: Path, chunks: list[Chunk], info: SourceInfo, geometry: Geometry, control: Control
-) -> tuple[Assembled, Path]:
+    task: Task,
+    temporary: Path,
+    chunks: list[Chunk],
+    info: SourceInfo,
+    geometry: Geometry,
+    control: Control,
+    report: Callable[[Path, Assembled], Report],
+) -> Report:
+    """Join, verify, rename. The report is recorded before the rename: a crash after it finds everything told."""
     try:
-        assembled = assemble(chunks, info, temporary, task.preset.audio, task.preset.container)
-        verify(temporary, assembled.frames, geometry.output, assembled.duration, assembled.audio_tracks)
-        return assembled, publish(temporary, task.target, control.publishing)
+        control.check_outbox()
+        working = control.working
+        assembled = assemble(chunks, info, temporary, task.preset.audio, task.preset.container, progress=working)
+        verify(temporary, assembled.frames, geometry.output, assembled.duration, assembled.audio_tracks, working)
+        told: list[Report] = []
+
+        def record(path: Path, size: int, mtime_ns: int) -> None:
+            told.append(report(path, assembled))
+            control.publishing(told[-1], size, mtime_ns)
+
+        publish(temporary, task.target, record)
+        return told[-1]
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _needs(task: Task, info: SourceInfo, geometry: Geometry) -> list[tuple[Path, int]]:
+    """What will be written where: the chunks that are missing, and the result beside all of them."""
+    width, height = geometry.output
+    size = expected_bytes(width, height, info.frame_count or 0, task.preset.quality)
+    there = sum(chunk.path.stat().st_size for chunk in stored_chunks(task.workdir))
+    return [(task.workdir, max(0, size - there)), (task.target.parent, size)]
 
 
 def _fingerprint(task: Task, engine: Engine, encoder: VideoEncoder, geometry: Geometry) -> str:
@@ -238,6 +277,20 @@ def _lq_room(settings: Config, geometry: Geometry, warnings: list[str]) -> int:
             f"{geometry.scaled[0]}x{geometry.scaled[1]}; {least * frame_bytes} bytes are used"
         )
     return max(least, asked // frame_bytes)
+
+
+class _Skipping:
+    """Called while the model waits for the decoder: the frames that the decoder passes are progress."""
+
+    def __init__(self, decoder: Decoder, control: Control) -> None:
+        self._decoder = decoder
+        self._control = control
+        self._passed = 0
+
+    def __call__(self) -> None:
+        passed, self._passed = self._passed, self._decoder.frames
+        if self._passed != passed:
+            self._control.working()
 
 
 class _Clock:
