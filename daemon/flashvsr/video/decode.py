@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 RGB = ColorInfo("rgb", "full")
+Rgb = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,13 @@ class VideoFrame:
     """One frame. `index` counts from 0 over the whole video, `time`: seconds since the source's start.
 
     `pts`: the output timestamp in the time base of `output_grid(info)`; it does not depend on where decoding
-    started. `rgb`: (height, width, 3) uint8, upright.
+    started. `rgb`: (height, width, 3), upright; uint8, or uint16 of the full range where the source is deep.
     """
 
     index: int
     time: Fraction
     pts: int
-    rgb: npt.NDArray[np.uint8]
+    rgb: Rgb
 
 
 def output_grid(info: SourceInfo) -> TimestampGrid:
@@ -61,7 +62,9 @@ class Decoder:
         self._first_frame = first_frame
         self._threads = max(1, threads)
         turned = info.rotation in (90, 270)
-        self._converter = Converter(size[::-1] if turned else size, "rgb24", RGB, self._threads)
+        self._converter = Converter(
+            size[::-1] if turned else size, "rgb48le" if info.is_deep else "rgb24", RGB, self._threads
+        )
         self._frames = self._run()
 
     @property
@@ -128,15 +131,15 @@ class Decoder:
             return None
         return ticks * stream.time_base - self.info.start
 
-    def _upright(self, frame: CodedFrame, stream: VideoStream) -> npt.NDArray[np.uint8]:
+    def _upright(self, frame: CodedFrame, stream: VideoStream) -> Rgb:
         color = frame_color(frame, stream)
         converted = self._converter.convert(frame, color)
-        rgb = cast("npt.NDArray[np.uint8]", converted.to_ndarray())  # (height, width, 3), not yet turned
+        rgb = cast("Rgb", converted.to_ndarray())  # (height, width, 3), not yet turned
         if self.info.mirrored:
             rgb = rgb[:, ::-1]
         if self.info.rotation:
             rgb = np.rot90(rgb, k=-self.info.rotation // 90)
-        return np.ascontiguousarray(rgb)
+        return cast("Rgb", np.ascontiguousarray(rgb))
 
     def _note_damage(self) -> None:
         self.damaged += 1

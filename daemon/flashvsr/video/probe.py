@@ -54,7 +54,7 @@ class SourceInfo:
     `height`: the picture as shown, rotation applied, before non-square pixels are stretched. `sample_aspect`:
     shape of a pixel, 1 when unknown. `rotation`: clockwise turn to apply after `mirrored` (left-right) has
     been. `frame_count`: an estimate for progress only, files lie about it. `video_index`: number of the video
-    stream in the file.
+    stream in the file. `bits`: of one sample of the picture. `has_alpha`: some of it may be transparent.
     """
 
     path: Path
@@ -74,6 +74,18 @@ class SourceInfo:
     color: ColorInfo
     audio: tuple[AudioTrack, ...]
     video_index: int
+    bits: int = 8
+    has_alpha: bool = False
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether its samples have more than 8 bits; the result then has 10."""
+        return self.bits > 8
+
+    @property
+    def warnings(self) -> list[str]:
+        """What of the source the result cannot have, for the job's report."""
+        return ["the source's transparency is left out: the result has none"] if self.has_alpha else []
 
 
 def probe(path: Path) -> SourceInfo:
@@ -105,6 +117,8 @@ def probe(path: Path) -> SourceInfo:
             color=frame_color(frame, stream),
             audio=tuple(_audio_track(audio) for audio in container.streams.audio),
             video_index=stream.index,
+            bits=max(component.bits for component in frame.format.components),
+            has_alpha=frame.format.name != "pal8" and any(c.is_alpha for c in frame.format.components),
         )
 
 
