@@ -70,7 +70,12 @@ def chain(
     out = folder / "out"
     out.mkdir(exist_ok=True)
     task = Task(source, target_for(out, source.name, wanted.container), wanted, folder / "work", 1)
-    return upscale_file(task, IdentityEngine(), settings or Config(), control or Watching())
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the pictures are tiny: threads would wait for each other
+    try:
+        return upscale_file(task, IdentityEngine(), settings or Config(), control or Watching())
+    finally:
+        torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)

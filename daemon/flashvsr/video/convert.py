@@ -74,7 +74,7 @@ def with_chroma(grey: VideoFrame) -> VideoFrame:
     bits = grey.format.components[0].bits
     frame = VideoFrame(grey.width, grey.height, "yuv420p" if bits == 8 else f"yuv420p{bits}le")
     luma, source = frame.planes[0], grey.planes[0]
-    rows = np.frombuffer(source, np.uint8).reshape(source.height, source.line_size)
+    rows = np.frombuffer(bytes(source), np.uint8).reshape(source.height, source.line_size)
     used = grey.width * (1 if bits == 8 else 2)
     padded = np.zeros((luma.height, luma.line_size), np.uint8)
     padded[:, :used] = rows[:, :used]
