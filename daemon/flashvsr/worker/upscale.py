@@ -29,11 +29,13 @@ from flashvsr.model.windows import FRAMES_PER_WINDOW
 from flashvsr.outbox.publish import publish, remove_temporaries, target_for, temporary_for
 from flashvsr.preset import Preset
 from flashvsr.video.chunks import Chunk, ChunkStore, stored_chunks
-from flashvsr.video.decode import Decoder, VideoFrame, decode
+from flashvsr.video.decode import DecodeOptions, Decoder, VideoFrame, decode
 from flashvsr.video.encode import EncoderSettings, VideoEncoder, open_encoder, output_format
 from flashvsr.video.geometry import Geometry, plan
+from flashvsr.video.limits import Limits
 from flashvsr.video.mux import Assembled, assemble
 from flashvsr.video.probe import SourceInfo, probe
+from flashvsr.video.scan import Scan, examine
 from flashvsr.video.verify import verify
 from flashvsr.worker.engine import AnyEngine, Engine, FrameStream, load_engine
 from flashvsr.worker.output import Batch, ChunkedOutput
@@ -70,7 +72,8 @@ def upscale_file(task: Task, engine: AnyEngine, settings: Config, control: Contr
         Cancelled, Interrupted, LeaseLost: from `control`; finished frames are durable then, except for a lost lease.
     """
     started = time.monotonic()
-    info = probe(task.source)
+    limits = Limits(settings.limits.file_bytes, settings.limits.frames, settings.limits.side)
+    info = probe(task.source, limits)
     geometry = plan(info.width, info.height, task.preset)
     # Before the work: hours of it for an outbox out of reach would be a pity.
     temporary = temporary_for(task.target, task.job_id)
@@ -84,10 +87,13 @@ def upscale_file(task: Task, engine: AnyEngine, settings: Config, control: Contr
 
     output = ChunkedOutput(store, encoder, chunks, _chunk_frames(settings, info))
     origin = max(0, resumed_at - WARM_UP_FRAMES) // FRAMES_PER_WINDOW
-    decoder = decode(info, geometry.scaled, origin * FRAMES_PER_WINDOW, settings.streaming.decode_threads)
+    scan = examine(info) if task.preset.deinterlace == "auto" else Scan()
+    threads, hardware = settings.streaming.decode_threads, settings.preprocess.hwaccel
+    decoding = DecodeOptions(origin * FRAMES_PER_WINDOW, threads, scan, hardware)
+    decoder = decode(info, geometry.scaled, decoding)
     options = StreamOptions(task.preset.sparse_ratio, task.preset.local_range, task.preset.color_fix, task.preset.seed)
     work = _Work(info, geometry, engine.device, settings, control)
-    warnings = [*info.warnings, *encoder.warnings]
+    warnings = [*info.warnings, *([scan.note] if scan.note else []), *encoder.warnings]
     _run(work, engine.stream(geometry.model, options, origin), decoder, output, origin, warnings)
     warnings += decoder.warnings
 
