@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-_ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC
+ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC
 _DEFAULT_STREAM = 0x1  # AV_DISPOSITION_DEFAULT
 _CODEC_ALIASES = {
     "mp3float": "mp3", "mp2float": "mp2", "mp1float": "mp1", "dca": "dts", "libopus": "opus",
@@ -204,7 +204,7 @@ def codec_name(stream: Stream) -> str:
 
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     """The main picture: default streams first, then the largest. Cover art does not count."""
-    candidates = [s for s in container.streams.video if not s.disposition.value & _ATTACHED_PICTURE]
+    candidates = [s for s in container.streams.video if not s.disposition.value & ATTACHED_PICTURE]
     decodable = [s for s in candidates if s.codec_context is not None]
     if not decodable:
         if candidates:
