@@ -31,6 +31,8 @@ Rgb = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 _NEIGHBOURS = 2  # frames before the first wanted one that deinterlacing looks at
 _SUSPICION = 32  # frames after damage in which a gap is put down to it: decoders hold frames back
+_CADENCE = 8  # frames at constant distance, after which a larger one is a gap
+_STEADY = Fraction(1, 10)  # of a frame's length, that milliseconds and the like may be off
 _LONGEST_FILL = 60  # seconds of repeated frames; a longer gap keeps the last frame standing instead
 
 
@@ -94,6 +96,8 @@ class Decoder:
         self._clock = ContinuousClock(1 / info.frame_rate, jump=2 / info.frame_rate)
         self._last: tuple[CodedFrame, Fraction] | None = None
         self._suspicion = 0
+        self._regular = 0  # frames in a row that came one frame's length after the one before
+        self._gaps: list[int] = []  # lengths in frames
         self._trouble: list[str] = []
         turned = info.rotation in (90, 270)
         threads = max(1, options.threads)
@@ -110,6 +114,11 @@ class Decoder:
             found.append(f"{self.damaged} damaged places in the video stream: frames are missing or faulty there")
         if self.repeated:
             found.append(f"{self.repeated} lost frames were replaced by repeating the last good one")
+        if self._gaps and len(self._gaps) <= max(1, self.frames // 50):  # more of them are a variable rate
+            found.append(
+                f"{sum(self._gaps)} frames seem to be missing in {len(self._gaps)} gaps of the source's clock; the "
+                "frame before each stands still there"
+            )
         jumps = len(self.info.joints) + self._clock.jumps
         if jumps:
             found.append(f"the timestamps jump {jumps} times; the parts were joined without a gap")
@@ -144,7 +153,8 @@ class Decoder:
             for packet in packets(container, path, [stream], self._note_damage):
                 if packet.is_corrupt:
                     self._note_damage()
-                self._timeline.place(packet)
+                if self._timeline.place(packet):
+                    self._suspicion = _SUSPICION  # a part may begin with pictures that cannot be decoded
                 try:
                     decoded = stream.decode(packet)
                 except FFmpegError:
@@ -179,11 +189,18 @@ class Decoder:
 
     def _stand_ins(self, time: Fraction) -> list[tuple[CodedFrame, Fraction]]:
         """The last good frame, for each one that damage took since then; the sound goes on there, too."""
-        if self._last is None or not self._suspicion:
+        if self._last is None:
             return []
         frame, before = self._last
-        lost = round((time - before) * self.info.frame_rate) - 1
+        distance = (time - before) * self.info.frame_rate
+        lost = round(distance) - 1
+        regular = self._regular >= _CADENCE
+        self._regular = self._regular + 1 if abs(distance - 1) < _STEADY else 0
         if lost < 1:
+            return []
+        if not self._suspicion:
+            if regular:
+                self._gaps.append(lost)
             return []
         if lost > _LONGEST_FILL * self.info.frame_rate:
             self._trouble.append(f"{float(time - before):.0f} seconds are lost; the last frame stands still there")

@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from av.error import FFmpegError
+from av.error import FFmpegError, InvalidDataError
 
 from flashvsr.errors import FlashVSRError
 from flashvsr.video.audio import MP4_AUDIO, AacTrack, CopyTrack, Timed, Track
@@ -103,7 +103,7 @@ class _Assembly:
                 out.mux(first)
                 merged = heapq.merge(self._video(video), self._others(source, tracks), key=lambda item: item[0])
                 for _, packet in merged:
-                    out.mux(packet)
+                    self._write(out, packet, video)
         except FlashVSRError:
             raise
         except (FFmpegError, OSError) as error:
@@ -113,6 +113,16 @@ class _Assembly:
         frames = sum(chunk.frames for chunk in self.chunks)
         duration = float(self.end - self.first_pts * self.grid.time_base)
         return Assembled(frames, duration, self.audio_tracks, tuple(self.warnings))
+
+    def _write(self, out: OutputContainer, packet: Packet[Stream], video: VideoStream) -> None:
+        """Write one packet. Sound that the container cannot take because it is damaged is left out, and counted."""
+        own = packet.stream is video
+        try:
+            out.mux(packet)
+        except InvalidDataError:
+            if own:
+                raise
+            self.damaged += 1
 
     def _options(self) -> dict[str, str]:
         if self.container != "mp4":

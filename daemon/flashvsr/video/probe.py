@@ -126,7 +126,7 @@ def probe(path: Path, limits: Limits = GENEROUS) -> SourceInfo:
             audio=tuple(_audio_track(audio) for audio in container.streams.audio),
             video_index=stream.index,
             bits=max(component.bits for component in frame.format.components),
-            has_alpha=frame.format.name != "pal8" and any(c.is_alpha for c in frame.format.components),
+            has_alpha=codec_name(stream) != "gif" and any(c.is_alpha for c in frame.format.components),
             joints=_joints(path, container.format.name, stream.index),
             limits=limits,
         )

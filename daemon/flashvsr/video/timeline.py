@@ -86,21 +86,24 @@ class Timeline:
     def __init__(self, joints: Sequence[Joint]) -> None:
         self._positions = [joint.position for joint in joints]
         self._shifts = [joint.shift for joint in joints]
+        self._part = 0
 
     @property
     def is_plain(self) -> bool:
         """Whether there is nothing to move."""
         return not self._shifts
 
-    def place(self, packet: Packet[Stream]) -> None:
-        """Change a packet's times."""
+    def place(self, packet: Packet[Stream]) -> bool:
+        """Change a packet's times; tell whether it is the first one behind a joint."""
         if self.is_plain or packet.pos is None:
-            return
+            return False
         number = bisect_right(self._positions, packet.pos)
+        fresh, self._part = number > self._part, max(self._part, number)
         if number == 0:
-            return
+            return False
         ticks = round(self._shifts[number - 1] / packet.time_base)
         if packet.pts is not None:
             packet.pts += ticks
         if packet.dts is not None:
             packet.dts += ticks
+        return fresh
