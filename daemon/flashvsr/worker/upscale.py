@@ -16,17 +16,18 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from flashvsr.config import Config
-from flashvsr.errors import BadInput, LeaseLost
+from flashvsr.errors import BadInput, FlashVSRError, LeaseLost
 from flashvsr.model.resize import enlarge, place, to_unit, to_whole
 from flashvsr.model.stream import StreamOptions
 from flashvsr.model.windows import FRAMES_PER_WINDOW
-from flashvsr.outbox.publish import publish, remove_temporaries, target_for, temporary_for
+from flashvsr.outbox.publish import publish, remove_temporaries, target_for, temporary_for, write_report
 from flashvsr.preset import Preset
 from flashvsr.video.chunks import Chunk, ChunkStore, stored_chunks
 from flashvsr.video.decode import DecodeOptions, Decoder, VideoFrame, decode
@@ -71,7 +72,7 @@ def upscale_file(task: Task, engine: AnyEngine, settings: Config, control: Contr
         Transient: the file system, a share or the GPU is in the way.
         Cancelled, Interrupted, LeaseLost: from `control`; finished frames are durable then, except for a lost lease.
     """
-    started = time.monotonic()
+    started, began = time.monotonic(), datetime.now().astimezone()
     limits = Limits(settings.limits.file_bytes, settings.limits.frames, settings.limits.side)
     info = probe(task.source, limits)
     geometry = plan(info.width, info.height, task.preset)
@@ -99,9 +100,9 @@ def upscale_file(task: Task, engine: AnyEngine, settings: Config, control: Contr
 
     assembled, result = _publish(task, temporary, output.chunks, info, geometry, control)
     seconds = time.monotonic() - started
-    return Report(
+    report = Report(
         result=result,
-        source=source_facts(info),
+        source=source_facts(info, scan),
         preset=task.preset,
         geometry=geometry,
         model=engine.name,
@@ -110,11 +111,19 @@ def upscale_file(task: Task, engine: AnyEngine, settings: Config, control: Contr
         frames=assembled.frames,
         audio_tracks=assembled.audio_tracks,
         duration=assembled.duration,
+        started=began.isoformat(timespec="seconds"),
+        finished=datetime.now().astimezone().isoformat(timespec="seconds"),
         seconds=seconds,
         fps=(assembled.frames - resumed_at) / seconds,
         resumed_at=resumed_at,
         warnings=[*warnings, *assembled.warnings],
     )
+    if task.preset.report:
+        try:
+            write_report(result, report.to_toml())
+        except FlashVSRError as error:
+            report.warnings.append(f"the report could not be written beside the result: {error}")
+    return report
 
 
 def salvage(task: Task, settings: Config, reason: str) -> Path | None:
