@@ -1,8 +1,9 @@
 """Real workers that kill themselves at a named moment. One process loads torch and the model, then forks them.
 
 Reads a line of JSON for each worker from standard input: the worker's arguments, where to note the chunks it makes
-durable, and the moment: a function as "module:name", the number of the call, before or after it. Answers with a line:
-the wait status of the worker. Without a moment the worker leaves when it finds nothing more to do.
+durable, and the moment: a function as "module:name", the number of the call, before or after it; with an `error`, that
+call fails so instead. Answers with a line: the wait status of the worker. A worker that lives leaves when it finds
+nothing more to do.
 """
 
 from __future__ import annotations
@@ -71,8 +72,8 @@ def leave_when_idle() -> None:
     WorkerLoop.step = last  # type: ignore[method-assign]
 
 
-def kill_at(function: str, call: int, after: bool) -> None:
-    """End this process like kill -9 before or after that call of a function."""
+def kill_at(function: str, call: int, after: bool, error: int = 0) -> None:
+    """End this process like kill -9 before or after that call of a function; or let that call fail."""
     module, _, path = function.partition(":")
     *owners, name = path.split(".")
     owner = reduce(getattr, owners, importlib.import_module(module))
@@ -82,10 +83,12 @@ def kill_at(function: str, call: int, after: bool) -> None:
     def deadly(*arguments: Any, **options: Any) -> Any:
         nonlocal calls
         calls += 1
+        if calls == call and error:
+            raise OSError(error, os.strerror(error))
         if calls == call and not after:
             os.kill(os.getpid(), signal.SIGKILL)
         result = original(*arguments, **options)
-        if calls == call:
+        if calls == call and not error:
             os.kill(os.getpid(), signal.SIGKILL)
         return result
 
