@@ -38,10 +38,11 @@ class Engine:
         return f"{self.name} {parameters} {self.model.dtype}"
 
 
-def load_engine(config: Config, on_message: Callable[[str], None]) -> Engine:
+def load_engine(config: Config, on_message: Callable[[str], None], dtype: torch.dtype | None = None) -> Engine:
     """Load the configured weights onto this process's GPU, or the CPU where it sees none.
 
     Official weights that are not there yet are fetched first; `on_message` hears how that goes, and may raise.
+    `dtype`: the number format to compute in, by default bfloat16 on GPUs that can, else float32.
 
     Raises:
         BadConfig: the weights are incomplete, damaged or foreign.
@@ -53,7 +54,7 @@ def load_engine(config: Config, on_message: Callable[[str], None]) -> Engine:
     choice = weights.choose(config.model, config.paths.models, has_gpu=device.type == "cuda")
     if choice.fetchable and not weights.is_complete(choice.folder, choice.prompt_file):
         weights.fetch(config.paths.models, lambda progress: on_message(str(progress)))
-    loaded = load_model(choice.folder, device, _dtype(device), choice.prompt_file)
+    loaded = load_model(choice.folder, device, dtype or _dtype(device), choice.prompt_file)
     for note in loaded.notes:
         log.info("%s", note)
     label = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"

@@ -18,6 +18,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -41,9 +43,21 @@ from flashvsr.worker.report import Report, source_facts
 from flashvsr.worker.threads import RunAhead, WriteBehind
 from flashvsr.worker.upscaling import Control
 
-__all__ = ["Control", "Engine", "Report", "Task", "load_engine", "salvage", "upscale_file"]
+__all__ = [
+    "Control",
+    "Engine",
+    "Report",
+    "Task",
+    "from_model",
+    "load_engine",
+    "salvage",
+    "to_model",
+    "upscale_file",
+]
 
 log = logging.getLogger(__name__)
+
+Pixels = npt.NDArray[np.uint8]
 
 WARM_UP_FRAMES = 64  # before the first new frame of a resumed job: window 0, and five more
 LEAST_LQ_FRAMES = 50  # decoded frames there is always room for
@@ -156,7 +170,7 @@ def _run(
                 fresh, stamps = frames[:, skip:], stamps[skip:]
                 skip = max(0, skip - frames.shape[1])
                 if stamps:
-                    behind.put(Batch(to_bytes(_cut(fresh, geometry)).cpu().numpy(), stamps))
+                    behind.put(Batch(from_model(fresh, geometry), stamps))
                     control.progress(output.frames, info.frame_count, clock.rate(output.frames - resumed_at))
         behind.finish()
         output.close()
@@ -176,20 +190,27 @@ def _run(
 
 
 def _low_quality(frames: Iterable[VideoFrame], stream: Stream, geometry: Geometry, pts: deque[int]) -> Iterator[Tensor]:
-    """Decoded frames as the model wants them: (3, H, W) in [-1, 1] on its device."""
     for frame in frames:
         pts.append(frame.pts)
-        picture = torch.from_numpy(frame.rgb).to(stream.model.device).permute(2, 0, 1)
-        enlarged = enlarge(picture, geometry.upscaled)
-        yield to_unit(place(enlarged, geometry.model, geometry.offset))
+        yield to_model(frame.rgb, geometry, stream.model.device)
 
 
-def _cut(frames: Tensor, geometry: Geometry) -> Tensor:
-    """Take off what was added to reach the model's size; nothing where the picture was cropped."""
-    if geometry.output == geometry.model:
-        return frames
-    x, y = geometry.offset
-    return place(frames, geometry.output, (-x, -y))
+def to_model(rgb: Pixels, geometry: Geometry, device: torch.device) -> Tensor:
+    """A decoded frame (h, w, 3) as the model wants it: (3, H, W) in [-1, 1] on its device."""
+    picture = torch.from_numpy(rgb).to(device).permute(2, 0, 1)
+    return to_unit(place(enlarge(picture, geometry.upscaled), geometry.model, geometry.offset))
+
+
+def from_model(frames: Tensor, geometry: Geometry) -> Pixels:
+    """The model's frames (3, n, H, W) as pictures (n, h, w, 3).
+
+    What was added to reach the model's size is taken off; nothing where the picture was cropped.
+    """
+    if geometry.output != geometry.model:
+        x, y = geometry.offset
+        frames = place(frames, geometry.output, (-x, -y))
+    pixels: Pixels = to_bytes(frames).cpu().numpy()
+    return pixels
 
 
 def _publish(
