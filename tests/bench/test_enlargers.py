@@ -36,7 +36,8 @@ def test_lanczos_is_pillows_but_for_rounding(factor: int) -> None:
     difference = (lanczos(low, factor).float() - expected)[:, inner, inner].abs()
     assert difference.max() <= 3
     assert difference.mean() < 0.5
-    assert (bicubic(low, factor).float() - expected)[:, inner, inner].abs().max() > 5  # they are not the same
+    others = (bicubic(low, factor).float() - expected)[:, inner, inner].abs()
+    assert others.mean() > 2 * difference.mean()  # they are not the same filter
 
 
 def test_a_missing_package_is_said_with_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

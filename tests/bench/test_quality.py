@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from model_kit import TINY
 from torch import Tensor
 from video_kit import number_of, numbered, write_video
 
@@ -18,11 +19,13 @@ from flashvsr.model.weights import load_model
 from flashvsr.video.probe import SourceInfo, probe
 from flashvsr.weights import nano_folder
 from flashvsr.worker.engine import Engine
+from golden_cases import formula_model
 
 
 @pytest.fixture(scope="module")
-def engine() -> Engine:
-    return Engine(load_model(nano_folder(), "cpu", torch.float32).model, "nano", "CPU")
+def quick() -> Engine:
+    """A tiny model for what does not depend on the model."""
+    return Engine(formula_model(TINY), "tiny", "CPU")
 
 
 def lossless(path: Path, pictures: list[np.ndarray]) -> SourceInfo:
@@ -65,9 +68,9 @@ def test_pictures_too_small_are_refused(tmp_path: Path) -> None:
         measured_size(flat_video(tmp_path / "a.mkv", 1, (200, 30)), 2)
 
 
-@pytest.mark.parametrize("size", [(128, 128), (144, 100)], ids=["one block", "extended"])
-def test_every_frame_is_compared_with_itself(tmp_path: Path, engine: Engine, size: tuple[int, int]) -> None:
-    info = lossless(tmp_path / "a.mkv", [numbered(i, *size) for i in range(27)])
+def test_every_frame_is_compared_with_itself(tmp_path: Path) -> None:
+    engine = Engine(load_model(nano_folder(), "cpu", torch.float32).model, "nano", "CPU")
+    info = lossless(tmp_path / "a.mkv", [numbered(i, 144, 100) for i in range(27)])
     seen: list[int] = []
 
     def look(frame: Frame) -> None:
@@ -84,7 +87,7 @@ def test_every_frame_is_compared_with_itself(tmp_path: Path, engine: Engine, siz
     assert measured.window_start_gain() is not None
 
 
-def test_known_errors_are_measured(tmp_path: Path, engine: Engine) -> None:
+def test_known_errors_are_measured(tmp_path: Path, quick: Engine) -> None:
     info = flat_video(tmp_path / "a.mkv", 4)
     calls = 0
 
@@ -97,7 +100,7 @@ def test_known_errors_are_measured(tmp_path: Path, engine: Engine) -> None:
         return bicubic(low, factor) + (3 if calls % 2 else -3)
 
     others = {BICUBIC: bicubic, "steady": off_by_three, "unsteady": now_above_now_below}
-    measured = measure(Task(info, (128, 128), 2, AREA), engine, others, ignore)
+    measured = measure(Task(info, (128, 128), 2, AREA), quick, others, ignore)
     steady, unsteady, best = (measured.scores[name].summary() for name in ("steady", "unsteady", BICUBIC))
     assert best["psnr_y"] == best["steadiness"] == pytest.approx(99)
     assert [steady["psnr_y"], unsteady["psnr_y_pooled"]] == pytest.approx([float(psnr(9.0))] * 2, abs=1e-3)
@@ -108,15 +111,15 @@ def test_known_errors_are_measured(tmp_path: Path, engine: Engine) -> None:
     )
 
 
-def test_one_frame_is_too_few(tmp_path: Path, engine: Engine) -> None:
+def test_one_frame_is_too_few(tmp_path: Path, quick: Engine) -> None:
     info = flat_video(tmp_path / "a.mkv", 5)
     for start, what in ((4, "one frame"), (9, "no frame")):
         with pytest.raises(BadInput, match=what):
-            measure(Task(info, (128, 128), 2, AREA, start), engine, {BICUBIC: bicubic}, ignore)
+            measure(Task(info, (128, 128), 2, AREA, start), quick, {BICUBIC: bicubic}, ignore)
 
 
-def test_two_frames_have_no_window_to_begin(tmp_path: Path, engine: Engine) -> None:
+def test_two_frames_have_no_window_to_begin(tmp_path: Path, quick: Engine) -> None:
     info = flat_video(tmp_path / "a.mkv", 2)
-    measured: Measured = measure(Task(info, (128, 128), 2, AREA), engine, {BICUBIC: bicubic}, ignore)
+    measured: Measured = measure(Task(info, (128, 128), 2, AREA), quick, {BICUBIC: bicubic}, ignore)
     assert measured.frames == 2
     assert measured.window_start_gain() is None
