@@ -124,6 +124,7 @@ def _clip_json(measured: Measured) -> dict[str, Any]:
         "gains": {name: _rounded(measured.gains(name)) for name in measured.scores if name != MODEL},
         "worst_frame": {
             "frame": task.start + worst,
+            "gain_over_bicubic": round(float(gains[worst]), 3),
             "psnr_y": {name: round(float(psnr(measured.scores[name].error[worst])), 3) for name in (MODEL, BICUBIC)},
         },
         "share_of_frames_below_bicubic": round(float((gains < 0).mean()), 4),
