@@ -32,7 +32,7 @@ from flashvsr.outbox.publish import publish, remove_temporaries, target_for, tem
 from flashvsr.preset import Preset
 from flashvsr.space import expected_bytes
 from flashvsr.video.chunks import Chunk, ChunkStore, stored_chunks
-from flashvsr.video.decode import DecodeOptions, Decoder, VideoFrame, decode
+from flashvsr.video.decode import DecodeOptions, Decoder, Rgb, VideoFrame, decode
 from flashvsr.video.encode import EncoderSettings, VideoEncoder, open_encoder, output_format
 from flashvsr.video.geometry import Geometry, plan
 from flashvsr.video.limits import Limits
@@ -46,7 +46,17 @@ from flashvsr.worker.report import Report, source_facts
 from flashvsr.worker.threads import RunAhead, WriteBehind
 from flashvsr.worker.upscaling import Control
 
-__all__ = ["Control", "Engine", "Report", "Task", "load_engine", "salvage", "upscale_file"]
+__all__ = [
+    "Control",
+    "Engine",
+    "Report",
+    "Task",
+    "from_model",
+    "load_engine",
+    "salvage",
+    "to_model",
+    "upscale_file",
+]
 
 log = logging.getLogger(__name__)
 
@@ -193,7 +203,7 @@ def _run(
                 fresh, stamps = frames[:, skip:], stamps[skip:]
                 skip = max(0, skip - frames.shape[1])
                 if stamps:
-                    behind.put(Batch(to_whole(_cut(fresh, geometry), info.is_deep).cpu().numpy(), stamps))
+                    behind.put(Batch(from_model(fresh, geometry, deep=info.is_deep), stamps))
                     control.progress(output.frames, info.frame_count, clock.rate(output.frames - resumed_at))
                 else:
                     control.working()  # the warm-up of a resumed job
@@ -215,21 +225,27 @@ def _run(
 
 
 def _low_quality(frames: Iterable[VideoFrame], work: _Work, pts: deque[int]) -> Iterator[Tensor]:
-    """Decoded frames as the model wants them: (3, H, W) in [-1, 1] on its device."""
-    geometry = work.geometry
     for frame in frames:
         pts.append(frame.pts)
-        picture = torch.from_numpy(frame.rgb).to(work.device).permute(2, 0, 1)
-        enlarged = enlarge(picture, geometry.upscaled)
-        yield to_unit(place(enlarged, geometry.model, geometry.offset))
+        yield to_model(frame.rgb, work.geometry, work.device)
 
 
-def _cut(frames: Tensor, geometry: Geometry) -> Tensor:
-    """Take off what was added to reach the model's size; nothing where the picture was cropped."""
-    if geometry.output == geometry.model:
-        return frames
-    x, y = geometry.offset
-    return place(frames, geometry.output, (-x, -y))
+def to_model(rgb: Rgb, geometry: Geometry, device: torch.device) -> Tensor:
+    """A decoded frame (h, w, 3) as the model wants it: (3, H, W) in [-1, 1] on its device."""
+    picture = torch.from_numpy(rgb).to(device).permute(2, 0, 1)
+    return to_unit(place(enlarge(picture, geometry.upscaled), geometry.model, geometry.offset))
+
+
+def from_model(frames: Tensor, geometry: Geometry, *, deep: bool = False) -> Rgb:
+    """The model's frames (3, n, H, W) as pictures (n, h, w, 3) of 8 bits, or 16 if `deep`.
+
+    What was added to reach the model's size is taken off; nothing where the picture was cropped.
+    """
+    if geometry.output != geometry.model:
+        x, y = geometry.offset
+        frames = place(frames, geometry.output, (-x, -y))
+    pixels: Rgb = to_whole(frames, deep).cpu().numpy()
+    return pixels
 
 
 def _publish(
