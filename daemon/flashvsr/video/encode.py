@@ -204,7 +204,11 @@ def _options(name: str, settings: EncoderSettings, threads: int) -> dict[str, st
         quiet = f"log-level=none:pools={threads}:open-gop=0"
         return {"preset": "fast", "crf": str(value), "x265-params": f"{quiet}:bframes=4:b-pyramid=1"}
     if name == "libsvtav1":
-        return {"preset": "8", "crf": str(value), "svtav1-params": f"lp={threads}"}
+        return {
+            "preset": "8",
+            "crf": str(value),
+            "svtav1-params": f"lp={threads.bit_length()}",
+        }  # a level of parallelism, no count
     options = {"preset": "p5", "rc": "vbr", "cq": str(max(1, value)), "b": "0"}
     # Two B-frames that are not references reorder by one place. NVENC's AV1 packets would need dts of their
     # own.

@@ -23,7 +23,8 @@ import torch
 from torch import Tensor
 
 from flashvsr.config import Config
-from flashvsr.errors import BadInput, FlashVSRError, LeaseLost
+from flashvsr.devices import discover
+from flashvsr.errors import BadConfig, BadInput, FlashVSRError, LeaseLost
 from flashvsr.model.resize import enlarge, place, to_unit, to_whole
 from flashvsr.model.stream import StreamOptions
 from flashvsr.model.windows import FRAMES_PER_WINDOW
@@ -50,6 +51,7 @@ log = logging.getLogger(__name__)
 
 WARM_UP_FRAMES = 64  # before the first new frame of a resumed job: window 0, and five more
 LEAST_LQ_FRAMES = 50  # decoded frames there is always room for
+MOST_ENCODER_THREADS = 8  # more hardly make an encoder faster
 WAITING_BATCHES = 3  # of the model's frames, before the encoder
 
 
@@ -79,7 +81,7 @@ def upscale_file(task: Task, engine: AnyEngine, settings: Config, control: Contr
     # Before the work: hours of it for an outbox out of reach would be a pity.
     temporary = temporary_for(task.target, task.job_id)
     remove_temporaries(temporary.parent, task.job_id)
-    encoder = open_encoder(_encoder_settings(task.preset), output_format(info, geometry.output))
+    encoder = open_encoder(_encoder_settings(task.preset, settings), output_format(info, geometry.output))
     store = ChunkStore(task.workdir, _fingerprint(task, engine, encoder, geometry))
     chunks = store.durable()
     resumed_at = chunks[-1].end if chunks else 0
@@ -240,10 +242,21 @@ def _fingerprint(task: Task, engine: AnyEngine, encoder: VideoEncoder, geometry:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def _encoder_settings(preset: Preset) -> EncoderSettings:
-    # The model computes on the same cores where there is no GPU, and other workers encode beside this one.
-    threads = max(1, min(8, len(os.sched_getaffinity(0)) // 2))
+def _encoder_settings(preset: Preset, settings: Config) -> EncoderSettings:
+    threads = encoder_threads(len(os.sched_getaffinity(0)), _workers(settings))
     return EncoderSettings(preset.codec, preset.encoder, preset.quality, threads)
+
+
+def encoder_threads(cores: int, workers: int) -> int:
+    """Threads for one worker's encoder: half of its share of the machine, the rest decodes and feeds the model."""
+    return max(1, min(MOST_ENCODER_THREADS, cores // (2 * max(1, workers))))
+
+
+def _workers(settings: Config) -> int:
+    try:
+        return len(discover(settings.gpu.devices, settings.gpu.max_concurrent, {}))
+    except BadConfig:
+        return 1  # `flashvsr upscale` may run where the service's GPUs are not
 
 
 def _chunk_frames(settings: Config, info: SourceInfo) -> int:
