@@ -5,14 +5,14 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from av.error import FFmpegError, InvalidDataError
+from av.error import FFmpegError, InvalidDataError, PatchWelcomeError
 
-from flashvsr.errors import FlashVSRError
+from flashvsr.errors import FlashVSRError, Transient
 from flashvsr.video.audio import MP4_AUDIO, AacTrack, CopyTrack, Timed, Track
 from flashvsr.video.chunks import Chunk
 from flashvsr.video.decode import output_grid
@@ -57,12 +57,45 @@ def assemble(
     """Join `chunks` by stream copy, add the sound of the source, write `target` (replacing it).
 
     `audio`: copy, aac or none. `container`: mp4 or mkv. `partial`: the video ends early, so the sound is cut
-    there. Raises BadInput or Transient when the source cannot be read, Transient when the target cannot be
-    written.
+    there. Tracks of a damaged source that the container refuses are encoded anew or, if need be, left out, with a
+    warning. Raises BadInput or Transient when the source cannot be read, Transient when the target cannot be written.
     """
     if not chunks:
         raise ValueError("nothing to assemble")
-    return _Assembly(chunks, info, target, audio, container, partial).run()
+    tries = [way for way in _WAYS if way.audio != "copy" or audio == "copy"] if audio != "none" else list(_WAYS[-2:])
+    refusals: list[str] = []
+    for way in tries:
+        chosen = audio if way is tries[0] else way.audio
+        try:
+            made = _Assembly(chunks, info, target, chosen, container, partial, way.subtitles).run()
+        except _Refused as refused:
+            if way is tries[-1]:
+                raise
+            refusals = [f"some tracks of the source are damaged ({refused}); {way.without}"]
+            continue
+        return replace(made, warnings=(*refusals, *made.warnings))
+    raise AssertionError("the last try returns or raises")
+
+
+@dataclass(frozen=True)
+class _Way:
+    """A way to treat the tracks beside the picture, and what is said when it failed."""
+
+    audio: str
+    subtitles: bool
+    without: str
+
+
+_WAYS = (
+    _Way("copy", True, "the sound was encoded as AAC instead of copied"),
+    _Way("aac", True, "the subtitles were left out, the sound was encoded as AAC"),
+    _Way("aac", False, "sound and subtitles were left out"),
+    _Way("none", False, ""),
+)
+
+
+class _Refused(FlashVSRError):
+    """FFmpeg does not write this; it is not the file system's fault."""
 
 
 class _Assembly:
@@ -74,7 +107,9 @@ class _Assembly:
         audio: str,
         container: str,
         partial: bool,
+        subtitles: bool,
     ) -> None:
+        self.subtitles = subtitles
         self.chunks = chunks
         self.info = info
         self.target = target
@@ -107,7 +142,8 @@ class _Assembly:
         except FlashVSRError:
             raise
         except (FFmpegError, OSError) as error:
-            raise write_error(self.target, error) from error
+            problem = write_error(self.target, error)
+            raise (problem if isinstance(problem, Transient) else _Refused(str(problem))) from error
         if self.damaged:
             self.warnings.append(f"{self.damaged} damaged places in the source's sound or subtitles were skipped")
         frames = sum(chunk.frames for chunk in self.chunks)
@@ -119,7 +155,7 @@ class _Assembly:
         own = packet.stream is video
         try:
             out.mux(packet)
-        except InvalidDataError:
+        except (InvalidDataError, PatchWelcomeError):
             if own:
                 raise
             self.damaged += 1
@@ -189,7 +225,7 @@ class _Assembly:
             if track is not None:
                 tracks[stream.index] = track
                 self.audio_tracks += 1
-        for number, subtitles in enumerate(source.streams.subtitles, 1):
+        for number, subtitles in enumerate(source.streams.subtitles if self.subtitles else (), 1):
             made = self._subtitle_track(subtitles, out, number)
             if made is not None:
                 tracks[subtitles.index] = made
