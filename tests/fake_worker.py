@@ -4,6 +4,8 @@ idle        waits; leaves on SIGTERM and SIGUSR1
 crash       registers, then exits with code 3
 late        takes a second before it registers
 hang        claims a job, reports one frame, then ignores every signal; has a child in its group
+join        claims a job, joins a result as slowly as a bad share would, and finishes
+join-freeze the same, but it freezes in the middle
 work        claims a job, reports frames; SIGTERM gives it back, a file "finish" ends it
 """
 
@@ -24,7 +26,9 @@ from flashvsr.config import load_config
 from flashvsr.jobs.owner import current_owner
 from flashvsr.jobs.queue import Queue
 from flashvsr.signals import SignalQueue
+from flashvsr.worker.control import JobControl
 from flashvsr.worker.lifeline import die_with
+from flashvsr.worker.orders import Orders
 
 NOTES = Path(os.environ["FAKE_NOTES"])
 
@@ -61,6 +65,37 @@ def work(queue: Queue, slot: str, arrivals: SignalQueue) -> None:
         time.sleep(0.05)
 
 
+def join(queue: Queue, slot: str, arrivals: SignalQueue, freeze: bool) -> None:
+    """The real joining and checking, three seconds of it without a new frame."""
+    sys.path.insert(0, str(Path(__file__).with_name("video")))
+    from video_kit import make_chunks, numbered, write_video
+
+    from flashvsr.video.mux import assemble
+    from flashvsr.video.probe import probe
+    from flashvsr.video.verify import verify
+
+    folder = NOTES.parent
+    info = probe(write_video(folder / f"{os.getpid()}.mp4", [numbered(index) for index in range(30)]))
+    chunks, _ = make_chunks(info, (128, 128), folder / f"chunks-{os.getpid()}")
+    result = folder / f"result-{os.getpid()}.mp4"
+    job = claim(queue, slot)
+    control = JobControl(queue, job, Orders(arrivals))
+    control.progress(30, 30, 5.0)
+    calls = 0
+
+    def slowly() -> None:
+        nonlocal calls
+        calls += 1
+        time.sleep(3600 if freeze and calls == 20 else 0.05)
+        control.working()
+
+    note("joining")
+    made = assemble(chunks, info, result, "none", "mp4", progress=slowly)
+    note("joined")
+    verify(result, made.frames, (128, 128), made.duration, progress=slowly)
+    queue.finish(job.id, job.lease, result, "fake", "{}", [])
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     for name in ("config", "slot", "label", "parent"):
@@ -90,6 +125,9 @@ def main() -> int:
                 note("child", child.pid)
                 while True:
                     time.sleep(1)
+            if behaviour.startswith("join"):
+                join(queue, options.slot, arrivals, freeze=behaviour == "join-freeze")
+                return 0
             if behaviour == "work":
                 work(queue, options.slot, arrivals)
                 return 0

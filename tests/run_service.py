@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from flashvsr import logs
 from flashvsr.config import load_config
-from flashvsr.devices import CPU
+from flashvsr.devices import CPU, Slot
 from flashvsr.inbox.watch import InboxWatcher
 from flashvsr.supervisor import Pace, Supervisor
 from flashvsr.workers import Patience
@@ -26,10 +27,12 @@ class HangingWatcher(InboxWatcher):
 def main(config: str, text: str) -> int:
     options: dict[str, Any] = {"first": 0.1, "rest": 60.0, "checkpoint": 5.0, "silence": 30.0} | json.loads(text)
     logs.setup("debug")
+    worker = "copying_worker.py" if os.environ["FAKE_WORKER"] == "copy" else "fake_worker.py"
+    slots = [Slot(name, name, name, 0) for name in options.get("slots", ())] or [CPU]
     supervisor = Supervisor(
         load_config(Path(config)),
-        slots=None if options.get("discover") else (CPU,),
-        worker_command=(sys.executable, str(Path(__file__).with_name("fake_worker.py"))),
+        slots=None if options.get("discover") else slots,
+        worker_command=(sys.executable, str(Path(__file__).with_name(worker))),
         make_watcher=HangingWatcher if options.get("hang") else InboxWatcher,
         patience=Patience(first=options["first"], rest=options["rest"]),
         pace=Pace(

@@ -42,9 +42,9 @@ def running(pid: int) -> bool:
 
 
 class Service:
-    """One service process on directories below `root`."""
+    """One service process on directories below `root`; `prefix` is a program that starts it."""
 
-    def __init__(self, root: Path, worker: str, **options: Any) -> None:
+    def __init__(self, root: Path, worker: str, prefix: tuple[str, ...] = (), **options: Any) -> None:
         self.root = root
         self.state = root / "state"
         self.config = root / "flashvsr.toml"
@@ -70,7 +70,7 @@ class Service:
         environment.pop("WATCHDOG_PID", None)
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, HERE / "run_service.py", self.config, json.dumps(options)],
+                [*prefix, sys.executable, HERE / "run_service.py", self.config, json.dumps(options)],
                 env=environment,
                 stderr=log,
                 stdout=log,

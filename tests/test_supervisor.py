@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import flashvsr
 from service import Service, eventually, running, services
 
 MakeService = Callable[..., Service]
@@ -100,7 +101,32 @@ def test_a_worker_without_new_frames_is_killed_with_its_children(make_service: M
     eventually(lambda: service.job(job).state == "queued", "the job back in the queue")
     assert not running(worker)
     eventually(lambda: not running(child["pid"]), "the end of the whole process group", 2)
-    assert f"job {job}: no new frame for 1 s, its worker is killed" in service.log()
+    assert f"job {job}: no progress for 1 s, its worker is killed" in service.log()
+
+
+def test_a_slow_end_of_a_job_is_no_stall(make_service: MakeService) -> None:
+    service = make_service("idle")
+    service.stop()
+    service.configure("[queue]\nstall_seconds = 1")
+    service = make_service("join", first=60)
+    job = service.add_job()
+    eventually(lambda: service.job(job).state == "done", "the end of the slow joining", 30)
+    ((begin,), (end,)) = service.noted("joining"), service.noted("joined")
+    assert end["time"] - begin["time"] > 1.5  # both the joining and the checking took longer than a stall may
+    assert service.job(job).attempts == 1
+    assert "no progress" not in service.log()
+
+
+def test_a_frozen_end_of_a_job_is_a_stall(make_service: MakeService) -> None:
+    service = make_service("idle")
+    service.stop()
+    service.configure("[queue]\nstall_seconds = 1")
+    service = make_service("join-freeze", first=60)
+    job = service.add_job()
+    service.wait_for_log(f"job {job}: no progress for 1 s, its worker is killed")
+    eventually(lambda: service.job(job).state == "queued", "the job back in the queue")
+    assert service.noted("joining")
+    assert not service.noted("joined")
 
 
 def test_workers_die_with_a_killed_service_and_the_next_one_takes_over(make_service: MakeService) -> None:
@@ -238,6 +264,49 @@ def test_a_state_directory_that_cannot_be_used_is_a_clear_error(make_service: Ma
     assert service.process.wait(15) == 1
     assert "file/state" in service.log()
     assert "Traceback" not in service.log()
+
+
+def test_a_damaged_queue_is_rebuilt_at_the_start_and_said_until_it_was_seen(make_service: MakeService) -> None:
+    service = make_service("idle")
+    waiting = service.add_job("waiting.mp4")
+    assert service.stop() == 0
+    (service.state / "queue.db").write_bytes(os.urandom(8192))
+    service = make_service("idle")
+    service.wait_for("READY=1")
+    service.wait_for("0 failed today; the queue database was damaged on")
+    again = eventually(lambda: [job.id for job in service.ask(lambda queue: queue.jobs())], "the source queued again")
+    assert again[0] > waiting
+    for command in ("status", "check"):
+        shown = subprocess.run(
+            [sys.executable, "-m", "flashvsr", command, "--config", service.config],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(Path(flashvsr.__file__).parents[1]), "COLUMNS": "1000"},
+        ).stdout
+        assert "the queue database was damaged on" in shown
+    (aside,) = service.state.glob("queue.damaged-*.db")
+    aside.unlink()
+    assert service.stop() == 0
+    service = make_service("idle")
+    service.wait_for("STATUS=0 running, 1 waiting, 0 held, 0 failed today")
+    assert "damaged" not in service.log()
+
+
+def test_damage_in_mid_life_ends_the_service_for_its_next_start_to_mend(make_service: MakeService) -> None:
+    service = make_service("work")
+    job = service.add_job()
+    eventually(lambda: service.job(job).frames_done > 2, "frames")
+    path = service.state / "queue.db"
+    for spoiled in (path, path.with_name("queue.db-wal")):
+        with spoiled.open("r+b") as file:
+            file.seek(32)  # pages are read from the journal by what its index in memory says
+            file.write(os.urandom(spoiled.stat().st_size - 32))
+    assert service.process.wait(15) == 1  # for systemd to start it again
+    assert "is damaged" in service.log()
+    service = make_service("work")
+    service.wait_for("READY=1")
+    (again,) = eventually(lambda: service.ask(lambda queue: queue.jobs()), "the source queued again")
+    assert again.source == str(service.inbox / "clip.mp4")
 
 
 def test_the_service_process_loads_no_video_and_no_model_libraries() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flashvsr.text import printable
+from flashvsr.text import one_line, printable
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,8 @@ def test_one_visible_line(name: str, shown: str) -> None:
 
 def test_different_names_never_look_the_same() -> None:
     assert printable("a\n") != printable("a\\n")
+
+
+def test_a_message_with_a_printable_name_is_not_escaped_twice() -> None:
+    name = printable("a\\b\n")
+    assert one_line(f"bad file {name}\t!") == "bad file a\\\\b\\n\\t!"

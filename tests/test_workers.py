@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from flashvsr.devices import Slot
+from flashvsr.errors import Damaged, NoSpace, Transient
+from flashvsr.overview import Overview
 from flashvsr.stopping import Stop
 from flashvsr.summary import summarize
 from flashvsr.workers import Patience, worker_environment
@@ -69,3 +71,24 @@ def test_a_name_cannot_garble_the_status_line() -> None:
     line = summarize([job("a\nREADY=1\x1b[31m\udcff.mp4")], {}, 0)
     assert line.startswith("1 running (a\\nREADY=1\\x1b[31m\\xff.mp4), ")
     assert len(summarize([job("x" * 255 + ".mp4")], {}, 0)) < 150
+
+
+def test_a_full_disk_is_said_but_does_not_starve_the_watchdog(caplog: pytest.LogCaptureFixture) -> None:
+    """A restart makes no room, and would cost the running jobs an attempt."""
+    watch: Any = SimpleNamespace(silent_seconds=lambda: 0.0, problems=dict)
+    overview = Overview(SimpleNamespace(), SimpleNamespace(), watch, 120.0)  # type: ignore[arg-type]
+    for _ in range(2):
+        with overview.queue_guard():
+            raise NoSpace("the disk is full; make room")
+    assert overview.healthy()
+    assert "the disk is full; make room" in overview.status()
+    assert caplog.messages == ["the disk is full; make room"]
+    with overview.queue_guard():
+        raise Transient("locked")
+    assert not overview.healthy()
+    with overview.queue_guard():
+        pass
+    assert overview.healthy()
+    assert "full" not in overview.status()
+    with pytest.raises(Damaged), overview.queue_guard():
+        raise Damaged("malformed")

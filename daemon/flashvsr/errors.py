@@ -15,8 +15,16 @@ class BadConfig(FlashVSRError):
     """A configuration, preset or weights folder is wrong. Its jobs wait until a person mends it."""
 
 
+class Damaged(FlashVSRError):
+    """The queue database is damaged. The service ends; its next start sets the database aside and makes a new one."""
+
+
 class Transient(FlashVSRError):
     """Something outside the file is in the way (no space, stale mount, lost GPU). The job keeps its place."""
+
+
+class NoSpace(Transient):
+    """A disk is full, or would be too full. The work goes on when there is room."""
 
 
 class Cancelled(FlashVSRError):

@@ -26,10 +26,20 @@ def fstype_of(path: Path, mountinfo: Path = MOUNTINFO) -> str:
 
     Symbolic links are resolved. `mountinfo` has the format of /proc/self/mountinfo, see proc(5).
     """
+    return _mount_of(path, mountinfo)[1].decode("ascii", "replace")
+
+
+def mount_point_of(path: Path, mountinfo: Path = MOUNTINFO) -> str | None:
+    """Return the directory at which the file system of `path` is mounted, None if it cannot be told."""
+    return os.fsdecode(_mount_of(path, mountinfo)[0]) or None
+
+
+def _mount_of(path: Path, mountinfo: Path) -> tuple[bytes, bytes]:
+    """Mount point and type of the innermost mount, both empty if they cannot be told."""
     try:
         table = mountinfo.read_bytes()
     except OSError:
-        return ""
+        return b"", b""
     wanted = os.fsencode(os.path.realpath(path))
     best, kind = b"", b""
     for line in table.splitlines():
@@ -42,7 +52,7 @@ def fstype_of(path: Path, mountinfo: Path = MOUNTINFO) -> str:
         # `>=`: of several mounts on one point the last one listed is the one that is seen.
         if inside and len(point) >= len(best):
             best, kind = point, source.split(b" ")[0]
-    return kind.decode("ascii", "replace")
+    return best, kind
 
 
 def is_network(fstype: str) -> bool:

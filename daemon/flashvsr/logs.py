@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TextIO
 
+from flashvsr.text import one_line
+
 ROOT = "flashvsr"
 
-# Anything that could move the cursor, end a line, turn the reading direction, or is no text at all: C0, DEL,
-# C1, line and paragraph separators, bidirectional controls, surrogates (they stand for undecodable bytes).
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _PRIORITIES = (
     (logging.CRITICAL, 2),
     (logging.ERROR, 3),
@@ -55,11 +53,6 @@ def under_journald(stream: TextIO, environ: Mapping[str, str]) -> bool:
     return (device, inode) == (str(status.st_dev), str(status.st_ino))
 
 
-def escape(text: str) -> str:
-    """The text with every control character written out, so that a file name cannot forge a log line."""
-    return _UNPRINTABLE.sub(_written_out, text)
-
-
 @contextmanager
 def job(job_id: int) -> Iterator[None]:
     """Mark every line logged inside, from any thread of this process, with the job's number.
@@ -95,10 +88,10 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The record as text without a final line end."""
         start = self._start(record)
-        lines = [start + _job_mark(record) + escape(record.getMessage())]
+        lines = [start + _job_mark(record) + one_line(record.getMessage())]
         if record.exc_info:
             trace = self.formatException(record.exc_info)
-            lines += [f"{start}  | {escape(line)}" for line in trace.splitlines()]
+            lines += [f"{start}  | {one_line(line)}" for line in trace.splitlines()]
         return "\n".join(lines)
 
     def _start(self, record: logging.LogRecord) -> str:
@@ -114,13 +107,3 @@ def _priority(levelno: int) -> int:
 def _job_mark(record: logging.LogRecord) -> str:
     job_id = getattr(record, "job", _current_job)
     return "" if job_id is None else f"job {job_id}: "
-
-
-def _written_out(match: re.Match[str]) -> str:
-    code = ord(match.group())
-    named = {9: "\\t", 10: "\\n", 13: "\\r"}.get(code)
-    if named:
-        return named
-    if 0xDC80 <= code <= 0xDCFF:  # an undecodable byte, kept by surrogateescape
-        return f"\\x{code - 0xDC00:02x}"
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

@@ -12,7 +12,8 @@ from datetime import datetime
 
 import peewee
 
-from flashvsr.errors import FlashVSRError
+from flashvsr.errors import Damaged, FlashVSRError, NoSpace
+from flashvsr.jobs.damage import notices
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import FAILED, RUNNING, Job, Worker
 from flashvsr.summary import summarize
@@ -40,7 +41,9 @@ class Overview:
         self._counts: Mapping[str, int] = {}
         self._failed_today = 0
         self._next_failed_count = 0.0
+        self._notices: Sequence[str] = ()
         self._queue_trouble = ""
+        self._full = ""
         self.config_trouble = ""
 
     @contextmanager
@@ -48,6 +51,13 @@ class Overview:
         """Carry on without the queue when it does not answer; the watchdog is not fed meanwhile."""
         try:
             yield
+        except Damaged:
+            raise  # waiting does not help
+        except NoSpace as error:
+            # Restarting would make no room: the watchdog is fed, the status line says what to do.
+            if str(error) != self._full:
+                log.error("%s", error)
+            self._full = str(error)
         except (FlashVSRError, peewee.PeeweeException, sqlite3.Error, OSError) as error:
             if not self._queue_trouble:
                 log.error("the queue does not answer: %s; trying again", error)
@@ -55,7 +65,7 @@ class Overview:
         else:
             if self._queue_trouble:
                 log.info("the queue answers again")
-            self._queue_trouble = ""
+            self._queue_trouble = self._full = ""
 
     def refresh(self) -> None:
         """Read the queue."""
@@ -66,6 +76,7 @@ class Overview:
             midnight = datetime.now().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
             failed = self._queue.jobs(states=[FAILED])
             self._failed_today = sum(job.finished is not None and job.finished >= midnight for job in failed)
+            self._notices = notices(self._queue.path.parent)
             self._next_failed_count = time.monotonic() + FAILED_SECONDS
 
     def worker_is_up(self) -> bool:
@@ -83,8 +94,10 @@ class Overview:
 
     def _troubles(self) -> list[str]:
         troubles = [self.config_trouble] if self.config_trouble else []
+        troubles += [self._full] if self._full else []
         if self._queue_trouble:
             troubles.append(f"the queue does not answer: {printable(self._queue_trouble)}")
+        troubles += self._notices
         silent = self._watch.silent_seconds()
         if silent >= self._silence / 2:
             troubles.append(f"no inbox could be read for {silent:.0f} s: does a share hang?")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,9 @@ from flashvsr.errors import FlashVSRError
 LOCK_NAME = "flashvsr.lock"
 JOBS_NAME = "jobs"  # one folder of finished chunks per job
 ARCHIVE_NAME = "archive"  # sources that are done, one folder per inbox
+
+LOCK_SECONDS = 1.0  # `flashvsr status` holds the lock, shared, for an instant: no reason not to start
+_LOCK_PAUSE = 0.02
 
 
 class AlreadyRunning(FlashVSRError):
@@ -42,10 +46,10 @@ def prepare_state(state: Path) -> None:
 
 
 @contextmanager
-def state_lock(state: Path) -> Iterator[None]:
+def state_lock(state: Path, patience: float = LOCK_SECONDS) -> Iterator[None]:
     """Hold the state directory for this process alone; AlreadyRunning names the one that has it.
 
-    The lock goes with the process however it ends; the file stays.
+    `patience`: seconds to try before that. The lock goes with the process however it ends; the file stays.
     """
     path = state / LOCK_NAME
     try:
@@ -53,19 +57,30 @@ def state_lock(state: Path) -> Iterator[None]:
     except OSError as error:
         raise FlashVSRError(f"cannot open {path}: {error.strerror}; check its owner and mode") from error
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _lock(descriptor, patience):
             holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
             raise AlreadyRunning(
                 f"another flashvsr service (process {holder}) already uses {state}; "
                 "stop it first, or give this one a state directory of its own (paths.state)"
-            ) from None
+            )
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int, patience: float) -> bool:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_LOCK_PAUSE)
+        else:
+            return True
 
 
 def service_process(state: Path) -> int | None:

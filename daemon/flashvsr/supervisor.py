@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from flashvsr import logs
 from flashvsr.config import Config
 from flashvsr.devices import Slot, discover
-from flashvsr.errors import BadConfig, FlashVSRError
+from flashvsr.errors import BadConfig, Damaged, FlashVSRError
 from flashvsr.inbox.watch import InboxWatcher
+from flashvsr.jobs.damage import heal
 from flashvsr.jobs.owner import owner_alive
 from flashvsr.jobs.queue import Queue
 from flashvsr.notify import Notifier
 from flashvsr.overview import Overview
 from flashvsr.reload import read_again, write_worker_config
 from flashvsr.signals import SignalQueue
-from flashvsr.state import prepare_state, state_lock
+from flashvsr.state import jobs_directory, prepare_state, state_lock
 from flashvsr.stopping import CHECKPOINT, FINISH, Stop
 from flashvsr.watching import MakeWatcher, WatchThread
 from flashvsr.workers import WORKER_COMMAND, Ended, Patience, WorkerPool
@@ -28,6 +29,7 @@ from flashvsr.workers import WORKER_COMMAND, Ended, Patience, WorkerPool
 log = logging.getLogger(__name__)
 
 EX_FAILURE = 1
+EX_DAMAGED = 65  # of a worker that found the queue database damaged
 EX_CONFIG = 78  # of sysexits(3): the unit does not start the service again on it, only a person can help
 
 # A child that ends wakes the loop, so that its job is queued again at once.
@@ -78,15 +80,15 @@ class Supervisor:
         self._next_watchdog = 0.0
 
     def run(self) -> int:
-        """Serve until SIGTERM or SIGINT. 0: stopped as asked; 1: cannot run here; 78: wrong configuration."""
+        """Serve until SIGTERM or SIGINT.
+
+        0: stopped as asked; 1: cannot run here, or not with this database, which the next start sets aside; 78:
+        wrong configuration.
+        """
         state = self._config.paths.state
         try:
             prepare_state(state)
-            with (
-                state_lock(state),
-                SignalQueue(SIGNALS) as self._signals,
-                closing(Queue(state)) as self._queue,
-            ):
+            with state_lock(state), SignalQueue(SIGNALS) as self._signals, self._healed_queue() as self._queue:
                 self._start()
                 while not self._stop.requested:
                     self._turn()
@@ -95,6 +97,11 @@ class Supervisor:
             logs.each_line(log, logging.ERROR, str(error))
             return EX_CONFIG if isinstance(error, BadConfig) else EX_FAILURE
         return 0
+
+    def _healed_queue(self) -> closing[Queue]:
+        state = self._config.paths.state
+        heal(state, jobs_directory(state))
+        return closing(Queue(state))
 
     def _start(self) -> None:
         self._forget_workers()
@@ -109,6 +116,8 @@ class Supervisor:
 
     def _turn(self) -> None:
         self._answer_signals()
+        if self._watch.damage:
+            raise Damaged(self._watch.damage)
         with self._overview.queue_guard():
             self._look_after_jobs()
         if not self._stop.requested:
@@ -157,19 +166,21 @@ class Supervisor:
         """A worker is gone: its job goes back to the queue, the worker table shows why the slot is empty."""
         self._next_recover = 0.0  # this turn; should the queue not answer, the next one tries again
         plan = "" if self._stop.requested else _plan(ended)
+        if ended.code == EX_DAMAGED:
+            raise Damaged(f"{ended.slot.name}: the worker found the queue database damaged, see its last lines above")
         level = logging.INFO if ended.asked_to or self._stop.requested else logging.ERROR
         log.log(level, "%s: worker %d ended (%s)%s", ended.slot.name, ended.pid, ended.reason, plan)
         error = f"the worker ended ({ended.reason}){plan}"
         self._queue.set_worker(ended.slot.name, 0, ended.slot.label, "starting", error=error)
 
     def _kill_stalled(self) -> None:
-        """Only frames are progress: a worker that hangs in a driver may still give signs of life."""
+        """Only work done is progress: a worker that hangs in a driver may still give signs of life."""
         limit = self._config.queue.stall_seconds
         pids = self._pool.pids()
         for job in self._queue.running_stalled(time.time(), limit):
             ours = job.slot is not None and pids.get(job.slot) == job.owner_pid
-            if ours and self._pool.kill(str(job.slot), f"killed: no new frame for {limit:.0f} s"):
-                log.error("no new frame for %.0f s, its worker is killed", limit, extra={"job": job.id})
+            if ours and self._pool.kill(str(job.slot), f"killed: no progress for {limit:.0f} s"):
+                log.error("no progress for %.0f s, its worker is killed", limit, extra={"job": job.id})
 
     def _recover_jobs(self) -> None:
         self._queue.recover(lambda owner: not owner_alive(owner))

@@ -12,11 +12,14 @@ def printable(path: str | os.PathLike[str]) -> str:
     UTF-8 become `\xNN`, a backslash is doubled: no name can forge a log line, and no two names look the same
     for it.
     """
-    return "".join(character if _visible(character) else _escape(character) for character in os.fspath(path))
+    return one_line(os.fspath(path).replace("\\", "\\\\"))
 
 
-def _visible(character: str) -> bool:
-    return character.isprintable() and character != "\\"
+def one_line(text: str) -> str:
+    """Return a message as one line of visible text; names in it may have gone through `printable` before."""
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else _escape(character) for character in text)
 
 
 def _escape(character: str) -> str:

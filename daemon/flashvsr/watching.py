@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flashvsr.config import Config
+from flashvsr.errors import Damaged
 from flashvsr.inbox.watch import InboxWatcher
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.retention import prune
@@ -21,7 +22,8 @@ log = logging.getLogger(__name__)
 
 STEP_SECONDS = 0.5
 TROUBLE_SECONDS = 5.0  # pause after an unexpected error
-PRUNE_SECONDS = 3600.0
+PRUNE_SECONDS = 3600.0  # also before the first time: a machine may learn the right time only after its start
+CLOCK_SLACK = 300.0  # seconds an hour that the wall clock may be off the monotonic one
 
 MakeWatcher = Callable[[Config, Queue, Callable[[], float]], InboxWatcher]
 
@@ -35,7 +37,9 @@ class WatchThread:
         self._clock = clock
         self._watcher: InboxWatcher | None = None
         self._alive_at = clock()
-        self._next_prune = clock()
+        self._next_prune = clock() + PRUNE_SECONDS
+        self._wall_offset = time.time() - clock()
+        self.damage = ""  # what was found damaged about the queue database; the thread has ended then
         self._ending = threading.Event()
         self._renew = threading.Event()
         # A daemon: a thread stuck in a dead share cannot be joined and must not keep the process.
@@ -78,6 +82,9 @@ class WatchThread:
         while not self._ending.is_set():
             try:
                 self._watch()
+            except Damaged as error:
+                self.damage = str(error)
+                return
             except Exception:
                 log.exception("watching the inboxes failed; trying again")
                 self._ending.wait(TROUBLE_SECONDS)
@@ -107,8 +114,16 @@ class WatchThread:
             self._prune(queue)
 
     def _prune(self, queue: Queue) -> None:
+        if self._wall_clock_was_set():
+            log.warning("the clock was set; nothing is removed for its age before it has run steadily for an hour")
+            return
         state, days = self._config.paths.state, self._config.retention.days
         removed = prune(queue, archive_directory(state), jobs_directory(state), days, time.time())
         if any(removed.values()):
             text = ", ".join(f"{count} {what}" for what, count in removed.items())
             log.info("older than %d days and removed: %s", days, text)
+
+    def _wall_clock_was_set(self) -> bool:
+        """Whether the wall clock jumped since the last look: by a wrong one everything may seem old enough to go."""
+        before, self._wall_offset = self._wall_offset, time.time() - self._clock()
+        return abs(self._wall_offset - before) > CLOCK_SLACK

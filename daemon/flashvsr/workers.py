@@ -49,9 +49,14 @@ class Ended:
     slot: Slot
     pid: int
     reason: str  # "exit code 1", "killed by SIGSEGV"
-    asked_to: bool  # it left with code 0, as it does on a signal
+    code: int  # exit code, or minus the number of the signal that killed it
     delay: float  # seconds until its slot gets a new one
     resting: bool
+
+    @property
+    def asked_to(self) -> bool:
+        """Whether it left on request: with code 0, as it does on a signal."""
+        return self.code == 0
 
 
 @dataclass
@@ -162,7 +167,7 @@ class WorkerPool:
         delay = self._patience.delay(place.failures)
         place.next_start = now + delay
         resting = place.failures >= self._patience.failures_before_rest
-        return Ended(place.slot, pid, place.kill_reason or _exit_text(code), code == 0, delay, resting)
+        return Ended(place.slot, pid, place.kill_reason or _exit_text(code), code, delay, resting)
 
 
 def worker_environment(slot: Slot) -> dict[str, str]:

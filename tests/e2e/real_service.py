@@ -31,6 +31,8 @@ poll_seconds = 1
 on_success = "{on_success}"
 [gpu]
 devices = "cpu"
+[queue]
+min_free = 0
 [chunks]
 size = {chunk}
 [model]

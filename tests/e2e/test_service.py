@@ -6,15 +6,22 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from media_facts import facts
 from real_service import PRESET, RealService, status
 
+from mount_kit import Mounted, mounts
+
 pytestmark = pytest.mark.timeout(300)
 CLIP = "movie-hello.mp4"
+
+
+@pytest.fixture
+def mount() -> Iterator[Callable[..., Mounted]]:
+    yield from mounts()  # type: ignore[misc]
 
 
 def _frames(path: Path) -> int:
@@ -173,4 +180,24 @@ def test_cancel_leaves_a_partial_video_with_sound_and_retry_makes_it_whole(
     assert _frames(service.outbox / CLIP) == len(whole.video_times)
     assert service.command("retry", "77").returncode == 1
     assert service.command("cancel", "77").returncode == 1
+    assert service.stop() == 0
+
+
+def test_a_full_outbox_is_waited_for_with_a_clear_word_and_nothing_is_lost(
+    make_service: Callable[..., RealService], mount: Callable[..., Mounted], clips: Path
+) -> None:
+    service = make_service(chunk=8)
+    share = mount(service.root / "outbox", "8k")
+    service.start()
+    shutil.copyfile(clips / CLIP, service.inbox / CLIP)
+    job = service.until(lambda: (job := service.job(CLIP)) and job.error and job, "a reason to wait")
+    assert (job.state, job.attempts, job.error_kind) == ("queued", 0, "transient")
+    assert f"{service.root / 'outbox'}" in job.error
+    assert "make room" in job.error
+    (shown,) = status(service)["jobs"]
+    assert "make room" in shown["error"]
+    share.resize("16m")
+    assert service.until_state(CLIP, "done", "failed").state == "done"
+    assert _frames(service.outbox / CLIP) == _frames(clips / CLIP)
+    assert [path.name for path in service.outbox.iterdir()] == [CLIP]
     assert service.stop() == 0

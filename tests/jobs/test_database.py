@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+import peewee as pw
 import pytest
 
 from flashvsr.errors import BadConfig, FlashVSRError, Transient
@@ -37,18 +38,18 @@ def test_the_tables_are_those_of_the_models(tmp_path: Path) -> None:
         assert set(columns) == {field.column_name for field in model._meta.sorted_fields}
 
 
-def test_a_version_1_database_is_upgraded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_older_database_is_upgraded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     queue = Queue(tmp_path)
     queue.add_many([SOURCE])
     queue.close()
-    assert read(tmp_path, "PRAGMA user_version") == [(1,)]
+    assert read(tmp_path, "PRAGMA user_version") == [(len(migrations.MIGRATIONS),)]
     step = ("ALTER TABLE job ADD COLUMN colour TEXT", "UPDATE job SET colour = 'blue'")
     monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, step))
     for _ in range(2):  # the second time there is nothing to do
         queue = Queue(tmp_path)
         assert queue.get(1).relative == "a.mp4"
         queue.close()
-        assert read(tmp_path, "PRAGMA user_version") == [(2,)]
+        assert read(tmp_path, "PRAGMA user_version") == [(len(migrations.MIGRATIONS),)]
         assert read(tmp_path, "SELECT colour FROM job") == [("blue",)]
 
 
@@ -58,7 +59,7 @@ def test_a_failed_upgrade_changes_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, step))
     with pytest.raises(FlashVSRError):
         Queue(tmp_path)
-    assert read(tmp_path, "PRAGMA user_version") == [(1,)]
+    assert read(tmp_path, "PRAGMA user_version") == [(len(migrations.MIGRATIONS) - 1,)]
     assert "colour" not in [row[1] for row in read(tmp_path, "PRAGMA table_info(job)")]
 
 
@@ -82,7 +83,7 @@ def test_a_network_file_system_is_refused(tmp_path: Path, kind: str) -> None:
 
 def test_a_damaged_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "queue.db").write_bytes(b"this is no database, but long enough to be looked at" * 100)
-    with pytest.raises(FlashVSRError, match=r"queue\.db is damaged.*move the file"):
+    with pytest.raises(FlashVSRError, match=r"queue\.db is damaged.*sets the file aside"):
         Queue(tmp_path)
 
 
@@ -109,3 +110,20 @@ def test_job_numbers_never_come_back(tmp_path: Path) -> None:
     queue.cancel(1)
     assert queue.forget([1]) == 1
     assert queue.add_many([SOURCE]) == [2]
+
+
+def test_a_version_1_database_keeps_its_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as older:
+        older.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:1])
+        database = pw.SqliteDatabase(str(tmp_path / "queue.db"))
+        migrations.migrate(database, tmp_path / "queue.db")
+        columns = "inbox, source, relative, device, inode, size, mtime_ns, state, attempts, not_before"
+        database.execute_sql(
+            f"INSERT INTO job ({columns}, frames_done, warnings, cancel_requested, created)"
+            " VALUES ('/in', '/in/a.mp4', 'a.mp4', 1, 2, 3, 4, 'done', 1, 0, 5, '[]', 0, 1.0)"
+        )
+        database.close()
+    queue = Queue(tmp_path)
+    assert (queue.get(1).state, queue.get(1).departed) == ("done", False)
+    assert queue.add_many([SOURCE]) == [None]
+    queue.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -193,3 +194,33 @@ def test_the_same_noticed_the_other_way_round(queue: Queue, drop: Drop, inbox: P
         ("clip.mp4", "queued"),
         ("old.mp4", "queued"),
     ]
+
+
+@pytest.mark.parametrize("same_inode", [True, False])
+def test_a_file_dropped_again_after_it_left_the_inbox_is_a_new_job(
+    queue: Queue, drop: Drop, claim: Claim, inbox: Path, tmp_path: Path, same_inode: bool
+) -> None:
+    """Moved back from the archive, or copied there once more with its time kept."""
+    job = claim(drop())
+    queue.finish(job.id, str(job.lease), Path("/out/clip.mp4"), "nano", "{}", [])
+    path, archived = inbox / "clip.mp4", tmp_path / "archived.mp4"
+    shutil.copy2(path, archived)
+    found = Source.of(inbox, path, "clip.mp4", path.lstat())
+    assert queue.unknown([found]) == []  # until it has been dealt with
+    queue.settled(job.id, archived, departed=True)
+    if not same_inode:
+        path.unlink()
+        shutil.copy2(archived, path)
+        found = Source.of(inbox, path, "clip.mp4", path.lstat())
+    assert queue.unknown([found]) == [found]
+    assert queue.add_many([found, found]) == [2, None]
+    assert [(row.id, row.state) for row in queue.jobs()] == [(2, "queued"), (1, "done")]
+    assert queue.unknown([found]) == []
+
+
+def test_a_file_kept_in_the_inbox_is_done_once(queue: Queue, drop: Drop, claim: Claim, inbox: Path) -> None:
+    job = claim(drop())
+    queue.finish(job.id, str(job.lease), Path("/out/clip.mp4"), "nano", "{}", [])
+    queue.settled(job.id, None, departed=False)
+    path = inbox / "clip.mp4"
+    assert queue.add(inbox, path, "clip.mp4", path.lstat()) is None

@@ -20,7 +20,8 @@ from video_kit import (
     write_video,
 )  # fmt: skip
 
-from flashvsr.errors import FlashVSRError
+from flashvsr.errors import FlashVSRError, Interrupted
+from flashvsr.video import mux
 from flashvsr.video.mux import assemble
 from flashvsr.video.probe import SourceInfo, probe
 from flashvsr.video.verify import verify
@@ -204,3 +205,79 @@ def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert sum(chunk.frames for chunk in chunks) == 1200
     assert (after - before) / 1024 < 20  # MiB; the frames themselves would be 59 MiB
+
+
+def test_every_part_of_the_end_tells_that_it_goes_on(tmp_path: Path) -> None:
+    """Joining, moving the index to the front while the file is closed, checking: none may look like a freeze."""
+    pictures = [np.random.default_rng(index).integers(0, 256, (256, 256, 3), np.uint8) for index in range(40)]
+    info = probe(write_video(tmp_path / "source.mp4", pictures, options={"qp": "0"}))
+    chunks, _ = make_chunks(info, SIZE, tmp_path / "work", quality=10)
+    sizes: list[int] = []
+    result = tmp_path / "result.mp4"
+    made = assemble(
+        chunks,
+        info,
+        result,
+        "none",
+        "mp4",
+        progress=lambda: sizes.append(result.stat().st_size if result.exists() else 0),
+    )
+    assert len(sizes) >= 40 + 3
+    content = result.read_bytes()
+    assert content.index(b"moov") < content.index(b"mdat")
+    calls: list[None] = []
+    verify(result, made.frames, SIZE, made.duration, progress=lambda: calls.append(None))
+    assert len(calls) >= 40
+
+
+@pytest.mark.parametrize("call", [1, 20, -1])
+def test_a_request_to_stop_ends_the_joining(call: int, tmp_path: Path) -> None:
+    info = clip_info("movie-hello.mp4")
+    chunks, _ = make_chunks(info, SIZE, tmp_path / "work")
+    calls = 0
+
+    def count() -> None:
+        nonlocal calls
+        calls += 1
+
+    assemble(chunks, info, tmp_path / "whole.mp4", "copy", "mp4", progress=count)
+    last = calls if call < 0 else call  # the last one comes from within the closing of the file
+    calls = 0
+
+    def stop() -> None:
+        count()
+        if calls >= last:
+            raise Interrupted("stop")
+
+    with pytest.raises(Interrupted):
+        assemble(chunks, info, tmp_path / "cut.mp4", "copy", "mp4", progress=stop)
+
+
+@pytest.mark.parametrize(
+    ("audio", "expected"),
+    [
+        ("copy", [("copy", True), ("aac", True), ("aac", False), ("none", False)]),
+        ("aac", [("aac", True), ("aac", False), ("none", False)]),
+        ("none", [("none", True), ("none", False)]),
+    ],
+)
+def test_refused_tracks_are_tried_in_other_ways(
+    audio: str, expected: list[tuple[str, bool]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was asked for first; then less and less, until the picture alone is left; and it is said."""
+    tried: list[tuple[str, bool]] = []
+    run = mux._Assembly.run
+
+    def refuse(assembly: mux._Assembly) -> mux.Assembled:
+        tried.append((assembly.audio, assembly.subtitles))
+        if tried != expected:
+            raise mux._Refused("not today")
+        return run(assembly)
+
+    monkeypatch.setattr(mux._Assembly, "run", refuse)
+    info = clip_info("bigbuckbunny.mp4")
+    chunks, _ = make_chunks(info, SIZE, tmp_path / "work")
+    made = assemble(chunks, info, tmp_path / "a.mp4", audio, "mp4")
+    assert tried == expected
+    assert (made.frames, made.audio_tracks) == (35, 0)
+    assert made.warnings[-1] == "so they were written with no sound and no subtitles"

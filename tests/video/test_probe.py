@@ -113,9 +113,18 @@ class SickFile(io.FileIO):
 
 def test_a_failing_disk_is_transient(monkeypatch: pytest.MonkeyPatch) -> None:
     info = clip_info("movie-hello.mpeg")
-    monkeypatch.setattr(Path, "open", lambda path, *args, **kwargs: SickFile(path))
+    monkeypatch.setattr("flashvsr.video.media.CountedFile", lambda path, *args: SickFile(path))
     with pytest.raises(Transient, match="check its health"):
         list(decode(info, (64, 64)))
+
+
+def test_a_source_that_may_not_be_read_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, *args: object) -> io.FileIO:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr("flashvsr.video.media.CountedFile", refuse)
+    with pytest.raises(Transient, match="give the service's user access"):
+        clip_info("movie-hello.mpeg")
 
 
 def test_cover_art_is_not_the_video(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ class Task:
 class Report:
     result: Path
     warnings: list[str]
+    model: str = "played"
 
     def to_json(self) -> str:
         return json.dumps({"frames": FRAMES})
@@ -52,6 +53,7 @@ class Upscaling:
     at: dict[Any, Callable[[], None]] = field(default_factory=dict)
     tasks: list[Task] = field(default_factory=list)
     engines: int = 0
+    size: int = 0  # bytes that a result is expected to take
     salvaged: list[str] = field(default_factory=list)
 
     def happen(self, moment: Any) -> None:
@@ -66,19 +68,25 @@ class Upscaling:
     def upscale_file(self, task: Task, engine: Engine, settings: Config, control: Any) -> Report:
         self.tasks.append(task)
         self.happen("start")
+        control.check_room([(task.workdir, self.size), (task.target.parent, self.size)])
         task.workdir.mkdir(exist_ok=True)
         for frame in range(1, FRAMES + 1):
             (task.workdir / "chunk").write_text(str(frame))
             self.happen(frame)
             control.progress(frame, FRAMES, 2.5)
+        control.check_outbox()
         temporary = temporary_for(task.target, task.job_id)
         temporary.write_bytes(b"upscaled " + task.source.read_bytes())
         self.happen("publish")
-        result = publish(temporary, task.target, control.publishing)
+        result = publish(
+            temporary,
+            task.target,
+            lambda path, size, mtime_ns: control.publishing(Report(path, ["a warning"]), size, mtime_ns),
+        )
         self.happen("published")
         return Report(result, ["a warning"])
 
-    def salvage(self, task: Task, settings: Config, reason: str) -> Path | None:
+    def salvage(self, task: Task, settings: Config, reason: str, working: Callable[[], None]) -> Path | None:
         self.salvaged.append(reason)
         self.happen("salvage")
         chunk = task.workdir / "chunk"
@@ -113,7 +121,7 @@ class Bench:
         self.config = Config(
             paths=Paths(root / "inbox", root / "outbox", root / "state", root / "models"),
             watch=Watch(settle_seconds=1.0),
-            queue=QueueSettings(max_attempts=2),
+            queue=QueueSettings(max_attempts=2, min_free=0),
         )
         self.queue = Queue(root / "state")
         self.upscaling = Upscaling()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from dataclasses import replace
+
 import pytest
-from played import Bench, crash, replace_source
+from played import FRAMES, Bench, crash, replace_source
 
 from flashvsr.errors import BadInput, Transient
 from flashvsr.jobs.owner import current_owner
@@ -93,7 +97,11 @@ def test_cancelled_while_waiting_with_finished_chunks(bench: Bench) -> None:
     assert not bench.workdir(number).exists()
 
 
-def test_a_crash_after_the_rename_does_not_do_the_work_again(bench: Bench) -> None:
+@pytest.mark.parametrize("action", ["archive", "delete", "keep"])
+def test_a_crash_after_the_rename_does_not_do_the_work_again(bench: Bench, action: str) -> None:
+    bench.config = replace(bench.config, watch=replace(bench.config.watch, on_success=action))
+    bench.outbox.mkdir(parents=True)
+    (bench.outbox / "clip.mp4").write_bytes(b"mine")  # so the result is numbered, and the report must say so
     number = bench.add()
 
     class Killed(BaseException):
@@ -104,17 +112,23 @@ def test_a_crash_after_the_rename_does_not_do_the_work_again(bench: Bench) -> No
 
     bench.upscaling.at["published"] = killed
     with pytest.raises(Killed):
-        bench.loop.step()
+        bench.new_loop().step()
     with bench.queue._writing():
         bench.queue._change(number, attempts=2)  # it was the last attempt, too
     bench.queue.recover(lambda owner: True)
     bench.new_loop().step()
     job = bench.job(number)
-    assert (job.state, job.result) == ("done", str(bench.outbox / "clip.mp4"))
+    assert (job.state, job.result) == ("done", str(bench.outbox / "clip (2).mp4"))
+    assert (job.model, json.loads(job.report), job.warnings) == ("played", {"frames": FRAMES}, ["a warning"])
+    assert (job.frames_done, job.frames_total, job.fps) == (FRAMES, FRAMES, 2.5)
     assert len(bench.upscaling.tasks) == 1
-    assert bench.outputs() == ["clip.mp4"]
-    assert not (bench.inbox / "clip.mov").exists()
+    assert bench.outputs() == ["clip (2).mp4", "clip.mp4"]
+    archived = bench.root / "state" / "archive" / "clips" / "clip.mov"
+    assert (bench.inbox / "clip.mov").exists() == (action == "keep")
+    assert archived.exists() == (action == "archive")
+    assert job.settled is not None
     assert not bench.workdir(number).exists()
+    assert bench.new_loop().step() is False
 
 
 def test_a_crash_before_the_source_was_archived_is_made_up_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,3 +148,25 @@ def test_a_changed_source_is_not_archived(bench: Bench) -> None:
     bench.loop.step()
     assert (bench.inbox / "clip.mov").read_bytes() == b"a longer new version"
     assert bench.outputs() == ["clip.mp4"]
+
+
+@pytest.mark.parametrize("action", ["archive", "delete", "keep"])
+def test_the_same_file_dropped_again_is_done_again_once_the_first_is_gone(bench: Bench, action: str) -> None:
+    bench.config = replace(bench.config, watch=replace(bench.config.watch, on_success=action))
+    source = bench.inbox / "clip.mov"
+    number = bench.add()
+    kept = bench.root / "original.mov"
+    shutil.copy2(source, kept)
+    bench.new_loop().step()
+    assert bench.job(number).departed == (action != "keep")
+    shutil.copy2(kept, source)
+    again = bench.queue.add(bench.inbox, source, "clip.mov", source.lstat())
+    if action == "keep":
+        assert again is None
+        return
+    bench.new_loop().step()
+    assert bench.job(again).state == "done"
+    assert bench.outputs() == ["clip (2).mp4", "clip.mp4"]
+    archive = bench.root / "state" / "archive" / "clips"
+    assert len(list(archive.glob("*"))) == (2 if action == "archive" else 0)
+    assert not source.exists()

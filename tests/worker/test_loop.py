@@ -13,7 +13,7 @@ import pytest
 from played import FRAMES, Bench, Engine
 
 from flashvsr.config import Config, QueueSettings, Watch
-from flashvsr.errors import BadConfig, LeaseLost
+from flashvsr.errors import BadConfig, Cancelled, Interrupted, LeaseLost
 from flashvsr.jobs.owner import Owner, current_owner
 from flashvsr.worker.control import JobControl
 from flashvsr.worker.orders import Orders
@@ -201,3 +201,28 @@ def test_control_asks_the_queue_at_most_twice_a_second(bench: Bench) -> None:
     now[0] = 2.0
     with pytest.raises(LeaseLost):
         control.progress(4, 100, 1.0)
+
+
+def test_work_beside_new_frames_is_progress_and_a_repeated_number_is_none(bench: Bench) -> None:
+    job = bench.queue.claim(bench.add(), "{}", current_owner(), "cpu", 3)
+    assert job is not None
+    now = [0.0]
+    control = JobControl(bench.queue, job, Orders(bench.arrivals), clock=lambda: now[0])
+    control.progress(100, 100, 1.0)
+    before = bench.job(job.id).progress_ticks
+    now[0] = 1.0
+    control.progress(100, 100, 1.0)
+    assert bench.job(job.id).progress_ticks == before
+    now[0] = 2.0
+    control.working()
+    assert bench.job(job.id).progress_ticks > before
+    assert (bench.job(job.id).frames_done, bench.job(job.id).frames_total) == (100, 100)
+    bench.queue.cancel(job.id)
+    now[0] = 3.0
+    control.ending()  # a partial video is still made
+    now[0] = 4.0
+    with pytest.raises(Cancelled):
+        control.working()
+    bench.arrivals.queued.append(signal.SIGTERM)
+    with pytest.raises(Interrupted):
+        control.working()

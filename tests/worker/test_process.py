@@ -15,12 +15,14 @@ from typing import Any
 import pytest
 
 import flashvsr
+from flashvsr.jobs.owner import owner_alive
 from flashvsr.jobs.queue import Queue
 
 # Stands in for flashvsr.worker.upscale, and for torch, which takes seconds to load and is not needed here.
 PROGRAM = """
-import sys, time, types
+import os, signal, sys, time, types
 from pathlib import Path
+from flashvsr.outbox.publish import publish, temporary_for
 
 def upscale_file(task, engine, settings, control):
     for frame in range(1, 1000):
@@ -28,15 +30,22 @@ def upscale_file(task, engine, settings, control):
         time.sleep(0.02)
         if task.source.with_name("go").exists():
             break
-    task.target.parent.mkdir(parents=True, exist_ok=True)
-    task.target.write_bytes(task.source.read_bytes())
-    return types.SimpleNamespace(result=task.target, warnings=[], to_json=lambda: "{}")
+    temporary = temporary_for(task.target, task.job_id)
+    temporary.write_bytes(task.source.read_bytes())
+    def report(path):
+        return types.SimpleNamespace(result=path, model="copy", warnings=["so"], to_json=lambda: '{"frames": 1000}')
+    told = lambda path, size, mtime_ns: control.publishing(report(path), size, mtime_ns)
+    result = publish(temporary, task.target, told)
+    if task.source.with_name("die").exists():
+        task.source.with_name("die").unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return report(result)
 
 upscale = types.ModuleType("flashvsr.worker.upscale")
 upscale.Task = types.SimpleNamespace
 upscale.load_engine = lambda config, on_message: types.SimpleNamespace(name="copy")
 upscale.upscale_file = upscale_file
-upscale.salvage = lambda task, settings, reason: None
+upscale.salvage = lambda task, settings, reason, working: None
 sys.modules["torch"] = types.ModuleType("torch")
 import flashvsr.worker
 flashvsr.worker.upscale = sys.modules["flashvsr.worker.upscale"] = upscale
@@ -68,6 +77,9 @@ class Process:
             "CPU",
         ]
         self.environment = os.environ | {"PYTHONPATH": str(Path(flashvsr.__file__).parents[1])}
+        self.start()
+
+    def start(self) -> None:
         self.process = subprocess.Popen(self.command, env=self.environment, stderr=subprocess.PIPE, text=True)
 
     def add(self) -> int:
@@ -131,6 +143,22 @@ def test_sigusr1_in_mid_job_lets_it_finish(worker: Process) -> None:
     (worker.inbox / "go").touch()
     code, _ = worker.end()
     assert (code, worker.queue.get(number).state) == (0, "done")
+
+
+def test_killed_between_the_rename_and_its_record(worker: Process, tmp_path: Path) -> None:
+    (worker.inbox / "go").touch()
+    (worker.inbox / "die").touch()
+    number = worker.add()
+    code, _ = worker.end()
+    assert (code, worker.queue.get(number).state) == (-signal.SIGKILL, "running")
+    assert worker.queue.recover(lambda owner: not owner_alive(owner)) == [number]
+    worker.start()
+    worker.until(lambda: (job := worker.queue.get(number)).state == "done" and job.settled)
+    job = worker.queue.get(number)
+    assert (job.model, job.report, job.warnings) == ("copy", '{"frames": 1000}', ["so"])
+    assert [path.name for path in (tmp_path / "outbox" / "clips").iterdir()] == ["clip.mp4"]
+    assert Path(job.archived).read_bytes() == b"a video"
+    assert not (worker.inbox / "clip.mp4").exists()
 
 
 def test_it_refuses_to_outlive_its_service(worker: Process) -> None:

@@ -14,6 +14,7 @@ from flashvsr import weights
 from flashvsr.config import Config
 from flashvsr.devices import Slot, discover
 from flashvsr.errors import FlashVSRError
+from flashvsr.jobs.damage import notices
 from flashvsr.jobs.database import DATABASE_NAME
 from flashvsr.jobs.queue import Queue
 from flashvsr.preset import PRESET_NAME, load_preset
@@ -54,6 +55,7 @@ def _findings(config: Config) -> Iterator[Finding]:
         yield _guarded("weights", lambda: _weights(config, has_gpu=bool(slots[0].visible)))
     yield from _encoders()
     yield _guarded("queue", lambda: _queue(config))
+    yield from (Finding("queue", "", notice) for notice in notices(config.paths.state))
 
 
 def _guarded(subject: str, look: Callable[[], str]) -> Finding:

@@ -44,6 +44,8 @@ on_success = "keep"
 devices = {devices}
 [model]
 weights = {weights}
+[queue]
+min_free = 0
 """
 _PRESET = 'width = 0\nscale = 2.0\nfit = "pad"\n'
 

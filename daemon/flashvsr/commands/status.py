@@ -17,6 +17,7 @@ from rich.table import Table
 from flashvsr.commands.queue import existing_queue
 from flashvsr.config import Config
 from flashvsr.errors import BadConfig, FlashVSRError
+from flashvsr.jobs.damage import notices
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import FAILED, FINISHED, HELD, QUEUED, RUNNING, Job, Worker
 from flashvsr.preset import PRESET_NAME, load_preset
@@ -25,6 +26,7 @@ from flashvsr.state import service_process
 from flashvsr.text import printable
 
 LAST_FINISHED = 10
+FIRST_WAITING = 20
 JOB_FIELDS = (
     "id", "state", "inbox", "source", "attempts", "not_before", "slot", "frames_done", "frames_total", "fps", "error",
     "error_kind", "warnings", "result", "model", "created", "claimed", "finished",
@@ -40,7 +42,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(facts, indent=2))
     else:
-        _print(facts)
+        _print(facts, options.all)
     return 0
 
 
@@ -68,6 +70,7 @@ def _facts(config: Config, queue: Queue, everything: bool) -> dict[str, Any]:
     return {
         "service": {"process": service_process(config.paths.state), "state": str(config.paths.state)},
         "workers": [_worker(worker) for worker in queue.workers()],
+        "notices": notices(config.paths.state),
         "counts": queue.counts(),
         "inboxes": [_inbox(inbox.path) for inbox in config.inboxes()],
         "jobs": [_job(job) for job in (*open_jobs, *finished)],
@@ -93,7 +96,13 @@ def _inbox(inbox: Path) -> dict[str, Any]:
     return {"path": printable(inbox), "preset": "ok"}
 
 
-def _print(facts: dict[str, Any]) -> None:
+def _first_waiting(jobs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """All jobs but those far back in the queue: a person looks at a screen, and a flood may hold thousands."""
+    later = sorted(job["id"] for job in jobs if job["state"] == QUEUED)[FIRST_WAITING:]
+    return [job for job in jobs if job["state"] != QUEUED or not later or job["id"] < later[0]]
+
+
+def _print(facts: dict[str, Any], everything: bool) -> None:
     console = Console(highlight=False)
     process = facts["service"]["process"]
     console.print(f"service: {f'running, process {process}' if process else 'not running'}")
@@ -101,13 +110,18 @@ def _print(facts: dict[str, Any]) -> None:
         doing = f"job {worker['job']}" if worker["job"] else worker["state"]
         trouble = f": {worker['error']}" if worker["error"] else ""
         console.print(escape(f"{worker['slot']} ({worker['label']}): {doing}{trouble}"))
+    for notice in facts["notices"]:
+        console.print(escape(notice))
     for inbox in facts["inboxes"]:
         if inbox["preset"] != "ok":
             console.print(escape(f"inbox {inbox['path']}: {inbox['preset']}"))
     counts = ", ".join(f"{number} {state}" for state, number in facts["counts"].items() if number)
     console.print(f"jobs: {counts or 'none'}")
-    if facts["jobs"]:
-        console.print(_table(facts["jobs"]))
+    jobs = facts["jobs"] if everything else _first_waiting(facts["jobs"])
+    if jobs:
+        console.print(_table(jobs))
+    if len(jobs) < len(facts["jobs"]):
+        console.print(f"and {len(facts['jobs']) - len(jobs)} more that wait: flashvsr status --all")
 
 
 def _table(jobs: Sequence[dict[str, Any]]) -> Table:

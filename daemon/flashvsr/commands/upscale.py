@@ -90,7 +90,18 @@ class _Control:
             raise Cancelled("stopped")
         self._progress.update(self._name, done, total, fps)
 
-    def publishing(self, path: Path, size: int, mtime_ns: int) -> None:
+    def check_outbox(self) -> None:
+        """Nothing to compare with: the target's directory was given and is there."""
+
+    def check_room(self, needs: object) -> None:
+        """Whoever asks for one file sees for themselves when the disk is full."""
+
+    def working(self) -> None:
+        """Something else than frames got done, which the display does not show."""
+        if self.stopped.is_set():
+            raise Cancelled("stopped")
+
+    def publishing(self, report: object, size: int, mtime_ns: int) -> None:
         """Nothing to record: there is no queue."""
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from flashvsr.config import Config, InboxDir
 from flashvsr.inbox.rules import ignored, is_video_name
 from flashvsr.jobs.queue import Queue
+from flashvsr.mounts import Mounts, ShareAway
 from flashvsr.text import printable
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ class Shares:
     def __init__(self, config: Config, queue: Queue) -> None:
         self._config = config
         self._queue = queue
+        self._mounts = Mounts(config.paths.state)
         self._devices: dict[Path, int] = {}
 
     def inboxes(self, report: Report) -> list[InboxDir]:
@@ -36,6 +38,11 @@ class Shares:
             found = self._config.inboxes()
         unique = {inbox.path: inbox for inbox in found}
         return [inbox for inbox in unique.values() if self._usable(inbox.path, report)]
+
+    def check_outboxes(self, inboxes: Iterable[InboxDir], report: Report) -> None:
+        """Report the outboxes whose share is not mounted; their jobs wait by themselves."""
+        for outbox in dict.fromkeys((self._config.paths.outbox, *(inbox.outbox for inbox in inboxes))):
+            self._mounted(outbox, report)
 
     def stray_files(self, report: Report) -> None:
         """Report videos that lie in the inbox root itself, where no preset applies to them."""
@@ -58,6 +65,8 @@ class Shares:
 
     def _usable(self, directory: Path, report: Report) -> bool:
         """Tell whether the directory is really there and not just the mount point of an absent share."""
+        if not self._mounted(directory, report):
+            return False
         try:
             device = directory.stat().st_dev
             with os.scandir(directory) as entries:
@@ -77,6 +86,14 @@ class Shares:
             return False
         if not empty:
             self._devices[directory] = device
+        return True
+
+    def _mounted(self, directory: Path, report: Report) -> bool:
+        try:
+            self._mounts.check(directory)
+        except ShareAway as error:
+            report(directory, str(error))
+            return False
         return True
 
     def _usual_devices(self, directory: Path, device: int) -> set[int]:

@@ -141,6 +141,7 @@ class InboxWatcher:
         # Our own directories, wherever a configuration may have put them, and inboxes inside an inbox.
         self._skip = frozenset({paths.outbox, paths.state, paths.models} | outboxes | found.keys())
         self._watch_directories()
+        self._shares.check_outboxes(found.values(), problems.add)
         self._shares.stray_files(problems.add)
         for inbox in found:
             if wrong := self._presets.check(inbox):

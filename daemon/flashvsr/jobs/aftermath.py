@@ -24,13 +24,19 @@ class Aftermath(Records):
         """Return done jobs whose source was not yet archived, deleted or kept: a crash came in between."""
         return self._select(Job.select().where(Job.state == DONE, Job.settled.is_null()).order_by(Job.id))
 
-    def settled(self, job_id: int, archived: Path | None) -> None:
-        """Record that the source of a done job has been dealt with, and where it went."""
+    def settled(self, job_id: int, archived: Path | None, departed: bool) -> None:
+        """Record that the source of a done job has been dealt with, and where it went.
+
+        `departed`: it has left the inbox. The same file dropped there again is then a new job.
+        """
+        where = None if archived is None else str(archived)
         with self._writing():
-            self._change(job_id, settled=time.time(), archived=None if archived is None else str(archived))
+            self._change(job_id, settled=time.time(), archived=where, departed=departed)
 
     def forget(self, job_ids: Iterable[int]) -> int:
         """Delete ended jobs from the history; how many these were."""
+        ended = Job.state.in_(FINISHED)
         with self._writing():
-            ended = Job.state.in_(FINISHED)
-            return sum(int(self._run(Job.delete().where(Job.id == number, ended))) for number in job_ids)
+            gone = [number for number in job_ids if self._run(Job.delete().where(Job.id == number, ended))]
+        self.ledger.forget(gone)
+        return len(gone)

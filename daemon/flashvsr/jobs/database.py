@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -11,13 +12,16 @@ from typing import Any
 
 import peewee as pw
 
-from flashvsr.errors import BadConfig, FlashVSRError, Transient
+from flashvsr.errors import BadConfig, Damaged, NoSpace, Transient
 from flashvsr.fstype import MOUNTINFO, fstype_of, is_network
 from flashvsr.jobs.migrations import migrate
 from flashvsr.text import printable
 
 DATABASE_NAME = "queue.db"
 BUSY_SECONDS = 30.0
+
+# The general error is one of them: with statements that are always the same it means unexpected content.
+_DAMAGED = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_NOTADB}
 
 _PRAGMAS = (
     ("busy_timeout", int(BUSY_SECONDS * 1000)),
@@ -29,19 +33,14 @@ _PRAGMAS = (
 class Store:
     """One connection to `<state>/queue.db`, shared by the threads of one process and never across a fork.
 
-    Raises BadConfig on a network file system, a newer schema or a directory that cannot be used.
+    Raises BadConfig on a network file system, a newer schema or a directory that cannot be used. Every method
+    raises Damaged when the database turns out to be, see `flashvsr.jobs.damage`.
     """
 
     def __init__(self, state: Path, mountinfo: Path = MOUNTINFO) -> None:
         self.path = state / DATABASE_NAME
         self._lock = threading.RLock()
-        kind = fstype_of(state, mountinfo)
-        if is_network(kind):
-            raise BadConfig(
-                f"The state directory {printable(state)} lies on a network file system ({kind}), where "
-                "SQLite's locks are not safe. Set paths.state to a directory on a local disk; inbox and "
-                "outbox may stay on the share."
-            )
+        refuse_network(state, mountinfo)
         try:
             state.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -103,18 +102,52 @@ class Store:
     @contextmanager
     def _told(self) -> Iterator[None]:
         """Turn what SQLite says into what a person can do."""
-        name = printable(self.path)
         try:
             yield
         except pw.OperationalError as error:
-            raise Transient(
-                f"Cannot use the queue database {name}: {error}. Check free space, permissions and the disk "
-                "of paths.state; the work goes on when it can be written again."
+            if speaks_of_damage(error):
+                raise self._damaged(error) from error
+            reason = _first_error(error) or error
+            kind = NoSpace if "full" in str(reason) else Transient
+            raise kind(
+                f"Cannot use the queue database {printable(self.path)}: {reason}. Check free space, permissions "
+                "and the disk of paths.state; the work goes on when it can be written again."
             ) from error
         except pw.IntegrityError:
             raise
         except pw.DatabaseError as error:
-            raise FlashVSRError(
-                f"The queue database {name} is damaged: {error}. Stop flashvsr and move the file and its "
-                "-wal and -shm neighbours away; a new one is made and the inboxes are scanned again."
-            ) from error
+            if type(error) is not pw.DatabaseError:
+                raise  # a mistake of ours, such as a closed connection
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> Damaged:
+        return Damaged(
+            f"The queue database {printable(self.path)} is damaged: {error}. When flashvsr starts the next time, it "
+            "sets the file aside, makes a new one and scans the inboxes again."
+        )
+
+
+def speaks_of_damage(error: BaseException | None) -> bool:
+    """Tell damage from what SQLite calls operational, too: full, locked, out of reach."""
+    code = getattr(_first_error(error), "sqlite_errorcode", sqlite3.SQLITE_OK)
+    return code & 0xFF in _DAMAGED
+
+
+def _first_error(error: BaseException | None) -> BaseException | None:
+    """The error of SQLite that peewee's wraps; not the second one, of a rollback that SQLite had done by itself."""
+    while error is not None:
+        if isinstance(error, sqlite3.Error) and "cannot rollback" not in str(error):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def refuse_network(state: Path, mountinfo: Path = MOUNTINFO) -> None:
+    """Raise BadConfig if the state directory lies, or will lie, on a network file system."""
+    kind = fstype_of(state, mountinfo)
+    if is_network(kind):
+        raise BadConfig(
+            f"The state directory {printable(state)} lies on a network file system ({kind}), where "
+            "SQLite's locks are not safe. Set paths.state to a directory on a local disk; inbox and "
+            "outbox may stay on the share."
+        )

@@ -50,7 +50,8 @@ class Intake(Records):
         Known is the same device, inode, size and mtime, or the same path, size and mtime (a share gets new
         device and inode numbers when it is mounted again). A file that was renamed while it waited keeps its
         job, a failed one is tried again under its new name. A new version of a file replaces the old one's
-        job if that still waits. Jobs of an inbox named in `held` start as held, with the reason given there.
+        job if that still waits. A file whose job is done and archived or deleted it is known no longer: whoever
+        drops it again wants it done again. Jobs of an inbox named in `held` start as held, with the reason given there.
         """
         numbers: list[int | None] = []
         for batch in _batches(sources):
@@ -65,7 +66,8 @@ class Intake(Records):
         with self._reading():
             for batch in _batches(sources):
                 names = [source.source for source in batch]
-                rows = list(self._run(Job.select(*_KEY, Job.state, Job.error).where(Job.source.in_(names))))
+                still = Job.source.in_(names), ~Job.departed
+                rows = list(self._run(Job.select(*_KEY, Job.state, Job.error).where(*still)))
                 known = {_key(row) for row in rows if not _was_superseded(row)}
                 unknown += [source for source in batch if _key(source) not in known]
         return unknown
@@ -139,7 +141,7 @@ class Intake(Records):
         """Return the job of the same inode and the job of the same name, both with this size and mtime."""
         content = (Job.size == source.size) & (Job.mtime_ns == source.mtime_ns)
         inode = (Job.device == source.device) & (Job.inode == source.inode)
-        rows = list(self._run(Job.select().where(content, inode | (Job.source == source.source))))
+        rows = list(self._run(Job.select().where(content, inode | (Job.source == source.source), ~Job.departed)))
         same_inode = next((row for row in rows if _key(row)[1:] == _key(source)[1:]), None)
         return same_inode, next((row for row in rows if row.source == source.source), None)
 

@@ -40,7 +40,14 @@ _FIRST_TABLES: Migration = (
     """,
 )
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST_TABLES,)
+# A source that left its inbox when it was done may come back: the same file, and a job of its own then.
+_DEPARTED: Migration = (
+    "ALTER TABLE job ADD COLUMN departed INTEGER NOT NULL DEFAULT 0",
+    "DROP INDEX job_identity",
+    "CREATE UNIQUE INDEX job_identity ON job (device, inode, size, mtime_ns) WHERE departed = 0",
+)
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST_TABLES, _DEPARTED)
 
 
 def migrate(database: Any, path: Path, migrations: Sequence[Migration] | None = None) -> int:

@@ -15,6 +15,7 @@ from flashvsr.jobs.aftermath import Aftermath
 from flashvsr.jobs.commands import Commands
 from flashvsr.jobs.intake import Intake
 from flashvsr.jobs.owner import Owner
+from flashvsr.jobs.rebuilding import Rebuilding
 from flashvsr.jobs.records import partial_result
 from flashvsr.jobs.schema import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job
 from flashvsr.jobs.workers import WorkerTable
@@ -24,10 +25,10 @@ log = logging.getLogger(__name__)
 CRASHED = "worker ended unexpectedly"
 
 # No back-off is this long: a job that has to wait longer was put back before the clock was set right.
-_LONGEST_DELAY = 86_400.0
+_LONGEST_DELAY = 900.0
 
 
-class Queue(Intake, Commands, Aftermath, WorkerTable):
+class Queue(Intake, Commands, Aftermath, WorkerTable, Rebuilding):
     """The queue of one service. Every process opens its own; the threads of a process may share one.
 
     `Queue(state)` opens, creates or migrates `<state>/queue.db`. Every change of state is one `BEGIN
@@ -67,8 +68,9 @@ class Queue(Intake, Commands, Aftermath, WorkerTable):
                 owner_pid=owner.pid,
                 owner_start=owner.start,
                 slot=slot,
-                frames_done=0,
-                fps=None,
+                # Of a result that may be out already, what is known about its making stays for the record.
+                frames_done=0 if row.result_size is None else row.frames_done,
+                fps=None if row.result_size is None else row.fps,
                 claimed=now,
                 heartbeat=now,
                 progress_at=now,
@@ -76,8 +78,16 @@ class Queue(Intake, Commands, Aftermath, WorkerTable):
             )
             return self._get(job_id)
 
-    def heartbeat(self, job_id: int, lease: str, frames_done: int, frames_total: int | None, fps: float | None) -> str:
-        """Report frames from inside the work.
+    def heartbeat(
+        self,
+        job_id: int,
+        lease: str,
+        frames_done: int,
+        frames_total: int | None,
+        fps: float | None,
+        working: bool = False,
+    ) -> str:
+        """Report frames from inside the work; `working`: something else got done, such as joining or checking.
 
         Returns "ok", "cancel" if a person asked for that, or "lost" if the job is no longer ours. Each call
         waits for the disk: once a second is plenty.
@@ -88,16 +98,32 @@ class Queue(Intake, Commands, Aftermath, WorkerTable):
             if row is None:
                 return "lost"
             values: dict[str, Any] = {"frames_done": frames_done, "frames_total": frames_total, "fps": fps}
-            if frames_done > row.frames_done:
+            if working or frames_done != row.frames_done:
                 values |= {"progress_at": now, "progress_ticks": time.monotonic()}
             self._change(job_id, heartbeat=now, **values)
             return "cancel" if row.cancel_requested else "ok"
 
-    def publishing(self, job_id: int, lease: str, result: Path, size: int, mtime_ns: int) -> None:
-        """Record the intent to publish: if this attempt dies just after, the next one knows the result."""
+    def publishing(
+        self,
+        job_id: int,
+        lease: str,
+        result: Path,
+        size: int,
+        mtime_ns: int,
+        *,
+        model: str,
+        report_json: str,
+        warnings: list[str],
+    ) -> None:
+        """Record the intent to publish: if this attempt dies just after, the next one knows the result.
+
+        With it goes all that `finish` would record, so that nothing of it is lost then.
+        """
         now = {"progress_at": time.time(), "progress_ticks": time.monotonic()}
+        made = {"model": model, "report": report_json, "warnings": warnings}
         with self._owned(job_id, lease):
-            self._change(job_id, result=str(result), result_size=size, result_mtime_ns=mtime_ns, **now)
+            self._change(job_id, result=str(result), result_size=size, result_mtime_ns=mtime_ns, **made, **now)
+            self._note(job_id)
 
     def finish(self, job_id: int, lease: str, result: Path, model: str, report_json: str, warnings: list[str]) -> None:
         """The result is in the outbox: the job is done. The source is settled afterwards, see `unsettled`."""
@@ -113,6 +139,7 @@ class Queue(Intake, Commands, Aftermath, WorkerTable):
                 error_kind=None,
                 frames_total=row.frames_done if row.frames_total is None else row.frames_total,
             )
+            self._note(job_id)
 
     def fail(self, job_id: int, lease: str, error: str, kind: str, result: Path | None, warnings: list[str]) -> None:
         """The job is failed for good; `result` is the partial video, if there is one."""
@@ -148,13 +175,19 @@ class Queue(Intake, Commands, Aftermath, WorkerTable):
         return recovered
 
     def running_stalled(self, now: float, stall_seconds: float) -> list[Job]:
-        """Return running jobs without a new frame for `stall_seconds`; `now` is the current `time.time()`.
+        """Return running jobs without progress for `stall_seconds`; `now` is the current `time.time()`.
 
         Their age is measured on the machine's monotonic clock, so that setting the clock stalls nobody.
         """
         ticks = time.monotonic() + (now - time.time())
         late = (Job.state == RUNNING) & (Job.progress_ticks < ticks - stall_seconds)
         return self._select(Job.select().where(late).order_by(Job.id))
+
+    def _note(self, job_id: int) -> None:
+        """Keep a copy of the row outside the database; inside the transaction, which it ends if it fails."""
+        row = self._get(job_id)
+        if row is not None:
+            self.ledger.write(row)
 
     @contextmanager
     def _owned(self, job_id: int, lease: str) -> Iterator[Job]:

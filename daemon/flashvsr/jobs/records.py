@@ -11,6 +11,7 @@ import peewee as pw
 
 from flashvsr.errors import FlashVSRError
 from flashvsr.jobs.database import Store
+from flashvsr.jobs.ledger import Ledger
 from flashvsr.jobs.schema import CANCELLED, HELD, QUEUED, STATES, SUPERSEDED, Job
 
 _NOT_OWNED = {"owner_host": None, "owner_pid": None, "owner_start": None, "lease": None}
@@ -18,6 +19,11 @@ _NOT_OWNED = {"owner_host": None, "owner_pid": None, "owner_start": None, "lease
 
 class Records(Store):
     """Jobs as they are in the database."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """The records beside the database."""
+        return Ledger(self.path.parent)
 
     def get(self, job_id: int) -> Job | None:
         """Return one job, None if there is none of that number."""
@@ -83,7 +89,7 @@ class Records(Store):
 
 def no_result() -> dict[str, object]:
     """Return the columns of a job that has published nothing."""
-    return {"result": None, "result_size": None, "result_mtime_ns": None}
+    return {"result": None, "result_size": None, "result_mtime_ns": None, "model": None, "report": None}
 
 
 def partial_result(result: Path | None) -> dict[str, object]:

@@ -8,8 +8,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from flashvsr.jobs.damage import ASIDE
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import FINISHED, Job
+from flashvsr.mounts import Mounts
 from flashvsr.text import printable
 
 log = logging.getLogger(__name__)
@@ -20,7 +22,8 @@ _DAY = 86_400.0
 def prune(queue: Queue, archive_dir: Path, jobs_dir: Path, days: float, now: float) -> dict[str, int]:
     """Remove what is older than `days` (0 keeps all); `now` in seconds since the epoch.
 
-    Counts what went: "jobs" of the history, "archived" sources, "leftovers" (`<jobs_dir>/<job number>…`).
+    Counts what went: "jobs" of the history, "archived" sources, "leftovers" (`<jobs_dir>/<job number>…`, and
+    damaged databases that were set aside).
     What cannot be removed is logged and tried again next time.
     """
     if days <= 0:
@@ -28,21 +31,25 @@ def prune(queue: Queue, archive_dir: Path, jobs_dir: Path, days: float, now: flo
     limit = now - days * _DAY
     over = [job for job in queue.jobs(FINISHED) if job.finished is not None and job.finished < limit]
     leftovers = _prune_leftovers(queue, jobs_dir, {job.id for job in over}, limit)
+    leftovers += _prune_damaged(queue.path.parent, limit)
     archived = _prune_archive(archive_dir, limit)
+    mounts = Mounts(queue.path.parent)
     return {
-        "jobs": queue.forget([job.id for job in over if _source_gone(job)]),
+        "jobs": queue.forget([job.id for job in over if job.departed or _source_gone(job, mounts)]),
         "archived": archived,
         "leftovers": leftovers,
     }
 
 
-def _source_gone(job: Job) -> bool:
+def _source_gone(job: Job, mounts: Mounts) -> bool:
     """Tell whether the source is surely gone; while it may be there, its row keeps it from being redone."""
-    return not os.path.lexists(job.source) and _share_present(Path(job.inbox))
+    return not os.path.lexists(job.source) and _share_present(Path(job.inbox), mounts)
 
 
-def _share_present(inbox: Path) -> bool:
+def _share_present(inbox: Path, mounts: Mounts) -> bool:
     """Tell an inbox without this file from an unmounted share, of which only an empty directory is seen."""
+    if not mounts.present(inbox):
+        return False
     try:
         if inbox.is_dir():
             return any(inbox.iterdir())
@@ -60,6 +67,15 @@ def _prune_leftovers(queue: Queue, jobs_dir: Path, over: set[int], limit: float)
         if number in over or (forgotten and folder.stat(follow_symlinks=False).st_mtime < limit):
             removed += _remove(folder)
     return removed
+
+
+def _prune_damaged(state: Path, limit: float) -> int:
+    """Remove damaged databases that were set aside, with their journals."""
+    return sum(
+        _remove(entry)
+        for entry in _entries(state)
+        if entry.name.startswith(ASIDE) and entry.stat(follow_symlinks=False).st_ctime < limit
+    )
 
 
 def _prune_archive(archive_dir: Path, limit: float) -> int:

@@ -130,6 +130,8 @@ class Job(pw.Model):
     settled = pw.FloatField(null=True)  # when the source of a done job was archived, deleted or kept
     archived = OptionalPathField(null=True)  # where the source went
 
+    departed = pw.BooleanField(default=False)  # it is no longer in the inbox: what comes there now is new
+
     created = pw.FloatField()
     claimed = pw.FloatField(null=True)
     finished = pw.FloatField(null=True)

@@ -35,7 +35,15 @@ class Squash(nn.Module):
 
 
 class MemoryBlock(nn.Module):
-    """Residual block that also sees the previous time step's input."""
+    """Residual block that also sees the previous time step's input.
+
+    Attributes:
+        idle: it only rectifies.
+        inputs: channels of [x, previous] that the first convolution reads, where these are not all.
+        sees_past: some of them are of the previous step.
+    """
+
+    inputs: Tensor | None
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -46,13 +54,26 @@ class MemoryBlock(nn.Module):
             nn.ReLU(),
             _conv3x3(channels, channels),
         )
+        self.idle, self.sees_past = False, True
+        self.register_buffer("inputs", None, persistent=False)
+
+    def convolutions(self) -> tuple[nn.Conv2d, nn.Conv2d, nn.Conv2d]:
+        """The three of them."""
+        first, second, third = (layer for layer in self.conv if isinstance(layer, nn.Conv2d))
+        return first, second, third
 
     def forward(self, x: Tensor, previous: Tensor | None) -> Tensor:
         """x (t, C, h, w), all time steps at once; previous (1, C, h, w) is the step before, None for zero."""
-        if previous is None:
-            previous = torch.zeros_like(x[:1])
-        before = torch.cat([previous, x[:-1]])
-        return F.relu(self.conv(torch.cat([x, before], dim=1)) + x)
+        if self.idle:
+            return F.relu(x)
+        seen = x
+        if self.sees_past:
+            if previous is None:
+                previous = torch.zeros_like(x[:1])
+            seen = torch.cat([x, torch.cat([previous, x[:-1]])], dim=1)
+        if self.inputs is not None:
+            seen = seen[:, self.inputs]
+        return F.relu(self.conv(seen) + x)
 
 
 class Upsample(nn.Module):
@@ -124,7 +145,8 @@ class Decoder(nn.Module):
         for name, layer in self.decoder.items():
             if isinstance(layer, MemoryBlock):
                 previous = memory.get(name)
-                memory[name] = x[-1:].clone()
+                if layer.sees_past and not layer.idle:
+                    memory[name] = x[-1:].clone()
                 x = layer(x, previous)
             else:
                 x = layer(x)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flashvsr.settings.kinds import Choice, FilePath, Number, Text, Whole
+from flashvsr.settings.kinds import ByteSize, Choice, FilePath, Number, Text, Whole
 from flashvsr.settings.schema import option
 
 
@@ -84,7 +84,18 @@ class QueueSettings:
     stall_seconds: float = field(
         default=300,
         metadata=option(
-            Number(1, 86400), "A worker without a new frame for this long is killed and its job queued again."
+            Number(1, 86400),
+            "A worker without progress for this many seconds is killed and its job queued again. Progress is new "
+            "frames, and at the end what was joined, written and checked of the result.",
+        ),
+    )
+    min_free: int = field(
+        default=1 << 30,
+        metadata=option(
+            ByteSize(),
+            "Bytes kept free in paths.state: below it no job starts and a running one waits after its current "
+            "chunk, so that the queue itself can still be written. A job also waits until its expected result "
+            "fits, there and in the outbox, beside this reserve. Units are powers of 1024.",
         ),
     )
 

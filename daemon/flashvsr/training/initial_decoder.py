@@ -21,8 +21,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from flashvsr.bench.luma import LUMA
 from flashvsr.model.decoder import CONDITION_CHANNELS, Decoder, MemoryBlock
-from flashvsr.training.luma import LUMA
 
 COLUMN_CARRIER, ROW_CARRIER = 0, 1  # latent channels
 QUARTERS = ((0, 0), (0, 1), (1, 0), (1, 1))  # (row, column) of a quarter, in the order of the groups
@@ -50,12 +50,11 @@ def initialise_decoder(decoder: Decoder) -> None:
         ValueError: the decoder's channels are too few for the construction.
     """
     c8, c4, c2, c1 = decoder.params.channels
-    if c8 < 4 * WIDE + 5 or c4 < 4 * WIDE + 5 or c2 < 32 or c1 < 11:
+    if c8 < 4 * WIDE + 5 or c4 < 4 * WIDE + 5 or c2 < 46 or c1 < 11:
         raise ValueError(f"the decoder's channels {decoder.params.channels} are too few")
     layers = decoder.decoder
-    for layer in layers.values():
-        if isinstance(layer, MemoryBlock):
-            _silence(layer)
+    for parameter in decoder.parameters():
+        parameter.zero_()
     _pack(layers["1"])
     _tidy_carriers(layers["3"])
     _identity(layers["9"].conv)
@@ -65,7 +64,6 @@ def initialise_decoder(decoder: Decoder) -> None:
     _unsquash_lumas(layers["13"])
     _split_pairs(layers["15"].conv)
     _repeat(layers["16"], ENLARGED)
-    layers["16"].weight[ENLARGED : c2 - 5] = 0
     _select(layers["17"], 2)
     layers["17"].conv[4].bias[2:COLOR] = -2.0  # what was not chosen makes room
     _blend_colors(layers["17"])
@@ -79,12 +77,6 @@ def initialise_decoder(decoder: Decoder) -> None:
 def feature_channels(decoder: Decoder) -> list[int]:
     """Channels at 1/2 size that are 0 after block 17 and read by nothing."""
     return [*range(2, COLOR), *range(SPARE, decoder.params.channels[2] - 5)]
-
-
-def _silence(block: MemoryBlock) -> None:
-    """The block passes its input on."""
-    for parameter in block.parameters():
-        parameter.zero_()
 
 
 def _row(conv: nn.Module, out: int, bias: float | None = None) -> Tensor:
@@ -113,7 +105,6 @@ def _pack(conv: nn.Conv2d) -> None:
                 top, left = 4 * row, 4 * column
                 cell[:, top : top + 4, left : left + 4] = difference[:, None, None] / 4 / 16
     one = conv.weight.shape[0] - 5
-    conv.weight[:, CONDITION_CHANNELS:] = 0  # of the latents, only the carriers
     _row(conv, one, 1.0)
     for i, latent in enumerate((COLUMN_CARRIER, ROW_CARRIER)):
         for j, offset in enumerate((0.5, -0.5)):
@@ -132,7 +123,6 @@ def _tidy_carriers(conv: nn.Conv2d) -> None:
 
 
 def _identity(conv: nn.Conv2d) -> None:
-    conv.weight.zero_()
     conv.weight[:, :, 0, 0] = torch.eye(conv.weight.shape[0])
 
 
@@ -214,7 +204,6 @@ def _split_pairs(conv: nn.Conv2d) -> None:
     """1/4 to 1/2 size: per pair of frames, four groups of two lumas, then blue, blue, red, red."""
     inputs = conv.weight.shape[1]
     for pair, group in enumerate(conv.weight.split(inputs)):
-        group[:ENLARGED] = 0
         for i in range(2):
             frame = 2 * pair + i
             for quarter in range(4):
@@ -237,7 +226,7 @@ def _watch_edges(conv: nn.Conv2d, channel: int, hidden: int) -> None:
 
 
 def _filter(row: Tensor, hidden: int, kernel: Tensor) -> None:
-    """Apply a 3x3 kernel to a channel that `_watch_edges` put at `hidden`: edges are repeated, except in corners."""
+    """Apply a 3x3 kernel to a channel that `_watch_edges` put at `hidden`: edges are repeated, but not corners."""
     row[hidden] += kernel
     for side, (y, x) in enumerate(SIDES):
         beyond = row[hidden + 1 + side]
@@ -271,9 +260,14 @@ def _blend_colors(block: MemoryBlock) -> None:
     for i, channel in enumerate(range(COLOR, ENLARGED)):
         hidden, passed = 10 + 5 * i, 9 + 5 * i
         _watch_edges(first, channel, hidden)
+        _filter(last.weight[channel], passed, change)
+        corners, passed_corners = 30 + 4 * i, 29 + 4 * i
+        _watch_corners(first, channel, corners)
+        _fill_corners(last.weight[channel], passed_corners, change)
         for j in range(5):
             _row(middle, passed + j)[hidden + j, 1, 1] = 1
-        _filter(last.weight[channel], passed, change)
+        for j in range(4):
+            _row(middle, passed_corners + j)[corners + j, 1, 1] = 1
 
 
 def _unsquash_lumas(block: MemoryBlock) -> None:
@@ -361,7 +355,6 @@ def _split_frames(conv: nn.Conv2d) -> None:
     """1/2 to full size: per frame, four luma values, blue, red."""
     inputs = conv.weight.shape[1]
     for frame, group in enumerate(conv.weight.split(inputs)):
-        group[:6] = 0
         group[range(4), range(ENLARGED + 4 * frame, ENLARGED + 4 * frame + 4), 0, 0] = 1
         group[4, COLOR + frame, 0, 0] = group[5, COLOR + 2 + frame, 0, 0] = 1
         _next_carriers(group)

@@ -145,7 +145,7 @@ class Decoder:
 
     def _decode(self, hardware: str, threads: int) -> Generator[VideoFrame, None, None]:
         path = self.info.path
-        with open_source(path, hardware, self._trouble.append) as container:
+        with open_source(path, hardware=hardware, warn=self._trouble.append) as container:
             streams = [s for s in container.streams.video if s.index == self.info.video_index]
             if not streams or streams[0].codec_context is None:
                 raise BadInput(f"{path} has changed since it was examined; copy it again under a new name")

@@ -20,6 +20,7 @@ from av.error import EOFError as AvEOFError
 from av.error import FFmpegError
 
 from flashvsr.errors import BadInput, FlashVSRError, Transient
+from flashvsr.video.counted import CountedFile, Progress, nothing
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
@@ -38,6 +39,7 @@ SOURCE_FORMATS = (
 )  # fmt: skip
 
 _READ_BLOCK = 1 << 18  # bytes per read: network shares answer few large reads faster than many small ones
+_WRITE_BLOCK = 1 << 20
 _MAX_CONSECUTIVE_ERRORS = 100  # a demuxer that fails this often in a row is not going to recover
 _GENERATE_PTS = 0x1  # AVFMT_FLAG_GENPTS
 
@@ -74,9 +76,12 @@ def write_error(path: Path, error: Exception) -> FlashVSRError:
 
 @contextmanager
 def open_source(
-    path: Path, hardware: str = "", warn: Callable[[str], None] = lambda _: None
+    path: Path,
+    progress: Progress = nothing,
+    hardware: str = "",
+    warn: Callable[[str], None] = lambda _: None,
 ) -> Iterator[InputContainer]:
-    """Open a source file for demuxing and close it afterwards.
+    """Open a source file for demuxing and close it afterwards. `progress` is called as it is read.
 
     `hardware`: a device type such as "cuda" to decode on; where there is none, `warn` hears of it and the CPU decodes.
 
@@ -89,7 +94,7 @@ def open_source(
             raise BadInput(f"{path} is not a regular file")
         if status.st_size == 0:
             raise BadInput(f"{path} is empty; copy the video again")
-        file = path.open("rb", buffering=0)
+        file = CountedFile(path, "rb", progress)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise BadInput(f"{path} does not exist") from error
     except OSError as error:
@@ -177,6 +182,29 @@ def open_own(path: Path) -> Iterator[InputContainer]:
 def create(path: Path, container_format: str, options: dict[str, str] | None = None) -> OutputContainer:
     """Create a media file for writing. The `file:` prefix keeps names with colons from being read as URLs."""
     return av.open(f"file:{path}", mode="w", format=container_format, container_options=options or {})
+
+
+@contextmanager
+def create_told(
+    path: Path, container_format: str, options: dict[str, str] | None, progress: Progress
+) -> Iterator[OutputContainer]:
+    """Like `create`, and closed afterwards; `progress` is called as bytes are written, also during the closing."""
+
+    def again(_url: str, _flags: int, _options: object) -> CountedFile:
+        return CountedFile(path, "rb", progress)  # the MP4 muxer moves its index to the front of the file
+
+    with (
+        CountedFile(path, "w+b", progress) as file,
+        av.open(
+            file,
+            mode="w",
+            format=container_format,
+            container_options=options or {},
+            buffer_size=_WRITE_BLOCK,
+            io_open=again,
+        ) as container,
+    ):
+        yield container
 
 
 def packets(

@@ -15,10 +15,11 @@ from av.error import FFmpegError, InvalidDataError, PatchWelcomeError
 from flashvsr.errors import FlashVSRError, Transient
 from flashvsr.video.audio import MP4_AUDIO, AacTrack, CopyTrack, Timed, Track
 from flashvsr.video.chunks import Chunk
+from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.decode import output_grid
 from flashvsr.video.encode import REORDER_DEPTH
 from flashvsr.video.extras import add_attachments, add_covers, covers, left_out
-from flashvsr.video.media import create, open_own, open_source, packets, write_error
+from flashvsr.video.media import create_told, open_own, open_source, packets, write_error
 from flashvsr.video.probe import SourceInfo, codec_name
 from flashvsr.video.subtitles import TextTrack, is_bitmap, is_text
 from flashvsr.video.timeline import Timeline
@@ -52,46 +53,55 @@ class Assembled:
 
 
 def assemble(
-    chunks: Sequence[Chunk], info: SourceInfo, target: Path, audio: str, container: str, partial: bool = False
+    chunks: Sequence[Chunk],
+    info: SourceInfo,
+    target: Path,
+    audio: str,
+    container: str,
+    partial: bool = False,
+    progress: Progress = nothing,
 ) -> Assembled:
     """Join `chunks` by stream copy, add the sound of the source, write `target` (replacing it).
 
     `audio`: copy, aac or none. `container`: mp4 or mkv. `partial`: the video ends early, so the sound is cut
     there. Tracks of a damaged source that the container refuses are encoded anew or, if need be, left out, with a
-    warning. Raises BadInput or Transient when the source cannot be read, Transient when the target cannot be written.
+    warning. `progress` is called whenever something got done, for hours of video take a while to join; what it raises
+    ends the work. Raises BadInput or Transient when the source cannot be read, Transient when the target cannot be
+    written.
     """
     if not chunks:
         raise ValueError("nothing to assemble")
-    tries = [way for way in _WAYS if way.audio != "copy" or audio == "copy"] if audio != "none" else list(_WAYS[-2:])
-    refusals: list[str] = []
-    for way in tries:
-        chosen = audio if way is tries[0] else way.audio
+    refusals: tuple[str, ...] = ()
+    for way in (ways := _ways(audio)):
         try:
-            made = _Assembly(chunks, info, target, chosen, container, partial, way.subtitles).run()
+            made = _Assembly(chunks, info, target, container, partial, way, progress).run()
         except _Refused as refused:
-            if way is tries[-1]:
+            if way is ways[-1]:
                 raise
-            refusals = [f"some tracks of the source are damaged ({refused}); {way.without}"]
+            refusals = (*refusals, f"the source's tracks could not be written with {way} ({refused})")
             continue
+        if refusals:
+            refusals = (*refusals, f"so they were written with {way}")
         return replace(made, warnings=(*refusals, *made.warnings))
-    raise AssertionError("the last try returns or raises")
+    raise AssertionError("the last way returns or raises")
 
 
 @dataclass(frozen=True)
 class _Way:
-    """A way to treat the tracks beside the picture, and what is said when it failed."""
+    """A way to treat the tracks beside the picture."""
 
     audio: str
-    subtitles: bool
-    without: str
+    subtitles: bool = True
+
+    def __str__(self) -> str:
+        sound = {"copy": "sound as it is", "aac": "sound as AAC", "none": "no sound"}[self.audio]
+        return f"{sound} and {'all' if self.subtitles else 'no'} subtitles"
 
 
-_WAYS = (
-    _Way("copy", True, "the sound was encoded as AAC instead of copied"),
-    _Way("aac", True, "the subtitles were left out, the sound was encoded as AAC"),
-    _Way("aac", False, "sound and subtitles were left out"),
-    _Way("none", False, ""),
-)
+def _ways(audio: str) -> list[_Way]:
+    """The ways to try, from what was asked for to what surely works."""
+    wished = {"copy": ("copy", "aac"), "aac": ("aac",), "none": ("none",)}[audio]
+    return [*(_Way(sound) for sound in wished), *dict.fromkeys((_Way(wished[-1], False), _Way("none", False)))]
 
 
 class _Refused(FlashVSRError):
@@ -104,18 +114,19 @@ class _Assembly:
         chunks: Sequence[Chunk],
         info: SourceInfo,
         target: Path,
-        audio: str,
         container: str,
         partial: bool,
-        subtitles: bool,
+        way: _Way,
+        progress: Progress,
     ) -> None:
-        self.subtitles = subtitles
+        self.subtitles = way.subtitles
         self.chunks = chunks
         self.info = info
         self.target = target
-        self.audio = audio
+        self.audio = way.audio
         self.container = container
         self.partial = partial
+        self.progress = progress
         self.grid: TimestampGrid = output_grid(info)
         self.end = (chunks[-1].last_pts + self.grid.step) * self.grid.time_base  # seconds, where the video ends
         self.first_pts = 0
@@ -126,12 +137,12 @@ class _Assembly:
     def run(self) -> Assembled:
         try:
             with ExitStack() as stack:
-                source = stack.enter_context(open_source(self.info.path))
-                out = create(self.target, _FORMATS[self.container], self._options())
-                stack.enter_context(out)
+                source = stack.enter_context(open_source(self.info.path, self.progress))
+                form, options = _FORMATS[self.container], self._options()
+                out = stack.enter_context(create_told(self.target, form, options, self.progress))
                 video = self._add_video(out)
                 tracks = self._add_tracks(source, out)
-                first = add_covers(source, out, covers(self.info), self.container)
+                first = add_covers(source, out, covers(self.info, self.progress), self.container)
                 self.warnings += add_attachments(source, out, self.container)
                 self.warnings += left_out(source, self.info)
                 self._describe(source, out)
@@ -139,6 +150,7 @@ class _Assembly:
                 merged = heapq.merge(self._video(video), self._others(source, tracks), key=lambda item: item[0])
                 for _, packet in merged:
                     self._write(out, packet, video)
+                    self.progress()
         except FlashVSRError:
             raise
         except (FFmpegError, OSError) as error:

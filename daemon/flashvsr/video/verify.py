@@ -6,13 +6,22 @@ from fractions import Fraction
 from pathlib import Path
 
 from flashvsr.errors import FlashVSRError
+from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.media import open_own
 
 
-def verify(path: Path, frames: int, size: tuple[int, int], duration: float, audio_tracks: int | None = None) -> None:
+def verify(
+    path: Path,
+    frames: int,
+    size: tuple[int, int],
+    duration: float,
+    audio_tracks: int | None = None,
+    progress: Progress = nothing,
+) -> None:
     """Check a finished file: frames, picture size (width, height), duration in seconds, audio tracks.
 
-    The duration may be off by one frame. Raises FlashVSRError naming everything that differs.
+    The duration may be off by one frame. `progress` is called for each frame looked at. Raises FlashVSRError
+    naming everything that differs.
     """
     with open_own(path) as container:
         if not container.streams.video:
@@ -25,6 +34,7 @@ def verify(path: Path, frames: int, size: tuple[int, int], duration: float, audi
         first: int | None = None
         last = duration_of_last = 0
         for packet in container.demux(stream):
+            progress()
             if not packet.size:
                 continue
             count += 1

@@ -13,20 +13,24 @@ from pathlib import Path
 
 from flashvsr import logs
 from flashvsr.config import load_config
-from flashvsr.errors import FlashVSRError
+from flashvsr.errors import Damaged, FlashVSRError, NoSpace
 from flashvsr.jobs.queue import Queue
 from flashvsr.signals import SignalQueue
 from flashvsr.worker.lifeline import die_with
-from flashvsr.worker.loop import WorkerLoop
+from flashvsr.worker.loop import FULL_SECONDS, WorkerLoop
 from flashvsr.worker.orders import SIGNALS, Orders
 
 log = logging.getLogger("flashvsr.worker")
 
 IDLE_SECONDS = 1.0
+EX_DAMAGED = 65  # EX_DATAERR of sysexits(3): the service ends then, its next start mends the queue
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Work until told to leave. 0: left as asked; 1: this process cannot work (any more), a new one may."""
+    """Work until told to leave.
+
+    0: left as asked; 1: this process cannot work (any more), a new one may; 65: the queue database is damaged.
+    """
     options = _options(arguments)
     die_with(options.parent)
     faulthandler.enable()  # a decoder that crashes on a broken file leaves a trace in the log
@@ -52,8 +56,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     lambda: load_config(options.config),
                 )
                 while not (orders.leave or loop.broken):
-                    if not loop.step():
+                    try:
+                        busy = loop.step()
+                    except NoSpace as error:  # the queue cannot be written; the model stays loaded meanwhile
+                        log.error("%s", error)
+                        arrivals.wait(FULL_SECONDS)
+                        continue
+                    if not busy:
                         arrivals.wait(IDLE_SECONDS)
+        except Damaged as error:
+            log.error("%s", error)
+            return EX_DAMAGED
         except FlashVSRError as error:
             logs.each_line(log, logging.ERROR, str(error))
             return 1

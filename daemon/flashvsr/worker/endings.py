@@ -10,16 +10,17 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from flashvsr import logs
 from flashvsr.config import Config
-from flashvsr.errors import FlashVSRError, Transient
+from flashvsr.errors import Damaged, FlashVSRError, LeaseLost, Transient
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import CANCELLED, DONE, FAILED, SUPERSEDED, Job
+from flashvsr.mounts import Mounts
 from flashvsr.outbox.publish import (
     remove_error_text,
     remove_temporaries,
@@ -49,6 +50,7 @@ class Endings:
         self.config = config
         self._queue = queue
         self._upscaling = upscaling
+        self._mounts = Mounts(config.paths.state)
         self._next_sweep = 0.0
         self._postponed: dict[int, tuple[int, float]] = {}  # job -> failures in a row, time of the next try
 
@@ -62,11 +64,22 @@ class Endings:
             job_id=job.id,
         )
 
-    def partial(self, job: Job, reason: str) -> Path | None:
+    def check_shares(self, job: Job) -> None:
+        """Raise ShareAway while the inbox or the outbox of the job is only the mount point of an absent share."""
+        self._mounts.check(Path(job.inbox))
+        self.check_outbox(job)
+
+    def check_outbox(self, job: Job) -> None:
+        """Raise ShareAway while the outbox is only a mount point."""
+        self._mounts.check(outbox_of(self.config, job))
+
+    def partial(self, job: Job, reason: str, working: Callable[[], None] = lambda: None) -> Path | None:
         """Publish the finished chunks of a job that goes no further; None if there are none.
 
-        Raises Transient when that has to wait (no space in the outbox); the chunks stay, `sweep` tries again.
+        `working` is called whenever something got done. Raises Transient when that has to wait (no space in the
+        outbox, its share away); the chunks stay, `sweep` tries again.
         """
+        self.check_outbox(job)
         if not work_directory(self.config, job.id).is_dir() or not job.preset:
             return None
         tries = self._marker(job.id)
@@ -76,7 +89,9 @@ class Endings:
         with tries.open("ab") as file:
             file.write(b".")  # before the try, which may end this process
         try:
-            return self._upscaling.salvage(self.task(job, preset_from_json(job.preset)), self.config, reason)
+            return self._upscaling.salvage(self.task(job, preset_from_json(job.preset)), self.config, reason, working)
+        except (LeaseLost, Damaged):
+            raise
         except Transient:
             os.truncate(tries, tries.stat().st_size - 1)
             raise
@@ -91,6 +106,7 @@ class Endings:
         finished = f"What was finished until then: {printable(partial)}\n" if partial else ""
         text = f"{message}\n{finished}To try again: flashvsr retry {job.id}\n"
         try:
+            self.check_outbox(job)
             write_error_text(self._folder(job), Path(job.relative).name, text)
         except (OSError, FlashVSRError) as error:
             log.warning("the reason could not be written to the outbox: %s", error)
@@ -101,6 +117,7 @@ class Endings:
         action, archive = self.config.watch.on_success, archive_of(self.config, job)
         archived = None
         try:
+            self._mounts.check(Path(job.inbox))
             # Device and inode as they are now: a share that was mounted again has others. If the source is
             # gone, the recorded ones let a removal that a crash cut short be completed.
             with suppress(SourceGone):
@@ -113,19 +130,25 @@ class Endings:
             log.warning("the source stays in the inbox for now: %s", error)
             self._postpone(job.id)
             return
-        self._queue.settled(job.id, archived)
+        departed = action != "keep" and _is_gone(Path(job.source))
+        self._queue.settled(job.id, archived, departed)
         self._postponed.pop(job.id, None)
 
     def clear(self, job: Job) -> None:
         """Drop the job's chunks and half-written files: nobody needs them any more."""
         shutil.rmtree(work_directory(self.config, job.id), ignore_errors=True)
         try:
+            self.check_outbox(job)
             remove_temporaries(self._folder(job), job.id)
             if job.state == DONE:
                 remove_error_text(self._folder(job), Path(job.relative).name)  # of an attempt that failed
         except (OSError, FlashVSRError) as error:
             log.warning("the outbox could not be tidied: %s", error)
         self._marker(job.id).unlink(missing_ok=True)
+
+    def leave_for_sweep(self, job: Job) -> None:
+        """Make sure that `sweep` comes by: it looks for the folders of jobs."""
+        work_directory(self.config, job.id).mkdir(exist_ok=True)
 
     @contextmanager
     def alone(self, job_id: int) -> Iterator[bool]:
@@ -195,3 +218,14 @@ class Endings:
     def _marker(self, job_id: int) -> Path:
         """One byte for each try at a partial video; also the lock. Beside the folder of chunks."""
         return jobs_directory(self.config.paths.state) / f"{job_id}.ending"
+
+
+def _is_gone(source: Path) -> bool:
+    """Whether it is surely not there; a share that fails to answer is no answer."""
+    try:
+        source.lstat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -7,12 +7,14 @@ import time
 from dataclasses import dataclass
 from enum import Enum
 
-from flashvsr.errors import BadConfig, BadInput, Cancelled, Interrupted, LeaseLost, Transient
+from flashvsr.errors import BadConfig, BadInput, Cancelled, Interrupted, LeaseLost, NoSpace, Transient
 from flashvsr.jobs.schema import Job
+from flashvsr.mounts import ShareAway
 from flashvsr.worker.source import SourceChanged, SourceGone
 
 CONFIG_SECONDS = 60.0
 FIRST_SECONDS, LONGEST_SECONDS = 10.0, 600.0
+ROOM_SECONDS = 60.0  # somebody who makes room waits for what happens
 YOUNG_SECONDS = 60.0
 
 # The file system or the network in the way, not the file: waiting helps, or a person does.
@@ -79,6 +81,10 @@ def judge(error: Exception, job: Job, *, settle_seconds: float, max_attempts: in
         return Verdict(Outcome.FAIL, text, "bad_input")
     if isinstance(error, BadConfig):
         return Verdict(Outcome.REQUEUE, text, "config", delay=CONFIG_SECONDS)
+    if isinstance(error, ShareAway):
+        return Verdict(Outcome.REQUEUE, text, delay=FIRST_SECONDS)  # costs nothing to ask again, and may end any time
+    if isinstance(error, NoSpace):
+        return Verdict(Outcome.REQUEUE, text, delay=min(ROOM_SECONDS, backoff(failures)), grows=True)
     if isinstance(error, Transient) or _is_transient(error):
         return Verdict(Outcome.REQUEUE, text, delay=backoff(failures), grows=True)
     if _gpu_gone(error):

@@ -11,12 +11,13 @@ from typing import Any
 
 from flashvsr import logs
 from flashvsr.config import Config
-from flashvsr.errors import BadConfig, FlashVSRError, Interrupted, LeaseLost, Transient
+from flashvsr.errors import BadConfig, Damaged, FlashVSRError, Interrupted, LeaseLost, NoSpace, Transient
 from flashvsr.jobs.owner import current_owner
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job
 from flashvsr.outbox.publish import already_published
 from flashvsr.preset import Preset, check_inbox_preset, preset_from_json, preset_to_json
+from flashvsr.space import check_low_water
 from flashvsr.text import printable
 from flashvsr.worker.control import JobControl
 from flashvsr.worker.endings import Endings
@@ -28,6 +29,7 @@ from flashvsr.worker.upscaling import Upscaling
 log = logging.getLogger(__name__)
 
 MESSAGE_SECONDS = 5.0
+FULL_SECONDS = 2.0  # between two tries to write to a full disk
 
 
 class WorkerLoop:
@@ -67,6 +69,11 @@ class WorkerLoop:
         if self._orders.take_reload():
             self._reload()
         self._endings.sweep()
+        try:
+            check_low_water(self._config.paths.state, self._config.queue.min_free)
+        except NoSpace as error:
+            self._show("idle", error=f"no job starts: {error}")
+            return False
         job = self._queue.next_candidate(time.time())
         if job is None or time.monotonic() < self._engine_retry:
             self._show("idle", error=self._engine_trouble)
@@ -101,6 +108,7 @@ class WorkerLoop:
         """
         known = preset_from_json(job.preset) if job.preset else Preset()
         try:
+            self._endings.check_shares(job)  # else a result that is out would pass for one that is not
             if _is_published(job):
                 return known, None
             # First, because a missing preset is written: not below the mount point of a share that is away.
@@ -142,15 +150,24 @@ class WorkerLoop:
         self._engine_trouble = None
 
     def _run(self, job: Job, preset: Preset, problem: Exception | None) -> None:
+        control = JobControl(
+            self._queue,
+            job,
+            self._orders,
+            check_outbox=lambda: self._endings.check_outbox(job),
+            min_free=self._config.queue.min_free,
+        )
         try:
             if problem is not None:
                 raise problem
             if _is_published(job):
                 self._record_published(job)
             else:
-                self._work(job, preset)
+                self._work(job, preset, control)
+        except Damaged:
+            raise  # nothing can be recorded any more
         except Exception as error:
-            self._end(job, error)
+            self._end(job, error, control)
         else:
             self._failures.pop(job.id, None)
             self._finish_up(job.id)
@@ -161,14 +178,11 @@ class WorkerLoop:
             self._endings.settle_source(done)
             self._endings.clear(done)
 
-    def _work(self, job: Job, preset: Preset) -> None:
+    def _work(self, job: Job, preset: Preset, control: JobControl) -> None:
         log.info("%s, attempt %d of %d", printable(job.source), job.attempts, self._config.queue.max_attempts)
-        control = JobControl(self._queue, job, self._orders)
         task = self._endings.task(job, preset)
         report = self._upscaling.upscale_file(task, self._engine, self._config, control)
-        self._queue.finish(
-            job.id, str(job.lease), report.result, self._engine.name, report.to_json(), list(report.warnings)
-        )
+        self._queue.finish(job.id, str(job.lease), report.result, report.model, report.to_json(), list(report.warnings))
         for warning in report.warnings:
             log.warning("%s", warning)
         log.info("done: %s", printable(report.result))
@@ -177,9 +191,10 @@ class WorkerLoop:
         """The worker before this one died after the result got its name and before that was recorded."""
         result = Path(str(job.result))
         log.info("done already: %s", printable(result))
+        # `publishing` recorded the rest before the rename; only a row of an earlier version lacks it.
         self._queue.finish(job.id, str(job.lease), result, job.model or "unknown", job.report or "{}", job.warnings)
 
-    def _end(self, job: Job, error: Exception) -> None:
+    def _end(self, job: Job, error: Exception, control: JobControl) -> None:
         failures = self._failures.get(job.id, 0)
         settle_seconds, max_attempts = self._config.watch.settle_seconds, self._config.queue.max_attempts
         verdict = judge(error, job, settle_seconds=settle_seconds, max_attempts=max_attempts, failures=failures)
@@ -188,17 +203,29 @@ class WorkerLoop:
             log.error("unexpected error", exc_info=error)
         if out_of_gpu_memory(error):
             _free_gpu_memory()
-        try:
-            if verdict.outcome is Outcome.DROP:
-                log.warning("%s; leaving it alone", verdict.message)
-            elif verdict.outcome is Outcome.REQUEUE:
-                self._failures[job.id] = failures + verdict.grows
-                self._put_back(job, verdict)
-            else:
-                self._failures.pop(job.id, None)
-                self._end_for_good(job, verdict)
-        except LeaseLost as lost:
-            log.warning("%s; leaving it alone", lost)
+        self._failures[job.id] = failures + verdict.grows
+        while True:
+            try:
+                self._conclude(job, verdict, control)
+            except LeaseLost as lost:
+                log.warning("%s; leaving it alone", lost)
+            except NoSpace as full:
+                # Not even this can be recorded. Leaving now would cost the job an attempt that is not its fault.
+                if self._orders.leave:
+                    raise
+                log.error("%s", full)
+                time.sleep(FULL_SECONDS)
+                continue
+            return
+
+    def _conclude(self, job: Job, verdict: Verdict, control: JobControl) -> None:
+        if verdict.outcome is Outcome.DROP:
+            log.warning("%s; leaving it alone", verdict.message)
+        elif verdict.outcome is Outcome.REQUEUE:
+            self._put_back(job, verdict)
+        else:
+            self._failures.pop(job.id, None)
+            self._end_for_good(job, verdict, control)
 
     def _put_back(self, job: Job, verdict: Verdict) -> None:
         when = f"again in {verdict.delay:.0f} s" if verdict.delay else "goes on later"
@@ -212,17 +239,18 @@ class WorkerLoop:
             count_attempt=verdict.counted,
         )
 
-    def _end_for_good(self, job: Job, verdict: Verdict) -> None:
+    def _end_for_good(self, job: Job, verdict: Verdict, control: JobControl) -> None:
         """Publish what is finished, then record the end: whoever sees the state finds the rest in place."""
         log.warning("%s: %s", "cancelled" if verdict.outcome is Outcome.CANCEL else "failed", verdict.message)
         self._check_lease(job)
         with self._endings.alone(job.id):
             partial, waits = None, False
             try:
-                partial = self._endings.partial(job, verdict.message)
+                partial = self._endings.partial(job, verdict.message, control.ending)
             except Transient as error:
                 log.warning("its partial video has to wait: %s", error)
                 waits = True
+                self._endings.leave_for_sweep(job)
             if verdict.outcome is Outcome.CANCEL:
                 self._queue.cancelled(job.id, str(job.lease), partial)
             else:

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+_WAIT_SECONDS = 0.5
 _POLL_SECONDS = 0.1  # how soon a thread that waits for room notices that it is no longer wanted
 
 
@@ -22,12 +23,16 @@ class _End:
 class RunAhead(Generic[T]):
     """Takes items from `source` in a thread of its own, at most `room` of them ahead of whoever iterates.
 
-    `head_start`: items to have before the first one is handed out. Errors of the source come out of the iteration.
+    `head_start`: items to have before the first one is handed out. `waiting` is called now and then by whoever
+    iterates while there is nothing yet. What it raises comes out of the iteration, as do errors of the source.
     Close it in any case; `source` is then left alone.
     """
 
-    def __init__(self, source: Iterator[T], room: int, head_start: int = 0) -> None:
+    def __init__(
+        self, source: Iterator[T], room: int, head_start: int = 0, waiting: Callable[[], None] = lambda: None
+    ) -> None:
         self._source = source
+        self._waiting = waiting
         self._items: queue.Queue[T | _End] = queue.Queue(max(1, room))
         self._unwanted = threading.Event()
         self._started = threading.Event()
@@ -37,9 +42,14 @@ class RunAhead(Generic[T]):
 
     def __iter__(self) -> Iterator[T]:
         """Yield the items in order."""
-        self._started.wait()
+        while not self._started.wait(_WAIT_SECONDS):
+            self._waiting()
         while True:
-            item = self._items.get()
+            try:
+                item = self._items.get(timeout=_WAIT_SECONDS)
+            except queue.Empty:
+                self._waiting()
+                continue
             if not isinstance(item, _End):
                 yield item
                 continue

@@ -14,7 +14,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -28,10 +28,12 @@ from flashvsr.errors import BadConfig, BadInput, FlashVSRError, LeaseLost
 from flashvsr.model.resize import enlarge, place, to_unit, to_whole
 from flashvsr.model.stream import StreamOptions
 from flashvsr.model.windows import FRAMES_PER_WINDOW
+from flashvsr.outbox.intent import Intent
 from flashvsr.outbox.publish import publish, remove_temporaries, target_for, temporary_for, write_report
 from flashvsr.preset import Preset
+from flashvsr.space import expected_bytes
 from flashvsr.video.chunks import Chunk, ChunkStore, stored_chunks
-from flashvsr.video.decode import DecodeOptions, Decoder, VideoFrame, decode
+from flashvsr.video.decode import DecodeOptions, Decoder, Rgb, VideoFrame, decode
 from flashvsr.video.encode import EncoderSettings, VideoEncoder, open_encoder, output_format
 from flashvsr.video.geometry import Geometry, plan
 from flashvsr.video.limits import Limits
@@ -45,7 +47,17 @@ from flashvsr.worker.report import Report, source_facts
 from flashvsr.worker.threads import RunAhead, WriteBehind
 from flashvsr.worker.upscaling import Control
 
-__all__ = ["Control", "Engine", "Report", "Task", "load_engine", "salvage", "upscale_file"]
+__all__ = [
+    "Control",
+    "Engine",
+    "Report",
+    "Task",
+    "from_model",
+    "load_engine",
+    "salvage",
+    "to_model",
+    "upscale_file",
+]
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +65,7 @@ WARM_UP_FRAMES = 64  # before the first new frame of a resumed job: window 0, an
 LEAST_LQ_FRAMES = 50  # decoded frames there is always room for
 MOST_ENCODER_THREADS = 8  # more hardly make an encoder faster
 WAITING_BATCHES = 3  # of the model's frames, before the encoder
+PARTIAL_NAME = "partial.json"  # in the job's folder: the partial video that is about to be published
 
 
 @dataclass(frozen=True)
@@ -76,9 +89,11 @@ def upscale_file(task: Task, engine: AnyEngine, settings: Config, control: Contr
     """
     started, began = time.monotonic(), datetime.now().astimezone()
     limits = Limits(settings.limits.file_bytes, settings.limits.frames, settings.limits.side)
-    info = probe(task.source, limits)
+    info = probe(task.source, limits, control.working)
     geometry = plan(info.width, info.height, task.preset)
     # Before the work: hours of it for an outbox out of reach would be a pity.
+    control.check_outbox()
+    control.check_room(_needs(task, info, geometry))
     temporary = temporary_for(task.target, task.job_id)
     remove_temporaries(temporary.parent, task.job_id)
     encoder = open_encoder(_encoder_settings(task.preset, settings), output_format(info, geometry.output))
@@ -90,7 +105,7 @@ def upscale_file(task: Task, engine: AnyEngine, settings: Config, control: Contr
 
     output = ChunkedOutput(store, encoder, chunks, _chunk_frames(settings, info))
     origin = max(0, resumed_at - WARM_UP_FRAMES) // FRAMES_PER_WINDOW
-    scan = examine(info) if task.preset.deinterlace == "auto" else Scan()
+    scan = examine(info, control.working) if task.preset.deinterlace == "auto" else Scan()
     threads, hardware = settings.streaming.decode_threads, settings.preprocess.hwaccel
     decoding = DecodeOptions(origin * FRAMES_PER_WINDOW, threads, scan, hardware)
     decoder = decode(info, geometry.scaled, decoding)
@@ -100,48 +115,55 @@ def upscale_file(task: Task, engine: AnyEngine, settings: Config, control: Contr
     _run(work, engine.stream(geometry.model, options, origin), decoder, output, origin, warnings)
     warnings += decoder.warnings
 
-    assembled, result = _publish(task, temporary, output.chunks, info, geometry, control)
-    seconds = time.monotonic() - started
-    report = Report(
-        result=result,
-        source=source_facts(info, scan),
-        preset=task.preset,
-        geometry=geometry,
-        model=engine.name,
-        device=engine.label,
-        encoder=encoder.name,
-        frames=assembled.frames,
-        audio_tracks=assembled.audio_tracks,
-        duration=assembled.duration,
-        started=began.isoformat(timespec="seconds"),
-        finished=datetime.now().astimezone().isoformat(timespec="seconds"),
-        seconds=seconds,
-        fps=(assembled.frames - resumed_at) / seconds,
-        resumed_at=resumed_at,
-        warnings=[*warnings, *assembled.warnings],
-    )
+    def report(result: Path, assembled: Assembled) -> Report:
+        seconds = time.monotonic() - started
+        return Report(
+            result=result,
+            source=source_facts(info, scan),
+            preset=task.preset,
+            geometry=geometry,
+            model=engine.name,
+            device=engine.label,
+            encoder=encoder.name,
+            frames=assembled.frames,
+            audio_tracks=assembled.audio_tracks,
+            duration=assembled.duration,
+            started=began.isoformat(timespec="seconds"),
+            finished=datetime.now().astimezone().isoformat(timespec="seconds"),
+            seconds=seconds,
+            fps=(assembled.frames - resumed_at) / seconds,
+            resumed_at=resumed_at,
+            warnings=[*warnings, *assembled.warnings],
+        )
+
+    made = _publish(task, temporary, output.chunks, info, geometry, control, report)
     if task.preset.report:
         try:
-            write_report(result, report.to_toml())
+            write_report(made.result, made.to_toml())
         except FlashVSRError as error:
-            report.warnings.append(f"the report could not be written beside the result: {error}")
-    return report
+            made.warnings.append(f"the report could not be written beside the result: {error}")
+    return made
 
 
-def salvage(task: Task, settings: Config, reason: str) -> Path | None:
+def salvage(task: Task, settings: Config, reason: str, working: Callable[[], None] = lambda: None) -> Path | None:
     """Publish the finished chunks of a job that goes no further as `<name>_partial`, with their stretch of sound.
 
-    Returns None when there are none. Raises Transient when it has to wait, BadInput when the source is gone.
+    `working` is called whenever something got done. Returns None when there are no chunks. Raises Transient when
+    it has to wait, BadInput when the source is gone.
     """
     chunks = stored_chunks(task.workdir)
     if not chunks:
         return None
-    info = probe(task.source)
+    info = probe(task.source, progress=working)
     target = target_for(task.target.parent, task.target.name, task.preset.container, "_partial")
+    intent = Intent(task.workdir / PARTIAL_NAME, str(chunks[-1].end))
+    published = intent.fulfilled()
+    if published is not None:
+        return published  # the attempt before this one died just after the rename
     temporary = temporary_for(target, task.job_id)
     try:
-        assemble(chunks, info, temporary, task.preset.audio, task.preset.container, partial=True)
-        published = publish(temporary, target, lambda *_: None)
+        assemble(chunks, info, temporary, task.preset.audio, task.preset.container, partial=True, progress=working)
+        published = publish(temporary, target, intent.record)
     finally:
         temporary.unlink(missing_ok=True)
     log.info("%d frames kept as %s (%s)", chunks[-1].end, published.name, reason)
@@ -169,7 +191,9 @@ def _run(
     info, geometry, control = work.info, work.geometry, work.control
     pts: deque[int] = deque()
     room = _lq_room(work.settings, info, geometry, warnings)
-    ahead: RunAhead[VideoFrame] = RunAhead(iter(decoder), room, work.settings.streaming.prefetch_frames)
+    waiting = _Skipping(decoder, control)  # a resumed job decodes all that comes before its first new frame
+    prefetch = work.settings.streaming.prefetch_frames
+    ahead: RunAhead[VideoFrame] = RunAhead(iter(decoder), room, prefetch, waiting)
     behind: WriteBehind[Batch] = WriteBehind(output.write, WAITING_BATCHES)
     try:
         resumed_at, skip = output.frames, output.frames - origin * FRAMES_PER_WINDOW
@@ -181,8 +205,10 @@ def _run(
                 fresh, stamps = frames[:, skip:], stamps[skip:]
                 skip = max(0, skip - frames.shape[1])
                 if stamps:
-                    behind.put(Batch(to_whole(_cut(fresh, geometry), info.is_deep).cpu().numpy(), stamps))
+                    behind.put(Batch(from_model(fresh, geometry, deep=info.is_deep), stamps))
                     control.progress(output.frames, info.frame_count, clock.rate(output.frames - resumed_at))
+                else:
+                    control.working()  # the warm-up of a resumed job
         behind.finish()
         output.close()
     except LeaseLost:
@@ -201,32 +227,62 @@ def _run(
 
 
 def _low_quality(frames: Iterable[VideoFrame], work: _Work, pts: deque[int]) -> Iterator[Tensor]:
-    """Decoded frames as the model wants them: (3, H, W) in [-1, 1] on its device."""
-    geometry = work.geometry
     for frame in frames:
         pts.append(frame.pts)
-        picture = torch.from_numpy(frame.rgb).to(work.device).permute(2, 0, 1)
-        enlarged = enlarge(picture, geometry.upscaled)
-        yield to_unit(place(enlarged, geometry.model, geometry.offset))
+        yield to_model(frame.rgb, work.geometry, work.device)
 
 
-def _cut(frames: Tensor, geometry: Geometry) -> Tensor:
-    """Take off what was added to reach the model's size; nothing where the picture was cropped."""
-    if geometry.output == geometry.model:
-        return frames
-    x, y = geometry.offset
-    return place(frames, geometry.output, (-x, -y))
+def to_model(rgb: Rgb, geometry: Geometry, device: torch.device) -> Tensor:
+    """A decoded frame (h, w, 3) as the model wants it: (3, H, W) in [-1, 1] on its device."""
+    picture = torch.from_numpy(rgb).to(device).permute(2, 0, 1)
+    return to_unit(place(enlarge(picture, geometry.upscaled), geometry.model, geometry.offset))
+
+
+def from_model(frames: Tensor, geometry: Geometry, *, deep: bool = False) -> Rgb:
+    """The model's frames (3, n, H, W) as pictures (n, h, w, 3) of 8 bits, or 16 if `deep`.
+
+    What was added to reach the model's size is taken off; nothing where the picture was cropped.
+    """
+    if geometry.output != geometry.model:
+        x, y = geometry.offset
+        frames = place(frames, geometry.output, (-x, -y))
+    pixels: Rgb = to_whole(frames, deep).cpu().numpy()
+    return pixels
 
 
 def _publish(
-    task: Task, temporary: Path, chunks: list[Chunk], info: SourceInfo, geometry: Geometry, control: Control
-) -> tuple[Assembled, Path]:
+    task: Task,
+    temporary: Path,
+    chunks: list[Chunk],
+    info: SourceInfo,
+    geometry: Geometry,
+    control: Control,
+    report: Callable[[Path, Assembled], Report],
+) -> Report:
+    """Join, verify, rename. The report is recorded before the rename: a crash after it finds everything told."""
     try:
-        assembled = assemble(chunks, info, temporary, task.preset.audio, task.preset.container)
-        verify(temporary, assembled.frames, geometry.output, assembled.duration, assembled.audio_tracks)
-        return assembled, publish(temporary, task.target, control.publishing)
+        control.check_outbox()
+        working = control.working
+        assembled = assemble(chunks, info, temporary, task.preset.audio, task.preset.container, progress=working)
+        verify(temporary, assembled.frames, geometry.output, assembled.duration, assembled.audio_tracks, working)
+        told: list[Report] = []
+
+        def record(path: Path, size: int, mtime_ns: int) -> None:
+            told.append(report(path, assembled))
+            control.publishing(told[-1], size, mtime_ns)
+
+        publish(temporary, task.target, record)
+        return told[-1]
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _needs(task: Task, info: SourceInfo, geometry: Geometry) -> list[tuple[Path, int]]:
+    """What will be written where: the chunks that are missing, and the result beside all of them."""
+    width, height = geometry.output
+    size = expected_bytes(width, height, info.frame_count or 0, task.preset.quality)
+    there = sum(chunk.path.stat().st_size for chunk in stored_chunks(task.workdir))
+    return [(task.workdir, max(0, size - there)), (task.target.parent, size)]
 
 
 def _fingerprint(task: Task, engine: AnyEngine, encoder: VideoEncoder, geometry: Geometry) -> str:
@@ -275,6 +331,20 @@ def _lq_room(settings: Config, info: SourceInfo, geometry: Geometry, warnings: l
             f"{geometry.scaled[0]}x{geometry.scaled[1]}; {least * frame_bytes} bytes are used"
         )
     return max(least, asked // frame_bytes)
+
+
+class _Skipping:
+    """Called while the model waits for the decoder: the frames that the decoder passes are progress."""
+
+    def __init__(self, decoder: Decoder, control: Control) -> None:
+        self._decoder = decoder
+        self._control = control
+        self._passed = 0
+
+    def __call__(self) -> None:
+        passed, self._passed = self._passed, self._decoder.frames
+        if self._passed != passed:
+            self._control.working()
 
 
 class _Clock:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,6 +26,10 @@ class Report(Protocol):
         """The published file."""
 
     @property
+    def model(self) -> str:
+        """Name of the model that made it."""
+
+    @property
     def warnings(self) -> list[str]:
         """What a person should know although it worked."""
 
@@ -39,8 +43,17 @@ class Control(Protocol):
     def progress(self, done: int, total: int | None, fps: float) -> None:
         """Frames done; raises Cancelled, Interrupted or LeaseLost."""
 
-    def publishing(self, path: Path, size: int, mtime_ns: int) -> None:
-        """The result is about to be renamed to `path`."""
+    def check_outbox(self) -> None:
+        """To call before anything is created in the outbox; raises ShareAway while its share is not mounted."""
+
+    def check_room(self, needs: Sequence[tuple[Path, int]]) -> None:
+        """To call before the work with the bytes that each directory will take; raises NoSpace."""
+
+    def working(self) -> None:
+        """Something else than new frames got done; raises as `progress` does."""
+
+    def publishing(self, report: Report, size: int, mtime_ns: int) -> None:
+        """The result is about to be renamed to `report.result`; a crash from here on must not lose the report."""
 
 
 class Upscaling(Protocol):
@@ -55,5 +68,8 @@ class Upscaling(Protocol):
     def upscale_file(self, task: Any, engine: Any, settings: Config, control: Control) -> Any:
         """Do the work and publish the result; return the `Report`."""
 
-    def salvage(self, task: Any, settings: Config, reason: str) -> Path | None:
-        """Publish what finished chunks there are as `<name>_partial`; None if there are none."""
+    def salvage(self, task: Any, settings: Config, reason: str, working: Callable[[], None]) -> Path | None:
+        """Publish what finished chunks there are as `<name>_partial`; None if there are none.
+
+        `working` is called whenever something got done.
+        """

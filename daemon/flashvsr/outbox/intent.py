@@ -1,0 +1,46 @@
+"""What is about to be published, kept in a file: after a crash it tells whether that has happened."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from flashvsr.outbox.files import explained, opened, sync_directory, sync_file
+from flashvsr.outbox.publish import already_published
+
+
+@dataclass(frozen=True)
+class Intent:
+    """For publications that the queue has no row for. `content` says what is published, in any words.
+
+    An intent about another content is no longer ours.
+    """
+
+    path: Path
+    content: str
+
+    def record(self, result: Path, size: int, mtime_ns: int) -> None:
+        """Make the intent durable; for `publish`. Raises Transient."""
+        # Names are bytes: the escapes of JSON keep those that are no text, too.
+        text = json.dumps({"content": self.content, "result": str(result), "size": size, "mtime_ns": mtime_ns})
+        temporary = self.path.with_suffix(".tmp")
+        with explained("write", self.path):
+            temporary.write_text(text, encoding="ascii")
+            sync_file(temporary)
+            temporary.replace(self.path)
+            with opened(self.path.parent) as directory:
+                sync_directory(directory)
+
+    def fulfilled(self) -> Path | None:
+        """Return the result if it was published, else None. Raises Transient if the outbox cannot be asked."""
+        try:
+            with explained("read", self.path):
+                told = json.loads(self.path.read_text(encoding="ascii")) if os.path.lexists(self.path) else None
+        except ValueError:
+            told = None  # damaged: then nothing is known, and the result is published under the next free name
+        if told is None or told["content"] != self.content:
+            return None
+        result = Path(told["result"])
+        return result if already_published(result, told["size"], told["mtime_ns"]) else None

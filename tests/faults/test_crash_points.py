@@ -1,0 +1,90 @@
+"""A worker killed, or the power cut, at each step of a job's life: afterwards there is one right result, made once."""
+
+from __future__ import annotations
+
+import errno
+import signal
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from crash_kit import Disk, Workers, World, goes_on_well
+
+from flashvsr.jobs.queue import Queue
+
+BEFORE, AFTER = False, True
+UPSCALE, CHUNKS = "flashvsr.worker.upscale", "flashvsr.video.chunks"
+MOMENTS = {
+    "claimed": ("flashvsr.jobs.queue:Queue.claim", 1, AFTER),
+    "the source was looked at": (f"{UPSCALE}:probe", 1, AFTER),
+    "the outbox was prepared": (f"{UPSCALE}:temporary_for", 1, AFTER),
+    "the chunks belong to this job": (f"{UPSCALE}:ChunkStore", 1, AFTER),
+    "decoding": (f"{UPSCALE}:place", 3, AFTER),
+    "window 0 is read": (f"{UPSCALE}:place", 25, AFTER),
+    "a frame is encoded": (f"{CHUNKS}:ChunkWriter.write", 5, BEFORE),
+    "a chunk is full": (f"{CHUNKS}:ChunkWriter.close", 1, BEFORE),
+    "a chunk is written": (f"{CHUNKS}:_sync", 3, BEFORE),
+    "a chunk is on the disk": (f"{CHUNKS}:_sync", 3, AFTER),
+    "a chunk has its name": (f"{CHUNKS}:_sync", 4, BEFORE),
+    "a chunk is durable": (f"{CHUNKS}:ChunkWriter.close", 1, AFTER),
+    "the next chunk has begun": (f"{CHUNKS}:ChunkWriter.write", 10, AFTER),
+    "two chunks are durable": (f"{CHUNKS}:ChunkWriter.close", 2, AFTER),
+    "all chunks are durable": (f"{CHUNKS}:ChunkWriter.close", 4, AFTER),
+    "about to join": (f"{UPSCALE}:assemble", 1, BEFORE),
+    "joining": ("flashvsr.worker.control:JobControl.working", 2, AFTER),
+    "joined": (f"{UPSCALE}:assemble", 1, AFTER),
+    "checked": (f"{UPSCALE}:verify", 1, AFTER),
+    "the result is on the disk": ("flashvsr.outbox.publish:sync_file", 1, AFTER),
+    "its record is half made": ("flashvsr.jobs.ledger:Ledger.write", 1, AFTER),
+    "its record is made": ("flashvsr.jobs.queue:Queue.publishing", 1, AFTER),
+    "about to be named": ("flashvsr.outbox.publish:move_new", 1, BEFORE),
+    "named": ("flashvsr.outbox.publish:move_new", 1, AFTER),
+    "its name is on the disk": ("flashvsr.outbox.publish:sync_directory", 1, AFTER),
+    "its end is half recorded": ("flashvsr.jobs.ledger:Ledger.write", 2, AFTER),
+    "done": ("flashvsr.jobs.queue:Queue.finish", 1, AFTER),
+    "about to be archived": ("flashvsr.outbox.source:move_new", 1, BEFORE),
+    "archived": ("flashvsr.outbox.source:move_new", 1, AFTER),
+    "the archive is on the disk": ("flashvsr.outbox.source:sync_directory", 2, AFTER),
+    "settled": ("flashvsr.jobs.queue:Queue.settled", 1, AFTER),
+    "tidied": ("flashvsr.worker.endings:remove_temporaries", 1, AFTER),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS.keys())
+def test_killed(workers: Workers, clip: Path, tmp_path: Path, moment: tuple[str, int, bool]) -> None:
+    world = World(tmp_path / "world", tmp_path / "notes", clip)
+    assert workers.run(world, moment) == -signal.SIGKILL
+    goes_on_well(world, workers, clip)
+
+
+@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS.keys())
+def test_power_cut(workers: Workers, clip: Path, disk: Disk, tmp_path: Path, moment: tuple[str, int, bool]) -> None:
+    world = World(disk.point / "world", tmp_path / "notes", clip)
+    disk.sync()
+    assert workers.run(world, moment) == -signal.SIGKILL
+    disk.cut_power()
+    goes_on_well(world, workers, clip)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        f"{UPSCALE}:probe",
+        "flashvsr.outbox.publish:make_directories",
+        f"{CHUNKS}:_sync",
+        "flashvsr.outbox.publish:sync_file",
+        "flashvsr.outbox.publish:move_new",
+        "flashvsr.outbox.publish:sync_directory",
+        "flashvsr.outbox.source:move_new",
+    ],
+)
+def test_a_stale_handle_is_waited_for(workers: Workers, clip: Path, tmp_path: Path, place: str) -> None:
+    """What a share says whose server was started anew."""
+    world = World(tmp_path / "world", tmp_path / "notes", clip)
+    assert workers.run(world, (place, 1, BEFORE), errno.ESTALE) == 0
+    job = world.job()
+    assert job.attempts <= (job.state == "done")  # it cost none
+    assert world.source.exists()
+    with closing(Queue(world.state)) as queue, queue._writing():
+        queue._change(job.id, not_before=0.0)
+    goes_on_well(world, workers, clip)

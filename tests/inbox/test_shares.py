@@ -1,0 +1,71 @@
+"""Inboxes and outboxes on real mounts that go away and come back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from inbox_world import POLL, World
+
+from flashvsr.jobs.retention import prune
+from mount_kit import Mounted, mounts
+
+MakeMount = Callable[..., Mounted]
+
+
+@pytest.fixture
+def mount() -> Iterator[MakeMount]:
+    yield from mounts()  # type: ignore[misc]
+
+
+def test_an_unmounted_inbox_is_neither_empty_nor_written_to(world: World, mount: MakeMount, tmp_path: Path) -> None:
+    share = mount(world.root)
+    world.inbox.mkdir()
+    world.restart()
+    kept = world.drop("kept.mp4")
+    world.drop("waiting.mp4")
+    world.settle()
+    (job,) = (job for job in world.queue.jobs() if job.source == str(kept))
+    with world.queue._writing():
+        world.queue._end(job.id, "done")
+    share.detach()
+    for restart in (False, True):
+        if restart:
+            world.restart()
+        world.scan(POLL)
+        assert "nothing is mounted at" in world.watcher.problems[world.root]
+        assert list(world.root.rglob("*.*")) == []
+    assert world.names() == ["waiting.mp4"]
+    (world.inbox / "local.mp4").write_bytes(b"somebody else's")
+    world.scan(POLL)
+    world.step(POLL)
+    assert world.names() == ["waiting.mp4"]
+    # The history must remember what is done although its source cannot be seen.
+    later = time.time() + 31 * 86400
+    assert prune(world.queue, tmp_path / "archive", tmp_path / "jobs", 30, later)["jobs"] == 0
+    share.attach()
+    world.scan(POLL)
+    world.step(POLL)
+    assert world.names() == ["waiting.mp4"]
+    assert len(world.queue.jobs()) == 2
+    assert world.watcher.problems == {}
+
+
+def test_an_unmounted_outbox_is_said(world: World, mount: MakeMount, tmp_path: Path) -> None:
+    share = mount(tmp_path / "outbox")
+    world.config = replace(world.config)
+    world.restart()
+    world.scan()
+    assert world.watcher.problems == {}
+    share.detach()
+    world.scan(POLL)
+    assert "nothing is mounted at" in world.watcher.problems[tmp_path / "outbox" / "default"]
+    world.drop("a.mp4")
+    world.settle()
+    assert world.names() == ["a.mp4"]  # it waits in the queue
+    share.attach()
+    world.scan(POLL)
+    assert world.watcher.problems == {}

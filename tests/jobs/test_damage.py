@@ -1,0 +1,192 @@
+"""A damaged or lost queue database: nothing published is done again, everything else is."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from flashvsr.errors import BadConfig, Damaged
+from flashvsr.jobs import damage
+from flashvsr.jobs.damage import aside_files, heal, notices
+from flashvsr.jobs.queue import Queue
+from flashvsr.jobs.retention import prune
+from flashvsr.jobs.schema import Job
+
+Drop = Callable[..., int]
+Claim = Callable[..., Job]
+MADE = {"model": "nano", "report_json": '{"frames": 80}', "warnings": ["no sound"]}
+KEPT = ("source", "relative", "inode", "result", "result_size", "model", "report", "warnings", "frames_done")
+
+
+def garbage(path: Path) -> None:
+    path.write_bytes(os.urandom(path.stat().st_size))
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def holed(path: Path) -> None:
+    """Page 2 and all after it, as after a failing disk; the header is whole."""
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(bytes(path.stat().st_size - 4096))
+
+
+def foreign(path: Path) -> None:
+    path.unlink()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE job (mine TEXT)")
+
+
+def without_a_column(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("ALTER TABLE job DROP COLUMN report")
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def jobs_dir(tmp_path: Path) -> Path:
+    folder = tmp_path / "jobs"
+    (folder / "41").mkdir(parents=True)
+    (folder / "41.ending").touch()
+    return folder
+
+
+@pytest.fixture
+def lived(queue: Queue, drop: Drop, claim: Claim) -> Queue:
+    """One job done, one failed, one that died at its publication, one waiting; the database closed."""
+    done, failed, dying = claim(drop("d\udcffone.mp4")), claim(drop("failed.mp4")), claim(drop("dying.mp4"))
+    drop("waiting.mp4")
+    lease = str(done.lease)
+    queue.heartbeat(done.id, lease, 80, 80, 2.0)
+    queue.publishing(done.id, lease, Path("/out/d\udcffone.mp4"), 10, 20, **MADE)
+    queue.finish(done.id, lease, Path("/out/d\udcffone.mp4"), "nano", '{"frames": 80}', ["no sound"])
+    queue.fail(failed.id, str(failed.lease), "no video", "bad_input", None, [])
+    queue.publishing(dying.id, str(dying.lease), Path("/out/dying.mp4"), 30, 40, **MADE)
+    queue.close()
+    return queue
+
+
+def kept(job: Job) -> dict[str, object]:
+    return {name: getattr(job, name) for name in KEPT}
+
+
+@pytest.mark.parametrize("spoil", [garbage, cut, holed, foreign, without_a_column])
+def test_a_damaged_database_is_set_aside_and_rebuilt(
+    spoil: Callable[[Path], None],
+    state: Path,
+    jobs_dir: Path,
+    lived: Queue,
+    inbox: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with closing(Queue(state)) as queue:
+        before = {job.id: kept(job) for job in queue.jobs()}
+    path = state / "queue.db"
+    spoil(path)
+    content = path.read_bytes()
+    heal(state, jobs_dir)
+    (aside,) = aside_files(state)
+    assert aside.read_bytes() == content
+    assert any(record.levelno == logging.ERROR and "damaged" in record.message for record in caplog.records)
+    (notice,) = notices(state)
+    assert aside.name in notice
+    with closing(Queue(state)) as queue:
+        jobs = {job.id: job for job in queue.jobs()}
+        assert {number: job.state for number, job in jobs.items()} == {1: "done", 3: "queued"}
+        assert all(kept(job) == before[number] for number, job in jobs.items())
+        files = sorted(path for path in inbox.iterdir() if path.suffix == ".mp4")
+        numbers = {file.name: queue.add(inbox, file, file.name, file.lstat()) for file in files}
+        known = [name for name, number in numbers.items() if number is None]
+        assert known == ["dying.mp4", "d\udcffone.mp4"]
+        # Above every folder of chunks: those of a lost job must never pass for a new one's.
+        assert min(number for number in numbers.values() if number is not None) > 1000
+    heal(state, jobs_dir)
+    assert len(aside_files(state)) == 1
+
+
+def test_the_journal_goes_with_its_database(
+    state: Path, jobs_dir: Path, lived: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # SQLite itself removes a journal it takes for useless, or works it into the database; not always, as when it
+    # crashes over it.
+    monkeypatch.setattr(damage, "damage_of", lambda path: "bad")
+    (state / "queue.db-wal").write_bytes(b"journal")
+    (state / "queue.db-shm").write_bytes(b"index")
+    heal(state, jobs_dir)
+    (aside,) = aside_files(state)
+    assert (state / f"{aside.name}-wal").read_bytes() == b"journal"
+    assert (state / f"{aside.name}-shm").exists()
+    with closing(Queue(state)) as queue:
+        later = (state / "queue.db").stat().st_ctime + 31 * 86400
+        archive = state / "archive"
+        assert prune(queue, archive, jobs_dir, 30, later)["leftovers"] >= 3
+    assert not list(state.glob("queue.damaged*"))
+    assert notices(state) == []
+
+
+@pytest.mark.parametrize("lose", [Path.unlink, lambda path: os.truncate(path, 0)])
+def test_a_lost_database_is_rebuilt_too(
+    lose: Callable[[Path], None], state: Path, jobs_dir: Path, lived: Queue
+) -> None:
+    lose(state / "queue.db")
+    heal(state, jobs_dir)
+    assert aside_files(state) == []
+    with closing(Queue(state)) as queue:
+        assert [(job.id, job.state) for job in queue.jobs()] == [(3, "queued"), (1, "done")]
+        assert queue.last_number() == 41
+
+
+def test_a_sound_database_a_new_one_and_a_newer_one_are_left_alone(
+    tmp_path: Path, state: Path, jobs_dir: Path, lived: Queue
+) -> None:
+    before = (state / "queue.db").read_bytes()
+    heal(state, jobs_dir)
+    assert (state / "queue.db").read_bytes() == before
+    heal(tmp_path / "new", jobs_dir)
+    assert not (tmp_path / "new").exists()
+    with closing(sqlite3.connect(state / "queue.db")) as database:
+        database.execute("PRAGMA user_version = 99")
+    heal(state, jobs_dir)
+    assert aside_files(state) == []
+    with pytest.raises(BadConfig, match="version 99"):
+        Queue(state)
+
+
+def test_a_record_that_cannot_be_read_is_said_and_left_out(
+    state: Path, jobs_dir: Path, lived: Queue, caplog: pytest.LogCaptureFixture
+) -> None:
+    (state / "records" / "3.json").write_text("{")
+    garbage(state / "queue.db")
+    heal(state, jobs_dir)
+    assert "3.json cannot be read" in caplog.text
+    with closing(Queue(state)) as queue:
+        assert [job.id for job in queue.jobs()] == [1]
+
+
+def test_records_leave_with_the_history(queue: Queue, drop: Drop, claim: Claim) -> None:
+    job = claim(drop())
+    queue.finish(job.id, str(job.lease), Path("/out"), "nano", "{}", [])
+    assert queue.ledger.numbers() == [job.id]
+    assert queue.forget([job.id]) == 1
+    assert queue.ledger.numbers() == []
+
+
+def test_damage_noticed_in_the_middle_is_told_from_trouble_that_passes(queue: Queue, drop: Drop) -> None:
+    drop()
+    queue._database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    holed(queue.path)
+    queue._database.execute_sql("PRAGMA shrink_memory")
+    with pytest.raises(Damaged, match="is damaged"):
+        queue.jobs()

@@ -1,0 +1,147 @@
+"""Full disks, with real small file systems: the job waits, says why, loses nothing and goes on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from played import FRAMES, Bench
+
+from flashvsr.config import QueueSettings
+from flashvsr.worker import control, loop
+from mount_kit import Mounted, mounts
+
+MIB = 1 << 20
+MakeMount = Callable[..., Mounted]
+
+
+@pytest.fixture
+def mount() -> Iterator[MakeMount]:
+    yield from mounts()  # type: ignore[misc]
+
+
+@pytest.fixture
+def bench(tmp_path: Path, mount: MakeMount, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    mount(tmp_path / "state", "16m")
+    mount(tmp_path / "outbox", "16m")
+    monkeypatch.setattr(control, "HEARTBEAT_SECONDS", 0.0)
+    made = Bench(tmp_path)
+    yield made
+    made.queue.close()
+
+
+def fill(directory: Path, leave: int) -> Path:
+    """Take all room on a file system but `leave` bytes; deleting the file gives it back."""
+    ballast = directory / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(64 << 10))
+        except OSError:
+            size = file.tell()
+        file.truncate(max(0, size - leave))
+    return ballast
+
+
+def test_a_state_directory_that_runs_low_pauses_jobs_before_the_queue_cannot_be_written(bench: Bench) -> None:
+    bench.config = replace(bench.config, queue=QueueSettings(max_attempts=1, min_free=4 * MIB))
+    bench.loop = bench.new_loop()
+    number = bench.add()
+    bench.upscaling.at[5] = lambda: fill(bench.root / "state", 2 * MIB) and None
+    bench.loop.step()
+    job = bench.job(number)
+    assert (job.state, job.attempts, job.error_kind) == ("queued", 0, "transient")
+    assert "2.0 MiB free" in job.error
+    assert "queue.min_free" in job.error
+    assert 0 < bench.delay(number) <= 10
+    bench.upscaling.at.clear()
+    bench.make_due(number)
+    assert bench.loop.step() is False  # no job starts meanwhile
+    assert bench.queue.workers()[0].error.startswith("no job starts: only 2.0 MiB free")
+    assert (bench.workdir(number) / "chunk").exists()
+    (bench.root / "state" / "ballast").unlink()
+    bench.loop.step()
+    assert bench.job(number).state == "done"
+    assert bench.loop.step() is False
+    assert bench.queue.workers()[0].error is None
+
+
+def test_a_state_directory_without_a_single_byte_costs_the_job_no_attempt(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(loop, "FULL_SECONDS", 0.05)
+    number = bench.add()
+    ballast: list[Path] = []
+
+    def full() -> None:
+        # The journal is written in place until it is worked in; after that it needs room.
+        bench.queue._database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        ballast.append(fill(bench.root / "state", 0))
+        threading.Timer(1.0, ballast[0].unlink).start()
+
+    bench.upscaling.at[5] = full
+    bench.loop.step()
+    assert "database or disk is full" in caplog.text
+    job = bench.job(number)
+    assert (job.state, job.attempts) == ("queued", 0)
+    bench.upscaling.at.clear()
+    bench.make_due(number)
+    bench.loop.step()
+    assert (bench.job(number).state, bench.job(number).frames_done) == ("done", FRAMES)
+    assert bench.outputs() == ["clip.mp4"]
+
+
+@pytest.mark.parametrize("place", ["state", "outbox"])
+def test_a_job_does_not_begin_before_its_result_fits(bench: Bench, place: str) -> None:
+    number = bench.add()
+    ballast = fill(bench.root / place, 3 * MIB)
+    bench.upscaling.size = 5 * MIB
+    bench.loop.step()
+    job = bench.job(number)
+    assert (job.state, job.attempts) == ("queued", 0)
+    assert f"/{place}" in job.error
+    assert "3.0 MiB free, and about 5.0 MiB are needed" in job.error
+    assert not bench.workdir(number).exists()
+    ballast.unlink()
+    bench.make_due(number)
+    bench.loop.step()
+    assert bench.job(number).state == "done"
+
+
+def test_an_outbox_that_fills_up_at_the_end_keeps_what_was_made(bench: Bench) -> None:
+    number = bench.add()
+    ballast: list[Path] = []
+
+    def full() -> None:
+        ballast.append(fill(bench.root / "outbox", 0))
+
+    bench.upscaling.at[FRAMES] = full
+    bench.loop.step()
+    job = bench.job(number)
+    assert (job.state, job.attempts) == ("queued", 0)
+    assert "No space left" in job.error
+    assert (bench.workdir(number) / "chunk").read_text() == str(FRAMES)
+    assert (bench.inbox / "clip.mov").exists()
+    ballast[0].unlink()
+    bench.upscaling.at.clear()
+    bench.make_due(number)
+    bench.loop.step()
+    assert bench.job(number).state == "done"
+    assert bench.outputs() == ["clip.mp4"]
+
+
+def test_a_read_only_outbox_is_waited_for(bench: Bench, mount: MakeMount) -> None:
+    share = mount(bench.root / "outbox")
+    number = bench.add()
+    share.read_only(True)
+    bench.loop.step()
+    job = bench.job(number)
+    assert (job.state, job.attempts) == ("queued", 0)
+    assert "it is mounted read-only" in job.error
+    share.read_only(False)
+    bench.make_due(number)
+    bench.loop.step()
+    assert bench.job(number).state == "done"
