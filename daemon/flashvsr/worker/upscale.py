@@ -15,7 +15,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -38,6 +38,7 @@ from flashvsr.video.encode import EncoderSettings, VideoEncoder, open_encoder, o
 from flashvsr.video.geometry import Geometry, plan
 from flashvsr.video.limits import Limits
 from flashvsr.video.mux import Assembled, assemble
+from flashvsr.video.normalise import NormaliseSettings, name_for, normalise, remove_others
 from flashvsr.video.probe import SourceInfo, probe
 from flashvsr.video.scan import Scan, examine
 from flashvsr.video.verify import verify
@@ -96,8 +97,13 @@ def upscale_file(task: Task, engine: AnyEngine, settings: Config, control: Contr
     control.check_room(_needs(task, info, geometry))
     temporary = temporary_for(task.target, task.job_id)
     remove_temporaries(temporary.parent, task.job_id)
-    encoder = open_encoder(_encoder_settings(task.preset, settings), output_format(info, geometry.output))
-    store = ChunkStore(task.workdir, _fingerprint(task, engine, encoder, geometry))
+    scan = examine(info, control.working) if task.preset.deinterlace == "auto" else Scan()
+    hardware = settings.preprocess.hwaccel
+    decoding = DecodeOptions(0, settings.streaming.decode_threads, scan, hardware)
+    warnings = [*info.warnings, *([scan.note] if scan.note else [])]
+    picture = _picture(task, info, geometry, decoding, settings, control, warnings)
+    encoder = open_encoder(_encoder_settings(task.preset, settings), output_format(picture, geometry.output))
+    store = ChunkStore(task.workdir, _fingerprint(task, engine, encoder, geometry, settings))
     chunks = store.durable()
     resumed_at = chunks[-1].end if chunks else 0
     if resumed_at:
@@ -105,13 +111,12 @@ def upscale_file(task: Task, engine: AnyEngine, settings: Config, control: Contr
 
     output = ChunkedOutput(store, encoder, chunks, _chunk_frames(settings, info))
     origin = max(0, resumed_at - WARM_UP_FRAMES) // FRAMES_PER_WINDOW
-    scan = examine(info, control.working) if task.preset.deinterlace == "auto" else Scan()
-    threads, hardware = settings.streaming.decode_threads, settings.preprocess.hwaccel
-    decoding = DecodeOptions(origin * FRAMES_PER_WINDOW, threads, scan, hardware)
-    decoder = decode(info, geometry.scaled, decoding)
+    if picture is not info:
+        decoding = replace(decoding, scan=Scan(), hardware="")  # has been done
+    decoder = decode(picture, geometry.scaled, replace(decoding, first_frame=origin * FRAMES_PER_WINDOW))
     options = StreamOptions(task.preset.sparse_ratio, task.preset.local_range, task.preset.color_fix, task.preset.seed)
-    work = _Work(info, geometry, engine.device, settings, control)
-    warnings = [*info.warnings, *([scan.note] if scan.note else []), *encoder.warnings]
+    work = _Work(picture, geometry, engine.device, settings, control)
+    warnings += encoder.warnings
     _run(work, engine.stream(geometry.model, options, origin), decoder, output, origin, warnings)
     warnings += decoder.warnings
 
@@ -137,12 +142,41 @@ def upscale_file(task: Task, engine: AnyEngine, settings: Config, control: Contr
         )
 
     made = _publish(task, temporary, output.chunks, info, geometry, control, report)
+    remove_others(task.workdir, None)
     if task.preset.report:
         try:
             write_report(made.result, made.to_toml())
         except FlashVSRError as error:
             made.warnings.append(f"the report could not be written beside the result: {error}")
     return made
+
+
+def _picture(
+    task: Task,
+    info: SourceInfo,
+    geometry: Geometry,
+    decoding: DecodeOptions,
+    settings: Config,
+    control: Control,
+    warnings: list[str],
+) -> SourceInfo:
+    """What is decoded: the source itself, or the normalised file made of it. The sound is the source's anyway."""
+    if settings.preprocess.mode == "stream":
+        remove_others(task.workdir, None)
+        return info
+    how = settings.preprocess
+    threads = encoder_threads(len(os.sched_getaffinity(0)), _workers(settings))
+    wanted = NormaliseSettings(
+        how.video_codec, how.preset, how.crf, how.nvenc_preset, how.nvenc_rc, how.nvenc_cq, threads
+    )
+    status = task.source.stat()
+    facts = [status.st_size, status.st_mtime_ns, asdict(geometry), asdict(decoding), asdict(wanted)]
+    target = task.workdir / name_for(hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest())
+    task.workdir.mkdir(parents=True, exist_ok=True)
+    remove_others(task.workdir, target)
+    made = normalise(info, geometry.scaled, decoding, wanted, target, control.working)
+    warnings += made.warnings
+    return made.info
 
 
 def salvage(task: Task, settings: Config, reason: str, working: Callable[[], None] = lambda: None) -> Path | None:
@@ -285,7 +319,7 @@ def _needs(task: Task, info: SourceInfo, geometry: Geometry) -> list[tuple[Path,
     return [(task.workdir, max(0, size - there)), (task.target.parent, size)]
 
 
-def _fingerprint(task: Task, engine: AnyEngine, encoder: VideoEncoder, geometry: Geometry) -> str:
+def _fingerprint(task: Task, engine: AnyEngine, encoder: VideoEncoder, geometry: Geometry, settings: Config) -> str:
     """Everything that shapes the frames: chunks made under another fingerprint are not joined with new ones."""
     status = task.source.stat()
     facts = {
@@ -294,6 +328,7 @@ def _fingerprint(task: Task, engine: AnyEngine, encoder: VideoEncoder, geometry:
         "geometry": asdict(geometry),
         "engine": engine.identity,
         "encoder": encoder.identity,
+        "preprocess": [settings.preprocess.mode, settings.preprocess.video_codec, settings.preprocess.crf],
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
