@@ -20,7 +20,7 @@ from flashvsr.settings.document import (
 )
 from flashvsr.settings.environment import CONFIG_VARIABLE, read_environment
 from flashvsr.settings.files import read_text
-from flashvsr.settings.processing_tables import Chunks, Gpu, Model, Pipeline, Preprocess, Streaming
+from flashvsr.settings.processing_tables import Chunks, Gpu, Limits, Model, Pipeline, Preprocess, Streaming
 from flashvsr.settings.schema import comment_block, keys, render
 from flashvsr.settings.service_tables import (
     Export,
@@ -58,6 +58,7 @@ class Config:
     gpu: Gpu = field(default_factory=Gpu)
     model: Model = field(default_factory=Model)
     pipeline: Pipeline = field(default_factory=Pipeline)
+    limits: Limits = field(default_factory=Limits)
     streaming: Streaming = field(default_factory=Streaming)
     chunks: Chunks = field(default_factory=Chunks)
     preprocess: Preprocess = field(default_factory=Preprocess)

@@ -13,7 +13,7 @@ from pathlib import Path
 from flashvsr.errors import BadConfig
 from flashvsr.settings.document import Document, parse, raise_problems, read_table
 from flashvsr.settings.files import read_text, write_new, write_replacing
-from flashvsr.settings.kinds import Choice, Number, Whole
+from flashvsr.settings.kinds import Choice, Flag, Number, Whole
 from flashvsr.settings.schema import comment_block, option, render
 
 PRESET_NAME = "preset.toml"
@@ -54,6 +54,14 @@ class Preset:
         default="adain",
         metadata=option(Choice(("adain", "wavelet", "none")), "How the colours are held to those of the source."),
     )
+    deinterlace: str = field(
+        default="auto",
+        metadata=option(
+            Choice(("auto", "off")),
+            "auto finds interlaced video by its flags and by the picture, and makes one frame of each; off leaves its "
+            "combs to the model.",
+        ),
+    )
     codec: str = field(default="h264", metadata=option(Choice(("h264", "hevc", "av1")), "Codec of the result."))
     encoder: str = field(
         default="auto",
@@ -71,6 +79,14 @@ class Preset:
     )
     container: str = field(
         default="mp4", metadata=option(Choice(("mp4", "mkv")), "Container of the result, also its extension.")
+    )
+    report: bool = field(
+        default=False,
+        metadata=option(
+            Flag(),
+            "Write a text beside each result (its name with .report.toml) with the facts of the source, what was done, "
+            "how fast, and all warnings. `flashvsr status ID` shows the same.",
+        ),
     )
 
 

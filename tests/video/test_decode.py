@@ -10,7 +10,7 @@ import pytest
 from video_kit import CLIPS, FRAME_COUNTS, clip_info, number_of, numbered, write_video
 
 from flashvsr.errors import BadInput
-from flashvsr.video.decode import decode, output_grid
+from flashvsr.video.decode import DecodeOptions, decode, output_grid
 from flashvsr.video.probe import probe
 
 
@@ -24,7 +24,7 @@ def test_starting_late_gives_the_same_frames_and_times(tmp_path: Path) -> None:
     assert [number_of(frame.rgb) for frame in whole] == list(range(60))
     grid = output_grid(info)
     assert [frame.pts for frame in whole] == [n * grid.step for n in range(60)]
-    late = list(decode(info, (128, 128), first_frame=37))
+    late = list(decode(info, (128, 128), DecodeOptions(first_frame=37)))
     assert [(f.index, f.time, f.pts) for f in late] == [(f.index, f.time, f.pts) for f in whole[37:]]
     assert all(np.array_equal(a.rgb, b.rgb) for a, b in zip(late, whole[37:], strict=True))
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from video_kit import (
     ALL_CLIPS,
-    CLIPS,
     CLIPS_WITH_SOUND,
     FRAME_COUNTS,
     clip_info,
@@ -162,40 +161,6 @@ def test_tracks_languages_title_chapters_and_subtitles(tmp_path: Path) -> None:
                 chapters = back.chapters()
                 assert [c["start"] * c["time_base"] for c in chapters] == [0, 0.5, 1, 1.5]
                 assert chapters[2]["metadata"]["title"] == "Part 2"
-
-
-SUBTITLES = "1\n00:00:00,200 --> 00:00:00,900\nHello\n\n2\n00:00:01,000 --> 00:00:01,200\nagain\n"
-
-
-@pytest.mark.parametrize("container", ["mp4", "mkv"])
-def test_subtitles_are_kept_or_reported(container: str, tmp_path: Path) -> None:
-    (tmp_path / "words.srt").write_text(SUBTITLES)
-    source = tmp_path / "film.mkv"
-    with (
-        av.open(str(CLIPS / "bigbuckbunny.mp4")) as film,
-        av.open(str(tmp_path / "words.srt")) as words,
-        av.open(str(source), "w") as out,
-    ):
-        streams = [(film, film.streams.video[0]), (words, words.streams.subtitles[0])]
-        copies = [out.add_stream_from_template(stream) for _, stream in streams]
-        for (opened, stream), copy in zip(streams, copies, strict=True):
-            for packet in opened.demux(stream):
-                if packet.size:
-                    packet.stream = copy
-                    out.mux(packet)
-    info = probe(source)
-    chunks, _ = make_chunks(info, SIZE, tmp_path / "work")
-    result = tmp_path / f"result.{container}"
-    made = assemble(chunks, info, result, "copy", container)
-    with av.open(str(result)) as back:
-        if container == "mp4":
-            assert "subtitles" in made.warnings[0]
-            assert not back.streams.subtitles
-        else:
-            times = [(p.pts, bytes(p)) for p in back.demux(subtitles=0) if p.size]
-            assert [time for time, _ in times] == [200, 1000]
-            assert b"Hello" in times[0][1]
-            assert made.warnings == ()
 
 
 def test_mp4_starts_with_its_index_and_hevc_is_hvc1(tmp_path: Path) -> None:

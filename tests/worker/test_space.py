@@ -140,7 +140,7 @@ def test_a_read_only_outbox_is_waited_for(bench: Bench, mount: MakeMount) -> Non
     bench.loop.step()
     job = bench.job(number)
     assert (job.state, job.attempts) == ("queued", 0)
-    assert "read-only; mount it writable" in job.error
+    assert "it is mounted read-only" in job.error
     share.read_only(False)
     bench.make_due(number)
     bench.loop.step()

@@ -21,6 +21,7 @@ from flashvsr.jobs.damage import notices
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import FAILED, FINISHED, HELD, QUEUED, RUNNING, Job, Worker
 from flashvsr.preset import PRESET_NAME, load_preset
+from flashvsr.report_text import report_toml
 from flashvsr.state import service_process
 from flashvsr.text import printable
 
@@ -57,7 +58,7 @@ def _show_job(queue: Queue, options: argparse.Namespace) -> int:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for key, value in facts.items():
         if value not in (None, [], {}):
-            shown = "\n".join(f"{k} = {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
+            shown = report_toml(value).rstrip() if isinstance(value, dict) else str(value)
             table.add_row(key, escape(_when(value) if key in ("created", "claimed", "finished") else shown))
     console.print(table)
     return 0

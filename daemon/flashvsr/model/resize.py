@@ -11,14 +11,19 @@ def enlarge(frame: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize a frame with the bicubic filter of a = -0.5, rounded to 8-bit values as Pillow does.
 
     Args:
-        frame: (3, h, w) uint8, on any device.
+        frame: (3, h, w) uint8, or uint16 for a source of more than 8 bits, on any device.
         size: (width, height) of the result.
 
     Returns:
-        (3, H, W) float32 with whole values 0...255.
+        (3, H, W) float32 with values 0...255: whole ones, or unrounded ones from uint16.
     """
     width, height = size
     x = frame.float()[None]
+    if frame.dtype == torch.uint16:
+        x = x / 257
+        for shape in ((x.shape[-2], width), (height, width)):
+            x = F.interpolate(x, shape, mode="bicubic", antialias=True, align_corners=False).clamp_(0, 255)
+        return x[0]
     # Across, then down, with 8-bit values in between, as Pillow goes about it. antialias=True is what selects
     # a = -0.5; for an enlargement it changes nothing else.
     for shape in ((x.shape[-2], width), (height, width)):
@@ -48,5 +53,11 @@ def to_unit(picture: Tensor) -> Tensor:
 
 def to_bytes(frames: Tensor) -> Tensor:
     """[-1, 1] (3, n, H, W) -> uint8 (n, H, W, 3), contiguous."""
-    scaled = (frames.float() + 1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
-    return scaled.permute(1, 2, 3, 0).contiguous()
+    return to_whole(frames, deep=False)
+
+
+def to_whole(frames: Tensor, deep: bool) -> Tensor:
+    """[-1, 1] (3, n, H, W) -> uint8 or, if `deep`, uint16 of the full range; (n, H, W, 3), contiguous."""
+    top = 65535 if deep else 255
+    scaled = (frames.float() + 1).mul_(top / 2).round_().clamp_(0, top).permute(1, 2, 3, 0).contiguous()
+    return scaled.to(torch.uint16 if deep else torch.uint8)

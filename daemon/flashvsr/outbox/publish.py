@@ -22,6 +22,7 @@ __all__ = [
     "target_for",
     "temporary_for",
     "write_error_text",
+    "write_report",
 ]
 
 _MTIME_SLACK_NS = 2_000_000_000  # the coarsest clock of a file system that a share may have (FAT)
@@ -97,12 +98,24 @@ def write_error_text(directory: Path, name: str, message: str) -> Path:
 
     Raises Transient if the text cannot be written.
     """
-    path = error_text_path(directory, name)
+    return _write_text(error_text_path(directory, name), message.rstrip() + "\n")
+
+
+def write_report(result: Path, text: str) -> Path:
+    """Put `<name of the result>.report.toml` beside a published result, in place of an older one.
+
+    Raises Transient if it cannot be written.
+    """
+    return _write_text(result.with_name(fitted(result.name, ".report.toml")), text)
+
+
+def _write_text(path: Path, text: str) -> Path:
+    directory = path.parent
     temporary = path.with_name(f"{OUR_PREFIX}{secrets.token_hex(8)}.part")
     with explained("write", path):
         make_directories(directory)
         try:
-            temporary.write_text(message.rstrip() + "\n", encoding="utf-8", errors="backslashreplace")
+            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
             sync_file(temporary)
             temporary.replace(path)
         except BaseException:

@@ -195,6 +195,19 @@ class Chunks:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """[limits]: sources that are refused. Files say anything about themselves, and some say it to do harm."""
+
+    file_bytes: int = field(
+        default=0, metadata=option(ByteSize(), "Largest source file; units are powers of 1024, 0 is no limit.")
+    )
+    frames: int = field(default=10_000_000, metadata=option(Whole(0, 10**9), "Most frames of a video; 0 is no limit."))
+    side: int = field(
+        default=8192, metadata=option(Whole(16, 65535), "Largest width and height of a source, in pixels.")
+    )
+
+
+@dataclass(frozen=True)
 class Preprocess:
     """[preprocess]: how the source is brought to size. All but `mode` matter for mode "file" only."""
 

@@ -38,6 +38,7 @@ MP4_AUDIO = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus"})
 _AAC_RATES = frozenset({96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000})
 _AAC_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
 _AAC_FRAME = 1024  # samples
+_SYNC_SECONDS = 0.015  # a larger gap is filled with silence, a larger overlap is cut
 _BITS_PER_CHANNEL = 96_000  # 192 kb/s for stereo
 
 
@@ -53,14 +54,25 @@ def _is_counted(stream: Stream) -> bool:
     return (stream.container.format.name, codec_name(stream)) == _COUNTED
 
 
+def _overlaps(time: Fraction | None, end: Fraction | None, duration: Fraction | None) -> bool:
+    """Whether most of what starts at `time` has been heard when the sound so far ends at `end`."""
+    return time is not None and end is not None and duration is not None and time < end - duration / 2
+
+
 def _first_stamp(stream: Stream) -> int:
     return stream.start_time or 0
 
 
 class CopyTrack:
-    """Passes packets on unchanged but for their times. `start`: the source's start in seconds."""
+    """Passes packets on unchanged but for their times. `start`: the source's start in seconds.
 
-    def __init__(self, source: Stream, target: Stream, start: Fraction) -> None:
+    `joined`: the source was joined from parts, whose sound may overlap where the picture is closed up; what is
+    heard already is then left out.
+    """
+
+    def __init__(self, source: Stream, target: Stream, start: Fraction, joined: bool = False) -> None:
+        self._joined = joined
+        self._end: Fraction | None = None
         self._target = target
         self._start = start
         self._counted = _is_counted(source)
@@ -78,8 +90,12 @@ class CopyTrack:
         stamp = packet.dts if packet.dts is not None else packet.pts
         if self._counted:
             reorder, stamp = 0, _first_stamp(packet.stream) if self._last is None else None
-        time = self._clock.fix(None if stamp is None else stamp * self._tick - self._start, self._duration)
+        given = None if stamp is None else stamp * self._tick - self._start
+        if self._joined and _overlaps(given, self._end, packet.duration * self._tick if packet.duration else None):
+            return []
+        time = self._clock.fix(given, self._duration)
         self._duration = self._duration_of(packet)
+        self._end = time + (self._duration or 0)
         dts = round(time / self._out_tick)
         if self._last is not None and dts <= self._last:
             dts = self._last + 1
@@ -106,7 +122,9 @@ class CopyTrack:
 class AacTrack:
     """Decodes a source's audio and encodes it as AAC, filling gaps with silence so that it stays in sync."""
 
-    def __init__(self, source: AudioStream, container: OutputContainer, start: Fraction) -> None:
+    def __init__(self, source: AudioStream, container: OutputContainer, start: Fraction, joined: bool = False) -> None:
+        self._joined = joined
+        self._end: Fraction | None = None
         context = source.codec_context
         self._source = source
         self._start = start
@@ -155,8 +173,13 @@ class AacTrack:
         stamp = frame.pts
         if self._counted:
             stamp = _first_stamp(self._source) if self._step is None else None
-        time = self._clock.fix(None if stamp is None else stamp * tick - self._start, self._step)
-        self._step = Fraction(frame.samples, frame.sample_rate)
+        given = None if stamp is None else stamp * tick - self._start
+        length = Fraction(frame.samples, frame.sample_rate)
+        if self._joined and _overlaps(given, self._end, length):
+            return encoded
+        time = self._clock.fix(given, self._step)
+        self._step = length
+        self._end = time + length
         frame.time_base = Fraction(1, frame.sample_rate)
         frame.pts = round(time * frame.sample_rate)
         assert self._graph is not None
@@ -186,7 +209,7 @@ class AacTrack:
                 sample_rate=frame.sample_rate, format=frame.format.name, layout=frame.layout.name,
                 time_base=Fraction(1, frame.sample_rate),
             ),
-            graph.add("aresample", f"async=1:osr={self._rate}"),
+            graph.add("aresample", f"async=1:min_hard_comp={_SYNC_SECONDS}:osr={self._rate}"),
             graph.add("aformat", f"sample_fmts=fltp:channel_layouts={self._layout}"),
             graph.add("asetnsamples", f"n={_AAC_FRAME}:p=0"),
             graph.add("abuffersink"),

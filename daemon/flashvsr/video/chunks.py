@@ -18,11 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
 from av.error import FFmpegError
 
 from flashvsr.errors import FlashVSRError
+from flashvsr.video.decode import Rgb
 from flashvsr.video.encode import VideoEncoder
 from flashvsr.video.media import create, transient, write_error
 from flashvsr.video.timing import DecodeClock
@@ -125,8 +124,8 @@ class ChunkWriter:
         except (FFmpegError, OSError) as error:
             raise write_error(self._path, error) from error
 
-    def write(self, rgb: npt.NDArray[np.uint8], pts: int) -> None:
-        """Encode one frame, (height, width, 3) uint8. `pts`: output ticks, larger than the frame's before."""
+    def write(self, rgb: Rgb, pts: int) -> None:
+        """Encode one frame, (height, width, 3) uint8 or uint16. `pts`: output ticks, larger than the frame's before."""
         if pts <= self._last_pts:
             raise ValueError(f"timestamp {pts} after {self._last_pts}")
         try:

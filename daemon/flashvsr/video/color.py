@@ -61,7 +61,8 @@ def resolve(
     if is_rgb:
         return ColorInfo("rgb", "full", primaries, transfer)
     default = "bt709" if is_high_definition(*size) else "smpte170m"
-    full = color_range == 2 or (color_range != 1 and pixel_format.startswith("yuvj"))
+    # Grey that does not say is a PNG's, a GIF's or a JPEG's, and players take it for full range, too.
+    full = color_range == 2 or (color_range != 1 and pixel_format.startswith(("yuvj", "gray", "ya")))
     return ColorInfo(_MATRIX_NAMES.get(matrix, default), "full" if full else "limited", primaries, transfer)
 
 

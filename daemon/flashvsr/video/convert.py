@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import av.filter
+import numpy as np
 from av.video.frame import VideoFrame
 
 from flashvsr.video.color import ColorInfo
@@ -35,6 +36,8 @@ class Converter:
 
     def convert(self, frame: VideoFrame, color: ColorInfo) -> VideoFrame:
         """Convert one frame whose samples are coded as `color` says."""
+        if frame.format.name.startswith("gray") and color.range == "limited":
+            frame = with_chroma(frame)
         key = (frame.width, frame.height, frame.format.name, color)
         if self._graph is None or key != self._key:
             self._graph = self._build(frame, color)
@@ -64,6 +67,22 @@ class Converter:
         graph.link_nodes(*chain)
         graph.configure()
         return graph
+
+
+def with_chroma(grey: VideoFrame) -> VideoFrame:
+    """A grey frame as Y'CbCr without colour: swscale takes plain grey for full range whatever it is told."""
+    bits = grey.format.components[0].bits
+    frame = VideoFrame(grey.width, grey.height, "yuv420p" if bits == 8 else f"yuv420p{bits}le")
+    luma, source = frame.planes[0], grey.planes[0]
+    rows = np.frombuffer(bytes(source), np.uint8).reshape(source.height, source.line_size)
+    used = grey.width * (1 if bits == 8 else 2)
+    padded = np.zeros((luma.height, luma.line_size), np.uint8)
+    padded[:, :used] = rows[:, :used]
+    luma.update(padded.tobytes())
+    for chroma in frame.planes[1:]:
+        kind = np.uint8 if bits == 8 else np.uint16
+        chroma.update(np.full(chroma.buffer_size // kind().itemsize, 1 << (bits - 1), kind).tobytes())
+    return frame
 
 
 def _side(prefix: str, color: ColorInfo) -> list[str]:

@@ -19,14 +19,13 @@ from typing import TYPE_CHECKING, cast
 
 import av
 import numpy as np
-import numpy.typing as npt
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
 
 from flashvsr.errors import BadConfig
 from flashvsr.video.color import ColorInfo, output_color
 from flashvsr.video.convert import Converter
-from flashvsr.video.decode import RGB, output_grid
+from flashvsr.video.decode import RGB, Rgb, output_grid
 from flashvsr.video.probe import SourceInfo
 
 if TYPE_CHECKING:
@@ -54,7 +53,10 @@ class EncoderSettings:
 
 @dataclass(frozen=True)
 class VideoFormat:
-    """The stream to write: pixels, clock, pixel shape, colour. `step`: ticks per frame at constant rate."""
+    """The stream to write: pixels, clock, pixel shape, colour. `step`: ticks per frame at constant rate.
+
+    `bits`: 8, or 10 where the source has more than 8.
+    """
 
     width: int
     height: int
@@ -63,6 +65,7 @@ class VideoFormat:
     step: int
     sample_aspect: Fraction
     color: ColorInfo
+    bits: int = 8
 
 
 def output_format(info: SourceInfo, size: tuple[int, int]) -> VideoFormat:
@@ -76,6 +79,7 @@ def output_format(info: SourceInfo, size: tuple[int, int]) -> VideoFormat:
         grid.step,
         info.sample_aspect,
         output_color(info.color, *size),
+        10 if info.is_deep else 8,
     )
 
 
@@ -104,8 +108,9 @@ class VideoEncoder:
         self.reorder_depth = REORDER_DEPTH[settings.codec]
         self._threads = max(1, settings.threads)
         self._options = _options(name, settings, self._threads)
+        self._pixel_format = "yuv420p" if video_format.bits == 8 else "p010le" if "nvenc" in name else "yuv420p10le"
         self._converter = Converter(
-            (video_format.width, video_format.height), "yuv420p", video_format.color, self._threads
+            (video_format.width, video_format.height), self._pixel_format, video_format.color, self._threads
         )
 
     @property
@@ -122,9 +127,11 @@ class VideoEncoder:
         self._configure(stream.codec_context)
         return stream
 
-    def frame(self, rgb: npt.NDArray[np.uint8], pts: int) -> VideoFrame:
-        """A frame ready to encode, from (height, width, 3) uint8. `pts`: ticks of the format's time base."""
-        frame = self._converter.convert(VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24"), RGB)
+    def frame(self, rgb: Rgb, pts: int) -> VideoFrame:
+        """A frame ready to encode, from (height, width, 3) uint8 or uint16. `pts`: ticks of the time base."""
+        layout = "rgb48le" if rgb.dtype == np.uint16 else "rgb24"
+        picture = cast("Rgb", np.ascontiguousarray(rgb))
+        frame = self._converter.convert(VideoFrame.from_ndarray(picture, format=layout), RGB)
         frame.pts = pts
         frame.time_base = self.format.time_base
         return frame
@@ -140,7 +147,7 @@ class VideoEncoder:
 
     def _configure(self, context: VideoCodecContext) -> None:
         video = self.format
-        context.width, context.height, context.pix_fmt = video.width, video.height, "yuv420p"
+        context.width, context.height, context.pix_fmt = video.width, video.height, self._pixel_format
         context.time_base, context.framerate = video.time_base, video.frame_rate
         context.sample_aspect_ratio = video.sample_aspect
         context.gop_size = KEYFRAME_DISTANCE
@@ -155,13 +162,19 @@ def open_encoder(settings: EncoderSettings, video_format: VideoFormat) -> VideoE
     Raises BadConfig when not even the software encoder works, which means a PyAV built without it.
     """
     warnings: tuple[str, ...] = ()
+    if video_format.bits > 8 and settings.codec == "h264":
+        # Bits are kept first, and HDR cut to 8 bits shows bands; but whoever has such a player should hear of it.
+        warnings = (
+            "the source has more than 8 bits, so the result is H.264 with 10 bits, which phones, televisions and some "
+            'browsers do not play; set codec = "hevc" or "av1" in the preset for such videos',
+        )
     if settings.encoder != "software":
-        encoder = VideoEncoder(_NVENC[settings.codec], settings, video_format)
+        encoder = VideoEncoder(_NVENC[settings.codec], settings, video_format, warnings)
         problem = _problem(encoder)
         if problem is None:
             return encoder
         if settings.encoder == "nvenc":
-            warnings = (f"{encoder.name} does not work here ({problem}); encoded in software instead",)
+            warnings += (f"{encoder.name} does not work here ({problem}); encoded in software instead",)
     encoder = VideoEncoder(_SOFTWARE[settings.codec], settings, video_format, warnings)
     problem = _problem(encoder)
     if problem is not None:

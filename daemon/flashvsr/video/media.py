@@ -12,9 +12,10 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.error import EOFError as AvEOFError
 from av.error import FFmpegError
 
@@ -74,8 +75,15 @@ def write_error(path: Path, error: Exception) -> FlashVSRError:
 
 
 @contextmanager
-def open_source(path: Path, progress: Progress = nothing) -> Iterator[InputContainer]:
+def open_source(
+    path: Path,
+    progress: Progress = nothing,
+    hardware: str = "",
+    warn: Callable[[str], None] = lambda _: None,
+) -> Iterator[InputContainer]:
     """Open a source file for demuxing and close it afterwards. `progress` is called as it is read.
+
+    `hardware`: a device type such as "cuda" to decode on; where there is none, `warn` hears of it and the CPU decodes.
 
     Raises BadInput when the file is missing, empty, not a regular file or not a known media format, and
     Transient when the operating system fails to read it.
@@ -92,7 +100,8 @@ def open_source(path: Path, progress: Progress = nothing) -> Iterator[InputConta
     except OSError as error:
         raise transient(path, "opening", error) from error
     with file:
-        container = _open_container(path, file)
+        container = _open_on(hardware, path, file, warn) if hardware else None
+        container = container or _open_container(path, file)
         # PyAV asks libavformat to invent missing timestamps, which shifts B-frame streams in AVI by the
         # reorder delay.
         container.flags &= ~_GENERATE_PTS
@@ -102,13 +111,24 @@ def open_source(path: Path, progress: Progress = nothing) -> Iterator[InputConta
             container.close()
 
 
-def _open_container(path: Path, file: object) -> InputContainer:
+def _open_on(hardware: str, path: Path, file: IO[bytes], warn: Callable[[str], None]) -> InputContainer | None:
+    """Open with hardware decoding; None, after a warning, where it cannot be had."""
+    try:
+        return _open_container(path, file, HWAccel(hardware, allow_software_fallback=True))
+    except (BadInput, FFmpegError, ValueError, RuntimeError, NotImplementedError) as error:
+        warn(f"hardware decoding ({hardware}) is not available here ({error}); decoded on the CPU instead")
+        file.seek(0)
+        return None
+
+
+def _open_container(path: Path, file: object, hwaccel: HWAccel | None = None) -> InputContainer:
     try:
         return av.open(
             file,
             mode="r",
             metadata_errors="replace",
             buffer_size=_READ_BLOCK,
+            hwaccel=hwaccel,
             container_options={"format_whitelist": ",".join(SOURCE_FORMATS), "protocol_whitelist": "file"},
         )
     except FFmpegError as error:

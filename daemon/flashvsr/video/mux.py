@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from av.error import FFmpegError
+from av.error import FFmpegError, InvalidDataError
 
 from flashvsr.errors import FlashVSRError
 from flashvsr.video.audio import MP4_AUDIO, AacTrack, CopyTrack, Timed, Track
@@ -18,14 +18,18 @@ from flashvsr.video.chunks import Chunk
 from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.decode import output_grid
 from flashvsr.video.encode import REORDER_DEPTH
+from flashvsr.video.extras import add_attachments, add_covers, covers, left_out
 from flashvsr.video.media import create_told, open_own, open_source, packets, write_error
 from flashvsr.video.probe import SourceInfo, codec_name
+from flashvsr.video.subtitles import TextTrack, is_bitmap, is_text
+from flashvsr.video.timeline import Timeline
 from flashvsr.video.timing import DecodeClock, TimestampGrid
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
     from av.packet import Packet
     from av.stream import Stream
+    from av.subtitles.stream import SubtitleStream
     from av.video.stream import VideoStream
 
 _FORMATS = {"mp4": "mp4", "mkv": "matroska"}
@@ -102,20 +106,34 @@ class _Assembly:
                 out = stack.enter_context(create_told(self.target, form, options, self.progress))
                 video = self._add_video(out)
                 tracks = self._add_tracks(source, out)
+                first = add_covers(source, out, covers(self.info), self.container)
+                self.warnings += add_attachments(source, out, self.container)
+                self.warnings += left_out(source, self.info)
                 self._describe(source, out)
+                out.mux(first)
                 merged = heapq.merge(self._video(video), self._others(source, tracks), key=lambda item: item[0])
                 for _, packet in merged:
-                    out.mux(packet)
+                    self._write(out, packet, video)
                     self.progress()
         except FlashVSRError:
             raise
         except (FFmpegError, OSError) as error:
             raise write_error(self.target, error) from error
         if self.damaged:
-            self.warnings.append(f"{self.damaged} damaged places in the source's sound were skipped")
+            self.warnings.append(f"{self.damaged} damaged places in the source's sound or subtitles were skipped")
         frames = sum(chunk.frames for chunk in self.chunks)
         duration = float(self.end - self.first_pts * self.grid.time_base)
         return Assembled(frames, duration, self.audio_tracks, tuple(self.warnings))
+
+    def _write(self, out: OutputContainer, packet: Packet[Stream], video: VideoStream) -> None:
+        """Write one packet. Sound that the container cannot take because it is damaged is left out, and counted."""
+        own = packet.stream is video
+        try:
+            out.mux(packet)
+        except InvalidDataError:
+            if own:
+                raise
+            self.damaged += 1
 
     def _options(self) -> dict[str, str]:
         if self.container != "mp4":
@@ -182,27 +200,38 @@ class _Assembly:
             if track is not None:
                 tracks[stream.index] = track
                 self.audio_tracks += 1
-        for subtitles in source.streams.subtitles:
-            copied = _copied(subtitles, out)
-            if copied is None:
-                kind = codec_name(subtitles) or "unknown"
-                self.warnings.append(f"subtitles ({kind}) left out: {self.container} cannot hold them as they are")
-            else:
-                tracks[subtitles.index] = CopyTrack(subtitles, copied, self.info.start)
+        for number, subtitles in enumerate(source.streams.subtitles, 1):
+            made = self._subtitle_track(subtitles, out, number)
+            if made is not None:
+                tracks[subtitles.index] = made
         return tracks
+
+    def _subtitle_track(self, stream: SubtitleStream, out: OutputContainer, number: int) -> Track | None:
+        copied = None if self.container == "mp4" and is_bitmap(stream) else _copied(stream, out)
+        if copied is not None:
+            return CopyTrack(stream, copied, self.info.start)
+        if is_text(stream):
+            track = TextTrack(stream, out, self.container, self.info.start)
+            _describe_stream(stream, track.target)
+            return track
+        kind, language = codec_name(stream) or "unknown", stream.metadata.get("language")
+        name = f"subtitle track {number} ({kind}{f', {language}' if language else ''})"
+        advice = '; set container = "mkv" in the preset to keep it' if is_bitmap(stream) else ""
+        self.warnings.append(f"{name} left out: {self.container} cannot hold it{advice}")
+        return None
 
     def _audio_track(self, stream: Stream, out: OutputContainer, name: str) -> Track | None:
         codec = codec_name(stream)
         if self.audio == "copy" and codec and (self.container == "mkv" or codec in MP4_AUDIO):
             copied = _copied(stream, out)
             if copied is not None:
-                return CopyTrack(stream, copied, self.info.start)
+                return CopyTrack(stream, copied, self.info.start, joined=bool(self.info.joints))
         if not codec or not stream.codec_context.channels:  # type: ignore[attr-defined]
             self.warnings.append(f"{name} left out: there is no decoder for it")
             return None
         if self.audio == "copy":
             self.warnings.append(f"{name} ({codec}) encoded as AAC: {self.container} players do not take {codec}")
-        track = AacTrack(stream, out, self.info.start)  # type: ignore[arg-type]
+        track = AacTrack(stream, out, self.info.start, bool(self.info.joints))  # type: ignore[arg-type]
         _describe_stream(stream, track.target)
         return track
 
@@ -211,7 +240,9 @@ class _Assembly:
             return
         streams = [stream for stream in source.streams if stream.index in tracks]
         limit = self.end if self.partial else None
+        timeline = Timeline(self.info.joints)
         for packet in packets(source, self.info.path, streams, self._note_damage):
+            timeline.place(packet)
             made = tracks[packet.stream.index].feed(packet)
             yield from (item for item in made if limit is None or item[0] < limit)
             if limit is not None and made and made[0][0] > limit + _CUT_SLACK:
@@ -232,10 +263,9 @@ class _Assembly:
         picture = next((s for s in source.streams.video if s.index == self.info.video_index), None)
         if picture is not None:
             _describe_stream(picture, out.streams.video[0])
-        if hasattr(source, "chapters") and hasattr(out, "set_chapters"):
-            chapters = [_shifted(chapter, self.info.start) for chapter in source.chapters()]
-            limit = self.end if self.partial else None
-            out.set_chapters([c for c in chapters if limit is None or c["start"] * c["time_base"] < limit])
+        chapters = [_shifted(chapter, self.info.start) for chapter in source.chapters()]
+        limit = self.end if self.partial else None
+        out.set_chapters([c for c in chapters if limit is None or c["start"] * c["time_base"] < limit])
 
 
 def _copied(stream: Stream, out: OutputContainer) -> Stream | None:

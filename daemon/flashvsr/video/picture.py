@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -37,13 +38,13 @@ def before_after(
     exactly on the source; without it a centred crop of the same shape is taken. Raises BadInput, Transient or
     FlashVSRError.
     """
-    source_info, result_info = probe(source), probe(result)
+    source_info, result_info = (replace(probe(path), bits=8) for path in (source, result))  # a PNG of 8 bits
     moment = _moment(source_info, at)
     result_size = (result_info.width, result_info.height)
     upscaled, corner = _placement(source_info, result_size, geometry)
     before_frame = _frame_at(source_info, moment, geometry.scaled if geometry else None)
-    after = _frame_at(result_info, before_frame.time, None).rgb
-    enlarged = _bicubic(before_frame.rgb, upscaled)
+    after = cast("Picture", _frame_at(result_info, before_frame.time, None).rgb)
+    enlarged = _bicubic(cast("Picture", before_frame.rgb), upscaled)
     x, y = corner
     before = enlarged[y : y + result_size[1], x : x + result_size[0]]
     _write_png(_compose(before, after), target)

@@ -14,7 +14,9 @@ from av.error import FFmpegError
 
 from flashvsr.errors import BadInput
 from flashvsr.video.color import ColorInfo, resolve
+from flashvsr.video.limits import GENEROUS, Limits
 from flashvsr.video.media import open_source, packets
+from flashvsr.video.timeline import JOINABLE, Joint, JumpFinder
 from flashvsr.video.timing import choose_rate
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-_ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC
+ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC
 _DEFAULT_STREAM = 0x1  # AV_DISPOSITION_DEFAULT
 _CODEC_ALIASES = {
     "mp3float": "mp3", "mp2float": "mp2", "mp1float": "mp1", "dca": "dts", "libopus": "opus",
@@ -54,7 +56,8 @@ class SourceInfo:
     `height`: the picture as shown, rotation applied, before non-square pixels are stretched. `sample_aspect`:
     shape of a pixel, 1 when unknown. `rotation`: clockwise turn to apply after `mirrored` (left-right) has
     been. `frame_count`: an estimate for progress only, files lie about it. `video_index`: number of the video
-    stream in the file.
+    stream in the file. `bits`: of one sample of the picture. `has_alpha`: some of it may be transparent. `joints`:
+    where the file's clock jumps. `limits`: those it was examined under, which decoding goes on to keep.
     """
 
     path: Path
@@ -74,12 +77,28 @@ class SourceInfo:
     color: ColorInfo
     audio: tuple[AudioTrack, ...]
     video_index: int
+    bits: int = 8
+    has_alpha: bool = False
+    joints: tuple[Joint, ...] = ()
+    limits: Limits = GENEROUS
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether its samples have more than 8 bits; the result then has 10."""
+        return self.bits > 8
+
+    @property
+    def warnings(self) -> list[str]:
+        """What of the source the result cannot have, for the job's report."""
+        return ["the source's transparency is left out: the result has none"] if self.has_alpha else []
 
 
-def probe(path: Path) -> SourceInfo:
+def probe(path: Path, limits: Limits = GENEROUS) -> SourceInfo:
     """Read a source file's facts. Raises BadInput if it has no usable picture, Transient if reading fails."""
     with open_source(path) as container:
+        _check_file(path, limits)
         stream = _video_stream(container, path)
+        guard(stream, path, limits)
         frame = _first_frame(container, stream, path)
         rotation, mirrored = orientation(frame)
         turned = rotation in (90, 270)
@@ -87,6 +106,7 @@ def probe(path: Path) -> SourceInfo:
         rate = choose_rate(stream.guessed_rate, stream.average_rate, stream.base_rate)
         duration = container.duration / av.time_base if container.duration and container.duration > 0 else None
         count = stream.frames or (round(duration * rate) if duration else 0)
+        check_frames(count, path, limits)
         return SourceInfo(
             path=path,
             container=container.format.name,
@@ -105,7 +125,50 @@ def probe(path: Path) -> SourceInfo:
             color=frame_color(frame, stream),
             audio=tuple(_audio_track(audio) for audio in container.streams.audio),
             video_index=stream.index,
+            bits=max(component.bits for component in frame.format.components),
+            has_alpha=codec_name(stream) != "gif" and any(c.is_alpha for c in frame.format.components),
+            joints=_joints(path, container.format.name, stream.index),
+            limits=limits,
         )
+
+
+def guard(stream: VideoStream, path: Path, limits: Limits) -> None:
+    """Refuse pictures that are too large, now and when the stream changes its size later."""
+    if max(stream.width, stream.height) > limits.side:
+        raise BadInput(
+            f"{path} has pictures of {stream.width}x{stream.height}, more than the {limits.side} pixels a side that "
+            "limits.side allows; scale it down first, or raise limits.side in the settings"
+        )
+    stream.codec_context.options = {"max_pixels": str(limits.side**2)}
+
+
+def check_frames(count: int, path: Path, limits: Limits) -> None:
+    """Refuse a video that is too long."""
+    if limits.frames and count > limits.frames:
+        raise BadInput(
+            f"{path} has {count} frames, more than the {limits.frames} that limits.frames allows; cut it into parts, "
+            "or raise limits.frames in the settings"
+        )
+
+
+def _check_file(path: Path, limits: Limits) -> None:
+    size = path.stat().st_size
+    if limits.file_bytes and size > limits.file_bytes:
+        raise BadInput(
+            f"{path} has {size} bytes, more than the {limits.file_bytes} that limits.file_bytes allows; cut it into "
+            "parts, or raise limits.file_bytes in the settings"
+        )
+
+
+def _joints(path: Path, container_format: str, picture: int) -> tuple[Joint, ...]:
+    """Read the whole file where its format may have been joined from several; decodes nothing."""
+    if container_format not in JOINABLE:
+        return ()
+    finder = JumpFinder(picture)
+    with open_source(path) as container:
+        for packet in packets(container, path, [*container.streams.video, *container.streams.audio], lambda: None):
+            finder.see(packet)
+    return finder.joints()
 
 
 def orientation(frame: VideoFrame) -> tuple[int, bool]:
@@ -141,7 +204,7 @@ def codec_name(stream: Stream) -> str:
 
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     """The main picture: default streams first, then the largest. Cover art does not count."""
-    candidates = [s for s in container.streams.video if not s.disposition.value & _ATTACHED_PICTURE]
+    candidates = [s for s in container.streams.video if not s.disposition.value & ATTACHED_PICTURE]
     decodable = [s for s in candidates if s.codec_context is not None]
     if not decodable:
         if candidates:

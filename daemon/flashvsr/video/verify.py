@@ -32,7 +32,7 @@ def verify(
         tick = stream.time_base or Fraction(1, 1000)
         count = 0
         first: int | None = None
-        last = 0
+        last = duration_of_last = 0
         for packet in container.demux(stream):
             progress()
             if not packet.size:
@@ -40,8 +40,10 @@ def verify(
             count += 1
             if packet.pts is not None:
                 first = packet.pts if first is None else min(first, packet.pts)
-                last = max(last, packet.pts + (packet.duration or 0))
-    found_duration = float((last - (first or 0)) * tick)
+                last = max(last, packet.pts)
+            # MP4 tells distances in decode order, which are no frame's duration but for the packet written last.
+            duration_of_last = packet.duration or 0
+    found_duration = float((last + duration_of_last - (first or 0)) * tick)
     problems = []
     if count != frames:
         problems.append(f"{count} frames instead of {frames}")

@@ -3,21 +3,54 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
+from torch import Tensor
 
 from flashvsr import weights
 from flashvsr.config import Config
 from flashvsr.model.network import FlashVSR
 from flashvsr.model.slim import slim
+from flashvsr.model.stream import Stream, StreamOptions
 from flashvsr.model.weights import load_model
 from flashvsr.worker.memory import keep_freed_memory
 
 log = logging.getLogger(__name__)
 
 LEAST_CAPABILITY = (8, 0)  # GPUs that compute in bfloat16
+
+
+class FrameStream(Protocol):
+    """One video on its way through a model."""
+
+    def run(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Frames (3, H, W) in [-1, 1] in, as many out, in batches (3, n, H, W) in [-1, 1]."""
+
+
+class AnyEngine(Protocol):
+    """What the work on a file needs of an engine; a test may put one without a model here."""
+
+    @property
+    def name(self) -> str:
+        """What results call the model."""
+
+    @property
+    def label(self) -> str:
+        """Its device, for people."""
+
+    @property
+    def identity(self) -> str:
+        """Equal for engines whose frames may be joined in one video."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where it wants its frames."""
+
+    def stream(self, size: tuple[int, int], options: StreamOptions, origin: int) -> FrameStream:
+        """Start a video of `size` (width, height); `origin`: windows of it that lie before the first frame."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +70,15 @@ class Engine:
         """Equal for engines whose frames may be joined in one video."""
         parameters = sum(parameter.numel() for parameter in self.model.parameters())
         return f"{self.name} {parameters} {self.model.dtype}"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        return self.model.device
+
+    def stream(self, size: tuple[int, int], options: StreamOptions, origin: int) -> FrameStream:
+        """See `AnyEngine`."""
+        return Stream(self.model, size[1], size[0], options, origin, self.offload_cache)
 
 
 def load_engine(config: Config, on_message: Callable[[str], None]) -> Engine:

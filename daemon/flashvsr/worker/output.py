@@ -6,11 +6,9 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from flashvsr.errors import FlashVSRError
 from flashvsr.video.chunks import Chunk, ChunkStore, ChunkWriter
+from flashvsr.video.decode import Rgb
 from flashvsr.video.encode import VideoEncoder
 
 log = logging.getLogger(__name__)
@@ -18,9 +16,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Batch:
-    """Consecutive frames: rgb (n, height, width, 3) uint8, and the output timestamp of each."""
+    """Consecutive frames: rgb (n, height, width, 3) uint8 or uint16, and the output timestamp of each."""
 
-    rgb: npt.NDArray[np.uint8]
+    rgb: Rgb
     pts: Sequence[int]
 
 

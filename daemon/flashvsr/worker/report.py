@@ -9,13 +9,19 @@ from typing import Any
 
 from flashvsr import __version__
 from flashvsr.preset import Preset
+from flashvsr.report_text import report_toml
 from flashvsr.video.geometry import Geometry
 from flashvsr.video.probe import SourceInfo
+from flashvsr.video.scan import Scan
 
 
 @dataclass(frozen=True)
 class Report:
-    """Facts about a finished job. `seconds` and `fps` are of the last attempt, `resumed_at` its first new frame."""
+    """Facts about a finished job.
+
+    `duration`: seconds of video. `started`, `finished`, `seconds`, `fps` are of the last attempt, `resumed_at` its
+    first new frame.
+    """
 
     result: Path
     source: dict[str, Any]
@@ -27,6 +33,8 @@ class Report:
     frames: int
     audio_tracks: int
     duration: float
+    started: str
+    finished: str
     seconds: float
     fps: float
     resumed_at: int
@@ -37,14 +45,23 @@ class Report:
         fields = asdict(self) | {"result": str(self.result), "version": __version__}
         return json.dumps(fields, default=str)
 
+    def to_toml(self) -> str:
+        """The report for people."""
+        return report_toml(json.loads(self.to_json()))
 
-def source_facts(info: SourceInfo) -> dict[str, Any]:
+
+def source_facts(info: SourceInfo, scan: Scan) -> dict[str, Any]:
     """The part of a source's facts that a person may want to read again."""
     return {
         "path": str(info.path),
         "container": info.container,
         "codec": info.codec,
         "pixel_format": info.pixel_format,
+        "bits": info.bits,
+        "scan": scan.order,
+        "rotation": info.rotation,
+        "mirrored": info.mirrored,
+        "sample_aspect": str(info.sample_aspect),
         "width": info.width,
         "height": info.height,
         "frame_rate": str(info.frame_rate),

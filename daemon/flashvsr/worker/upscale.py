@@ -16,28 +16,31 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from flashvsr.config import Config
-from flashvsr.errors import BadInput, LeaseLost
-from flashvsr.model.resize import enlarge, place, to_bytes, to_unit
-from flashvsr.model.stream import Stream, StreamOptions
+from flashvsr.errors import BadInput, FlashVSRError, LeaseLost
+from flashvsr.model.resize import enlarge, place, to_unit, to_whole
+from flashvsr.model.stream import StreamOptions
 from flashvsr.model.windows import FRAMES_PER_WINDOW
 from flashvsr.outbox.intent import Intent
-from flashvsr.outbox.publish import publish, remove_temporaries, target_for, temporary_for
+from flashvsr.outbox.publish import publish, remove_temporaries, target_for, temporary_for, write_report
 from flashvsr.preset import Preset
 from flashvsr.space import expected_bytes
 from flashvsr.video.chunks import Chunk, ChunkStore, stored_chunks
-from flashvsr.video.decode import Decoder, VideoFrame, decode
+from flashvsr.video.decode import DecodeOptions, Decoder, VideoFrame, decode
 from flashvsr.video.encode import EncoderSettings, VideoEncoder, open_encoder, output_format
 from flashvsr.video.geometry import Geometry, plan
+from flashvsr.video.limits import Limits
 from flashvsr.video.mux import Assembled, assemble
 from flashvsr.video.probe import SourceInfo, probe
+from flashvsr.video.scan import Scan, examine
 from flashvsr.video.verify import verify
-from flashvsr.worker.engine import Engine, load_engine
+from flashvsr.worker.engine import AnyEngine, Engine, FrameStream, load_engine
 from flashvsr.worker.output import Batch, ChunkedOutput
 from flashvsr.worker.report import Report, source_facts
 from flashvsr.worker.threads import RunAhead, WriteBehind
@@ -64,7 +67,7 @@ class Task:
     job_id: int
 
 
-def upscale_file(task: Task, engine: Engine, settings: Config, control: Control) -> Report:
+def upscale_file(task: Task, engine: AnyEngine, settings: Config, control: Control) -> Report:
     """Super-resolve a file and publish the result.
 
     Raises:
@@ -72,8 +75,9 @@ def upscale_file(task: Task, engine: Engine, settings: Config, control: Control)
         Transient: the file system, a share or the GPU is in the way.
         Cancelled, Interrupted, LeaseLost: from `control`; finished frames are durable then, except for a lost lease.
     """
-    started = time.monotonic()
-    info = probe(task.source)
+    started, began = time.monotonic(), datetime.now().astimezone()
+    limits = Limits(settings.limits.file_bytes, settings.limits.frames, settings.limits.side)
+    info = probe(task.source, limits)
     geometry = plan(info.width, info.height, task.preset)
     # Before the work: hours of it for an outbox out of reach would be a pity.
     control.check_outbox()
@@ -89,18 +93,21 @@ def upscale_file(task: Task, engine: Engine, settings: Config, control: Control)
 
     output = ChunkedOutput(store, encoder, chunks, _chunk_frames(settings, info))
     origin = max(0, resumed_at - WARM_UP_FRAMES) // FRAMES_PER_WINDOW
-    decoder = decode(info, geometry.scaled, origin * FRAMES_PER_WINDOW, settings.streaming.decode_threads)
+    scan = examine(info) if task.preset.deinterlace == "auto" else Scan()
+    threads, hardware = settings.streaming.decode_threads, settings.preprocess.hwaccel
+    decoding = DecodeOptions(origin * FRAMES_PER_WINDOW, threads, scan, hardware)
+    decoder = decode(info, geometry.scaled, decoding)
     options = StreamOptions(task.preset.sparse_ratio, task.preset.local_range, task.preset.color_fix, task.preset.seed)
-    stream = Stream(engine.model, geometry.model[1], geometry.model[0], options, origin, engine.offload_cache)
-    warnings = [*encoder.warnings]
-    _run(stream, decoder, geometry, output, settings, info, control, warnings)
+    work = _Work(info, geometry, engine.device, settings, control)
+    warnings = [*info.warnings, *([scan.note] if scan.note else []), *encoder.warnings]
+    _run(work, engine.stream(geometry.model, options, origin), decoder, output, origin, warnings)
     warnings += decoder.warnings
 
     def report(result: Path, assembled: Assembled) -> Report:
         seconds = time.monotonic() - started
         return Report(
             result=result,
-            source=source_facts(info),
+            source=source_facts(info, scan),
             preset=task.preset,
             geometry=geometry,
             model=engine.name,
@@ -109,13 +116,21 @@ def upscale_file(task: Task, engine: Engine, settings: Config, control: Control)
             frames=assembled.frames,
             audio_tracks=assembled.audio_tracks,
             duration=assembled.duration,
+            started=began.isoformat(timespec="seconds"),
+            finished=datetime.now().astimezone().isoformat(timespec="seconds"),
             seconds=seconds,
             fps=(assembled.frames - resumed_at) / seconds,
             resumed_at=resumed_at,
             warnings=[*warnings, *assembled.warnings],
         )
 
-    return _publish(task, temporary, output.chunks, info, geometry, control, report)
+    made = _publish(task, temporary, output.chunks, info, geometry, control, report)
+    if task.preset.report:
+        try:
+            write_report(made.result, made.to_toml())
+        except FlashVSRError as error:
+            made.warnings.append(f"the report could not be written beside the result: {error}")
+    return made
 
 
 def salvage(task: Task, settings: Config, reason: str, working: Callable[[], None] = lambda: None) -> Path | None:
@@ -143,33 +158,42 @@ def salvage(task: Task, settings: Config, reason: str, working: Callable[[], Non
     return published
 
 
+@dataclass(frozen=True)
+class _Work:
+    """What stays the same from the first frame to the last."""
+
+    info: SourceInfo
+    geometry: Geometry
+    device: torch.device
+    settings: Config
+    control: Control
+
+
 def _run(
-    stream: Stream,
-    decoder: Decoder,
-    geometry: Geometry,
-    output: ChunkedOutput,
-    settings: Config,
-    info: SourceInfo,
-    control: Control,
-    warnings: list[str],
+    work: _Work, stream: FrameStream, decoder: Decoder, output: ChunkedOutput, origin: int, warnings: list[str]
 ) -> None:
-    """Drive decode, model and encode until the source ends. The frames written so far are durable afterwards."""
+    """Drive decode, model and encode until the source ends. The frames written so far are durable afterwards.
+
+    `origin`: windows of the video before the decoder's first frame.
+    """
+    info, geometry, control = work.info, work.geometry, work.control
     pts: deque[int] = deque()
-    room = _lq_room(settings, geometry, warnings)
+    room = _lq_room(work.settings, info, geometry, warnings)
     waiting = _Skipping(decoder, control)  # a resumed job decodes all that comes before its first new frame
-    ahead: RunAhead[VideoFrame] = RunAhead(iter(decoder), room, settings.streaming.prefetch_frames, waiting)
+    prefetch = work.settings.streaming.prefetch_frames
+    ahead: RunAhead[VideoFrame] = RunAhead(iter(decoder), room, prefetch, waiting)
     behind: WriteBehind[Batch] = WriteBehind(output.write, WAITING_BATCHES)
     try:
-        resumed_at, skip = output.frames, output.frames - stream.state.origin * FRAMES_PER_WINDOW
+        resumed_at, skip = output.frames, output.frames - origin * FRAMES_PER_WINDOW
         clock = _Clock()
         control.progress(resumed_at, info.frame_count, 0.0)
         with torch.inference_mode():
-            for frames in stream.run(_low_quality(ahead, stream, geometry, pts)):
+            for frames in stream.run(_low_quality(ahead, work, pts)):
                 stamps = [pts.popleft() for _ in range(frames.shape[1])]
                 fresh, stamps = frames[:, skip:], stamps[skip:]
                 skip = max(0, skip - frames.shape[1])
                 if stamps:
-                    behind.put(Batch(to_bytes(_cut(fresh, geometry)).cpu().numpy(), stamps))
+                    behind.put(Batch(to_whole(_cut(fresh, geometry), info.is_deep).cpu().numpy(), stamps))
                     control.progress(output.frames, info.frame_count, clock.rate(output.frames - resumed_at))
                 else:
                     control.working()  # the warm-up of a resumed job
@@ -190,11 +214,12 @@ def _run(
     control.progress(output.frames, output.frames, clock.rate(output.frames - resumed_at))
 
 
-def _low_quality(frames: Iterable[VideoFrame], stream: Stream, geometry: Geometry, pts: deque[int]) -> Iterator[Tensor]:
+def _low_quality(frames: Iterable[VideoFrame], work: _Work, pts: deque[int]) -> Iterator[Tensor]:
     """Decoded frames as the model wants them: (3, H, W) in [-1, 1] on its device."""
+    geometry = work.geometry
     for frame in frames:
         pts.append(frame.pts)
-        picture = torch.from_numpy(frame.rgb).to(stream.model.device).permute(2, 0, 1)
+        picture = torch.from_numpy(frame.rgb).to(work.device).permute(2, 0, 1)
         enlarged = enlarge(picture, geometry.upscaled)
         yield to_unit(place(enlarged, geometry.model, geometry.offset))
 
@@ -242,7 +267,7 @@ def _needs(task: Task, info: SourceInfo, geometry: Geometry) -> list[tuple[Path,
     return [(task.workdir, max(0, size - there)), (task.target.parent, size)]
 
 
-def _fingerprint(task: Task, engine: Engine, encoder: VideoEncoder, geometry: Geometry) -> str:
+def _fingerprint(task: Task, engine: AnyEngine, encoder: VideoEncoder, geometry: Geometry) -> str:
     """Everything that shapes the frames: chunks made under another fingerprint are not joined with new ones."""
     status = task.source.stat()
     facts = {
@@ -266,9 +291,9 @@ def _chunk_frames(settings: Config, info: SourceInfo) -> int:
     return 0 if short else settings.chunks.size
 
 
-def _lq_room(settings: Config, geometry: Geometry, warnings: list[str]) -> int:
+def _lq_room(settings: Config, info: SourceInfo, geometry: Geometry, warnings: list[str]) -> int:
     """Decoded frames that may wait for the model."""
-    frame_bytes = geometry.scaled[0] * geometry.scaled[1] * 3
+    frame_bytes = geometry.scaled[0] * geometry.scaled[1] * 3 * (2 if info.is_deep else 1)
     least = max(settings.streaming.prefetch_frames, LEAST_LQ_FRAMES)
     asked = settings.streaming.lq_max_bytes
     if asked and asked // frame_bytes < least:

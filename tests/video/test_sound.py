@@ -1,0 +1,164 @@
+"""Sound through the whole chain: every track, in sync within 20 ms at the start, in the middle and at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from chain_kit import chain
+from video_kit import lag_ms, numbered, sound_of, tone
+
+from flashvsr.video.probe import probe
+
+SECONDS = 6
+RATE = 8000
+
+
+def film(
+    path: Path, codecs: Sequence[str], sounds: Sequence[np.ndarray], tags: Sequence[dict[str, str]] = (),
+    seconds: float = SECONDS,
+) -> Path:  # fmt: skip
+    """A film of 25 pictures a second with one audio track for each codec; `sounds`: (1, samples) at 48 kHz."""
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("mpeg4" if path.suffix in (".avi", ".wmv") else "libx264", rate=25)
+        video.width, video.height, video.pix_fmt = 128, 64, "yuv420p"
+        tracks = []
+        for number, codec in enumerate(codecs):
+            options = {"strict": "experimental"} if codec == "vorbis" else {}
+            track = out.add_stream(codec, rate=48000, options=options)
+            track.codec_context.layout = "stereo" if codec == "vorbis" else "mono"
+            track.metadata.update(tags[number] if tags else {})
+            tracks.append(track)
+        for index in range(round(seconds * 25)):
+            frame = av.VideoFrame.from_ndarray(numbered(index % 256, 128, 64), format="rgb24").reformat(
+                format="yuv420p"
+            )
+            frame.pts, frame.time_base = index, Fraction(1, 25)
+            out.mux(video.encode(frame))
+        out.mux(video.encode(None))
+        for track, sound in zip(tracks, sounds, strict=True):
+            context = track.codec_context
+            size = context.frame_size or 1024
+            to = av.AudioResampler(context.format, context.layout, 48000, frame_size=size)
+            block = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound), format="fltp", layout="mono")
+            block.sample_rate, block.pts, block.time_base = 48000, 0, Fraction(1, 48000)
+            for frame in [*to.resample(block), *to.resample(None)]:
+                out.mux(track.encode(frame))
+            out.mux(track.encode(None))
+    return path
+
+
+def assert_in_sync(source: Path, result: Path, seconds: float, least: float = 0.8) -> None:
+    before, after = sound_of(source, probe(source).start, seconds + 1), sound_of(result, Fraction(0), seconds + 1)
+    for at in (0.0, seconds / 2 - 0.5, seconds - 1.0):
+        part = slice(int(at * RATE), int((at + 1) * RATE))
+        lag, likeness = lag_ms(before[part], after[part])
+        assert abs(lag) < 20, f"at {at} s"
+        assert likeness > least, f"at {at} s"
+
+
+@pytest.mark.parametrize("container", ["mp4", "mkv"])
+@pytest.mark.parametrize(
+    ("codec", "name", "copied"),
+    [
+        ("aac", "aac", True), ("ac3", "ac3", True), ("libmp3lame", "mp3", True), ("libopus", "opus", True),
+        ("vorbis", "vorbis", False), ("flac", "flac", False), ("pcm_s16le", "pcm_s16le", False),
+        ("mp2", "mp2", False),
+    ],
+)  # fmt: skip
+def test_every_codec(codec: str, name: str, copied: bool, container: str, tmp_path: Path) -> None:
+    """What MP4 players take is copied, the rest becomes AAC there; Matroska keeps all as it is."""
+    path = film(tmp_path / "film.mkv", [codec], [tone(SECONDS)])
+    report = chain(path, tmp_path, container=container)
+    kept = copied or container == "mkv"
+    assert [track.codec for track in probe(report.result).audio] == [name if kept else "aac"]
+    assert any("encoded as AAC" in warning for warning in report.warnings) == (not kept)
+    assert_in_sync(path, report.result, SECONDS)
+
+
+@pytest.mark.parametrize("container", ["mp4", "mkv"])
+def test_tracks_keep_their_order_language_title_and_place(container: str, tmp_path: Path) -> None:
+    tags = [{"language": "eng", "title": "Original"}, {"language": "deu", "title": "Kommentar"}, {"language": "jpn"}]
+    path = film(tmp_path / "film.mkv", ["aac", "flac", "ac3"], [tone(2)] * 3, tags, 2)
+    back = probe(chain(path, tmp_path, container=container).result)
+    assert [track.language for track in back.audio] == ["eng", "deu", "jpn"]
+    if container == "mkv":
+        assert [track.title for track in back.audio] == ["Original", "Kommentar", None]
+
+
+@pytest.mark.parametrize("audio", ["copy", "aac"])
+@pytest.mark.parametrize("seconds", [2.0, 6.0], ids=["shorter", "longer"])
+def test_sound_that_ends_elsewhere_is_kept_whole(seconds: float, audio: str, tmp_path: Path) -> None:
+    path = film(tmp_path / "film.mkv", ["aac"], [tone(seconds)], seconds=4)
+    report = chain(path, tmp_path, audio=audio)
+    assert report.frames == 100
+    before, after = sound_of(path, Fraction(0), 7), sound_of(report.result, Fraction(0), 7)
+    ends = [np.flatnonzero(np.abs(sound) > 1e-3)[-1] / RATE for sound in (before, after)]
+    assert abs(ends[0] - ends[1]) < 0.02
+    assert ends[0] > seconds - 0.4  # the last burst
+
+
+def test_no_sound_and_sound_left_out_by_wish(tmp_path: Path) -> None:
+    silent = chain(film(tmp_path / "silent.mkv", [], []), tmp_path)
+    assert (silent.audio_tracks, silent.warnings) == (0, [])
+    unwanted = chain(film(tmp_path / "film.mkv", ["aac"], [tone(2)], seconds=2), tmp_path, audio="none")
+    assert (unwanted.audio_tracks, unwanted.warnings) == (0, [])
+
+
+def test_a_gap_in_the_sound_is_silence(tmp_path: Path) -> None:
+    """Damage or a muted stretch: what comes after it does not move up."""
+    whole = film(tmp_path / "whole.mkv", ["pcm_s16le"], [tone(SECONDS)])
+    path = tmp_path / "gap.mkv"
+    with av.open(str(whole)) as source, av.open(str(path), "w") as out:
+        copies = {stream.index: out.add_stream_from_template(stream) for stream in source.streams}
+        for packet in source.demux():
+            if packet.size and not (packet.stream.type == "audio" and 2.0 < packet.pts * packet.time_base < 2.5):
+                packet.stream = copies[packet.stream.index]
+                out.mux(packet)
+    report = chain(path, tmp_path)
+    assert_in_sync(path, report.result, SECONDS, least=0.6)  # Matroska's milliseconds differ before and after
+
+
+def recording(path: Path, seconds: float, sound: np.ndarray, offset: float) -> Path:
+    """A transport stream whose clock starts at `offset` seconds."""
+    plain = film(path.with_name(f"plain-{path.name}"), ["mp2"], [sound], seconds=seconds)
+    with av.open(str(plain)) as source, av.open(str(path), "w", format="mpegts") as out:
+        copies = {stream.index: out.add_stream_from_template(stream) for stream in source.streams}
+        for packet in source.demux():
+            if packet.size:
+                shift = round(offset / packet.time_base)
+                packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
+                packet.stream = copies[packet.stream.index]
+                out.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("container", ["mp4", "mkv"])
+@pytest.mark.parametrize("second", [0.0, 30000.0], ids=["back", "ahead"])
+@pytest.mark.parametrize("spare", [-0.4, 0.4], ids=["sound-ends-first", "picture-ends-first"])
+def test_joined_recordings_stay_in_sync_after_the_joint(
+    spare: float, second: float, container: str, tmp_path: Path
+) -> None:
+    """Two recordings in one file: sound and picture of the first end at different places, its clock is another's."""
+    sound = tone(7)
+    parts = [
+        recording(tmp_path / "a.ts", 3, sound[:, : int((3 + spare) * 48000)], 4000),
+        recording(tmp_path / "b.ts", 3, sound[:, 3 * 48000 : 6 * 48000], second),
+    ]
+    path = tmp_path / "joined.ts"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    report = chain(path, tmp_path, container=container)
+    assert report.frames == 150
+    assert abs(report.duration - 6) < 0.05
+    after = sound_of(report.result, Fraction(0), 7)
+    for part, at in ((parts[0], 0), (parts[1], 3)):
+        before = sound_of(part, probe(part).start, 3)
+        stretch = slice(int(0.5 * RATE), int(2.4 * RATE))
+        lag, likeness = lag_ms(before[stretch], after[at * RATE :][stretch])
+        assert abs(lag) < 20
+        assert likeness > 0.8
+    assert any("joined" in warning for warning in report.warnings)
