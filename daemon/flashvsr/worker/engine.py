@@ -97,8 +97,10 @@ def load_engine(config: Config, on_message: Callable[[str], None], dtype: torch.
     choice = weights.choose(config.model, config.paths.models, has_gpu=device.type == "cuda")
     if choice.fetchable and not weights.is_complete(choice.folder, choice.prompt_file):
         weights.fetch(config.paths.models, lambda progress: on_message(str(progress)))
-    loaded = load_model(choice.folder, device, dtype or _dtype(device), choice.prompt_file)
+    loaded = load_model(choice.folder, device, dtype or _dtype(device, choice.name), choice.prompt_file)
     slim(loaded.model.decoder)
+    if loaded.model.dtype == torch.float32:
+        torch.backends.cudnn.allow_tf32 = False  # who computes in float32 wants its precision
     for note in loaded.notes:
         log.info("%s", note)
     label = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
@@ -113,7 +115,8 @@ def _offloads_cache(config: Config, device: torch.device) -> bool:
     return config.model.cache_offload == "cpu" or memory <= config.model.cache_offload_threshold_gb * 2**30
 
 
-def _dtype(device: torch.device) -> torch.dtype:
-    if device.type == "cuda" and torch.cuda.get_device_capability(device) >= LEAST_CAPABILITY:
-        return torch.bfloat16
-    return torch.float32
+def _dtype(device: torch.device, name: str) -> torch.dtype:
+    # The nano model hands whole pictures through its layers, in values that bfloat16 would round by several 8-bit levels.
+    if name == weights.NANO or device.type != "cuda":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.get_device_capability(device) >= LEAST_CAPABILITY else torch.float32
