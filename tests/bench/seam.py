@@ -69,7 +69,10 @@ def main() -> None:
             found = measure(model, video, warm_up, complete, RESUMED_AT)
             rows[name][str(warm_up)] = ["same" if math.isinf(value) else value for value in found]
             first = found[:8]
-            print(f"{name:20} warm-up {warm_up:3}: first {found[0]}, least of 8 {min(first)}, least {min(found)}", flush=True)
+            print(
+                f"{name:20} warm-up {warm_up:3}: first {found[0]}, least of 8 {min(first)}, least {min(found)}",
+                flush=True,
+            )
     facts = {
         "what": f"PSNR in dB of frames {RESUMED_AT} and on, resumed against uninterrupted, by warm-up frames",
         "picture": f"{SIDE}x{SIDE}, colours held as by default, float32 on a CPU",
@@ -83,11 +86,10 @@ def main() -> None:
 
 if __name__ == "__main__":
     sys.path[1:1] = [str(TESTS)]
-    from golden_cases import formula_model
-
     from flashvsr.config import Config, Model
     from flashvsr.model.stream import Stream, StreamOptions
     from flashvsr.model.windows import FRAMES_PER_WINDOW
     from flashvsr.worker.engine import load_engine
+    from golden_cases import formula_model
 
     main()

@@ -22,6 +22,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from flashvsr import trees
 from flashvsr.config import Config
 from flashvsr.errors import BadInput, FlashVSRError, LeaseLost
 from flashvsr.model.resize import enlarge, place, to_unit, to_whole
@@ -269,7 +270,7 @@ def _needs(task: Task, info: SourceInfo, geometry: Geometry) -> list[tuple[Path,
 
 def _fingerprint(task: Task, engine: AnyEngine, encoder: VideoEncoder, geometry: Geometry) -> str:
     """Everything that shapes the frames: chunks made under another fingerprint are not joined with new ones."""
-    status = task.source.stat()
+    status = trees.lstat(task.source)
     facts = {
         "source": [status.st_size, status.st_mtime_ns],
         "preset": asdict(task.preset),
