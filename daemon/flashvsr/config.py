@@ -88,6 +88,11 @@ class Config:
             *(InboxDir(extra.path, extra.outbox, extra.path.name) for extra in self.extra_inboxes),
         )
 
+    def trees(self) -> tuple[Path, ...]:
+        """List the roots of the directories that other people write to, for `flashvsr.trees`."""
+        extra = (path for inbox in self.extra_inboxes for path in (inbox.path, inbox.outbox))
+        return (self.paths.inbox, self.paths.outbox, *extra)
+
 
 TABLES: Mapping[str, type] = {
     item.name: cast(type, item.default_factory) for item in fields(Config) if item.default_factory is not MISSING

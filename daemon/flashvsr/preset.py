@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from flashvsr import trees
 from flashvsr.errors import BadConfig
 from flashvsr.settings.document import Document, parse, raise_problems, read_table
 from flashvsr.settings.files import read_text, write_new, write_replacing
@@ -209,7 +210,7 @@ def _value(text: str) -> object:
 
 def _is_missing(path: Path) -> bool:
     try:
-        path.lstat()
+        trees.lstat(path)
     except FileNotFoundError:
         return True
     except OSError:  # loading the preset says what is wrong
@@ -245,6 +246,6 @@ def _holds(path: Path, text: str) -> bool:
 
 def _withdraw(path: Path) -> None:
     try:
-        path.unlink(missing_ok=True)
+        trees.unlink(path)
     except OSError as error:
         log.warning("%s no longer applies but cannot be removed: %s", path, error.strerror)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from flashvsr import logs
+from flashvsr import logs, trees
 from flashvsr.config import Config
 from flashvsr.devices import Slot, discover
 from flashvsr.errors import BadConfig, Damaged, FlashVSRError
@@ -104,6 +104,7 @@ class Supervisor:
         return closing(Queue(state))
 
     def _start(self) -> None:
+        trees.guard(self._config.trees())
         self._forget_workers()
         self._recover_jobs()
         gpu = self._config.gpu
@@ -228,6 +229,7 @@ class Supervisor:
 
     def _take_over(self, config: Config, waiting: Sequence[str]) -> None:
         self._config = config
+        trees.guard(config.trees())
         logs.set_level(config.service.log_level)
         for note in config.notes:
             log.warning("%s", note)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from flashvsr import trees
 from flashvsr.inbox.rules import ignored
 
 MAX_DEPTH = 64
@@ -32,7 +33,7 @@ def scan(inbox: Path, report: Callable[[Path, str], None], skip: frozenset[Path]
     `skip` names directories not to enter. A sub-directory that cannot be read goes to `report`; raises
     OSError if the inbox itself cannot be read, for that is not an empty inbox.
     """
-    top = os.open(inbox, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # the inbox itself may be a link: an admin's
+    top = trees.open_directory(inbox)
     try:
         yield from _scan(top, inbox, "", report, skip, 0)
     finally:
@@ -87,7 +88,7 @@ def _scan(
 @contextmanager
 def _opened(inbox: Path, parents: list[str]) -> Iterator[int]:
     """Open a directory below the inbox step by step, so that no link on the way is followed."""
-    directory = os.open(inbox, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    directory = trees.open_directory(inbox)
     try:
         for name in parents:
             inner = os.open(name, _DIRECTORY, dir_fd=directory)

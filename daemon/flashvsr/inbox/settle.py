@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from flashvsr import trees
+
 
 @dataclass(frozen=True)
 class _Seen:
@@ -73,7 +75,7 @@ def has_writer(path: Path) -> bool | None:
     owner or CAP_LEASE and a local file system, so it is a help, not a proof: the settle time is what counts.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = trees.open_file(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     except OSError:
         return None
     try:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flashvsr import trees
 from flashvsr.errors import Transient
 from flashvsr.text import printable
 
@@ -27,6 +28,7 @@ _ADVICE = {
     errno.EIO: "the disk or the connection to the share fails; check it",
     errno.EACCES: "let the user that runs flashvsr write there",
     errno.EPERM: "let the user that runs flashvsr write there",
+    errno.ELOOP: "put a real directory there; results for another place need an [[inbox]] with its own outbox",
     errno.ENOENT: "the directory or file is gone; is the share still mounted?",
     errno.ENOTCONN: "the share is not connected; mount it again",
     errno.ETIMEDOUT: "the share does not answer; check its server",
@@ -49,16 +51,13 @@ def explained(doing: str, path: Path) -> Iterator[None]:
 @contextmanager
 def opened(directory: Path) -> Iterator[int]:
     """Open a directory: renames then happen in that very one, whatever becomes of its path."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    with trees.directory(directory) as descriptor:
         yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def sync_file(path: Path) -> os.stat_result:
     """Bring a file's content to the disk; returns what it looks like then."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    descriptor = trees.open_file(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         os.fsync(descriptor)
         return os.fstat(descriptor)
@@ -77,12 +76,8 @@ def sync_directory(descriptor: int) -> None:
 
 def make_directories(directory: Path) -> None:
     """Create a directory and its parents, each one durable before anything is put into it."""
-    if directory.is_dir():
-        return
-    make_directories(directory.parent)
-    directory.mkdir(exist_ok=True)
-    with opened(directory.parent) as parent:
-        sync_directory(parent)
+    with trees.directory(directory, create=True):
+        pass
 
 
 def move_new(old_directory: int, old: str, new_directory: int, new: str) -> None:

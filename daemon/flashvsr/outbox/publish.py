@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import secrets
 import stat as stat_bits
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+from flashvsr import trees
 from flashvsr.outbox.files import explained, make_directories, move_new, opened, sync_directory, sync_file
 from flashvsr.outbox.names import OUR_PREFIX, fitted, numbered, target_for
 from flashvsr.outbox.source import settle_source
+from flashvsr.settings.files import write_replacing
 
 __all__ = [
     "already_published",
@@ -41,11 +45,14 @@ def temporary_for(target: Path, job_id: int) -> Path:
 
 def remove_temporaries(directory: Path, job_id: int) -> int:
     """Remove what earlier attempts of this job left in `directory`; how many files these were."""
-    removed = 0
-    for path in directory.glob(f"{OUR_PREFIX}{job_id}-*.part"):
-        path.unlink(missing_ok=True)
-        removed += 1
-    return removed
+    if not os.path.lexists(directory):
+        return 0
+    with opened(directory) as descriptor:
+        left = fnmatch.filter(os.listdir(descriptor), f"{OUR_PREFIX}{job_id}-*.part")  # noqa: PTH208
+        for name in left:
+            with suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=descriptor)
+    return len(left)
 
 
 def publish(temporary: Path, target: Path, record: Callable[[Path, int, int], None]) -> Path:
@@ -80,7 +87,7 @@ def already_published(result: Path, size: int, mtime_ns: int) -> bool:
     """
     with explained("look for", result):
         try:
-            stat = os.lstat(result)
+            stat = trees.lstat(result)
         except FileNotFoundError:
             return False
     return (
@@ -110,19 +117,11 @@ def write_report(result: Path, text: str) -> Path:
 
 
 def _write_text(path: Path, text: str) -> Path:
-    directory = path.parent
-    temporary = path.with_name(f"{OUR_PREFIX}{secrets.token_hex(8)}.part")
     with explained("write", path):
-        make_directories(directory)
-        try:
-            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
-            sync_file(temporary)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        with opened(directory) as descriptor:
-            sync_directory(descriptor)
+        make_directories(path.parent)
+        write_replacing(path, text)
+        with opened(path.parent) as directory:
+            sync_directory(directory)
     return path
 
 
@@ -130,7 +129,7 @@ def remove_error_text(directory: Path, name: str) -> None:
     """Take back an error text that no longer applies: the source was processed after all."""
     path = error_text_path(directory, name)
     with explained("remove", path):
-        path.unlink(missing_ok=True)
+        trees.unlink(path)
 
 
 def _taken(directory: int, name: str) -> bool:

@@ -8,6 +8,7 @@ import secrets
 import stat
 from pathlib import Path
 
+from flashvsr import trees
 from flashvsr.errors import BadConfig
 
 LARGEST = 1 << 20  # bytes; a settings file is a few KiB, anything this large was put there by mistake
@@ -21,7 +22,7 @@ def read_text(path: Path, *, follow_symlinks: bool = True) -> str:
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow_symlinks else os.O_NOFOLLOW)
     try:
-        descriptor = os.open(path, flags)
+        descriptor = trees.open_file(path, flags)
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise BadConfig(f"{path}: not a regular file; replace it by a text file")
@@ -50,13 +51,14 @@ def write_new(path: Path, text: str) -> bool:
     """
     temporary = _write_beside(path, text)
     try:
-        os.link(temporary, path)
+        with trees.directory(path.parent) as directory:
+            os.link(temporary.name, path.name, src_dir_fd=directory, dst_dir_fd=directory)
     except FileExistsError:
         return False
     except OSError:
         return _create(path, text)
     finally:
-        temporary.unlink(missing_ok=True)
+        trees.unlink(temporary)
     return True
 
 
@@ -64,16 +66,19 @@ def write_replacing(path: Path, text: str) -> None:
     """Write a file, replacing an older one in one step. Raises OSError and leaves nothing behind then."""
     temporary = _write_beside(path, text)
     try:
-        temporary.replace(path)
+        with trees.directory(path.parent) as directory:
+            os.replace(temporary.name, path.name, src_dir_fd=directory, dst_dir_fd=directory)
     except OSError:
-        temporary.unlink(missing_ok=True)
+        trees.unlink(temporary)
         raise
 
 
 def _write_beside(path: Path, text: str) -> Path:
     # Hidden and ending in .tmp: neither people nor the watcher take it for a finished file.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    _create(temporary, text)
+    # Not the name itself and more: it may be as long as names get.
+    temporary = path.with_name(f".flashvsr-{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    if not _create(temporary, text):
+        raise FileExistsError(errno.EEXIST, "somebody else uses this temporary name", str(temporary))
     return temporary
 
 
@@ -81,7 +86,7 @@ def _create(path: Path, text: str) -> bool:
     """Create a file with the permissions the umask leaves; False if the name is taken."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
-        descriptor = os.open(path, flags, 0o666)
+        descriptor = trees.open_file(path, flags)
     except FileExistsError:
         return False
     try:
@@ -90,7 +95,7 @@ def _create(path: Path, text: str) -> bool:
             file.flush()
             os.fsync(descriptor)
     except OSError:
-        path.unlink(missing_ok=True)
+        trees.unlink(path)
         raise
     return True
 

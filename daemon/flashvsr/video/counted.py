@@ -7,6 +7,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from flashvsr import trees
+
 FLUSH_BYTES = 1 << 26  # written between two flushes: no single one, nor the fsync at the end, takes long
 
 Progress = Callable[[], None]
@@ -20,7 +22,7 @@ class CountedFile(io.FileIO):
     """A file that calls `progress` after each read and write; what that raises ends the reading or writing."""
 
     def __init__(self, path: Path, mode: str, progress: Progress) -> None:
-        super().__init__(path, mode)
+        super().__init__(path, mode, opener=trees.open_file)
         self._progress = progress
         self._unflushed = 0
 

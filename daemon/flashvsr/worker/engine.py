@@ -116,7 +116,7 @@ def _offloads_cache(config: Config, device: torch.device) -> bool:
 
 
 def _dtype(device: torch.device, name: str) -> torch.dtype:
-    # The nano model hands whole pictures through its layers, in values that bfloat16 would round by several 8-bit levels.
+    # The nano model hands whole pictures through its layers; bfloat16 would round them by several 8-bit levels.
     if name == weights.NANO or device.type != "cuda":
         return torch.float32
     return torch.bfloat16 if torch.cuda.get_device_capability(device) >= LEAST_CAPABILITY else torch.float32

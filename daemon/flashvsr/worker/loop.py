@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from flashvsr import logs
+from flashvsr import logs, trees
 from flashvsr.config import Config
 from flashvsr.errors import BadConfig, Damaged, FlashVSRError, Interrupted, LeaseLost, NoSpace, Transient
 from flashvsr.jobs.owner import current_owner
@@ -46,6 +46,7 @@ class WorkerLoop:
         read_config: Callable[[], Config],
     ) -> None:
         self.broken = False  # this process can do no further work, a new one may
+        trees.guard(config.trees())
         self._config = config
         self._queue = queue
         self._slot = slot
@@ -275,6 +276,7 @@ class WorkerLoop:
         if config.model != self._config.model:
             self._engine, self._engine_retry, self._engine_trouble = None, 0.0, None
         self._config = self._endings.config = config
+        trees.guard(config.trees())
         logs.set_level(config.service.log_level)
 
     def _show(self, state: str, job_id: int | None = None, error: str | None = None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from flashvsr import trees
 from flashvsr.errors import BadInput, FlashVSRError, Transient
 from flashvsr.jobs.schema import Job
 from flashvsr.text import printable
@@ -28,7 +29,7 @@ def check_source(job: Job) -> os.stat_result:
     """
     source = Path(job.source)
     try:
-        status = source.lstat()
+        status = trees.lstat(source)
     except FileNotFoundError:
         _check_mounted(job)
         raise SourceGone(f"the file is gone: {printable(source)}; copy it there again") from None

@@ -22,6 +22,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from flashvsr import trees
 from flashvsr.config import Config
 from flashvsr.devices import discover
 from flashvsr.errors import BadConfig, BadInput, FlashVSRError, LeaseLost
@@ -321,7 +322,7 @@ def _needs(task: Task, info: SourceInfo, geometry: Geometry) -> list[tuple[Path,
 
 def _fingerprint(task: Task, engine: AnyEngine, encoder: VideoEncoder, geometry: Geometry, settings: Config) -> str:
     """Everything that shapes the frames: chunks made under another fingerprint are not joined with new ones."""
-    status = task.source.stat()
+    status = trees.lstat(task.source)
     facts = {
         "source": [status.st_size, status.st_mtime_ns],
         "preset": asdict(task.preset),
