@@ -160,8 +160,6 @@ def test_values_are_shown_shortened(tmp_path):
     ("text", "key"),
     [
         ("[pipeline]\ndevices = [0, 1]", "pipeline.devices"),
-        ("[preprocess]\nmode = 'file'", "preprocess.mode"),
-        ("[preprocess]\nhwaccel = 'cuda'", "preprocess.hwaccel"),
     ],
 )
 def test_features_to_come_are_refused_with_what_to_set_instead(tmp_path, text, key):

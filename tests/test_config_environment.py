@@ -83,7 +83,6 @@ def test_an_empty_variable_counts_as_not_set(tmp_path):
         ("FLASHVSR_EXPORT_VIDEO_QUALITY", "11", "expected a whole number from 1 to 10"),
         ("FLASHVSR_DEVIC", "cpu", 'unknown; did you mean "FLASHVSR_DEVICE"?'),
         ("FLASHVSR_ZZZ", "1", "unknown; remove it"),
-        ("PREPROCESS_MODE", "file", "not available in this version"),
     ],
 )
 def test_a_wrong_variable_is_named(tmp_path, variable, text, expected):

@@ -14,7 +14,9 @@ import pytest
 import flashvsr
 
 ROOT = Path(flashvsr.__file__).parent
-HEAVY = frozenset({"torch", "av", "numpy", "einops", "safetensors", "triton", "modelscope", "modelscope_hub"})
+HEAVY = frozenset(
+    {"torch", "av", "numpy", "einops", "safetensors", "triton", "modelscope", "modelscope_hub", "pyanime4k"}
+)
 MODULES = sorted(ROOT.rglob("*.py"))
 
 # Part -> the parts of the package it may import, and the heavy packages. Most other parts are those of the
@@ -23,8 +25,15 @@ LAYERS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "model": (frozenset({"errors", "kernels", "model"}), frozenset({"torch", "einops", "safetensors"})),
     "kernels": (frozenset({"kernels"}), frozenset({"torch", "triton"})),
     "video": (frozenset({"errors", "preset", "trees", "video"}), frozenset({"av", "numpy"})),
+    "bench": (
+        frozenset({"errors", "preset", "model", "video", "worker", "bench"}),
+        frozenset({"torch", "av", "numpy", "pyanime4k"}),
+    ),
 }
-OF_WORKERS = frozenset({"model", "kernels", "video", "worker", "training", "modelscope_child"})
+# Of the product, one module joins video and model. What measures it looks at both, but has its frames from there.
+JOINTS = frozenset({"worker/upscale.py", "bench/quality.py"})
+BENCH_USERS = frozenset({"bench", "commands", "training"})
+OF_WORKERS = frozenset({"model", "kernels", "video", "worker", "bench", "training", "modelscope_child"})
 LIGHT_EXCEPTIONS = {("weights", "model.files")}  # names of files, without torch
 LAZY = frozenset({"cli", "commands", "weights", "worker"})  # may import heavy parts inside functions
 NEVER_IMPORTED = frozenset({"training", "modelscope_child"})
@@ -100,6 +109,8 @@ def forbidden(found: Import) -> str | None:
     part, target, package = found.part, found.target, found.name.partition(".")[0]
     if target in NEVER_IMPORTED and target != part:
         return f"nothing imports {target}"
+    if target == "bench" and part not in BENCH_USERS:
+        return "the product does not know what measures it"
     if part in LAYERS:
         parts, packages = LAYERS[part]
         if package == "flashvsr" and target not in parts | {""}:
@@ -129,6 +140,15 @@ def test_no_forbidden_import(file: Path) -> None:
     assert not problems, "\n".join(problems)
 
 
+def test_video_and_model_meet_in_few_places() -> None:
+    joining = {
+        str(file.relative_to(ROOT))
+        for file in MODULES
+        if part_of(file) != "training" and {"model", "video"} <= {found.target for found in imports_of(file)}
+    }
+    assert joining == JOINTS
+
+
 @pytest.mark.parametrize(
     ("file", "source"),
     [
@@ -150,6 +170,11 @@ def test_no_forbidden_import(file: Path) -> None:
         ("worker/loop.py", "from flashvsr.training.nano import train"),
         ("weights.py", "from flashvsr.model.weights import load_model"),
         ("inbox/watch.py", "async def f():\n    import av"),
+        ("worker/loop.py", "def f():\n    from flashvsr.bench.quality import measure"),
+        ("commands/bench.py", "from flashvsr.bench import report"),
+        ("bench/quality.py", "from flashvsr.training.data import shrink"),
+        ("bench/quality.py", "from flashvsr.jobs.queue import Queue"),
+        ("bench/report.py", "import skimage"),
     ],
 )
 def test_a_forbidden_import_is_found(file: str, source: str) -> None:
@@ -166,6 +191,9 @@ def test_a_forbidden_import_is_found(file: str, source: str) -> None:
         ("commands/upscale.py", "def f():\n    from flashvsr.worker import upscale"),
         ("supervisor.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch"),
         ("weights.py", "from flashvsr.model.files import REQUIRED_FILES"),
+        ("commands/bench.py", "def f():\n    from flashvsr.bench import report"),
+        ("training/data.py", "from flashvsr.bench.shrink import shrink"),
+        ("bench/enlargers.py", "def f():\n    import pyanime4k"),
         ("worker/engine.py", "import torch\nfrom flashvsr.model.stream import Stream"),
     ],
 )

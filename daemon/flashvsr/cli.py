@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -109,7 +110,59 @@ def _parser() -> argparse.ArgumentParser:
     fetch = _add(actions, "fetch", "weights", "fetch the official weights from ModelScope", "fetch")
     fetch.add_argument("--all", action="store_true", help="also the VAE, which is not used")
     _add(actions, "verify", "weights", "check the configured weights, every key and shape", "verify")
+
+    bench = commands.add_parser("bench", help="measure what the model does")
+    bench.set_defaults(module="bench", function="usage")
+    _add_quality(bench.add_subparsers(title="measurements", metavar="MEASUREMENT", required=True))
     return parser
+
+
+def _add_quality(measurements: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    quality = _add(
+        measurements,
+        "quality",
+        "bench",
+        "make videos smaller, enlarge them again by the model and by filters, and compare them with the source",
+        "quality",
+    )
+    quality.add_argument("videos", type=Path, nargs="+", metavar="IN", help="video file")
+    quality.add_argument(
+        "--weights", metavar="FOLDER", help="weights to measure, a folder or nano (default: as model.weights says)"
+    )
+    quality.add_argument("--scale", type=int, choices=(2, 4), default=2, help="factor (default: %(default)s)")
+    quality.add_argument(
+        "--filter", choices=("area", "bicubic", "both"), default="both",
+        help="how videos are made smaller: by averages, the bicubic filter, or either in turn (default: %(default)s)",
+    )  # fmt: skip
+    quality.add_argument("--frames", type=_at_least(2), metavar="N", help="measure N frames at most")
+    quality.add_argument("--start", type=_at_least(0), default=0, metavar="N", help="from frame N on, counted from 0")
+    quality.add_argument("--size", type=_size, metavar="WxH", help="measure only so much of the middle of the picture")
+    quality.add_argument(
+        "--against", action="append", default=[], metavar="UPSCALER",
+        help="compare with pyanime4k too, or with one of its models (pyanime4k:MODEL); may be repeated",
+    )  # fmt: skip
+    quality.add_argument("--float32", action="store_true", help="compute in float32 on GPUs as well")
+    quality.add_argument(
+        "--out", type=Path, default=Path("flashvsr-bench"), metavar="FOLDER",
+        help="where the pictures go, one for each video and filter (default: %(default)s)",
+    )  # fmt: skip
+    quality.add_argument("--json", type=Path, metavar="FILE", help="where the numbers go (default: quality.json there)")
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not text.isascii() or not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least} on")
+        return int(text)
+
+    return number
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 640x384")
+    return int(match[1]), int(match[2])
 
 
 def _add(

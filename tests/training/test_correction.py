@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from flashvsr.bench.luma import luma_of
+from flashvsr.bench.shrink import shrink
 from flashvsr.errors import BadInput
 from flashvsr.model.decoder import DecoderParams
 from flashvsr.model.network import FlashVSR
@@ -18,12 +20,11 @@ from flashvsr.model.weights import load_model
 from flashvsr.model.windows import LOOKAHEAD, window, window_count
 from flashvsr.training import nano
 from flashvsr.training.correction import Correction, CorrectionParams
-from flashvsr.training.data import ClipSampler, Footage, Video, enlarge, shrink
+from flashvsr.training.data import ClipSampler, Footage, Video, enlarge
 from flashvsr.training.degrade import Degradation, add_grain, degrade
 from flashvsr.training.initial_decoder import MARGIN, SPAN
 from flashvsr.training.lay_correction import lay_correction
 from flashvsr.training.loop import Plan, enlarge_linearly, train
-from flashvsr.training.luma import luma_of
 
 SMALL = Plan(steps=40, rate=1e-2, clips=4, side=64, frames=2, compressed_share=0.2, rounding=0.5)
 

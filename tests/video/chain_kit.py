@@ -5,7 +5,7 @@ Everything is the real thing but the network: probe, decode, scale, cut or exten
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import islice
@@ -52,13 +52,23 @@ class Watching:
     stop_at: int | None = None
     error: Exception | None = None
     done: list[int] = field(default_factory=list)
+    signs: int = 0
 
     def progress(self, done: int, total: int | None, fps: float) -> None:
         self.done.append(done)
         if self.stop_at is not None and done >= self.stop_at and self.error is not None:
             raise self.error
 
-    def publishing(self, path: Path, size: int, mtime_ns: int) -> None:
+    def check_outbox(self) -> None:
+        pass
+
+    def check_room(self, needs: Sequence[tuple[Path, int]]) -> None:
+        self.needs = list(needs)
+
+    def working(self) -> None:
+        self.signs += 1
+
+    def publishing(self, report: Report, size: int, mtime_ns: int) -> None:
         pass
 
 

@@ -21,6 +21,7 @@ from video_kit import (
 )  # fmt: skip
 
 from flashvsr.errors import FlashVSRError, Interrupted
+from flashvsr.video import mux
 from flashvsr.video.mux import assemble
 from flashvsr.video.probe import SourceInfo, probe
 from flashvsr.video.verify import verify
@@ -250,3 +251,33 @@ def test_a_request_to_stop_ends_the_joining(call: int, tmp_path: Path) -> None:
 
     with pytest.raises(Interrupted):
         assemble(chunks, info, tmp_path / "cut.mp4", "copy", "mp4", progress=stop)
+
+
+@pytest.mark.parametrize(
+    ("audio", "expected"),
+    [
+        ("copy", [("copy", True), ("aac", True), ("aac", False), ("none", False)]),
+        ("aac", [("aac", True), ("aac", False), ("none", False)]),
+        ("none", [("none", True), ("none", False)]),
+    ],
+)
+def test_refused_tracks_are_tried_in_other_ways(
+    audio: str, expected: list[tuple[str, bool]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was asked for first; then less and less, until the picture alone is left; and it is said."""
+    tried: list[tuple[str, bool]] = []
+    run = mux._Assembly.run
+
+    def refuse(assembly: mux._Assembly) -> mux.Assembled:
+        tried.append((assembly.audio, assembly.subtitles))
+        if tried != expected:
+            raise mux._Refused("not today")
+        return run(assembly)
+
+    monkeypatch.setattr(mux._Assembly, "run", refuse)
+    info = clip_info("bigbuckbunny.mp4")
+    chunks, _ = make_chunks(info, SIZE, tmp_path / "work")
+    made = assemble(chunks, info, tmp_path / "a.mp4", audio, "mp4")
+    assert tried == expected
+    assert (made.frames, made.audio_tracks) == (35, 0)
+    assert made.warnings[-1] == "so they were written with no sound and no subtitles"

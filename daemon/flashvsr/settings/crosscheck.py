@@ -33,11 +33,7 @@ class NotYet:
 
 
 # A version that brings the feature deletes its line here.
-NOT_YET = (
-    NotYet("pipeline", "devices", bool, "leave it empty: each video runs on one GPU"),
-    NotYet("preprocess", "mode", lambda value: value == "file", 'set "stream"'),
-    NotYet("preprocess", "hwaccel", bool, 'leave it empty ("")'),
-)
+NOT_YET = (NotYet("pipeline", "devices", bool, "leave it empty: each video runs on one GPU"),)
 
 
 def check_not_available(settings: Mapping[tuple[str, str], Setting]) -> Iterator[str]:

@@ -209,7 +209,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Preprocess:
-    """[preprocess]: how the source is brought to size. All but `mode` matter for mode "file" only."""
+    """[preprocess]: how the source is brought to size. All but `mode` and `hwaccel` matter for mode "file" only."""
 
     mode: str = field(
         default="stream",
@@ -236,7 +236,7 @@ class Preprocess:
         default="",
         metadata=option(
             Choice(("", "cuda")),
-            "cuda decodes on the GPU and falls back to the CPU with a warning.",
+            "cuda decodes on the GPU, in both modes, and falls back to the CPU with a warning.",
             env="PREPROCESS_FFMPEG_HWACCEL",
         ),
     )

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from flashvsr.bench.shrink import shrink
 from flashvsr.errors import BadInput
 
 VIDEO_SUFFIXES = {".mp4", ".mkv", ".mov", ".webm"}
@@ -220,15 +221,6 @@ class ClipSampler:
         source = photo[None].float().expand(self.length, -1, -1, -1)
         moved = F.grid_sample(source, grid, mode="bicubic", padding_mode="reflection", align_corners=False)
         return moved.round().clamp(0, 255)
-
-
-def shrink(clip: Tensor, factor: int, bicubic: bool) -> Tensor:
-    """1/factor of the size, by the bicubic filter or by averages, rounded to 8 bits: (n, 3, H, W) in 0...255."""
-    if bicubic:
-        low = F.interpolate(clip, scale_factor=1 / factor, mode="bicubic", antialias=True)
-    else:
-        low = F.avg_pool2d(clip, factor)
-    return low.round().clamp(0, 255)
 
 
 def halve(clip: Tensor, bicubic: bool) -> Tensor:

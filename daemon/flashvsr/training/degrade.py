@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from flashvsr.training.data import enlarge, shrink
+from flashvsr.bench.shrink import shrink
+from flashvsr.training.data import enlarge
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from flashvsr.bench.luma import LUMA
 from flashvsr.training.data import enlarge, halve
-from flashvsr.training.luma import LUMA
 
 MIRRORS: tuple[tuple[int, ...], ...] = ((), (-1,), (-2,), (-1, -2))  # of the pixels in row order
 MARGIN = 40  # pixels of the averaged picture left out at its edges: films have black borders

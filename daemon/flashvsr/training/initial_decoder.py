@@ -21,8 +21,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from flashvsr.bench.luma import LUMA
 from flashvsr.model.decoder import CONDITION_CHANNELS, Decoder, MemoryBlock
-from flashvsr.training.luma import LUMA
 
 COLUMN_CARRIER, ROW_CARRIER = 0, 1  # latent channels
 QUARTERS = ((0, 0), (0, 1), (1, 0), (1, 1))  # (row, column) of a quarter, in the order of the groups

@@ -12,11 +12,11 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
+from flashvsr.bench.luma import luma_of
 from flashvsr.training.correction import Correction, CorrectionParams
 from flashvsr.training.data import ClipSampler, Footage, enlarge
 from flashvsr.training.degrade import Degradation, add_grain, degrade
 from flashvsr.training.initial_decoder import MARGIN, SPAN, TOP_LEFT
-from flashvsr.training.luma import luma_of
 
 ERROR_FLOOR = (0.3 / 255) ** 2  # about the error of 8-bit rounding: nothing to gain below it
 REPORT_STEPS = 500

@@ -132,14 +132,18 @@ class Decoder:
         self._frames.close()
 
     def _run(self) -> Generator[VideoFrame, None, None]:
-        yield from self._decode(self._options.hardware)
+        threads = max(1, self._options.threads)
+        yield from self._decode(self._options.hardware, threads)
         if self.frames == 0 and self._options.hardware:
             self._trouble.append("hardware decoding gave not one frame; decoded on the CPU instead")
-            yield from self._decode("")
+            yield from self._decode("", threads)
+        if self.frames == 0 and threads > 1:
+            # An error takes along the good frames that other threads have ready; alone, each frame counts.
+            yield from self._decode("", 1)
         if self.frames == 0:
             raise BadInput(f"{self.info.path}: not one frame of its video stream can be decoded; the file is damaged")
 
-    def _decode(self, hardware: str) -> Generator[VideoFrame, None, None]:
+    def _decode(self, hardware: str, threads: int) -> Generator[VideoFrame, None, None]:
         path = self.info.path
         with open_source(path, hardware=hardware, warn=self._trouble.append) as container:
             streams = [s for s in container.streams.video if s.index == self.info.video_index]
@@ -148,7 +152,7 @@ class Decoder:
             stream = streams[0]
             guard(stream, path, self.info.limits)
             stream.thread_type = "AUTO"
-            stream.codec_context.thread_count = max(1, self._options.threads)
+            stream.codec_context.thread_count = threads
             fields = Deinterlacer[_Place](self._options.scan, stream) if self._options.scan.is_interlaced else None
             for packet in packets(container, path, [stream], self._note_damage):
                 if packet.is_corrupt:

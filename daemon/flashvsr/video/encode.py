@@ -96,18 +96,20 @@ def constant_quality(codec: str, quality: int) -> int:
 class VideoEncoder:
     """A chosen encoder and its options. Starts any number of streams, one per chunk.
 
-    `name`: FFmpeg's name of the encoder. `warnings`: what a person should know about the choice.
+    `name`: FFmpeg's name of the encoder. `options`: instead of those for the quality asked for. `warnings`: what a
+    person should know about the choice.
     """
 
     def __init__(
-        self, name: str, settings: EncoderSettings, video_format: VideoFormat, warnings: tuple[str, ...] = ()
-    ) -> None:
+        self, name: str, settings: EncoderSettings, video_format: VideoFormat, warnings: tuple[str, ...] = (),
+        options: dict[str, str] | None = None,
+    ) -> None:  # fmt: skip
         self.name = name
         self.format = video_format
         self.warnings = warnings
         self.reorder_depth = REORDER_DEPTH[settings.codec]
         self._threads = max(1, settings.threads)
-        self._options = _options(name, settings, self._threads)
+        self._options = options or _options(name, settings, self._threads)
         self._pixel_format = "yuv420p" if video_format.bits == 8 else "p010le" if "nvenc" in name else "yuv420p10le"
         self._converter = Converter(
             (video_format.width, video_format.height), self._pixel_format, video_format.color, self._threads
@@ -170,13 +172,13 @@ def open_encoder(settings: EncoderSettings, video_format: VideoFormat) -> VideoE
         )
     if settings.encoder != "software":
         encoder = VideoEncoder(_NVENC[settings.codec], settings, video_format, warnings)
-        problem = _problem(encoder)
+        problem = problem_of(encoder)
         if problem is None:
             return encoder
         if settings.encoder == "nvenc":
             warnings += (f"{encoder.name} does not work here ({problem}); encoded in software instead",)
     encoder = VideoEncoder(_SOFTWARE[settings.codec], settings, video_format, warnings)
-    problem = _problem(encoder)
+    problem = problem_of(encoder)
     if problem is not None:
         raise BadConfig(
             f"{encoder.name} cannot encode {video_format.width}x{video_format.height} ({problem}); "
@@ -185,7 +187,7 @@ def open_encoder(settings: EncoderSettings, video_format: VideoFormat) -> VideoE
     return encoder
 
 
-def _problem(encoder: VideoEncoder) -> str | None:
+def problem_of(encoder: VideoEncoder) -> str | None:
     """Why an encoder does not work here; None if it does."""
     if encoder.name == "libsvtav1":
         os.environ.setdefault("SVT_LOG", "1")  # errors only; SVT-AV1 reads its log level from nowhere else
@@ -204,7 +206,11 @@ def _options(name: str, settings: EncoderSettings, threads: int) -> dict[str, st
         quiet = f"log-level=none:pools={threads}:open-gop=0"
         return {"preset": "fast", "crf": str(value), "x265-params": f"{quiet}:bframes=4:b-pyramid=1"}
     if name == "libsvtav1":
-        return {"preset": "8", "crf": str(value), "svtav1-params": f"lp={threads}"}
+        return {
+            "preset": "8",
+            "crf": str(value),
+            "svtav1-params": f"lp={threads.bit_length()}",
+        }  # a level of parallelism, no count
     options = {"preset": "p5", "rc": "vbr", "cq": str(max(1, value)), "b": "0"}
     # Two B-frames that are not references reorder by one place. NVENC's AV1 packets would need dts of their
     # own.
@@ -220,7 +226,7 @@ def working_encoders() -> dict[str, list[str]]:
         codec: [
             encoder.name
             for name in (_NVENC[codec], _SOFTWARE[codec])
-            if _problem(encoder := VideoEncoder(name, EncoderSettings(codec=codec), video_format)) is None
+            if problem_of(encoder := VideoEncoder(name, EncoderSettings(codec=codec), video_format)) is None
         ]
         for codec in _SOFTWARE
     }

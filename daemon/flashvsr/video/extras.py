@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from av.error import FFmpegError
 from av.packet import Packet
 
+from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.media import open_source, packets
 from flashvsr.video.probe import ATTACHED_PICTURE, SourceInfo, codec_name
 
@@ -28,10 +29,10 @@ class Cover:
     data: bytes
 
 
-def covers(info: SourceInfo) -> list[Cover]:
+def covers(info: SourceInfo, progress: Progress = nothing) -> list[Cover]:
     """Read the cover art of a source."""
     found: list[Cover] = []
-    with open_source(info.path) as container:
+    with open_source(info.path, progress) as container:
         streams = [s for s in container.streams.video if s.disposition.value & ATTACHED_PICTURE]
         if not streams:
             return []

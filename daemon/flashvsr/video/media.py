@@ -111,6 +111,27 @@ def open_source(
             container.close()
 
 
+class _Readable:
+    """A source for FFmpeg. Damaged files send it to places before the file's start, which is no failure of the disk."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.read = file.read
+        self.tell = file.tell
+        self.seekable = file.seekable
+        self._file = file
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Move; a negative number, which FFmpeg takes for an error, where there is no such place."""
+        try:
+            return self._file.seek(offset, whence)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            return -errno.EINVAL
+        except OverflowError:
+            return -errno.EINVAL
+
+
 def _open_on(hardware: str, path: Path, file: IO[bytes], warn: Callable[[str], None]) -> InputContainer | None:
     """Open with hardware decoding; None, after a warning, where it cannot be had."""
     try:
@@ -121,10 +142,10 @@ def _open_on(hardware: str, path: Path, file: IO[bytes], warn: Callable[[str], N
         return None
 
 
-def _open_container(path: Path, file: object, hwaccel: HWAccel | None = None) -> InputContainer:
+def _open_container(path: Path, file: IO[bytes], hwaccel: HWAccel | None = None) -> InputContainer:
     try:
         return av.open(
-            file,
+            _Readable(file),
             mode="r",
             metadata_errors="replace",
             buffer_size=_READ_BLOCK,
@@ -205,7 +226,7 @@ def packets(
             return
         except AvEOFError:
             return
-        except FFmpegError:
+        except (FFmpegError, IndexError):  # IndexError: PyAV met a packet of a stream that the header did not name
             failures += 1
             damaged()
         except OSError as error:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from av.error import FFmpegError, InvalidDataError
+from av.error import FFmpegError, InvalidDataError, PatchWelcomeError
 
-from flashvsr.errors import FlashVSRError
+from flashvsr.errors import FlashVSRError, Transient
 from flashvsr.video.audio import MP4_AUDIO, AacTrack, CopyTrack, Timed, Track
 from flashvsr.video.chunks import Chunk
 from flashvsr.video.counted import Progress, nothing
@@ -64,13 +64,48 @@ def assemble(
     """Join `chunks` by stream copy, add the sound of the source, write `target` (replacing it).
 
     `audio`: copy, aac or none. `container`: mp4 or mkv. `partial`: the video ends early, so the sound is cut
-    there. `progress` is called whenever something got done, for hours of video take a while to join; what it
-    raises ends the work. Raises BadInput or Transient when the source cannot be read, Transient when the target
-    cannot be written.
+    there. Tracks of a damaged source that the container refuses are encoded anew or, if need be, left out, with a
+    warning. `progress` is called whenever something got done, for hours of video take a while to join; what it raises
+    ends the work. Raises BadInput or Transient when the source cannot be read, Transient when the target cannot be
+    written.
     """
     if not chunks:
         raise ValueError("nothing to assemble")
-    return _Assembly(chunks, info, target, audio, container, partial, progress).run()
+    refusals: tuple[str, ...] = ()
+    for way in (ways := _ways(audio)):
+        try:
+            made = _Assembly(chunks, info, target, container, partial, way, progress).run()
+        except _Refused as refused:
+            if way is ways[-1]:
+                raise
+            refusals = (*refusals, f"the source's tracks could not be written with {way} ({refused})")
+            continue
+        if refusals:
+            refusals = (*refusals, f"so they were written with {way}")
+        return replace(made, warnings=(*refusals, *made.warnings))
+    raise AssertionError("the last way returns or raises")
+
+
+@dataclass(frozen=True)
+class _Way:
+    """A way to treat the tracks beside the picture."""
+
+    audio: str
+    subtitles: bool = True
+
+    def __str__(self) -> str:
+        sound = {"copy": "sound as it is", "aac": "sound as AAC", "none": "no sound"}[self.audio]
+        return f"{sound} and {'all' if self.subtitles else 'no'} subtitles"
+
+
+def _ways(audio: str) -> list[_Way]:
+    """The ways to try, from what was asked for to what surely works."""
+    wished = {"copy": ("copy", "aac"), "aac": ("aac",), "none": ("none",)}[audio]
+    return [*(_Way(sound) for sound in wished), *dict.fromkeys((_Way(wished[-1], False), _Way("none", False)))]
+
+
+class _Refused(FlashVSRError):
+    """FFmpeg does not write this; it is not the file system's fault."""
 
 
 class _Assembly:
@@ -79,15 +114,16 @@ class _Assembly:
         chunks: Sequence[Chunk],
         info: SourceInfo,
         target: Path,
-        audio: str,
         container: str,
         partial: bool,
+        way: _Way,
         progress: Progress,
     ) -> None:
+        self.subtitles = way.subtitles
         self.chunks = chunks
         self.info = info
         self.target = target
-        self.audio = audio
+        self.audio = way.audio
         self.container = container
         self.partial = partial
         self.progress = progress
@@ -106,7 +142,7 @@ class _Assembly:
                 out = stack.enter_context(create_told(self.target, form, options, self.progress))
                 video = self._add_video(out)
                 tracks = self._add_tracks(source, out)
-                first = add_covers(source, out, covers(self.info), self.container)
+                first = add_covers(source, out, covers(self.info, self.progress), self.container)
                 self.warnings += add_attachments(source, out, self.container)
                 self.warnings += left_out(source, self.info)
                 self._describe(source, out)
@@ -118,7 +154,8 @@ class _Assembly:
         except FlashVSRError:
             raise
         except (FFmpegError, OSError) as error:
-            raise write_error(self.target, error) from error
+            problem = write_error(self.target, error)
+            raise (problem if isinstance(problem, Transient) else _Refused(str(problem))) from error
         if self.damaged:
             self.warnings.append(f"{self.damaged} damaged places in the source's sound or subtitles were skipped")
         frames = sum(chunk.frames for chunk in self.chunks)
@@ -130,7 +167,7 @@ class _Assembly:
         own = packet.stream is video
         try:
             out.mux(packet)
-        except InvalidDataError:
+        except (InvalidDataError, PatchWelcomeError):
             if own:
                 raise
             self.damaged += 1
@@ -200,7 +237,7 @@ class _Assembly:
             if track is not None:
                 tracks[stream.index] = track
                 self.audio_tracks += 1
-        for number, subtitles in enumerate(source.streams.subtitles, 1):
+        for number, subtitles in enumerate(source.streams.subtitles if self.subtitles else (), 1):
             made = self._subtitle_track(subtitles, out, number)
             if made is not None:
                 tracks[subtitles.index] = made

@@ -47,7 +47,7 @@ def before_after(
     enlarged = _bicubic(cast("Picture", before_frame.rgb), upscaled)
     x, y = corner
     before = enlarged[y : y + result_size[1], x : x + result_size[0]]
-    _write_png(_compose(before, after), target)
+    write_png(_compose(before, after), target)
 
 
 def _moment(info: SourceInfo, at: float | None) -> Fraction:
@@ -113,7 +113,8 @@ def _busiest(picture: Picture, size: tuple[int, int]) -> tuple[int, int]:
     return int(y), int(x)
 
 
-def _write_png(picture: Picture, target: Path) -> None:
+def write_png(picture: Picture, target: Path) -> None:
+    """Write a picture, or leave what was there. Raises FlashVSRError or Transient."""
     height, width = picture.shape[:2]
     encoder = av.CodecContext.create("png", "w")
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "rgb24"

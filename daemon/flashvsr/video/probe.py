@@ -14,6 +14,7 @@ from av.error import FFmpegError
 
 from flashvsr.errors import BadInput
 from flashvsr.video.color import ColorInfo, resolve
+from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.limits import GENEROUS, Limits
 from flashvsr.video.media import open_source, packets
 from flashvsr.video.timeline import JOINABLE, Joint, JumpFinder
@@ -93,9 +94,12 @@ class SourceInfo:
         return ["the source's transparency is left out: the result has none"] if self.has_alpha else []
 
 
-def probe(path: Path, limits: Limits = GENEROUS) -> SourceInfo:
-    """Read a source file's facts. Raises BadInput if it has no usable picture, Transient if reading fails."""
-    with open_source(path) as container:
+def probe(path: Path, limits: Limits = GENEROUS, progress: Progress = nothing) -> SourceInfo:
+    """Read a source file's facts; `progress` is called as it is read, all of it where it may have been joined.
+
+    Raises BadInput if it has no usable picture or is over the limits, Transient if reading fails.
+    """
+    with open_source(path, progress) as container:
         _check_file(path, limits)
         stream = _video_stream(container, path)
         guard(stream, path, limits)
@@ -127,7 +131,7 @@ def probe(path: Path, limits: Limits = GENEROUS) -> SourceInfo:
             video_index=stream.index,
             bits=max(component.bits for component in frame.format.components),
             has_alpha=codec_name(stream) != "gif" and any(c.is_alpha for c in frame.format.components),
-            joints=_joints(path, container.format.name, stream.index),
+            joints=_joints(path, container.format.name, stream.index, progress),
             limits=limits,
         )
 
@@ -160,12 +164,12 @@ def _check_file(path: Path, limits: Limits) -> None:
         )
 
 
-def _joints(path: Path, container_format: str, picture: int) -> tuple[Joint, ...]:
+def _joints(path: Path, container_format: str, picture: int, progress: Progress) -> tuple[Joint, ...]:
     """Read the whole file where its format may have been joined from several; decodes nothing."""
     if container_format not in JOINABLE:
         return ()
     finder = JumpFinder(picture)
-    with open_source(path) as container:
+    with open_source(path, progress) as container:
         for packet in packets(container, path, [*container.streams.video, *container.streams.audio], lambda: None):
             finder.see(packet)
     return finder.joints()

@@ -16,6 +16,7 @@ from av.error import BlockingIOError as AvBlockingIOError
 from av.error import EOFError as AvEOFError
 from av.error import FFmpegError
 
+from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.media import open_source, packets
 from flashvsr.video.probe import SourceInfo, frame_color
 
@@ -93,11 +94,11 @@ class _Counts:
         return Scan(order, True) if flagged else Scan()
 
 
-def examine(info: SourceInfo) -> Scan:
+def examine(info: SourceInfo, progress: Progress = nothing) -> Scan:
     """Decode a few stretches of the source and tell how it was scanned. Raises Transient when reading fails."""
     counts = _Counts()
     long = info.duration is not None and info.duration > SHORT_SECONDS
-    with open_source(info.path) as container:
+    with open_source(info.path, progress) as container:
         stream = next(s for s in container.streams.video if s.index == info.video_index)
         stream.thread_type = "AUTO"
         for place in PLACES if long else PLACES[:1]:

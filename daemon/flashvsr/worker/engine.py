@@ -81,10 +81,11 @@ class Engine:
         return Stream(self.model, size[1], size[0], options, origin, self.offload_cache)
 
 
-def load_engine(config: Config, on_message: Callable[[str], None]) -> Engine:
+def load_engine(config: Config, on_message: Callable[[str], None], dtype: torch.dtype | None = None) -> Engine:
     """Load the configured weights onto this process's GPU, or the CPU where it sees none.
 
     Official weights that are not there yet are fetched first; `on_message` hears how that goes, and may raise.
+    `dtype`: the number format to compute in, by default bfloat16 on GPUs that can, else float32.
 
     Raises:
         BadConfig: the weights are incomplete, damaged or foreign.
@@ -96,7 +97,7 @@ def load_engine(config: Config, on_message: Callable[[str], None]) -> Engine:
     choice = weights.choose(config.model, config.paths.models, has_gpu=device.type == "cuda")
     if choice.fetchable and not weights.is_complete(choice.folder, choice.prompt_file):
         weights.fetch(config.paths.models, lambda progress: on_message(str(progress)))
-    loaded = load_model(choice.folder, device, _dtype(device), choice.prompt_file)
+    loaded = load_model(choice.folder, device, dtype or _dtype(device), choice.prompt_file)
     slim(loaded.model.decoder)
     for note in loaded.notes:
         log.info("%s", note)

@@ -15,7 +15,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -24,7 +24,8 @@ from torch import Tensor
 
 from flashvsr import trees
 from flashvsr.config import Config
-from flashvsr.errors import BadInput, FlashVSRError, LeaseLost
+from flashvsr.devices import discover
+from flashvsr.errors import BadConfig, BadInput, FlashVSRError, LeaseLost
 from flashvsr.model.resize import enlarge, place, to_unit, to_whole
 from flashvsr.model.stream import StreamOptions
 from flashvsr.model.windows import FRAMES_PER_WINDOW
@@ -33,11 +34,12 @@ from flashvsr.outbox.publish import publish, remove_temporaries, target_for, tem
 from flashvsr.preset import Preset
 from flashvsr.space import expected_bytes
 from flashvsr.video.chunks import Chunk, ChunkStore, stored_chunks
-from flashvsr.video.decode import DecodeOptions, Decoder, VideoFrame, decode
+from flashvsr.video.decode import DecodeOptions, Decoder, Rgb, VideoFrame, decode
 from flashvsr.video.encode import EncoderSettings, VideoEncoder, open_encoder, output_format
 from flashvsr.video.geometry import Geometry, plan
 from flashvsr.video.limits import Limits
 from flashvsr.video.mux import Assembled, assemble
+from flashvsr.video.normalise import NormaliseSettings, name_for, normalise, remove_others
 from flashvsr.video.probe import SourceInfo, probe
 from flashvsr.video.scan import Scan, examine
 from flashvsr.video.verify import verify
@@ -47,12 +49,25 @@ from flashvsr.worker.report import Report, source_facts
 from flashvsr.worker.threads import RunAhead, WriteBehind
 from flashvsr.worker.upscaling import Control
 
-__all__ = ["Control", "Engine", "Report", "Task", "load_engine", "salvage", "upscale_file"]
+__all__ = [
+    "Control",
+    "Engine",
+    "Report",
+    "Task",
+    "from_model",
+    "load_engine",
+    "salvage",
+    "to_model",
+    "upscale_file",
+]
 
 log = logging.getLogger(__name__)
 
-WARM_UP_FRAMES = 64  # before the first new frame of a resumed job: window 0, and five more
+# Before the first new frame of a resumed job. What a layer keeps depends on what the one before it kept, so the past
+# fades layer by layer: with 30 of them 96 frames are enough for 60 dB, 128 for 80 (tests/bench/results/seam.json).
+WARM_UP_FRAMES = 128
 LEAST_LQ_FRAMES = 50  # decoded frames there is always room for
+MOST_ENCODER_THREADS = 8  # more hardly make an encoder faster
 WAITING_BATCHES = 3  # of the model's frames, before the encoder
 PARTIAL_NAME = "partial.json"  # in the job's folder: the partial video that is about to be published
 
@@ -78,15 +93,20 @@ def upscale_file(task: Task, engine: AnyEngine, settings: Config, control: Contr
     """
     started, began = time.monotonic(), datetime.now().astimezone()
     limits = Limits(settings.limits.file_bytes, settings.limits.frames, settings.limits.side)
-    info = probe(task.source, limits)
+    info = probe(task.source, limits, control.working)
     geometry = plan(info.width, info.height, task.preset)
     # Before the work: hours of it for an outbox out of reach would be a pity.
     control.check_outbox()
     control.check_room(_needs(task, info, geometry))
     temporary = temporary_for(task.target, task.job_id)
     remove_temporaries(temporary.parent, task.job_id)
-    encoder = open_encoder(_encoder_settings(task.preset), output_format(info, geometry.output))
-    store = ChunkStore(task.workdir, _fingerprint(task, engine, encoder, geometry))
+    scan = examine(info, control.working) if task.preset.deinterlace == "auto" else Scan()
+    hardware = settings.preprocess.hwaccel
+    decoding = DecodeOptions(0, settings.streaming.decode_threads, scan, hardware)
+    warnings = [*info.warnings, *([scan.note] if scan.note else [])]
+    picture = _picture(task, info, geometry, decoding, settings, control, warnings)
+    encoder = open_encoder(_encoder_settings(task.preset, settings), output_format(picture, geometry.output))
+    store = ChunkStore(task.workdir, _fingerprint(task, engine, encoder, geometry, settings))
     chunks = store.durable()
     resumed_at = chunks[-1].end if chunks else 0
     if resumed_at:
@@ -94,13 +114,12 @@ def upscale_file(task: Task, engine: AnyEngine, settings: Config, control: Contr
 
     output = ChunkedOutput(store, encoder, chunks, _chunk_frames(settings, info))
     origin = max(0, resumed_at - WARM_UP_FRAMES) // FRAMES_PER_WINDOW
-    scan = examine(info) if task.preset.deinterlace == "auto" else Scan()
-    threads, hardware = settings.streaming.decode_threads, settings.preprocess.hwaccel
-    decoding = DecodeOptions(origin * FRAMES_PER_WINDOW, threads, scan, hardware)
-    decoder = decode(info, geometry.scaled, decoding)
+    if picture is not info:
+        decoding = replace(decoding, scan=Scan(), hardware="")  # has been done
+    decoder = decode(picture, geometry.scaled, replace(decoding, first_frame=origin * FRAMES_PER_WINDOW))
     options = StreamOptions(task.preset.sparse_ratio, task.preset.local_range, task.preset.color_fix, task.preset.seed)
-    work = _Work(info, geometry, engine.device, settings, control)
-    warnings = [*info.warnings, *([scan.note] if scan.note else []), *encoder.warnings]
+    work = _Work(picture, geometry, engine.device, settings, control)
+    warnings += encoder.warnings
     _run(work, engine.stream(geometry.model, options, origin), decoder, output, origin, warnings)
     warnings += decoder.warnings
 
@@ -126,12 +145,41 @@ def upscale_file(task: Task, engine: AnyEngine, settings: Config, control: Contr
         )
 
     made = _publish(task, temporary, output.chunks, info, geometry, control, report)
+    remove_others(task.workdir, None)
     if task.preset.report:
         try:
             write_report(made.result, made.to_toml())
         except FlashVSRError as error:
             made.warnings.append(f"the report could not be written beside the result: {error}")
     return made
+
+
+def _picture(
+    task: Task,
+    info: SourceInfo,
+    geometry: Geometry,
+    decoding: DecodeOptions,
+    settings: Config,
+    control: Control,
+    warnings: list[str],
+) -> SourceInfo:
+    """What is decoded: the source itself, or the normalised file made of it. The sound is the source's anyway."""
+    if settings.preprocess.mode == "stream":
+        remove_others(task.workdir, None)
+        return info
+    how = settings.preprocess
+    threads = encoder_threads(len(os.sched_getaffinity(0)), _workers(settings))
+    wanted = NormaliseSettings(
+        how.video_codec, how.preset, how.crf, how.nvenc_preset, how.nvenc_rc, how.nvenc_cq, threads
+    )
+    status = task.source.stat()
+    facts = [status.st_size, status.st_mtime_ns, asdict(geometry), asdict(decoding), asdict(wanted)]
+    target = task.workdir / name_for(hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest())
+    task.workdir.mkdir(parents=True, exist_ok=True)
+    remove_others(task.workdir, target)
+    made = normalise(info, geometry.scaled, decoding, wanted, target, control.working)
+    warnings += made.warnings
+    return made.info
 
 
 def salvage(task: Task, settings: Config, reason: str, working: Callable[[], None] = lambda: None) -> Path | None:
@@ -143,7 +191,7 @@ def salvage(task: Task, settings: Config, reason: str, working: Callable[[], Non
     chunks = stored_chunks(task.workdir)
     if not chunks:
         return None
-    info = probe(task.source)
+    info = probe(task.source, progress=working)
     target = target_for(task.target.parent, task.target.name, task.preset.container, "_partial")
     intent = Intent(task.workdir / PARTIAL_NAME, str(chunks[-1].end))
     published = intent.fulfilled()
@@ -194,7 +242,7 @@ def _run(
                 fresh, stamps = frames[:, skip:], stamps[skip:]
                 skip = max(0, skip - frames.shape[1])
                 if stamps:
-                    behind.put(Batch(to_whole(_cut(fresh, geometry), info.is_deep).cpu().numpy(), stamps))
+                    behind.put(Batch(from_model(fresh, geometry, deep=info.is_deep), stamps))
                     control.progress(output.frames, info.frame_count, clock.rate(output.frames - resumed_at))
                 else:
                     control.working()  # the warm-up of a resumed job
@@ -216,21 +264,27 @@ def _run(
 
 
 def _low_quality(frames: Iterable[VideoFrame], work: _Work, pts: deque[int]) -> Iterator[Tensor]:
-    """Decoded frames as the model wants them: (3, H, W) in [-1, 1] on its device."""
-    geometry = work.geometry
     for frame in frames:
         pts.append(frame.pts)
-        picture = torch.from_numpy(frame.rgb).to(work.device).permute(2, 0, 1)
-        enlarged = enlarge(picture, geometry.upscaled)
-        yield to_unit(place(enlarged, geometry.model, geometry.offset))
+        yield to_model(frame.rgb, work.geometry, work.device)
 
 
-def _cut(frames: Tensor, geometry: Geometry) -> Tensor:
-    """Take off what was added to reach the model's size; nothing where the picture was cropped."""
-    if geometry.output == geometry.model:
-        return frames
-    x, y = geometry.offset
-    return place(frames, geometry.output, (-x, -y))
+def to_model(rgb: Rgb, geometry: Geometry, device: torch.device) -> Tensor:
+    """A decoded frame (h, w, 3) as the model wants it: (3, H, W) in [-1, 1] on its device."""
+    picture = torch.from_numpy(rgb).to(device).permute(2, 0, 1)
+    return to_unit(place(enlarge(picture, geometry.upscaled), geometry.model, geometry.offset))
+
+
+def from_model(frames: Tensor, geometry: Geometry, *, deep: bool = False) -> Rgb:
+    """The model's frames (3, n, H, W) as pictures (n, h, w, 3) of 8 bits, or 16 if `deep`.
+
+    What was added to reach the model's size is taken off; nothing where the picture was cropped.
+    """
+    if geometry.output != geometry.model:
+        x, y = geometry.offset
+        frames = place(frames, geometry.output, (-x, -y))
+    pixels: Rgb = to_whole(frames, deep).cpu().numpy()
+    return pixels
 
 
 def _publish(
@@ -268,7 +322,7 @@ def _needs(task: Task, info: SourceInfo, geometry: Geometry) -> list[tuple[Path,
     return [(task.workdir, max(0, size - there)), (task.target.parent, size)]
 
 
-def _fingerprint(task: Task, engine: AnyEngine, encoder: VideoEncoder, geometry: Geometry) -> str:
+def _fingerprint(task: Task, engine: AnyEngine, encoder: VideoEncoder, geometry: Geometry, settings: Config) -> str:
     """Everything that shapes the frames: chunks made under another fingerprint are not joined with new ones."""
     status = trees.lstat(task.source)
     facts = {
@@ -277,14 +331,26 @@ def _fingerprint(task: Task, engine: AnyEngine, encoder: VideoEncoder, geometry:
         "geometry": asdict(geometry),
         "engine": engine.identity,
         "encoder": encoder.identity,
+        "preprocess": [settings.preprocess.mode, settings.preprocess.video_codec, settings.preprocess.crf],
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def _encoder_settings(preset: Preset) -> EncoderSettings:
-    # The model computes on the same cores where there is no GPU, and other workers encode beside this one.
-    threads = max(1, min(8, len(os.sched_getaffinity(0)) // 2))
+def _encoder_settings(preset: Preset, settings: Config) -> EncoderSettings:
+    threads = encoder_threads(len(os.sched_getaffinity(0)), _workers(settings))
     return EncoderSettings(preset.codec, preset.encoder, preset.quality, threads)
+
+
+def encoder_threads(cores: int, workers: int) -> int:
+    """Threads for one worker's encoder: half of its share of the machine, the rest decodes and feeds the model."""
+    return max(1, min(MOST_ENCODER_THREADS, cores // (2 * max(1, workers))))
+
+
+def _workers(settings: Config) -> int:
+    try:
+        return len(discover(settings.gpu.devices, settings.gpu.max_concurrent, {}))
+    except BadConfig:
+        return 1  # `flashvsr upscale` may run where the service's GPUs are not
 
 
 def _chunk_frames(settings: Config, info: SourceInfo) -> int:

@@ -1,4 +1,4 @@
-"""Luma as BT.601 weighs it: what the training fits and measures, on values of any scale."""
+"""Luma as BT.601 weighs it: what is measured, and what the nano model is trained for; on values of any scale."""
 
 from __future__ import annotations
 

@@ -1,0 +1,148 @@
+"""`flashvsr bench quality IN...`: how good the model's pictures are, in numbers and in a picture for each video."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from flashvsr.commands.progress import JobProgress, job_progress
+from flashvsr.config import Config
+from flashvsr.errors import BadInput, FlashVSRError, Transient
+from flashvsr.settings.files import write_replacing
+from flashvsr.settings.processing_tables import MODEL_NAMES
+
+if TYPE_CHECKING:
+    from flashvsr.bench.enlargers import Enlarger
+    from flashvsr.bench.quality import Measured, Task
+    from flashvsr.worker.engine import Engine
+
+BOTH = "both"
+
+
+def quality(config: Config, options: argparse.Namespace) -> int:
+    """Measure the videos and print what came of each, and the medians.
+
+    What is wrong with any of them is said before the first is measured. One that fails later costs only itself.
+    """
+    from flashvsr.bench import report
+
+    tasks = _tasks(options)
+    strips, numbers = _places(options, tasks)
+    others = _others(options.against)
+    measured: list[Measured] = []
+    failures: list[str] = []
+    with job_progress(Console(stderr=True, highlight=False)) as progress:
+        engine = _engine(config, options, progress)
+        progress.say(f"model {engine.name} on {engine.label}")
+        for task, strip in zip(tasks, strips, strict=True):
+            try:
+                measured.append(_measure(task, engine, others, progress, strip))
+            except (BadInput, Transient) as error:
+                failures.append(str(error))
+                progress.say(f"flashvsr: {error}")
+                continue
+            for warning in measured[-1].warnings:
+                progress.say(f"flashvsr: {task.info.path}: {warning}")
+            # After each video: whatever ends a long measurement, what is measured is kept.
+            packages = [name.split()[0] for name in others]
+            _write(numbers, json.dumps(report.as_json(measured, engine, packages), indent=2) + "\n")
+            print(report.clip_table(measured[-1], engine.name), end="\n\n", flush=True)
+    if measured:
+        print(report.median_table(measured, engine.name))
+        print(f"numbers:  {numbers}\npictures: {strips[0].parent}")
+    if failures:
+        raise FlashVSRError(f"{len(failures)} of {len(tasks)} measurements failed:\n" + "\n".join(failures))
+    return 0
+
+
+def _tasks(options: argparse.Namespace) -> list[Task]:
+    """Each video with each filter. Raises BadInput with everything that is wrong with the videos."""
+    from flashvsr.bench.quality import FILTERS, Task, measured_size
+    from flashvsr.video.probe import probe
+
+    tasks, problems = [], []
+    for path in options.videos:
+        try:
+            info = probe(path)
+            size = measured_size(info, options.scale, options.size)
+        except FlashVSRError as error:
+            problems.append(str(error))
+            continue
+        for filter_name in FILTERS if options.filter == BOTH else (options.filter,):
+            tasks.append(Task(info, size, options.scale, filter_name, options.start, options.frames))
+    if problems:
+        raise BadInput("\n".join(problems))
+    return tasks
+
+
+def _places(options: argparse.Namespace, tasks: Sequence[Task]) -> tuple[list[Path], Path]:
+    """Where the picture of each task and the numbers go. Raises FlashVSRError where nothing can be written."""
+    numbers: Path = options.json or options.out / "quality.json"
+    if numbers.suffix != ".json":  # else a video behind --json would be overwritten
+        raise FlashVSRError(f"--json {numbers}: give a name that ends in .json")
+    for folder in (options.out, numbers.parent):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FlashVSRError(f"cannot create {folder}: {error.strerror}; give another --out or --json") from error
+    names: list[str] = []
+    for task in tasks:
+        name = f"{task.info.path.stem}_x{task.scale}_{task.filter}"
+        again = sum(known.split("/")[0] == name for known in names)  # a video of the same name from another folder
+        names.append(f"{name}/{again + 1}" if again else name)
+    return [options.out / f"{name.replace('/', '_')}.png" for name in names], numbers
+
+
+def _others(wanted: Sequence[str]) -> dict[str, Enlarger]:
+    """The upscalers given by --against, by name."""
+    from flashvsr.bench.enlargers import against
+
+    return dict(against(name) for name in wanted)
+
+
+def _engine(config: Config, options: argparse.Namespace, progress: JobProgress) -> Engine:
+    import torch
+
+    from flashvsr.worker.engine import load_engine
+
+    if options.weights is not None:
+        weights = options.weights if options.weights in MODEL_NAMES else str(Path(options.weights).absolute())
+        config = replace(config, model=replace(config.model, weights=weights))
+    if not options.float32:
+        return load_engine(config, progress.say)
+    torch.backends.cudnn.allow_tf32 = False
+    return load_engine(config, progress.say, torch.float32)
+
+
+def _measure(
+    task: Task, engine: Engine, others: Mapping[str, Enlarger], progress: JobProgress, picture: Path
+) -> Measured:
+    from flashvsr.bench.enlargers import bicubic, lanczos
+    from flashvsr.bench.quality import BICUBIC, MODEL, Frame, measure
+    from flashvsr.bench.strip import Strip
+
+    what = f"{task.info.path.name}, x{task.scale}, {task.filter}"
+    known = task.info.frame_count
+    total = min(known - task.start, task.frames or known) if known else task.frames
+    strip = Strip((BICUBIC, *others, MODEL))
+
+    def on_frame(frame: Frame) -> None:
+        strip.see(frame)
+        progress.update(what, frame.index - task.start + 1, total)
+
+    measured = measure(task, engine, {BICUBIC: bicubic, "lanczos": lanczos, **others}, on_frame)
+    strip.write(picture)
+    return measured
+
+
+def _write(target: Path, text: str) -> None:
+    try:
+        write_replacing(target, text)
+    except OSError as error:
+        raise FlashVSRError(f"writing {target} failed: {error.strerror}; give another --json") from error

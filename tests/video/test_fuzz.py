@@ -1,0 +1,83 @@
+"""Files that are damaged or made to harm: no crash, no hang, no growth, and a reason for each refusal.
+
+FLASHVSR_FUZZ=5000 tries as many variants from a random place on.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from chain_kit import chain
+from fuzz import SEEDS, variant
+from test_chunks import python_environment
+from video_kit import numbered, write_video
+
+from flashvsr.config import Config
+from flashvsr.errors import BadInput
+from flashvsr.settings.processing_tables import Limits
+
+FEW = 176
+WANTED = int(os.environ.get("FLASHVSR_FUZZ", "0"))
+
+
+@pytest.mark.timeout(60 + max(FEW, WANTED))
+def test_damaged_variants_are_processed_or_refused(tmp_path: Path) -> None:
+    first = random.randrange(1_000_000) if WANTED else 0
+    program = Path(__file__).with_name("fuzz.py")
+    done = subprocess.run(
+        [sys.executable, str(program), str(first), str(WANTED or FEW), str(tmp_path)],
+        env=python_environment(), capture_output=True, text=True,
+    )  # fmt: skip
+    last = done.stdout.splitlines()[-1] if done.stdout else ""
+    assert done.returncode == 0, f"variant {last}:\n{done.stderr[-3000:]}"
+    refused, decoded, grown_mib, files = map(int, last.split())
+    assert refused + decoded == (WANTED or FEW)
+    assert refused > 0
+    assert decoded > refused  # else they are damaged beyond what is worth trying
+    assert grown_mib < 64
+    assert files < 40
+
+
+def test_a_variant_depends_on_its_number_alone() -> None:
+    assert variant(1234) == variant(1234)
+    assert {variant(n)[0].split(".")[1] for n in range(len(SEEDS))} == {seed.suffix[1:] for seed in SEEDS}
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        (Limits(side=120), "more than the 120 pixels a side"),
+        (Limits(frames=9), "10 frames, more than the 9"),
+        (Limits(file_bytes=1000), "more than the 1000"),
+    ],
+    ids=["side", "frames", "bytes"],
+)
+def test_sources_over_the_limits_are_refused(limits: Limits, said: str, tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", [numbered(n) for n in range(10)])
+    with pytest.raises(BadInput, match=said) as caught:
+        chain(path, tmp_path, Config(limits=limits))
+    assert "settings" in str(caught.value)
+    assert chain(path, tmp_path).frames == 10
+
+
+def test_a_file_that_hides_its_length_is_stopped_at_the_limit(tmp_path: Path) -> None:
+    """Raw streams do not say how long they are."""
+    path = write_video(tmp_path / "a.h264", [numbered(n) for n in range(30)])
+    with pytest.raises(BadInput, match="more than the 20"):
+        chain(path, tmp_path, Config(limits=Limits(frames=20)))
+
+
+def test_a_stream_that_grows_on_the_way_is_refused(tmp_path: Path) -> None:
+    parts = [
+        write_video(tmp_path / f"{width}.ts", [numbered(n, width, 96) for n in range(6)], options={"bf": "0"})
+        for width in (128, 512)
+    ]
+    path = tmp_path / "joined.ts"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    with pytest.raises(BadInput, match="more than the 160 pixels a side"):
+        chain(path, tmp_path, Config(limits=Limits(side=160)))
