@@ -138,6 +138,7 @@ def chunks_are_whole(world: World) -> None:
 def nothing_is_left(world: World, clip: Path) -> None:
     (archived,) = (path for path in (world.state / "archive").rglob("*") if path.is_file())
     assert archived.read_bytes() == clip.read_bytes()
+    assert world.job().archived == str(archived)
     assert [path.name for path in world.inbox.iterdir()] == ["preset.toml"]
     assert [path.name for path in (world.outbox / "clips").iterdir()] == ["clip.mp4"]
     assert not list((world.state / "jobs").iterdir())

@@ -144,6 +144,19 @@ def test_a_source_that_is_gone(source: Path, archive: Path, action: str) -> None
     assert settle(source, archive, action, known) is None
 
 
+def test_a_source_that_was_archived_before_that_was_told(source: Path, archive: Path) -> None:
+    known = identity(source)
+    other = source.with_name("other.mov")
+    other.write_bytes(b"another one of that name")
+    archived = settle(source, archive, "archive", known)
+    assert archived is not None
+    other.rename(source)
+    second = identity(source)
+    assert settle(source, archive, "archive", second) not in (None, archived)
+    for of, place in ((known, archived), (second, archived.with_name(f"{archived.stem} (2).mov"))):
+        assert settle(source, archive, "archive", of) == place
+
+
 def test_a_link_in_the_place_of_the_source(source: Path, archive: Path, tmp_path: Path) -> None:
     known = identity(source)
     precious = tmp_path / "precious.mov"

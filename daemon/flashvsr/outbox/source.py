@@ -23,9 +23,9 @@ Identity = tuple[int, int, int, int]  # device, inode, size, mtime_ns
 def settle_source(source: Path, identity: Identity, action: str, archive_dir: Path, relative: str) -> Path | None:
     """Archive, delete or keep `source`; returns where it was archived, None otherwise.
 
-    A source that is gone or has changed since the job was made (`identity`) is left alone. `relative` gives
-    its place in the archive, where nothing is replaced. Raises Transient if the file system refuses; the
-    source is then still where it was.
+    A source that is gone or has changed since the job was made (`identity`) is left alone; one that is gone because an
+    earlier attempt archived it is found there. `relative` gives its place in the archive, where nothing is replaced.
+    Raises Transient if the file system refuses; the source is then still where it was.
     """
     if action == "keep":
         return None
@@ -43,7 +43,7 @@ def settle_source(source: Path, identity: Identity, action: str, archive_dir: Pa
                 return _archive(directory, source, identity, inside(archive_dir, relative))
         except FileNotFoundError:
             log.info("%s is gone already", printable(source))
-            return None
+            return _archived_before(inside(archive_dir, relative), identity) if action == "archive" else None
 
 
 def _archive(directory: int, source: Path, identity: Identity, wanted: Path) -> Path | None:
@@ -69,6 +69,18 @@ def _archive(directory: int, source: Path, identity: Identity, wanted: Path) -> 
             sync_directory(archive)
             sync_directory(directory)
             return wanted.with_name(name)
+
+
+def _archived_before(wanted: Path, identity: Identity) -> Path | None:
+    """Find the source in the archive, where an attempt put it that died before it could tell."""
+    for name in numbered(wanted.name):
+        try:
+            stat = wanted.with_name(name).lstat()
+        except FileNotFoundError:
+            return None
+        if (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns) == identity:
+            return wanted.with_name(name)
+    raise AssertionError("the numbers of names have no end")
 
 
 def _delete(directory: int, name: str, identity: Identity) -> None:

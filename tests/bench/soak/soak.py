@@ -16,6 +16,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ DROP_SECONDS = 2.0
 FAULT_SECONDS = 22.0  # on average
 AIM_SECONDS = 8.0  # how long to wait for the moment a fault is aimed at
 SAMPLE_SECONDS = 5.0
+MOST_MIB = {"service": 128, "worker": 2048}  # resident; how long the soak goes on does not change it
+MOST_FILES = 64
 END_SECONDS = 900.0  # for what is unfinished when the time is up
 FAULTS = {"worker": 5, "service": 2, "both": 1, "stop": 2}
 MOMENTS = {"any": 5, "joining": 2, "published": 2, "chunk": 1}
@@ -45,7 +48,8 @@ MOMENTS = {"any": 5, "joining": 2, "published": 2, "chunk": 1}
 class Soak:
     """One run. What is wrong collects in `faults`."""
 
-    def __init__(self, root: Path, seed: int) -> None:
+    def __init__(self, root: Path, seed: int, report: Callable[[Soak], None] = lambda soak: None) -> None:
+        self.report = lambda: report(self)  # whenever there is news: a soak that is killed has told what it knew
         self.root = root
         self.rng = random.Random(seed)
         self.processes = Processes(root)
@@ -81,6 +85,10 @@ class Soak:
             self._complain(f"processes left over: {related}")
         for fault in (*self.outbox.look(), *self.chunks.look()):
             self._complain(fault)
+        for name, most in MOST_MIB.items():
+            resident, files = self._most(name)
+            if resident > most or files > MOST_FILES:
+                self._complain(f"the {name} took {resident} MiB and {files} open files")
         with closing(Queue(self.root / "state")) as queue:
             for fault in final_faults(self.root, self.dropper.drops, queue, self.partials):
                 self._complain(fault)
@@ -98,6 +106,7 @@ class Soak:
         if now >= self._next_sample:
             self._next_sample = now + SAMPLE_SECONDS
             self.samples.append(self.processes.usage())
+            self.report()
             self._try_failed_again()
         if disturb and now >= self._next_drop:
             self._next_drop = now + self.rng.uniform(0, 2 * DROP_SECONDS)
@@ -194,6 +203,12 @@ class Soak:
             if drop.clip is not None and drop.path.name not in unfinished and not drop.path.exists()
         ]  # fmt: skip
 
+    def _most(self, name: str) -> tuple[float, int]:
+        """The most MiB of memory and open files of a process at any time."""
+        found = [sample[name] for sample in self.samples if name in sample]
+        resident = max((resident for resident, _ in found), default=0)
+        return round(resident / 1024, 1), max((files for _, files in found), default=0)
+
     def _complain(self, text: str) -> None:
         if text not in self.faults:
             self.faults.append(text)
@@ -239,11 +254,7 @@ class Soak:
             "log_lines": {level: log.count(f" {level} ") for level in ("warning", "error")},
             "tracebacks": log.count("Traceback"),
             "most": {
-                name: {
-                    "resident_mib": round(max((s[name][0] for s in self.samples if name in s), default=0) / 1024, 1),
-                    "open_files": max((s[name][1] for s in self.samples if name in s), default=0),
-                }
-                for name in ("service", "worker")
+                name: dict(zip(("resident_mib", "open_files"), self._most(name), strict=True)) for name in MOST_MIB
             },
             "wrong": self.faults,
         }
@@ -264,7 +275,13 @@ def main() -> int:
     root = Path(tempfile.mkdtemp(prefix="flashvsr-soak-")) if options.root is None else options.root
     root.mkdir(exist_ok=True)
     began = time.monotonic()
-    soak = Soak(root, options.seed)
+
+    def report(soak: Soak) -> None:
+        if options.result is not None:
+            text = json.dumps(soak.facts(options.seed, options.minutes, began), indent=2, ensure_ascii=False)
+            options.result.write_text(text + "\n")
+
+    soak = Soak(root, options.seed, report)
     try:
         soak.run(60 * options.minutes)
     except BaseException as error:
@@ -273,10 +290,8 @@ def main() -> int:
     finally:
         if soak.processes.alive():
             soak.processes.kill_service()
-        text = json.dumps(soak.facts(options.seed, options.minutes, began), indent=2, ensure_ascii=False)
-        print(text)
-        if options.result is not None:
-            options.result.write_text(text + "\n")
+        report(soak)
+        print(json.dumps(soak.facts(options.seed, options.minutes, began), indent=2, ensure_ascii=False))
     if not soak.faults:
         shutil.rmtree(root)
     return 1 if soak.faults else 0
