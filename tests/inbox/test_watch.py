@@ -304,7 +304,6 @@ def test_ten_thousand_files(world: World) -> None:
     world.scan()
     assert len(world.watcher._settler) == 10_000
     world.now += SETTLE
-    start = time.monotonic()
     world.watcher._next_scan = world.now + 1e6
     steps = 0
     while len(world.watcher._settler):
@@ -312,7 +311,6 @@ def test_ten_thousand_files(world: World) -> None:
         steps += 1
     assert steps == 20  # each step is short: the watchdog sees progress
     assert world.queue.counts()["queued"] == 10_000
-    assert time.monotonic() - start < 60
     statements: list[str] = []
     world.queue._database.connection().set_trace_callback(statements.append)
     world.scan(1)
@@ -324,9 +322,11 @@ def test_ten_thousand_files(world: World) -> None:
     world.queue._database.connection().set_trace_callback(None)
 
 
-def test_an_idle_step_is_cheap(world: World) -> None:
+def test_an_idle_step_asks_the_database_nothing(world: World) -> None:
     world.step()
-    start = time.perf_counter()
+    statements: list[str] = []
+    world.queue._database.connection().set_trace_callback(statements.append)
     for _ in range(1000):
         world.step()
-    assert time.perf_counter() - start < 0.5
+    world.queue._database.connection().set_trace_callback(None)
+    assert statements == []
