@@ -14,7 +14,7 @@ from flashvsr.config import Config
 from flashvsr.devices import Slot, discover
 from flashvsr.errors import BadConfig, Damaged, FlashVSRError
 from flashvsr.inbox.watch import InboxWatcher
-from flashvsr.jobs.damage import heal
+from flashvsr.jobs.damage import EX_DAMAGED, heal
 from flashvsr.jobs.owner import owner_alive
 from flashvsr.jobs.queue import Queue
 from flashvsr.notify import Notifier
@@ -29,7 +29,6 @@ from flashvsr.workers import WORKER_COMMAND, Ended, Patience, WorkerPool
 log = logging.getLogger(__name__)
 
 EX_FAILURE = 1
-EX_DAMAGED = 65  # of a worker that found the queue database damaged
 EX_CONFIG = 78  # of sysexits(3): the unit does not start the service again on it, only a person can help
 
 # A child that ends wakes the loop, so that its job is queued again at once.

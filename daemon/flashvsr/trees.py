@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _IN_THE_WAY = "a symbolic link is in the way, and none is followed there"
+# What a file system says when it cannot do an operation at all, as opposed to failing at it.
+UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY})
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 _roots: tuple[Path, ...] = ()
@@ -94,6 +96,15 @@ def unlink(path: Path) -> None:
         return
 
 
+def sync_directory(descriptor: int) -> None:
+    """Bring a directory's names to the disk, where its file system can do that."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:  # some network file systems have no fsync for directories
+            raise
+
+
 def _root_of(path: Path) -> Path | None:
     root = next((root for root in _roots if path.is_relative_to(root)), None)
     if root is not None and ".." in path.relative_to(root).parts:
@@ -108,7 +119,7 @@ def _step(parent: int, name: str, path: Path, create: bool) -> int:
         except FileExistsError:
             pass  # most of the time; what it is shows when it is opened
         else:
-            _sync(parent)
+            sync_directory(parent)
     try:
         return os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
     except OSError as error:
@@ -121,16 +132,7 @@ def _make(path: Path) -> None:
     _make(path.parent)
     path.mkdir(exist_ok=True)
     with directory(path.parent) as parent:
-        _sync(parent)
-
-
-def _sync(descriptor: int) -> None:
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        # Some network file systems have no fsync for directories.
-        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY):
-            raise
+        sync_directory(parent)
 
 
 def _told(error: OSError, path: Path) -> OSError:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+from flashvsr import trees
 from flashvsr.fstype import MOUNTINFO
 from flashvsr.jobs.database import BUSY_SECONDS, DATABASE_NAME, refuse_network, speaks_of_damage
 from flashvsr.jobs.ledger import Ledger
@@ -21,6 +22,7 @@ from flashvsr.text import printable
 log = logging.getLogger(__name__)
 
 ASIDE = "queue.damaged-"
+EX_DAMAGED = 65  # EX_DATAERR of sysexits(3), of a worker that finds the database damaged: the service ends then, too
 _NEIGHBOURS = ("-wal", "-shm")
 _SAFE_GAP = 1000  # job numbers nobody uses: the damaged database may have given out more than can be told
 
@@ -110,11 +112,8 @@ def _set_aside(path: Path) -> Path:
         old = path.with_name(path.name + suffix)
         if os.path.lexists(old):
             old.rename(aside.with_name(aside.name + suffix))
-    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with trees.directory(path.parent) as directory:
+        trees.sync_directory(directory)
     return aside
 
 

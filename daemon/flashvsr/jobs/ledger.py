@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,6 @@ class Ledger:
         try:
             self.folder.mkdir(exist_ok=True)
             write_replacing(path, json.dumps(row))  # escaped: a name that is no text comes back byte for byte
-            _sync_directory(self.folder)
         except OSError as error:
             raise Transient(f"Cannot write {printable(path)}: {error.strerror}; make room in paths.state.") from error
 
@@ -66,11 +64,3 @@ class Ledger:
 
     def _path(self, job_id: int) -> Path:
         return self.folder / f"{job_id}.json"
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -13,12 +13,11 @@ from pathlib import Path
 from flashvsr import trees
 from flashvsr.errors import Transient
 from flashvsr.text import printable
+from flashvsr.trees import UNSUPPORTED
 
 _RENAME_NOREPLACE = 1
 
-# What a file system says when it cannot do an operation at all, as opposed to failing at it.
-_UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY})
-_NO_LINKS = _UNSUPPORTED | {errno.EPERM, errno.EMLINK, errno.EACCES}
+_NO_LINKS = UNSUPPORTED | {errno.EPERM, errno.EMLINK, errno.EACCES}
 
 _ADVICE = {
     errno.ENOSPC: "free some space there",
@@ -65,15 +64,6 @@ def sync_file(path: Path) -> os.stat_result:
         os.close(descriptor)
 
 
-def sync_directory(descriptor: int) -> None:
-    """Bring a directory's names to the disk, where its file system can do that."""
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in _UNSUPPORTED:  # some network file systems have no fsync for directories
-            raise
-
-
 def make_directories(directory: Path) -> None:
     """Create a directory and its parents, each one durable before anything is put into it."""
     with trees.directory(directory, create=True):
@@ -89,7 +79,7 @@ def move_new(old_directory: int, old: str, new_directory: int, new: str) -> None
         try:
             way(old_directory, old, new_directory, new)
         except OSError as error:
-            if error.errno not in (_UNSUPPORTED if way is _rename_noreplace else _NO_LINKS):
+            if error.errno not in (UNSUPPORTED if way is _rename_noreplace else _NO_LINKS):
                 raise
         else:
             return

@@ -7,8 +7,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from flashvsr.outbox.files import explained, opened, sync_directory, sync_file
+from flashvsr.outbox.files import explained
 from flashvsr.outbox.publish import already_published
+from flashvsr.settings.files import write_replacing
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,8 @@ class Intent:
         """Make the intent durable; for `publish`. Raises Transient."""
         # Names are bytes: the escapes of JSON keep those that are no text, too.
         text = json.dumps({"content": self.content, "result": str(result), "size": size, "mtime_ns": mtime_ns})
-        temporary = self.path.with_suffix(".tmp")
         with explained("write", self.path):
-            temporary.write_text(text, encoding="ascii")
-            sync_file(temporary)
-            temporary.replace(self.path)
-            with opened(self.path.parent) as directory:
-                sync_directory(directory)
+            write_replacing(self.path, text)
 
     def fulfilled(self) -> Path | None:
         """Return the result if it was published, else None. Raises Transient if the outbox cannot be asked."""

@@ -11,10 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from flashvsr import trees
-from flashvsr.outbox.files import explained, make_directories, move_new, opened, sync_directory, sync_file
+from flashvsr.outbox.files import explained, make_directories, move_new, opened, sync_file
 from flashvsr.outbox.names import OUR_PREFIX, fitted, numbered, target_for
 from flashvsr.outbox.source import settle_source
 from flashvsr.settings.files import write_replacing
+from flashvsr.trees import sync_directory
 
 __all__ = [
     "already_published",
@@ -120,8 +121,6 @@ def _write_text(path: Path, text: str) -> Path:
     with explained("write", path):
         make_directories(path.parent)
         write_replacing(path, text)
-        with opened(path.parent) as directory:
-            sync_directory(directory)
     return path
 
 

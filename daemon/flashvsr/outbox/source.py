@@ -11,9 +11,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from flashvsr.outbox.files import explained, make_directories, move_new, opened, sync_directory
+from flashvsr.outbox.files import explained, make_directories, move_new, opened
 from flashvsr.outbox.names import OUR_PREFIX, inside, numbered
 from flashvsr.text import printable
+from flashvsr.trees import sync_directory
 
 log = logging.getLogger(__name__)
 

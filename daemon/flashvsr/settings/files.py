@@ -63,11 +63,15 @@ def write_new(path: Path, text: str) -> bool:
 
 
 def write_replacing(path: Path, text: str) -> None:
-    """Write a file, replacing an older one in one step. Raises OSError and leaves nothing behind then."""
+    """Write a file, replacing an older one in one step; durable when it returns.
+
+    Raises OSError, and leaves no temporary file behind then.
+    """
     temporary = _write_beside(path, text)
     try:
         with trees.directory(path.parent) as directory:
             os.replace(temporary.name, path.name, src_dir_fd=directory, dst_dir_fd=directory)
+            trees.sync_directory(directory)
     except OSError:
         trees.unlink(temporary)
         raise

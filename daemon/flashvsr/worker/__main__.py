@@ -14,6 +14,7 @@ from pathlib import Path
 from flashvsr import logs
 from flashvsr.config import load_config
 from flashvsr.errors import Damaged, FlashVSRError, NoSpace
+from flashvsr.jobs.damage import EX_DAMAGED
 from flashvsr.jobs.queue import Queue
 from flashvsr.signals import SignalQueue
 from flashvsr.worker.lifeline import die_with
@@ -23,7 +24,6 @@ from flashvsr.worker.orders import SIGNALS, Orders
 log = logging.getLogger("flashvsr.worker")
 
 IDLE_SECONDS = 1.0
-EX_DAMAGED = 65  # EX_DATAERR of sysexits(3): the service ends then, its next start mends the queue
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
