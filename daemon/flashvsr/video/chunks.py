@@ -24,11 +24,10 @@ from flashvsr.errors import FlashVSRError
 from flashvsr.video.decode import Rgb
 from flashvsr.video.encode import VideoEncoder
 from flashvsr.video.media import create, transient, write_error
-from flashvsr.video.timing import DecodeClock
+from flashvsr.video.stream_writer import StreamWriter
 
 if TYPE_CHECKING:
-    from av.packet import Packet
-    from av.video.stream import VideoStream
+    pass
 
 _NAME = re.compile(r"chunk-(\d{9,})-(\d{6,})-(\d+)\.nut")
 _FINGERPRINT = "chunks.fingerprint"
@@ -115,12 +114,10 @@ class ChunkWriter:
         self._encoder = encoder
         self._path = workdir / f"chunk-{first:09d}.tmp"
         self._last_pts = -1
-        self._packets = 0
-        self._clock = DecodeClock(encoder.reorder_depth, encoder.format.step)
         try:
             # NUT would shift the whole stream to make the first, negative decode times positive.
             self._container = create(self._path, "nut", {"avoid_negative_ts": "disabled"})
-            self._stream: VideoStream = encoder.add_stream(self._container)
+            self._video = StreamWriter(self._container, encoder)
         except (FFmpegError, OSError) as error:
             raise write_error(self._path, error) from error
 
@@ -129,7 +126,7 @@ class ChunkWriter:
         if pts <= self._last_pts:
             raise ValueError(f"timestamp {pts} after {self._last_pts}")
         try:
-            self._mux(self._stream.encode(self._encoder.frame(rgb, pts)))
+            self._video.write(rgb, pts)
         except (FFmpegError, OSError) as error:
             raise write_error(self._path, error) from error
         self._last_pts = pts
@@ -142,11 +139,11 @@ class ChunkWriter:
         name = f"chunk-{self.first:09d}-{self.frames:06d}-{self._last_pts}.nut"
         target = self._workdir / name
         try:
-            self._mux(self._stream.encode(None))
+            self._video.finish()
             self._container.close()
-            if self._packets != self.frames:
+            if self._video.packets != self.frames:
                 raise FlashVSRError(
-                    f"{self._encoder.name} made {self._packets} packets of {self.frames} frames; "
+                    f"{self._encoder.name} made {self._video.packets} packets of {self.frames} frames; "
                     "set another encoder or codec in the preset"
                 )
             _sync(self._path)
@@ -162,16 +159,6 @@ class ChunkWriter:
         with suppress(FFmpegError, OSError):
             self._container.close()
         self._path.unlink(missing_ok=True)
-
-    def _mux(self, encoded: list[Packet[VideoStream]]) -> None:
-        for packet in encoded:
-            if packet.pts is None:
-                raise FlashVSRError(
-                    f"{self._encoder.name} lost a timestamp; set another encoder or codec in the preset"
-                )
-            packet.dts = self._clock.dts(packet.pts)
-            self._container.mux(packet)
-            self._packets += 1
 
 
 def _write_durably(path: Path, text: str) -> None:

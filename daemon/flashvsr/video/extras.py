@@ -29,14 +29,14 @@ class Cover:
     data: bytes
 
 
-def covers(info: SourceInfo, progress: Progress = nothing) -> list[Cover]:
-    """Read the cover art of a source."""
+def covers(source: InputContainer, info: SourceInfo, progress: Progress = nothing) -> list[Cover]:
+    """Read the cover art of a source, which is open already, for other tracks."""
+    wanted = {stream.index for stream in source.streams.video if stream.disposition.value & ATTACHED_PICTURE}
+    if not wanted:
+        return []
     found: list[Cover] = []
     with open_source(info.path, progress) as container:
-        streams = [s for s in container.streams.video if s.disposition.value & ATTACHED_PICTURE]
-        if not streams:
-            return []
-        wanted = {stream.index for stream in streams}
+        streams = [stream for stream in container.streams.video if stream.index in wanted]
         for packet in packets(container, info.path, streams, lambda: None):
             index = packet.stream.index
             if index in wanted:

@@ -142,7 +142,7 @@ class _Assembly:
                 out = stack.enter_context(create_told(self.target, form, options, self.progress))
                 video = self._add_video(out)
                 tracks = self._add_tracks(source, out)
-                first = add_covers(source, out, covers(self.info, self.progress), self.container)
+                first = add_covers(source, out, covers(source, self.info, self.progress), self.container)
                 self.warnings += add_attachments(source, out, self.container)
                 self.warnings += left_out(source, self.info)
                 self._describe(source, out)

@@ -18,7 +18,7 @@ from flashvsr.video.decode import DecodeOptions, decode, output_grid
 from flashvsr.video.encode import EncoderSettings, VideoEncoder, output_format, problem_of
 from flashvsr.video.media import create, write_error
 from flashvsr.video.probe import SourceInfo, probe
-from flashvsr.video.timing import DecodeClock
+from flashvsr.video.stream_writer import StreamWriter
 
 _CODECS = {"libx264": "h264", "h264_nvenc": "h264", "libx265": "hevc", "hevc_nvenc": "hevc"}
 _SOFTWARE = {"h264": "libx264", "hevc": "libx265"}
@@ -87,18 +87,13 @@ def _write(
     decoder = decode(info, size, decoding)
     video, temporary = encoder.format, target.with_suffix(".tmp")
     ticks = str(video.time_base.denominator)
-    clock = DecodeClock(encoder.reorder_depth, video.step)
     try:
         with create(temporary, "mp4", {"movie_timescale": ticks, "video_track_timescale": ticks}) as out:
-            stream = encoder.add_stream(out)
+            writer = StreamWriter(out, encoder)
             for frame in decoder:
-                for packet in stream.encode(encoder.frame(frame.rgb, frame.pts)):
-                    packet.dts = clock.dts(packet.pts or 0)
-                    out.mux(packet)
+                writer.write(frame.rgb, frame.pts)
                 progress()
-            for packet in stream.encode(None):
-                packet.dts = clock.dts(packet.pts or 0)
-                out.mux(packet)
+            writer.finish()
         temporary.replace(target)
     except (FFmpegError, OSError) as error:
         raise write_error(temporary, error) from error
