@@ -21,7 +21,7 @@ from flashvsr.bench.luma import luma_of
 from flashvsr.bench.metrics import Scores, psnr, ssim
 from flashvsr.bench.shrink import shrink
 from flashvsr.errors import BadInput
-from flashvsr.model.stream import Stream, StreamOptions
+from flashvsr.model.stream import StreamOptions
 from flashvsr.model.windows import FRAMES_PER_WINDOW, window
 from flashvsr.preset import Preset
 from flashvsr.video.decode import DecodeOptions, Rgb, decode
@@ -128,7 +128,7 @@ def restored(
     task: Task, engine: Engine, enlargers: Mapping[str, Enlarger], sources: Iterable[Tensor]
 ) -> Iterator[Frame]:
     """Make source frames (3, H, W) uint8 smaller, and enlarge them by the model and the others."""
-    geometry, device = task.geometry, engine.model.device
+    geometry, device = task.geometry, engine.device
     waiting: deque[tuple[Tensor, Tensor]] = deque()
 
     def inputs() -> Iterator[Tensor]:
@@ -137,9 +137,7 @@ def restored(
             waiting.append((source, low))
             yield to_model(low.permute(1, 2, 0).cpu().numpy(), geometry, device)
 
-    stream = Stream(
-        engine.model, geometry.model[1], geometry.model[0], StreamOptions(), offload_cache=engine.offload_cache
-    )
+    stream = engine.stream(geometry.model, StreamOptions(), 0)
     index = task.start
     for output in stream.run(inputs()):
         for pixels in from_model(output, geometry):
@@ -160,7 +158,7 @@ def measure(
         Transient: reading it failed.
     """
     decoder = decode(task.info, (task.info.width, task.info.height), DecodeOptions(task.start))
-    sources = (_cut(frame.rgb, task.size, engine.model.device) for frame in islice(decoder, task.frames))
+    sources = (_cut(frame.rgb, task.size, engine.device) for frame in islice(decoder, task.frames))
     tallies: dict[str, _Tally] = {name: _Tally() for name in (*enlargers, MODEL)}
     count = 0
     try:

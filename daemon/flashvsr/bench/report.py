@@ -54,8 +54,7 @@ def clip_table(measured: Measured, model: str) -> str:
 def median_table(all_measured: Sequence[Measured], model: str) -> str:
     """Over the videos of each filter: medians of what the model gains over the other ways, and its least gain."""
     lines = []
-    for filter_name in dict.fromkeys(measured.task.filter for measured in all_measured):
-        chosen = [measured for measured in all_measured if measured.task.filter == filter_name]
+    for filter_name, chosen in _by_filter(all_measured).items():
         clips = "1 clip" if len(chosen) == 1 else f"{len(chosen)} clips"
         lines += [f"median over {clips}, made smaller by {_filter_words(filter_name)}", HEADER, SUBHEADER]
         for other, gains in medians(chosen).items():
@@ -88,17 +87,14 @@ def as_json(all_measured: Sequence[Measured], engine: Engine, packages: Sequence
         },
         "units": "dB, SSIM 0 to 1; PSNR-Y and SSIM of full-range BT.601 luma",
         "clips": [_clip_json(measured) for measured in all_measured],
-        "median_gains": {
-            filter_name: medians([measured for measured in all_measured if measured.task.filter == filter_name])
-            for filter_name in dict.fromkeys(measured.task.filter for measured in all_measured)
-        },
+        "median_gains": {filter_name: medians(chosen) for filter_name, chosen in _by_filter(all_measured).items()},
     }
 
 
 def machine(engine: Engine, packages: Sequence[str] = ()) -> dict[str, Any]:
     """Card or processor, cores, and the versions of what computes."""
     return {
-        "device": engine.label if engine.model.device.type == "cuda" else _processor(),
+        "device": engine.label if engine.device.type == "cuda" else _processor(),
         "cores": len(os.sched_getaffinity(0)),
         "threads": torch.get_num_threads(),
         "versions": {
@@ -107,6 +103,13 @@ def machine(engine: Engine, packages: Sequence[str] = ()) -> dict[str, Any]:
             **{name: metadata.version(name) for name in ("torch", "av", "numpy", *packages)},
         },
     }
+
+
+def _by_filter(all_measured: Sequence[Measured]) -> dict[str, list[Measured]]:
+    found: dict[str, list[Measured]] = {}
+    for measured in all_measured:
+        found.setdefault(measured.task.filter, []).append(measured)
+    return found
 
 
 def _clip_json(measured: Measured) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -91,12 +92,13 @@ def _places(options: argparse.Namespace, tasks: Sequence[Task]) -> tuple[list[Pa
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FlashVSRError(f"cannot create {folder}: {error.strerror}; give another --out or --json") from error
-    names: list[str] = []
+    strips: list[Path] = []
+    seen: Counter[str] = Counter()
     for task in tasks:
         name = f"{task.info.path.stem}_x{task.scale}_{task.filter}"
-        again = sum(known.split("/")[0] == name for known in names)  # a video of the same name from another folder
-        names.append(f"{name}/{again + 1}" if again else name)
-    return [options.out / f"{name.replace('/', '_')}.png" for name in names], numbers
+        seen[name] += 1  # a video of the same name may come from another folder
+        strips.append(options.out / f"{name}{f'_{seen[name]}' if seen[name] > 1 else ''}.png")
+    return strips, numbers
 
 
 def _others(wanted: Sequence[str]) -> dict[str, Enlarger]:
@@ -114,10 +116,7 @@ def _engine(config: Config, options: argparse.Namespace, progress: JobProgress) 
     if options.weights is not None:
         weights = options.weights if options.weights in MODEL_NAMES else str(Path(options.weights).absolute())
         config = replace(config, model=replace(config.model, weights=weights))
-    if not options.float32:
-        return load_engine(config, progress.say)
-    torch.backends.cudnn.allow_tf32 = False
-    return load_engine(config, progress.say, torch.float32)
+    return load_engine(config, progress.say, torch.float32 if options.float32 else None)
 
 
 def _measure(

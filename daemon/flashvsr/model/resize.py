@@ -17,18 +17,20 @@ def enlarge(frame: Tensor, size: tuple[int, int]) -> Tensor:
     Returns:
         (3, H, W) float32 with values 0...255: whole ones, or unrounded ones from uint16.
     """
-    width, height = size
-    x = frame.float()[None]
     if frame.dtype == torch.uint16:
-        x = x / 257
-        for shape in ((x.shape[-2], width), (height, width)):
-            x = F.interpolate(x, shape, mode="bicubic", antialias=True, align_corners=False).clamp_(0, 255)
-        return x[0]
+        return enlarge_values(frame.float()[None] / 257, size, whole=False)[0]
+    return enlarge_values(frame.float()[None], size)[0]
+
+
+def enlarge_values(pictures: Tensor, size: tuple[int, int], *, whole: bool = True) -> Tensor:
+    """The same for pictures (n, 3, h, w) float32 with values 0...255, rounded if `whole`: (n, 3, H, W)."""
+    width, height = size
     # Across, then down, with 8-bit values in between, as Pillow goes about it. antialias=True is what selects
     # a = -0.5; for an enlargement it changes nothing else.
-    for shape in ((x.shape[-2], width), (height, width)):
-        x = F.interpolate(x, shape, mode="bicubic", antialias=True, align_corners=False).round_().clamp_(0, 255)
-    return x[0]
+    for shape in ((pictures.shape[-2], width), (height, width)):
+        pictures = F.interpolate(pictures, shape, mode="bicubic", antialias=True, align_corners=False)
+        pictures = (pictures.round_() if whole else pictures).clamp_(0, 255)
+    return pictures
 
 
 def place(picture: Tensor, size: tuple[int, int], offset: tuple[int, int]) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from flashvsr.bench.shrink import shrink
 from flashvsr.errors import BadInput
+from flashvsr.model.resize import enlarge_values
 
 VIDEO_SUFFIXES = {".mp4", ".mkv", ".mov", ".webm"}
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png"}
@@ -229,8 +230,5 @@ def halve(clip: Tensor, bicubic: bool) -> Tensor:
 
 
 def enlarge(low: Tensor, factor: int) -> Tensor:
-    """Larger by the bicubic filter as the service does it (`model.resize.enlarge`): (n, 3, h, w) in 0...255."""
-    height, width = (factor * side for side in low.shape[-2:])
-    for size in ((low.shape[-2], width), (height, width)):
-        low = F.interpolate(low, size, mode="bicubic", antialias=True).round().clamp(0, 255)
-    return low
+    """Larger by the bicubic filter as the service does it: (n, 3, h, w) in 0...255."""
+    return enlarge_values(low, (low.shape[-1] * factor, low.shape[-2] * factor))

@@ -168,9 +168,8 @@ def _picture(
         remove_others(task.workdir, None)
         return info
     how = settings.preprocess
-    threads = encoder_threads(len(os.sched_getaffinity(0)), _workers(settings))
     wanted = NormaliseSettings(
-        how.video_codec, how.preset, how.crf, how.nvenc_preset, how.nvenc_rc, how.nvenc_cq, threads
+        how.video_codec, how.preset, how.crf, how.nvenc_preset, how.nvenc_rc, how.nvenc_cq, _threads(settings)
     )
     status = task.source.stat()
     facts = [status.st_size, status.st_mtime_ns, asdict(geometry), asdict(decoding), asdict(wanted)]
@@ -337,8 +336,7 @@ def _fingerprint(task: Task, engine: AnyEngine, encoder: VideoEncoder, geometry:
 
 
 def _encoder_settings(preset: Preset, settings: Config) -> EncoderSettings:
-    threads = encoder_threads(len(os.sched_getaffinity(0)), _workers(settings))
-    return EncoderSettings(preset.codec, preset.encoder, preset.quality, threads)
+    return EncoderSettings(preset.codec, preset.encoder, preset.quality, _threads(settings))
 
 
 def encoder_threads(cores: int, workers: int) -> int:
@@ -346,11 +344,12 @@ def encoder_threads(cores: int, workers: int) -> int:
     return max(1, min(MOST_ENCODER_THREADS, cores // (2 * max(1, workers))))
 
 
-def _workers(settings: Config) -> int:
+def _threads(settings: Config) -> int:
     try:
-        return len(discover(settings.gpu.devices, settings.gpu.max_concurrent, {}))
+        workers = len(discover(settings.gpu.devices, settings.gpu.max_concurrent, {}))
     except BadConfig:
-        return 1  # `flashvsr upscale` may run where the service's GPUs are not
+        workers = 1  # `flashvsr upscale` may run where the service's GPUs are not
+    return encoder_threads(len(os.sched_getaffinity(0)), workers)
 
 
 def _chunk_frames(settings: Config, info: SourceInfo) -> int:
