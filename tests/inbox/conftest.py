@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,13 +8,6 @@ from inbox_world import POLL, SETTLE, World
 from flashvsr.config import Config
 from flashvsr.jobs.queue import Queue
 from flashvsr.settings.service_tables import ExtraInbox, Paths, Watch
-
-
-@pytest.fixture
-def queue(tmp_path: Path) -> Iterator[Queue]:
-    queue = Queue(tmp_path / "state")
-    yield queue
-    queue.close()
 
 
 @pytest.fixture

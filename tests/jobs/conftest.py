@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,13 +12,6 @@ from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job
 
 OWNER = Owner("a-host", 4711, "boot-1")
-
-
-@pytest.fixture
-def queue(tmp_path: Path) -> Iterator[Queue]:
-    queue = Queue(tmp_path / "state")
-    yield queue
-    queue.close()
 
 
 @pytest.fixture

@@ -87,7 +87,7 @@ esac
     ("place", "version", "old", "words"),
     [
         ("/usr", "3.9", 1, "is version 3.9; 3.11 or newer is needed"),
-        ("/root/.pyenv/versions/3.12.1", "3.12", 0, "the unit hides home directories"),
+        ("/root/python", "3.12", 0, "the unit hides home directories"),
         ("/usr", "3.12", 0, "has no venv module"),
     ],
 )

@@ -9,19 +9,13 @@ import av
 import numpy as np
 import pytest
 from video_kit import frames_of, make_chunks
+from yuv_kit import COLOURS, LUMA, NUMBERS
 
 from flashvsr.video.color import ColorInfo, output_color, resolve
 from flashvsr.video.decode import decode
 from flashvsr.video.encode import output_format
 from flashvsr.video.mux import assemble
 from flashvsr.video.probe import probe
-
-LUMA = {"bt709": (0.2126, 0.0722), "smpte170m": (0.299, 0.114), "bt2020nc": (0.2627, 0.0593)}  # (red, blue)
-NUMBERS = {"bt709": 1, "smpte170m": 6, "bt2020nc": 9}
-COLOURS = [
-    (255, 255, 255), (0, 0, 0), (128, 128, 128), (191, 30, 30), (30, 180, 40), (40, 40, 200), (220, 200, 20),
-    (20, 190, 190), (180, 30, 170), (240, 150, 120), (90, 60, 30), (16, 16, 16),
-]  # fmt: skip
 
 
 def patches(width: int, height: int) -> np.ndarray:

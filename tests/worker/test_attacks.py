@@ -48,6 +48,16 @@ def aim(directory: Path, private: Path) -> None:
     directory.symlink_to(private)
 
 
+def step_while_aiming(bench: Bench, moment: str, directory: Path, private: Path) -> None:
+    """Let the worker take a step, and aim the directory elsewhere before it, or at a moment of the work."""
+    loop = bench.new_loop()
+    if moment == "start":
+        aim(directory, private)
+    else:
+        bench.upscaling.at[moment] = lambda: aim(directory, private)
+    loop.step()
+
+
 @pytest.mark.parametrize("what", ["folder", "inbox"])
 @pytest.mark.parametrize("action", ["archive", "delete"])
 @pytest.mark.parametrize("moment", ["start", "published"])
@@ -64,12 +74,7 @@ def test_a_link_in_place_of_the_sources_directory(
         (private / "season").mkdir()
         twin = disguise(source, private / "season")
         directory = bench.inbox
-    loop = bench.new_loop()
-    if moment == "start":
-        aim(directory, private)
-    else:
-        bench.upscaling.at[moment] = lambda: aim(directory, private)
-    loop.step()
+    step_while_aiming(bench, moment, directory, private)
     job = bench.job(number)
     assert job.state == ("queued" if moment == "start" else "done")
     assert not bench.upscaling.tasks or moment == "published"
@@ -87,12 +92,7 @@ def test_a_link_in_place_of_the_results_directory(bench: Bench, private: Path, f
     number = bench.add(str(Path(folder) / "a.mov"))
     directory = bench.outbox / folder
     directory.mkdir(parents=True)
-    loop = bench.new_loop()
-    if moment == "start":
-        aim(directory, private)
-    else:
-        bench.upscaling.at[moment] = lambda: aim(directory, private)
-    loop.step()
+    step_while_aiming(bench, moment, directory, private)
     job = bench.job(number)
     assert (job.state, job.error_kind) == ("queued", "transient")
     assert "symbolic link is in the way" in job.error
