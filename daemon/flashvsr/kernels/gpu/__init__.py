@@ -1,0 +1,1 @@
+"""The Triton forms of the operations in `flashvsr.kernels`: same names and arguments, on the current device."""

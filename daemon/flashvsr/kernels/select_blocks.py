@@ -1,0 +1,72 @@
+"""Choose the pairs of blocks that attend to each other, from the mean query and mean key of each block.
+
+The choice (softmax, the k-th largest value of a whole group, lists for the attention kernel) runs once per layer of
+every window and is small: what it must not do is wait for the host or launch dozens of kernels.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+HEAD_DIM = 128
+
+
+@dataclass(frozen=True)
+class BlockLists:
+    """The chosen key blocks of each row; a row is one query block of one head.
+
+    Attributes:
+        lists: (heads, Q, C) int32, numbers of the stored blocks: slot*n + block. A row's chosen ones come first,
+            in the order of the columns; what follows them means nothing.
+        counts: (heads, Q) int32, how many a row has.
+        order: (heads*Q,) int32, rows head*Q + q, the longest first; equally long ones by their number.
+    """
+
+    lists: Tensor
+    counts: Tensor
+    order: Tensor
+
+
+def kept_pairs(budget: int, pairs: int) -> int:
+    """How many of a group's `pairs` values are above the threshold, if no two are equal."""
+    return max(0, min(budget - 1, pairs - 1))
+
+
+def select_blocks(q_means: Tensor, k_means: Tensor, slots: Tensor, allowed: Tensor, budget: int) -> BlockLists:
+    """Keep the strongest pairs of each head and query group.
+
+    The softmax of a row runs over its C = K*n columns, with 0 where a pair is not allowed. Of the n*C values of a
+    head and query group those stay that are strictly greater than the (kept+1)-th largest one. A row where nothing is
+    allowed keeps nothing.
+
+    Args:
+        q_means: (G*n, heads, 128) float32 mean query of each block of the window.
+        k_means: (S*n, heads, 128) float32 mean key of each stored block.
+        slots: (K,) int32, the slots the window attends to, oldest first.
+        allowed: (n, n) bool, true where two blocks of the picture are near enough.
+        budget: pairs per head and query group; one less is kept, and fewer where values are equal.
+
+    Returns:
+        The lists. Q = G*n, C = K*n.
+    """
+    n = len(allowed)
+    queries = len(q_means)
+    stored = (slots[:, None] * n + torch.arange(n, device=slots.device)).flatten()  # (C,)
+    q, k = q_means.float().transpose(0, 1), k_means[stored].float().transpose(0, 1)  # (heads, Q, 128), (heads, C, 128)
+    scores = q @ k.transpose(1, 2) / math.sqrt(HEAD_DIM)
+    far = ~allowed.bool().repeat(queries // n, len(slots))
+    p = scores.masked_fill(far, -math.inf).softmax(dim=-1).masked_fill(far, 0.0)  # an empty row is NaN before
+
+    pairs = p.unflatten(1, (-1, n)).flatten(2)  # (heads, G, n*C)
+    kept = kept_pairs(budget, pairs.shape[-1])
+    threshold = pairs.kthvalue(pairs.shape[-1] - kept, dim=-1, keepdim=True).values
+    chosen = (pairs > threshold).view(p.shape)
+
+    counts = chosen.sum(-1, dtype=torch.int32)
+    columns = chosen.to(torch.int8).argsort(dim=-1, descending=True, stable=True)
+    order = counts.flatten().argsort(descending=True, stable=True)
+    return BlockLists(stored[columns].int(), counts, order.int())

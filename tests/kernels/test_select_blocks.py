@@ -1,0 +1,149 @@
+"""The choice of block pairs against the plain form, and that one against the model's."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from flashvsr.kernels import select_blocks as plain
+from flashvsr.kernels.gpu import select_blocks as gpu
+from flashvsr.kernels.select_blocks import BlockLists
+from flashvsr.model import attention as model
+
+HUGE = 10**9
+
+
+def rows_of(found: BlockLists) -> list[list[int]]:
+    """The chosen blocks of each row, head by head."""
+    counts = found.counts.flatten().tolist()
+    return [row[:count] for row, count in zip(found.lists.flatten(0, 1).tolist(), counts, strict=True)]
+
+
+def assert_same(ours: BlockLists, expected: BlockLists) -> None:
+    assert [t.dtype for t in (ours.lists, ours.counts, ours.order)] == 3 * [torch.int32]
+    assert ours.lists.shape == expected.lists.shape
+    assert ours.counts.tolist() == expected.counts.tolist()
+    assert rows_of(ours) == rows_of(expected)
+    assert ours.order.tolist() == expected.order.tolist()
+
+
+def int32(values: list[int], device: torch.device) -> Tensor:
+    return torch.tensor(values, dtype=torch.int32, device=device)
+
+
+@pytest.mark.parametrize("budget", [0, 1, 2, 7, 25, HUGE])
+@pytest.mark.parametrize(
+    ("heads", "groups", "n", "stored", "slots"),
+    [
+        (1, 1, 1, 1, [0]),
+        (1, 3, 2, 4, [3, 0, 1]),
+        (3, 1, 6, 4, [2, 3, 0, 1]),
+        (2, 2, 7, 5, [4, 1]),
+        (1, 1, 23, 4, [1, 2, 3, 0]),
+    ],
+)
+def test_as_the_plain_form(
+    device: torch.device, budget: int, heads: int, groups: int, n: int, stored: int, slots: list[int]
+) -> None:
+    torch.manual_seed(n)
+    q = torch.randn(groups * n, heads, 128, device=device)
+    k = torch.randn(stored * n, heads, 128, device=device)
+    near = torch.arange(n, device=device)
+    allowed = (near[:, None] - near).abs() <= 3
+    given = q, k, int32(slots, device), allowed, budget
+    expected = plain.select_blocks(*given)
+    assert_same(gpu.select_blocks(*given), expected)
+    if budget < n * n * len(slots) and budget > 1 and n > 1:
+        assert expected.counts.sum() == heads * groups * min(budget - 1, int(allowed.sum()) * len(slots))
+
+
+def test_values_of_all_sizes(device: torch.device) -> None:
+    """Sharp rows: what is kept lies anywhere between 1 and the smallest numbers there are."""
+    torch.manual_seed(1)
+    q, k = 8 * torch.randn(2, 40, 2, 128, device=device)
+    allowed = torch.rand(10, 10, device=device) < 0.8
+    for budget in (2, 30, 90, 160):
+        given = q[:10], k, int32([1, 3], device), allowed, budget
+        assert_same(gpu.select_blocks(*given), plain.select_blocks(*given))
+
+
+def test_more_columns_than_fit_at_once(device: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, size in (("COLUMNS", 16), ("COLUMNS_AT_ONCE", 8), ("PAIRS", 32), ("RANKED", 2)):
+        monkeypatch.setattr(gpu, name, size)
+    torch.manual_seed(2)
+    q, k = torch.randn(5, 1, 128, device=device), torch.randn(20, 1, 128, device=device)
+    allowed = torch.ones(5, 5, dtype=torch.bool, device=device)
+    for budget in (3, 40):
+        given = q, k, int32([0, 1, 2, 3], device), allowed, budget
+        assert_same(gpu.select_blocks(*given), plain.select_blocks(*given))
+
+
+@pytest.mark.parametrize("budget", [0, 1, 5, HUGE])
+def test_equal_values(device: torch.device, budget: int) -> None:
+    """Nothing is strictly greater than what it equals."""
+    same = torch.ones(8, 2, 128, device=device)
+    everything = torch.ones(4, 4, dtype=torch.bool, device=device)
+    given = same[:4], same, int32([1, 0], device), everything, budget
+    found = gpu.select_blocks(*given)
+    assert found.counts.abs().max() == 0
+    assert found.order.tolist() == list(range(8)), "equally long rows by their number"
+    assert_same(found, plain.select_blocks(*given))
+
+
+@pytest.mark.parametrize(("budget", "kept"), [(1, 0), (2, 0), (3, 2), (4, 2), (8, 2), (9, 8), (HUGE, 8)])
+def test_equal_values_at_the_threshold(device: torch.device, budget: int, kept: int) -> None:
+    """Blocks that see one other are twice as sure as blocks that see two: 2 values of 1, then 6 of 1/2, the rest 0."""
+    same = torch.ones(5, 1, 128, device=device)
+    allowed = torch.zeros(5, 5, dtype=torch.bool, device=device)
+    for query, near in enumerate([[0], [1, 4], [0, 3], [2], [2, 3]]):
+        allowed[query, near] = True
+    given = same, same, int32([0], device), allowed, budget
+    found = gpu.select_blocks(*given)
+    assert found.counts.sum() == kept
+    assert_same(found, plain.select_blocks(*given))
+
+
+def test_rows_with_nothing_allowed(device: torch.device) -> None:
+    torch.manual_seed(3)
+    q, k = torch.randn(2, 8, 2, 128, device=device)
+    allowed = torch.ones(4, 4, dtype=torch.bool, device=device)
+    allowed[2] = False
+    for budget in (4, HUGE):
+        given = q, k, int32([1, 0], device), allowed, budget
+        found = gpu.select_blocks(*given)
+        assert (found.counts[:, [2, 6]] == 0).all()
+        assert found.counts.sum() == min(2 * 2 * (budget - 1), 2 * 6 * 8)
+        assert_same(found, plain.select_blocks(*given))
+    nothing = q, k, int32([1, 0], device), torch.zeros_like(allowed), 4
+    assert_same(gpu.select_blocks(*nothing), plain.select_blocks(*nothing))
+    assert gpu.select_blocks(*nothing).counts.abs().max() == 0
+
+
+def test_blocks_that_are_not_attended_to_may_hold_anything(device: torch.device) -> None:
+    torch.manual_seed(4)
+    q, k = torch.randn(3, 1, 128, device=device), torch.randn(9, 1, 128, device=device)
+    allowed = torch.ones(3, 3, dtype=torch.bool, device=device)
+    expected = plain.select_blocks(q, k, int32([2, 0], device), allowed, 6)
+    k[3:6] = math.nan
+    assert_same(gpu.select_blocks(q, k, int32([2, 0], device), allowed, 6), expected)
+
+
+@pytest.mark.parametrize("budget", [0, 1, 9, 30, HUGE])
+def test_the_plain_form_is_the_models(budget: int) -> None:
+    torch.manual_seed(5)
+    heads, groups, n, slots = 2, 2, 6, [3, 0, 1]
+    q, k = torch.randn(groups * n, heads, 128), torch.randn(4 * n, heads, 128)
+    sparsity = model.Sparsity.for_grid(2, 3, 1.0, 2, torch.device("cpu"))
+    by_head = k.unflatten(0, (4, n))[slots].permute(2, 0, 1, 3)  # (heads, key groups, n, 128)
+    mask = model.select_blocks(
+        q.unflatten(0, (groups, n)).permute(2, 0, 1, 3), by_head, model.Sparsity(sparsity.allowed, budget)
+    )
+    found = plain.select_blocks(q, k, int32(slots, torch.device("cpu")), sparsity.allowed, budget)
+    stored = [slot * n + block for slot in slots for block in range(n)]
+    expected = [[stored[c] for c in row.nonzero().flatten()] for row in mask.flatten(0, 1)]
+    assert rows_of(found) == expected
+    lengths = [len(row) for row in expected]
+    assert found.order.tolist() == sorted(range(len(lengths)), key=lambda row: -lengths[row])
