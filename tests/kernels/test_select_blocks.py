@@ -71,7 +71,8 @@ def test_values_of_all_sizes(device: torch.device) -> None:
 
 
 def test_more_columns_than_fit_at_once(device: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, size in (("COLUMNS", 16), ("COLUMNS_AT_ONCE", 8), ("PAIRS", 32), ("RANKED", 2)):
+    sizes = {"SCORED": 16, "NORMALISED": 16, "PAIRS": 32, "LISTED": 8, "RANKED": 2, "COMPARED": 4}
+    for name, size in sizes.items():
         monkeypatch.setattr(gpu, name, size)
     torch.manual_seed(2)
     q, k = torch.randn(5, 1, 128, device=device), torch.randn(20, 1, 128, device=device)

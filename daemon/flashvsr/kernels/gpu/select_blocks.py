@@ -18,11 +18,15 @@ from flashvsr.kernels.select_blocks import BlockLists, kept_pairs
 
 # p <= 1 has 30 bits; a digit is (shift, bits). The first one is fine, so that many programs seldom meet at a counter.
 DIGITS = ((17, 13), (8, 9), (0, 8))
+# Scores as exact as float32's: six products of bfloat16 thirds on tensor cores. The interpreter has no such thing.
+PRECISION = "ieee" if triton.knobs.runtime.interpret else "bf16x6"
 QUERIES = 16  # of one program of the softmax
-COLUMNS = 64  # scored at a time
-COLUMNS_AT_ONCE = 512  # of a row, where nothing is multiplied
+SCORED = 64  # columns it scores at a time
+NORMALISED = 256  # columns it turns into p at a time
 PAIRS = 4096  # counted by one program
+LISTED = 512  # columns listed at a time
 RANKED = 16  # rows ranked by one program
+COMPARED = 512  # rows they are compared with at a time
 
 
 def select_blocks(q_means: Tensor, k_means: Tensor, slots: Tensor, allowed: Tensor, budget: int) -> BlockLists:
@@ -35,29 +39,26 @@ def select_blocks(q_means: Tensor, k_means: Tensor, slots: Tensor, allowed: Tens
     p = torch.empty(rows, columns, dtype=torch.float32, device=device)
     sizes = [sets << bits for _, bits in DIGITS]
     first, second, third = torch.zeros(sum(sizes), dtype=torch.int32, device=device).split(sizes)
-    wide = min(COLUMNS_AT_ONCE, triton.next_power_of_2(columns))
     _softmax[(triton.cdiv(queries, QUERIES), heads)](
         q_means, k_means, slots, allowed.view(torch.uint8), p, first, queries, columns, n,
-        heads, *DIGITS[0], QUERIES, COLUMNS, wide, num_warps=8,
+        heads, PRECISION, *DIGITS[0], QUERIES, SCORED, NORMALISED, num_warps=8, num_stages=2,
     )  # fmt: skip
 
     kept = kept_pairs(budget, pairs)
     known = torch.empty(2, sets, 2, dtype=torch.int32, device=device)
-    chunk = min(PAIRS, triton.next_power_of_2(pairs))
     for before, histogram, after, counted, (upper, lower) in (
         (None, first, known[0], second, (DIGITS[0], DIGITS[1])),
         (known[0], second, known[1], third, (DIGITS[1], DIGITS[2])),
     ):
-        _count_digit[(triton.cdiv(pairs, chunk), sets)](
-            p, before, histogram, after, counted, pairs, kept, *upper, *lower, chunk, num_warps=8
+        _count_digit[(triton.cdiv(pairs, PAIRS), sets)](
+            p, before, histogram, after, counted, pairs, kept, *upper, *lower, PAIRS, num_warps=8
         )
 
     lists = torch.empty(heads, queries, columns, dtype=torch.int32, device=device)
     counts = torch.empty(heads, queries, dtype=torch.int32, device=device)
     order = torch.empty(rows, dtype=torch.int32, device=device)
-    _list_row[(rows,)](p, known[1], third, slots, lists, counts, columns, n, DIGITS[2][1], wide, num_warps=4)
-    ranked = min(COLUMNS_AT_ONCE, triton.next_power_of_2(rows))
-    _rank[(triton.cdiv(rows, RANKED),)](counts, order, rows, RANKED, ranked, num_warps=8)
+    _list_row[(rows,)](p, known[1], third, slots, lists, counts, columns, n, DIGITS[2][1], LISTED, num_warps=4)
+    _rank[(triton.cdiv(rows, RANKED),)](counts, order, rows, RANKED, COMPARED, num_warps=8)
     return BlockLists(lists, counts, order)
 
 
@@ -73,6 +74,7 @@ def _softmax(
     columns,
     n,
     heads: tl.constexpr,
+    precision: tl.constexpr,
     shift: tl.constexpr,
     bits: tl.constexpr,
     tile: tl.constexpr,
@@ -84,8 +86,8 @@ def _softmax(
     query = tl.program_id(0) * tile + tl.arange(0, tile)
     in_rows = query < queries
     place = (head * queries + query).to(tl.int64) * columns  # of the rows in p
-    channel = tl.arange(0, 32)
-    q_row = (query * heads + head) * 128
+    channel = tl.arange(0, 128)[None, :]
+    q = tl.load(q_means + ((query * heads + head) * 128)[:, None] + channel, mask=in_rows[:, None], other=0.0)
 
     largest = tl.full((tile,), float("-inf"), tl.float32)
     total = tl.zeros((tile,), tl.float32)
@@ -95,11 +97,8 @@ def _softmax(
         block = column % n
         slot = tl.load(slots + column // n, mask=in_columns, other=0)
         k_row = ((slot * n + block) * heads + head) * 128
-        scores = tl.zeros((tile, width), tl.float32)
-        for part in tl.static_range(0, 128, 32):
-            q = tl.load(q_means + q_row[:, None] + (part + channel)[None, :], mask=in_rows[:, None], other=0.0)
-            k = tl.load(k_means + k_row[:, None] + (part + channel)[None, :], mask=in_columns[:, None], other=0.0)
-            scores = tl.dot(q, tl.trans(k), scores, input_precision="ieee")
+        k = tl.load(k_means + k_row[:, None] + channel, mask=in_columns[:, None], other=0.0)
+        scores = tl.dot(q, tl.trans(k), input_precision=precision)
         inside = in_rows[:, None] & in_columns[None, :]
         near = tl.load(allowed + (query % n)[:, None] * n + block[None, :], mask=inside, other=0) != 0
         scores = tl.where(near, scores * 0.08838834764831845, float("-inf"))  # 1 / sqrt(128)
@@ -138,7 +137,7 @@ def _digit_of_rank(histogram, rank, bits: tl.constexpr):
     return found, rank - tl.sum(tl.where(digit > found, count, 0))
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rank"])
 def _count_digit(
     p,
     before,
