@@ -111,6 +111,10 @@ def forbidden(found: Import) -> str | None:
         return f"nothing imports {target}"
     if target == "bench" and part not in BENCH_USERS:
         return "the product does not know what measures it"
+    if target == "kernels" and part not in ("kernels", "model"):
+        return "only the model uses kernels"
+    if part == "kernels" and found.file.parent.name != "gpu" and (package == "triton" or ".kernels.gpu" in found.name):
+        return "the plain forms run where Triton is not"
     if part in LAYERS:
         parts, packages = LAYERS[part]
         if package == "flashvsr" and target not in parts | {""}:
@@ -157,6 +161,10 @@ def test_video_and_model_meet_in_few_places() -> None:
         ("model/dit.py", "from ..preset import Preset"),
         ("model/dit.py", "import requests"),
         ("kernels/x.py", "from flashvsr.model import dit"),
+        ("kernels/x.py", "import triton"),
+        ("kernels/x.py", "def f():\n    from flashvsr.kernels.gpu import select_blocks"),
+        ("kernels/gpu/x.py", "from flashvsr.model.rope import HEAD_DIM"),
+        ("worker/engine.py", "from flashvsr.kernels.rms_norm import rms_norm"),
         ("video/mux.py", "def f():\n    import torch"),
         ("video/mux.py", "from flashvsr import config"),
         ("supervisor.py", "import torch"),
@@ -188,6 +196,8 @@ def test_a_forbidden_import_is_found(file: str, source: str) -> None:
             "model/dit.py",
             "import math\nfrom flashvsr.kernels.block_sparse_attention import block_sparse_attention",
         ),
+        ("kernels/gpu/x.py", "import triton\nfrom flashvsr.kernels.rotate_blocks import Ring"),
+        ("model/attention.py", "def f():\n    from flashvsr.kernels.gpu.rms_norm import rms_norm"),
         ("commands/upscale.py", "def f():\n    from flashvsr.worker import upscale"),
         ("supervisor.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch"),
         ("weights.py", "from flashvsr.model.files import REQUIRED_FILES"),

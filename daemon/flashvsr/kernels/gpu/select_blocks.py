@@ -119,9 +119,9 @@ def _softmax(
         here = p + place[:, None] + column[None, :]
         value = tl.exp(tl.load(here, mask=inside, other=float("-inf")) - largest[:, None]) / total[:, None]
         tl.store(here, value, mask=inside)
-        digit = value.to(tl.int32, bitcast=True) >> shift
+        value = value.to(tl.int32, bitcast=True)
         # Zeros are not counted: there are many, and whatever is not counted lies below everything else.
-        tl.atomic_add(counter[:, None] + digit, 1, mask=inside & (value > 0.0), sem="relaxed")
+        tl.atomic_add(counter[:, None] + (value >> shift), 1, mask=inside & (value > 0), sem="relaxed")
 
 
 @triton.jit
