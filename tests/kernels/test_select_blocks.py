@@ -132,6 +132,17 @@ def test_blocks_that_are_not_attended_to_may_hold_anything(device: torch.device)
     assert_same(gpu.select_blocks(q, k, int32([2, 0], device), allowed, 6), expected)
 
 
+def test_a_head_without_sense_leaves_the_others_alone(device: torch.device) -> None:
+    torch.manual_seed(6)
+    q, k = torch.randn(2, 5, 3, 128, device=device)
+    everything = torch.ones(5, 5, dtype=torch.bool, device=device)
+    expected = rows_of(plain.select_blocks(q, k, int32([0], device), everything, 9))
+    q[2, 1] = math.nan
+    found = rows_of(gpu.select_blocks(q, k, int32([0], device), everything, 9))
+    assert found[:5] == expected[:5]
+    assert found[10:] == expected[10:]
+
+
 @pytest.mark.parametrize("budget", [0, 1, 9, 30, HUGE])
 def test_the_plain_form_is_the_models(budget: int) -> None:
     torch.manual_seed(5)

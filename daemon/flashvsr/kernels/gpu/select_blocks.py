@@ -120,8 +120,9 @@ def _softmax(
         value = tl.exp(tl.load(here, mask=inside, other=float("-inf")) - largest[:, None]) / total[:, None]
         tl.store(here, value, mask=inside)
         value = value.to(tl.int32, bitcast=True)
+        digit = tl.minimum(value >> shift, (1 << bits) - 1)  # not beyond the histogram, even for a NaN
         # Zeros are not counted: there are many, and whatever is not counted lies below everything else.
-        tl.atomic_add(counter[:, None] + (value >> shift), 1, mask=inside & (value > 0), sem="relaxed")
+        tl.atomic_add(counter[:, None] + digit, 1, mask=inside & (value > 0), sem="relaxed")
 
 
 @triton.jit
