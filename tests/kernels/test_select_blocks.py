@@ -158,4 +158,4 @@ def test_the_plain_form_is_the_models(budget: int) -> None:
     expected = [[stored[c] for c in row.nonzero().flatten()] for row in mask.flatten(0, 1)]
     assert rows_of(found) == expected
     lengths = [len(row) for row in expected]
-    assert found.order.tolist() == sorted(range(len(lengths)), key=lambda row: -lengths[row])
+    assert found.order.tolist() == sorted(range(len(lengths)), key=lambda row: (row // (groups * n), -lengths[row]))

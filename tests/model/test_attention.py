@@ -188,7 +188,7 @@ def test_the_ring_keeps_the_last_groups(kv_ratio: int, offload: bool) -> None:
     expected = concatenated(attention, windows, starts, sparsity, kv_ratio, (8 * rows, 8 * columns))
     for x, groups, wanted in zip(windows, starts, expected, strict=True):
         rope = rope_table((2 * groups.start, 2 * groups.stop), 8 * rows, 8 * columns, CPU)
-        window = WindowContext(groups, rope, attended_slots(groups, kv_ratio, slots, CPU), sparsity)
+        window = WindowContext(groups, rope, torch.tensor(attended_slots(groups, kv_ratio, slots)), sparsity)
         ours = attention(x, window, ring)
         torch.testing.assert_close(ours, wanted, atol=2e-6, rtol=1e-4)
     assert ring.keys.shape[1] == slots

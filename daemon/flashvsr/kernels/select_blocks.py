@@ -23,7 +23,8 @@ class BlockLists:
         lists: (heads, Q, C) int32, numbers of the stored blocks: slot*n + block. A row's chosen ones come first,
             in the order of the columns; what follows them means nothing.
         counts: (heads, Q) int32, how many a row has.
-        order: (heads*Q,) int32, rows head*Q + q, the longest first; equally long ones by their number.
+        order: (heads*Q,) int32, rows head*Q + q, head after head, so that the keys of few heads are in use at a
+            time; within a head the longest first, and equally long ones by their number.
     """
 
     lists: Tensor
@@ -68,5 +69,6 @@ def select_blocks(q_means: Tensor, k_means: Tensor, slots: Tensor, allowed: Tens
 
     counts = chosen.sum(-1, dtype=torch.int32)
     columns = chosen.to(torch.int8).argsort(dim=-1, descending=True, stable=True)
-    order = counts.flatten().argsort(descending=True, stable=True)
+    heads = torch.arange(len(counts), device=counts.device)[:, None]
+    order = (heads * queries + counts.argsort(dim=-1, descending=True, stable=True)).flatten()
     return BlockLists(stored[columns].int(), counts, order.int())

@@ -90,10 +90,9 @@ class KeyValueRing:
         return self.keys.to(self.device).flatten(1, 2), self.values.to(self.device).flatten(1, 2)
 
 
-def attended_slots(groups: range, kv_ratio: int, slots: int, device: torch.device) -> Tensor:
-    """Slots (key groups,) that a window of these groups attends to: at most `kv_ratio` earlier ones, and its own."""
-    attended = range(max(0, groups.start - kv_ratio), groups.stop)
-    return torch.tensor([group % slots for group in attended], device=device)
+def attended_slots(groups: range, kv_ratio: int, slots: int) -> list[int]:
+    """Slots that a window of these groups attends to, oldest first: at most `kv_ratio` earlier ones, and its own."""
+    return [group % slots for group in range(max(0, groups.start - kv_ratio), groups.stop)]
 
 
 def select_blocks(query_means: Tensor, key_means: Tensor, sparsity: Sparsity) -> Tensor:

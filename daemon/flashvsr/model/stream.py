@@ -88,14 +88,14 @@ class Stream:
             device=model.device,
         )
         self.slots = max(options.kv_ratio + 1, FIRST_LATENTS // LATENTS_PER_GROUP)
-        heads, blocks = model.dit.params.heads, grid[0] * grid[1]
-        self.state = StreamState(
-            origin,
-            [
-                KeyValueRing(heads, blocks, self.slots, model.dtype, model.device, offload_cache)
-                for _ in range(model.dit.params.layers)
-            ],
-        )
+        self.state = StreamState(origin, self._new_rings(offload_cache))
+
+    def _new_rings(self, offload: bool) -> list[KeyValueRing]:
+        heads, blocks = self.model.dit.params.heads, len(self.sparsity.allowed)
+        return [
+            KeyValueRing(heads, blocks, self.slots, self.model.dtype, self.model.device, offload)
+            for _ in range(self.model.dit.params.layers)
+        ]
 
     def run(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
         """Upscale a stream of frames.
@@ -148,12 +148,15 @@ class Stream:
         return correct_color(frames, condition, self.options.color_fix)
 
     def context(self, step: Window) -> WindowContext:
-        """Positions and neighbourhood of a window's tokens; positions count from the start of the whole video."""
+        """Positions and neighbourhood of a window's tokens."""
+        slots = torch.tensor(attended_slots(step.groups, self.options.kv_ratio, self.slots), device=self.model.device)
+        return WindowContext(step.groups, self.rope(step), slots, self.sparsity)
+
+    def rope(self, step: Window) -> tuple[Tensor, Tensor]:
+        """Cosines and sines of a window's tokens; positions count from the start of the whole video."""
         shift = LATENTS_PER_GROUP * self.state.origin
         positions = (step.latents[0] + shift, step.latents[1] + shift)
-        rope = rope_table(positions, self.rows, self.columns, self.model.device)
-        slots = attended_slots(step.groups, self.options.kv_ratio, self.slots, self.model.device)
-        return WindowContext(step.groups, rope, slots, self.sparsity)
+        return rope_table(positions, self.rows, self.columns, self.model.device)
 
     def noise_shape(self, step: Window) -> tuple[int, int, int, int]:
         """(16, f, H/8, W/8)."""

@@ -43,7 +43,7 @@ class Plan:
     """Groups of warps that compute: 1 of eight warps or 2 of four."""
     stages: int = 2
     """Key tiles, and value tiles, held in shared memory: 2 or 3."""
-    turns: bool = True
+    turns: bool = False
     """Whether two workers take turns in starting products."""
 
 
@@ -189,12 +189,25 @@ def _load(q_tiles, k_tiles, v_tiles, q, k, v, barriers, list_, count, steps, fir
 
 
 @gluon.jit
+def _split(x):
+    """The columns of a product by where they lie: (rows, 4, 4, lanes of a row, 2); a lane holds 4 by 4 by 2."""
+    return x.reshape([x.shape[0], 4, 4, 4, 2])
+
+
+@gluon.jit
 def _weights(scores, peak, total, scale):
-    """Online softmax: unnormalised weights, how much older sums shrink, and the new row maxima and sums."""
-    higher = gl.maximum(peak, gl.max(scores, 1) * scale)
+    """Online softmax: unnormalised weights, how much older sums shrink, and the new row maxima and sums.
+
+    Sums stay apart for the four lanes that share a row until the end.
+    """
+    # In small groups, as one chain of all maxima would wait for each in turn.
+    highest = gl.max(gl.max(gl.max(gl.max(_split(scores), 4), 2), 1), 1)
+    higher = gl.maximum(peak, gl.convert_layout(highest, peak.type.layout, assert_trivial=True) * scale)
     weights = gl.exp2(scores * scale - gl.expand_dims(higher, 1))
     shrink = gl.exp2(peak - higher)
-    return weights, shrink, higher, total * shrink + gl.sum(weights, 1)
+    parts = gl.sum(gl.sum(gl.sum(_split(weights), 4), 2), 1)
+    keep = gl.convert_layout(shrink, gl.SliceLayout(1, parts.type.layout), assert_trivial=True)
+    return weights, shrink, higher, total * gl.expand_dims(keep, 1) + parts
 
 
 @gluon.jit
@@ -226,7 +239,7 @@ def _work(out_tiles, q, k, v, barriers, count, steps, first, channel, scale, TUR
     zeros = gl.zeros([ROWS, 128], gl.float32, PRODUCT)
     acc = gl.zeros([ROWS, 128], gl.float32, PRODUCT)
     peak = gl.full([ROWS], float("-inf"), gl.float32, ROW)
-    total = gl.zeros([ROWS], gl.float32, ROW)
+    total = 0.0
 
     mbarrier.wait(q_ready.index(0), 0)
     mbarrier.wait(k_ready.index(0), 0)
@@ -272,6 +285,7 @@ def _work(out_tiles, q, k, v, barriers, count, steps, first, channel, scale, TUR
     mbarrier.wait(v_ready.index(v_stage), v_phase)
     acc = warpgroup_mma(operand, v.index(v_stage), acc, is_async=True)
     acc = warpgroup_mma_wait(0, deps=[acc])
+    total = gl.convert_layout(gl.sum(total, 1), ROW, assert_trivial=True)
     share = gl.where(count > 0, 1.0 / total, 0.0)
     acc = gl.where(count > 0, acc * gl.expand_dims(share, 1), 0.0)
     # The worker's query tile is read for the last time: its memory takes the result on its way out.

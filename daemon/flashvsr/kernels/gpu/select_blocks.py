@@ -26,7 +26,7 @@ NORMALISED = 256  # columns it turns into p at a time
 PAIRS = 4096  # counted by one program
 LISTED = 512  # columns listed at a time
 RANKED = 16  # rows ranked by one program
-COMPARED = 512  # rows they are compared with at a time
+COMPARED = 128  # rows they are compared with at a time
 
 
 def select_blocks(q_means: Tensor, k_means: Tensor, slots: Tensor, allowed: Tensor, budget: int) -> BlockLists:
@@ -58,7 +58,7 @@ def select_blocks(q_means: Tensor, k_means: Tensor, slots: Tensor, allowed: Tens
     counts = torch.empty(heads, queries, dtype=torch.int32, device=device)
     order = torch.empty(rows, dtype=torch.int32, device=device)
     _list_row[(rows,)](p, known[1], third, slots, lists, counts, columns, n, DIGITS[2][1], LISTED, num_warps=4)
-    _rank[(triton.cdiv(rows, RANKED),)](counts, order, rows, RANKED, COMPARED, num_warps=8)
+    _rank[(triton.cdiv(queries, RANKED), heads)](counts, order, queries, RANKED, COMPARED, num_warps=8)
     return BlockLists(lists, counts, order)
 
 
@@ -206,16 +206,17 @@ def _list_row(
 
 
 @triton.jit
-def _rank(counts, order, rows, tile: tl.constexpr, wide: tl.constexpr):
-    """Put some rows at their places in the order: each counts the rows that come before it."""
+def _rank(counts, order, queries, tile: tl.constexpr, wide: tl.constexpr):
+    """Put some rows of a head at their places in the order: each counts the head's rows that come before it."""
+    base = tl.program_id(1) * queries
     row = tl.program_id(0) * tile + tl.arange(0, tile)
-    in_rows = row < rows
-    length = tl.load(counts + row, mask=in_rows, other=0)
+    in_rows = row < queries
+    length = tl.load(counts + base + row, mask=in_rows, other=0)
     place = tl.zeros((tile,), tl.int32)
-    for start in range(0, rows, wide):
+    for start in range(0, queries, wide):
         other = start + tl.arange(0, wide)
-        theirs = tl.load(counts + other, mask=other < rows, other=-1)
+        theirs = tl.load(counts + base + other, mask=other < queries, other=-1)
         longer = theirs[None, :] > length[:, None]
         earlier = (theirs[None, :] == length[:, None]) & (other[None, :] < row[:, None])
         place += tl.sum((longer | earlier).to(tl.int32), axis=1)
-    tl.store(order + place, row, mask=in_rows)
+    tl.store(order + base + place, base + row, mask=in_rows)

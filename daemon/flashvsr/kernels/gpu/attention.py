@@ -1,0 +1,29 @@
+"""Which of the attention kernels a device takes."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from flashvsr.kernels.gpu import block_sparse_attention
+from flashvsr.kernels.select_blocks import BlockLists
+
+HOPPER = 9
+
+
+class Attend(Protocol):
+    """Softmax attention of each query block over the key blocks listed for it."""
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, selection: BlockLists) -> Tensor:
+        """q (T, heads, 128), k and v (S*128, heads, 128) -> (T, heads, 128)."""
+
+
+def fastest(device: torch.device) -> Attend:
+    """The kernel with warp roles on compute capability 9, the plain one everywhere else."""
+    if device.type == "cuda" and torch.cuda.get_device_capability(device)[0] == HOPPER:
+        from flashvsr.kernels.gpu import hopper_attention
+
+        return hopper_attention.block_sparse_attention
+    return block_sparse_attention.block_sparse_attention

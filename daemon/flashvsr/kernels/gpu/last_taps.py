@@ -1,0 +1,72 @@
+"""The decoder's last convolution from products that are already there.
+
+A 3x3 convolution to three channels reads a wide picture for little work. The convolution before it therefore multiplies
+each of its pixels by all 27 weights at once and stores the 27 products instead of its channels; what is left here is to
+add up nine of them per colour, each from the neighbour that it belongs to.
+"""
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from flashvsr.kernels.raster import Raster
+
+PRODUCTS = 32  # 27, filled up to what the matrix unit takes
+
+
+def products_weight(kernel: Tensor) -> Tensor:
+    """(3, C, 3, 3) -> (C, 32): column 3 * tap + colour."""
+    columns = kernel.permute(1, 2, 3, 0).flatten(1)  # (C, 9 taps * 3)
+    return torch.nn.functional.pad(columns, (0, PRODUCTS - columns.shape[1])).contiguous()
+
+
+def add_last_taps(products: Raster, bias: Tensor, frames: int, out: Tensor) -> None:
+    """Add up the products of `frames` frames and map [0, 1] to [-1, 1].
+
+    Args:
+        products: raster of `edges` 1 with 32 channels.
+        bias: (3,) float32.
+        frames: how many frames.
+        out: (3, frames, height, width), any strides but the last; written as 2 * sum - 1.
+    """
+    span = 128
+    _add[(triton.cdiv(products.width, span), products.height, frames)](
+        products.rows,
+        bias,
+        out,
+        products.pitch,
+        products.frame,
+        products.width,
+        out.stride(0),
+        out.stride(1),
+        out.stride(2),
+        products.rows.shape[0],
+        span,
+    )
+
+
+@triton.jit(do_not_specialize=["pitch", "frame", "width", "channel_stride", "frame_stride", "line_stride", "rows"])
+def _add(x, bias, out, pitch, frame, width, channel_stride, frame_stride, line_stride, rows, SPAN: tl.constexpr):
+    column = tl.program_id(0) * SPAN + tl.arange(0, SPAN)
+    line = tl.program_id(1)
+    picture = tl.program_id(2)
+    at = picture * frame + line * pitch + column
+    red = tl.zeros([SPAN], tl.float32)
+    green = tl.zeros([SPAN], tl.float32)
+    blue = tl.zeros([SPAN], tl.float32)
+    for tap in tl.static_range(9):
+        source = at + (tap // 3 - 1) * pitch + tap % 3 - 1
+        there = (column < width) & (source >= 0) & (source < rows)
+        place = x + source.to(tl.int64) * 32 + 3 * tap
+        red += tl.load(place, mask=there, other=0).to(tl.float32)
+        green += tl.load(place + 1, mask=there, other=0).to(tl.float32)
+        blue += tl.load(place + 2, mask=there, other=0).to(tl.float32)
+    target = picture.to(tl.int64) * frame_stride + line.to(tl.int64) * line_stride + column
+    inside = column < width
+    stride = channel_stride.to(tl.int64)
+    tl.store(out + target, ((red + tl.load(bias)) * 2 - 1).to(out.dtype.element_ty), mask=inside)
+    tl.store(out + target + stride, ((green + tl.load(bias + 1)) * 2 - 1).to(out.dtype.element_ty), mask=inside)
+    tl.store(out + target + 2 * stride, ((blue + tl.load(bias + 2)) * 2 - 1).to(out.dtype.element_ty), mask=inside)

@@ -1,0 +1,188 @@
+"""The conditional decoder on raster convolutions.
+
+    1/8: two latent frames at a time -> 1/4: two -> 1/2: two of the four frames -> full size: one of the eight
+
+The picture gets larger towards the end, and the time steps fewer, so that memory stays small and the GPU busy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from flashvsr.kernels.gpu.last_taps import PRODUCTS, add_last_taps, products_weight
+from flashvsr.kernels.gpu.raster_convolution import Tile, convolve, convolve_enlarged
+from flashvsr.kernels.raster import Raster
+from flashvsr.kernels.raster_convolution import fold_enlargement, taps_first
+from flashvsr.model.decoder import CELL, CONDITION_CHANNELS, Decoder, MemoryBlock, Upsample
+from flashvsr.model.dit import LATENT_CHANNELS
+from flashvsr.model.fused.dit import drop
+from flashvsr.model.windows import FRAMES_PER_LATENT, LATENTS_PER_GROUP
+
+INPUT_CHANNELS = -(-(CONDITION_CHANNELS + LATENT_CHANNELS) // 64) * 64  # whole steps of the matrix product
+WIDE, NARROW = Tile(128, 256, 64, 8, 3), Tile(128, 128, 64, 4, 3)
+
+
+@dataclass(frozen=True)
+class _Conv:
+    weight: Tensor
+    bias: Tensor | None = None
+
+
+class DecoderWeights:
+    """What the kernels read, in their order. The decoder gives its weights up."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        layers = decoder.decoder
+        self.channels = decoder.params.channels
+        self.entry = [_conv(layers["1"], INPUT_CHANNELS), _conv(layers["3"])]
+        self.blocks = {
+            name: [_memory_conv(layer), *(_conv(conv) for conv in layer.convolutions()[1:])]
+            for name, layer in layers.items()
+            if isinstance(layer, MemoryBlock)
+        }
+        self.enlargements = [
+            _enlargement(layers[up], layers[conv]) for up, conv in (("9", "10"), ("15", "16"), ("21", "22"))
+        ]
+        self.full = _conv(layers["24"])
+        last = layers["26"]
+        assert isinstance(last, nn.Conv2d)
+        assert last.bias is not None
+        self.last, self.last_bias = products_weight(last.weight.detach()), last.bias.detach().float()
+        drop(decoder)
+
+
+def _conv(conv: nn.Module, channels: int | None = None) -> _Conv:
+    assert isinstance(conv, nn.Conv2d)
+    bias = None if conv.bias is None else conv.bias.detach().float()
+    return _Conv(taps_first(conv.weight.detach(), channels), bias)
+
+
+def _memory_conv(block: MemoryBlock) -> _Conv:
+    conv = block.convolutions()[0]
+    assert conv.bias is not None
+    halves = conv.weight.detach().chunk(2, dim=1)
+    return _Conv(torch.cat([taps_first(half) for half in halves]), conv.bias.detach().float())
+
+
+def _enlargement(up: nn.Module, conv: nn.Module) -> Tensor:
+    assert isinstance(up, Upsample)
+    assert isinstance(conv, nn.Conv2d)
+    return fold_enlargement(up.conv.weight.detach()[:, :, 0, 0], conv.weight.detach(), up.times)
+
+
+class _Level:
+    """The memory blocks of one size, and what they remember.
+
+    They change `frames` frames in place. Frame 0 of the raster is room for the frame before the first.
+    """
+
+    def __init__(self, weights: DecoderWeights, names: tuple[str, ...], frames: int, height: int, width: int) -> None:
+        self.blocks = [weights.blocks[name] for name in names]
+        like = self.blocks[0][0].weight
+        channels = like.shape[1]
+        self._x = Raster.zeros(1 + frames, height, width, channels, like)
+        self._like = like
+        self._memories = [torch.zeros_like(self._x.rows[: self._x.frame]) for _ in names]
+        self.tile = WIDE if channels % WIDE.columns == 0 else NARROW
+
+    @property
+    def frames(self) -> Raster:
+        """The frames to work on."""
+        return self._x.from_frame(1)
+
+    def run(self, count: int) -> Raster:
+        """All blocks on the first `count` frames."""
+        x, frames = self._x, self.frames
+        # Convolutions write whole rasters with their borders: what is between them lives for this call alone.
+        a, b = (Raster.empty(count, x.height, x.width, x.channels, self._like) for _ in range(2))
+        for (first, second, third), memory in zip(self.blocks, self._memories, strict=True):
+            x.rows[: x.frame] = memory
+            memory.copy_(x.rows[count * x.frame : (count + 1) * x.frame])
+            convolve(x, first.weight, a, count, bias=first.bias, relu=True, previous=1, tile=self.tile)
+            convolve(a, second.weight, b, count, bias=second.bias, relu=True, tile=self.tile)
+            # A tile reads its residual before it writes, and nothing else reads these rows.
+            convolve(b, third.weight, frames, count, bias=third.bias, residual=frames, relu=True, tile=self.tile)
+        return frames
+
+
+class FusedDecoder:
+    """One stream's decoder, with its memory."""
+
+    def __init__(self, weights: DecoderWeights, height: int, width: int) -> None:
+        """`height` x `width` pixels of the picture."""
+        self.weights = weights
+        like = weights.full.weight
+        h, w = height // CELL, width // CELL
+        self._entry = Raster.zeros(LATENTS_PER_GROUP, h, w, INPUT_CHANNELS, like)
+        self._levels = [
+            _Level(weights, ("5", "6", "7"), LATENTS_PER_GROUP, h, w),
+            _Level(weights, ("11", "12", "13"), LATENTS_PER_GROUP, 2 * h, 2 * w),
+            _Level(weights, ("17", "18", "19"), FRAMES_PER_LATENT // 2, 4 * h, 4 * w),
+        ]
+        self._full = Raster.zeros(1, height, width, weights.channels[3], like)
+
+    def __call__(self, latents: Tensor, condition: Tensor) -> Iterator[Tensor]:
+        """Decode latents (16, f, H/8, W/8) with their frames (3, F, H, W); F = 4f, or 4f-3 at the start of a stream.
+
+        Yields:
+            (3, n, H, W) float32, about [-1, 1]: F frames in all, at most 8 at a time.
+        """
+        missing = -condition.shape[1] % FRAMES_PER_LATENT
+        first = -missing
+        for group in latents.split(LATENTS_PER_GROUP, dim=1):
+            last = first + FRAMES_PER_LATENT * group.shape[1]
+            part = condition[:, max(0, first) : last]
+            if first < 0:
+                part = torch.cat([part[:, :1].expand(-1, missing, -1, -1), part], dim=1)
+            frames = self._group(group, part)
+            yield frames[:, max(0, -first) :]
+            first = last
+
+    def _group(self, latents: Tensor, condition: Tensor) -> Tensor:
+        weights, (eighth, quarter, half) = self.weights, self._levels
+        count = latents.shape[1]
+        out = torch.empty(condition.shape, dtype=torch.float32, device=condition.device)
+        self._enter(latents, condition)
+        entered = Raster.empty(count, self._entry.height, self._entry.width, weights.channels[0], weights.last)
+        for conv, source, target in zip(weights.entry, (self._entry, entered), (entered, eighth.frames), strict=True):
+            convolve(source, conv.weight, target, count, bias=conv.bias, relu=True, tile=eighth.tile)
+        convolve_enlarged(eighth.run(count), weights.enlargements[0], quarter.frames, count, tile=quarter.tile)
+        quartered = quarter.run(count)
+        per_latent = FRAMES_PER_LATENT // 2
+        for latent in range(count):
+            source = quartered.from_frame(latent)
+            convolve_enlarged(source, weights.enlargements[1], half.frames, 1, slices=per_latent, tile=NARROW)
+            halved = half.run(per_latent)
+            for index in range(FRAMES_PER_LATENT):
+                frame = latent * FRAMES_PER_LATENT + index
+                self._finish(halved.from_frame(index // 2), index % 2, out[:, frame : frame + 1])
+        return out
+
+    def _enter(self, latents: Tensor, condition: Tensor) -> None:
+        """Pack the frames and the latents into the first raster, squashed."""
+        pictures = self._entry.pictures()
+        packed = rearrange(condition, "c (t f) (h y) (w x) -> t h w c f y x", f=FRAMES_PER_LATENT, y=CELL, x=CELL)
+        pictures[..., :CONDITION_CHANNELS].unflatten(-1, packed.shape[3:]).copy_(_squash(packed))
+        pictures[..., CONDITION_CHANNELS : CONDITION_CHANNELS + LATENT_CHANNELS] = _squash(
+            rearrange(latents, "c t h w -> t h w c")
+        )
+
+    def _finish(self, x: Raster, which: int, out: Tensor) -> None:
+        """A frame at half the size -> one of the two finished frames it holds, (3, 1, H, W)."""
+        weights, full = self.weights, self._full
+        enlargement = weights.enlargements[2].chunk(2)[which]
+        convolve_enlarged(x, enlargement, full, 1, relu=True, tile=NARROW)
+        products = Raster.empty(
+            1, full.height, full.width, PRODUCTS, weights.last_bias.new_empty(0, dtype=torch.float16)
+        )
+        convolve(full, weights.full.weight, products, 1, relu=True, last=weights.last, tile=NARROW)
+        add_last_taps(products, weights.last_bias, 1, out)
+
+
+def _squash(x: Tensor) -> Tensor:
+    return torch.tanh(x / 3) * 3

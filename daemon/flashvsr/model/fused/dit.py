@@ -1,0 +1,169 @@
+"""The transformer's layers on fused kernels: between the matrix products, each token is read and written once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from flashvsr.kernels.gpu.attention import Attend
+from flashvsr.kernels.gpu.residual_norm import residual_norm
+from flashvsr.kernels.gpu.rms_norm import rms_norm
+from flashvsr.kernels.gpu.rotate_blocks import normalise_and_rotate
+from flashvsr.kernels.gpu.select_blocks import select_blocks
+from flashvsr.model.attention import Sparsity
+from flashvsr.model.dit import EPS, Conditioning, Dit, Layer
+from flashvsr.model.fused.rings import Rings
+from flashvsr.model.rope import HEAD_DIM
+
+
+@dataclass(frozen=True)
+class Norm:
+    """A LayerNorm's factor and addend (dim,), float32."""
+
+    weight: Tensor
+    bias: Tensor
+
+
+@dataclass(frozen=True)
+class GatedNorm(Norm):
+    """And the gate (dim,) of what follows it."""
+
+    gate: Tensor
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Weight (out, in) and bias (out,)."""
+
+    weight: Tensor
+    bias: Tensor
+
+    @classmethod
+    def of(cls, module: nn.Module) -> Linear:
+        """Those of a module."""
+        linear = cast(nn.Linear, module)
+        return cls(linear.weight.detach(), linear.bias.detach())
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Apply."""
+        return F.linear(x, self.weight, self.bias)
+
+    def gelu(self, x: Tensor) -> Tensor:
+        """GELU (tanh) behind it, in the matrix product's own epilogue on a GPU."""
+        if x.is_cuda:
+            return torch._addmm_activation(self.bias, x, self.weight.t(), use_gelu=True)
+        return F.gelu(self(x), approximate="tanh")
+
+
+class LayerWeights:
+    """One layer as the kernels read it. What was joined or is no longer needed is dropped from the module."""
+
+    def __init__(self, layer: Layer, conditioning: Conditioning, index: int) -> None:
+        attention, cross = layer.self_attn, layer.cross_attn
+        shift1, scale1, gate1, shift2, scale2, gate2 = (
+            layer.modulation.detach()[0].float() + conditioning.time_modulation.float()
+        ).unbind()
+        self.before_attention = GatedNorm(1 + scale1, shift1, gate1)
+        self.before_cross = Norm(layer.norm3.weight.detach().float(), layer.norm3.bias.detach().float())
+        self.before_ffn = GatedNorm(1 + scale2, shift2, gate2)
+        parts = [Linear.of(part) for part in (attention.q, attention.k, attention.v)]
+        self.qkv = Linear(torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts]))
+        self.norm_q, self.norm_k = attention.norm_q.weight.detach(), attention.norm_k.weight.detach()
+        self.o = Linear.of(attention.o)
+        self.cross_q, self.cross_o = Linear.of(cross.q), Linear.of(cross.o)
+        self.cross_norm = cross.norm_q.weight.detach()
+        self.prompt_keys, self.prompt_values = (part[None] for part in conditioning.prompt[index])
+        self.ffn = [Linear.of(layer.ffn[0]), Linear.of(layer.ffn[2])]
+        drop(attention.q, attention.k, attention.v, cross.k, cross.v)
+
+
+def drop(*modules: nn.Module) -> None:
+    """Give back the memory of weights that nobody reads any more."""
+    for module in modules:
+        module.to("meta")
+
+
+class DitWeights:
+    """All layers and the head."""
+
+    def __init__(self, dit: Dit, conditioning: Conditioning) -> None:
+        self.layers = [LayerWeights(cast(Layer, layer), conditioning, i) for i, layer in enumerate(dit.blocks)]
+        shift, scale = (dit.head.modulation.detach()[0].float() + conditioning.time.float()).unbind()
+        self.before_head = Norm(1 + scale, shift)
+        self.head = Linear.of(dit.head.head)
+        drop(dit.text_embedding, dit.time_embedding, dit.time_projection)
+
+
+@dataclass(frozen=True)
+class FusedWindow:
+    """What the layers need to know about a window besides its tokens.
+
+    Attributes:
+        rope: cosines and sines (tokens, 64), float32.
+        written: (groups,) int32, slots that its own groups go to.
+        attended: (key groups,) int32, slots that it attends to, oldest first.
+        sparsity: which blocks may attend to each other.
+        attend: the attention kernel.
+    """
+
+    rope: tuple[Tensor, Tensor]
+    written: Tensor
+    attended: Tensor
+    sparsity: Sparsity
+    attend: Attend
+
+
+FFN_TOKENS = 16384  # that go through the wide middle at once: the first window has three times the usual
+
+
+def run_layer(
+    layer: LayerWeights,
+    x: Tensor,
+    pending: tuple[Tensor, Tensor] | None,
+    window: FusedWindow,
+    rings: Rings,
+    index: int,
+) -> tuple[Tensor, Tensor]:
+    """Layer `index` on the residual stream x (tokens, dim), changed in place.
+
+    `pending`: what the layer before has left to be added, and its gate. Returns this layer's own.
+    """
+    before, between, after = layer.before_attention, layer.before_cross, layer.before_ffn
+    y = _add_and_norm(x, pending, before)
+    y = layer.o(_attend(layer, layer.qkv(y), window, rings, index))
+    y = _add_and_norm(x, (y, before.gate), between)
+    y = layer.cross_o(_attend_to_prompt(layer, layer.cross_q(y)))
+    y = _add_and_norm(x, (y, None), after)
+    first, second = layer.ffn
+    parts = [second(first.gelu(part)) for part in y.split(FFN_TOKENS)]
+    return torch.cat(parts) if len(parts) > 1 else parts[0], after.gate
+
+
+def run_head(weights: DitWeights, x: Tensor, pending: tuple[Tensor, Tensor]) -> Tensor:
+    """The residual stream and what the last layer left -> patches (tokens, 64)."""
+    return weights.head(_add_and_norm(x, pending, weights.before_head))
+
+
+def _add_and_norm(x: Tensor, pending: tuple[Tensor, Tensor | None] | None, norm: Norm) -> Tensor:
+    update, gate = pending or (None, None)
+    return residual_norm(x, update, gate, norm.weight, norm.bias, EPS, x.dtype)
+
+
+def _attend(layer: LayerWeights, qkv: Tensor, window: FusedWindow, rings: Rings, index: int) -> Tensor:
+    ring = rings.take(index)
+    q, means = normalise_and_rotate(qkv, layer.norm_q, layer.norm_k, *window.rope, EPS, window.written, ring)
+    rings.written(index)
+    chosen = select_blocks(means, ring.means, window.attended, window.sparsity.allowed, window.sparsity.budget)
+    q, k, v = (t.unflatten(-1, (-1, HEAD_DIM)) for t in (q, ring.keys, ring.values))
+    out = window.attend(q, k, v, chosen)
+    rings.done(index)
+    return out.flatten(1)
+
+
+def _attend_to_prompt(layer: LayerWeights, q: Tensor) -> Tensor:
+    q = rms_norm(q, layer.cross_norm, EPS).unflatten(-1, (-1, HEAD_DIM)).transpose(0, 1)
+    return F.scaled_dot_product_attention(q[None], layer.prompt_keys, layer.prompt_values)[0].transpose(0, 1).flatten(1)

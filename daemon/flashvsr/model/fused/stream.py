@@ -1,0 +1,117 @@
+"""The stream whose stages run on fused kernels. The schedule is that of `flashvsr.model.stream`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from flashvsr.kernels.gpu.attention import Attend, fastest
+from flashvsr.model.attention import KeyValueRing, attended_slots
+from flashvsr.model.blocks import from_blocks
+from flashvsr.model.color import correct_color
+from flashvsr.model.dit import PATCH
+from flashvsr.model.fused.decoder import DecoderWeights, FusedDecoder
+from flashvsr.model.fused.dit import DitWeights, FusedWindow, run_head, run_layer
+from flashvsr.model.fused.lq_projection import FusedLqProjection, LqWeights
+from flashvsr.model.fused.rings import DeviceRings, HostRings, Rings
+from flashvsr.model.network import FlashVSR
+from flashvsr.model.stream import Stream, StreamOptions
+from flashvsr.model.windows import Window
+
+
+class FusedModel:
+    """A model's weights as the kernels read them. They are taken over: the model itself is of no use afterwards."""
+
+    def __init__(self, model: FlashVSR, attend: Attend | None = None) -> None:
+        """`attend`: the attention kernel; by default the fastest of the model's device."""
+        self.model = model
+        self.attend = attend or fastest(model.device)
+        with torch.no_grad():
+            self.dit = DitWeights(model.dit, model.conditioning())
+            self.lq = LqWeights(model.lq_projection)
+            self.decoder = DecoderWeights(model.decoder)
+
+
+class FusedStream(Stream):
+    """One video going through a fused model."""
+
+    def __init__(
+        self,
+        fused: FusedModel,
+        height: int,
+        width: int,
+        options: StreamOptions,
+        origin: int = 0,
+        offload_cache: bool = False,
+    ) -> None:
+        super().__init__(fused.model, height, width, options, origin)
+        self.fused = fused
+        like, blocks = fused.dit.head.weight, len(self.sparsity.allowed)
+        kind = HostRings if offload_cache else DeviceRings
+        self.rings: Rings = kind(len(fused.dit.layers), self.slots, blocks, fused.model.dit.params.dim, like)
+        self.lq_projection = FusedLqProjection(fused.lq, self.rows, self.columns)
+        self.decoder = FusedDecoder(fused.decoder, height, width)
+        self._slots: dict[tuple[int, ...], Tensor] = {}
+
+    def _new_rings(self, offload: bool) -> list[KeyValueRing]:
+        return []  # they have another form here
+
+    def denoise(self, step: Window, lq: Tensor, noise: Tensor) -> Tensor:
+        """See `Stream.denoise`."""
+        noise = _upload(noise, self.model.device, self.model.dtype)
+        tokens = self.project(step, lq)
+        x = self.model.dit.patchify(noise)
+        self.rings.begin([group % self.slots for group in step.groups])
+        x = self.transform(x, tokens, self.window(step))
+        patches = from_blocks(x, self.rows, self.columns)
+        return noise - rearrange(patches, "f h w (y x c) -> c f (h y) (w x)", y=PATCH, x=PATCH)
+
+    def project(self, step: Window, lq: Tensor) -> list[Tensor]:
+        """See `Stream.project`."""
+        if step.is_first:
+            self.lq_projection.start(lq[:, :1])
+            lq = lq[:, 1:]
+        return self.lq_projection(lq)
+
+    def transform(self, x: Tensor, tokens: list[Tensor], window: FusedWindow) -> Tensor:
+        """All layers and the head: tokens (tokens, dim) -> patches (tokens, 64)."""
+        pending = None
+        for index, layer in enumerate(self.fused.dit.layers):
+            if index < len(tokens):
+                x += tokens[index]
+            pending = run_layer(layer, x, pending, window, self.rings, index)
+        assert pending is not None
+        return run_head(self.fused.dit, x, pending)
+
+    def decode(self, latents: Tensor, condition: Tensor) -> Tensor:
+        """See `Stream.decode`."""
+        frames, done = torch.empty(condition.shape, dtype=torch.float32, device=condition.device), 0
+        for part in self.decoder(latents, condition):
+            there = slice(done, done + part.shape[1])
+            frames[:, there] = correct_color(part, condition[:, there], self.options.color_fix)
+            done = there.stop
+        return frames
+
+    def window(self, step: Window) -> FusedWindow:
+        """Positions and neighbourhood of a window's tokens, as `Stream.context` has them."""
+        written = self._on_device([group % self.slots for group in step.groups])
+        attended = self._on_device(attended_slots(step.groups, self.options.kv_ratio, self.slots))
+        return FusedWindow(self.rope(step), written, attended, self.sparsity, self.fused.attend)
+
+    def _on_device(self, slots: Sequence[int]) -> Tensor:
+        """Few different ones are ever asked for; copying them again each time would wait for the GPU."""
+        key = tuple(slots)
+        if key not in self._slots:
+            self._slots[key] = torch.tensor(key, dtype=torch.int32, device=self.model.device)
+        return self._slots[key]
+
+
+def _upload(x: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """A copy out of pageable memory would wait until the GPU has caught up; one out of pinned memory does not."""
+    x = x.to(dtype)
+    if device.type == "cuda":
+        x = x.pin_memory()  # PyTorch keeps the memory until the copy is done
+    return x.to(device, non_blocking=True)
