@@ -1,7 +1,8 @@
 """RMSNorm, RoPE, block means and the way into the ring, in one pass over q|k|v (T, 3*D).
 
-A program holds 16 tokens of q, of k or of v in its registers. It leaves the sums of its tokens; a second, small kernel
-adds those of a block up in a fixed order, so the same input always gives the same bits.
+A program takes 32 tokens of q, of k or of v and goes through them head by head, twice: for the sum of squares, and,
+out of the caches, for the rotation. It leaves the sums of its tokens; a second, small kernel adds those of a block up
+in a fixed order, so the same input always gives the same bits.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from torch import Tensor
 from flashvsr.kernels.gpu.rows import row_shape
 from flashvsr.kernels.rotate_blocks import BLOCK_TOKENS, HEAD_DIM, Ring
 
-TOKENS = 16  # of one program; divides a block
-WARPS = 16
+TOKENS = 32  # of one program; divides a block
+WARPS = 8
 
 
 def normalise_and_rotate(
@@ -38,7 +39,7 @@ def normalise_and_rotate(
     sums = torch.empty(2, parts, dim, dtype=torch.float32, device=qkv.device)
     _rotate[(parts, 3)](
         qkv, norm_q, norm_k, cos, sin, eps, slots, per_group * BLOCK_TOKENS, q, ring.keys, ring.values, sums,
-        heads, triton.next_power_of_2(heads), TOKENS, num_warps=WARPS,
+        heads, TOKENS, num_warps=WARPS,
     )  # fmt: skip
     block, warps = row_shape(dim)
     _mean[(blocks, 2)](
@@ -62,45 +63,70 @@ def _rotate(
     values,
     sums,
     heads: tl.constexpr,
-    span: tl.constexpr,
     tokens: tl.constexpr,
 ):
     part = tl.program_id(0)
-    kind = tl.program_id(1)
     first = part * tokens  # a group is whole blocks, so these tokens are all of one group
-    dim: tl.constexpr = heads * 128
-    token = tl.arange(0, tokens)
-    channel = tl.arange(0, span)[:, None] * 128 + tl.arange(0, 128)[None, :]  # (heads, 128)
-    valid = channel < dim
-    x = tl.load(
-        qkv + first.to(tl.int64) * (3 * dim) + kind * dim + token[:, None, None] * (3 * dim) + channel[None],
-        mask=valid[None],
-        other=0.0,
-    )
-    slot = tl.load(slots + first // group_tokens)
-    row = slot.to(tl.int64) * group_tokens + first % group_tokens
-    place = token[:, None, None] * dim + channel[None]
-    if kind == 2:
-        tl.store(values + row * dim + place, x.to(values.dtype.element_ty), mask=valid[None])
+    source = qkv + first.to(tl.int64) * (3 * heads * 128)
+    sums += part.to(tl.int64) * (heads * 128)
+    cos += first.to(tl.int64) * 64
+    sin += first.to(tl.int64) * 64
+    if tl.program_id(1) == 0:
+        target = q + first.to(tl.int64) * (heads * 128)
+        _rotate_tokens(source, norm_q, cos, sin, eps, target, sums, heads, tokens)
     else:
-        weight = norm_q if kind == 0 else norm_k
-        wide = x.to(tl.float32)
-        squares = tl.sum(tl.sum(wide * wide, axis=2), axis=1)
-        scale = tl.rsqrt(squares / dim + eps)
-        factor = tl.load(weight + channel, mask=valid, other=0.0).to(tl.float32)
-        wide = wide * scale[:, None, None] * factor[None]
-        angle = (first + token)[:, None] * 64 + tl.arange(0, 64)[None, :]
-        c = tl.load(cos + angle)[:, None, :]
-        s = tl.load(sin + angle)[:, None, :]
-        # A thread has whole pairs of channels in its registers: nothing moves between threads here.
-        real, imaginary = tl.split(tl.reshape(wide, (tokens, span, 64, 2)))
-        turned = tl.reshape(tl.join(real * c - imaginary * s, real * s + imaginary * c), (tokens, span, 128))
-        if kind == 0:
-            tl.store(q + first.to(tl.int64) * dim + place, turned.to(q.dtype.element_ty), mask=valid[None])
+        slot = tl.load(slots + first // group_tokens)
+        row = slot.to(tl.int64) * group_tokens + first % group_tokens
+        if tl.program_id(1) == 1:
+            sums += tl.num_programs(0).to(tl.int64) * (heads * 128)
+            target = keys + row * (heads * 128)
+            _rotate_tokens(source + heads * 128, norm_k, cos, sin, eps, target, sums, heads, tokens)
         else:
-            tl.store(keys + row * dim + place, turned.to(keys.dtype.element_ty), mask=valid[None])
-        sums += (kind * tl.num_programs(0) + part).to(tl.int64) * dim
-        tl.store(sums + channel, tl.sum(turned, axis=0), mask=valid)
+            _copy_tokens(source + 2 * heads * 128, values + row * (heads * 128), heads, tokens)
+
+
+@triton.jit
+def _rotate_tokens(
+    source,
+    weight,
+    cos,
+    sin,
+    eps,
+    target,
+    sums,
+    heads: tl.constexpr,
+    tokens: tl.constexpr,
+):
+    token = tl.arange(0, tokens)[:, None]
+    channel = tl.arange(0, 128)
+    place = token * (3 * heads * 128) + channel[None, :]
+    squares = tl.zeros((tokens, 128), tl.float32)
+    for head in tl.static_range(heads):
+        x = tl.load(source + place + head * 128).to(tl.float32)
+        squares += x * x
+    scale = tl.rsqrt(tl.sum(squares, axis=1) / (heads * 128) + eps)[:, None]
+
+    angle = token * 64 + tl.arange(0, 64)[None, :]
+    c = tl.load(cos + angle)  # (tokens, 64)
+    s = tl.load(sin + angle)
+    for head in range(heads):
+        x = tl.load(source + place + head * 128).to(tl.float32)
+        factor = tl.load(weight + head * 128 + channel).to(tl.float32)
+        x = x * scale * factor[None, :]
+        # A thread has whole pairs of channels in its registers: nothing moves between threads here.
+        real, imaginary = tl.split(tl.reshape(x, (tokens, 64, 2)))
+        x = tl.reshape(tl.join(real * c - imaginary * s, real * s + imaginary * c), (tokens, 128))
+        tl.store(target + token * (heads * 128) + head * 128 + channel[None, :], x.to(target.dtype.element_ty))
+        tl.store(sums + head * 128 + channel, tl.sum(x, axis=0))
+
+
+@triton.jit
+def _copy_tokens(source, target, heads: tl.constexpr, tokens: tl.constexpr):
+    token = tl.arange(0, tokens)[:, None]
+    channel = tl.arange(0, 128)[None, :]
+    for head in tl.static_range(heads):
+        x = tl.load(source + token * (3 * heads * 128) + head * 128 + channel)
+        tl.store(target + token * (heads * 128) + head * 128 + channel, x.to(target.dtype.element_ty))
 
 
 @triton.jit
