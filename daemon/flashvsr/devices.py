@@ -61,6 +61,12 @@ def discover(
     return slots[:max_concurrent] if max_concurrent else slots
 
 
+def driver_version() -> str | None:
+    """The version of the NVIDIA driver, None where there is none."""
+    with _driver() as nvml:
+        return _text(nvml.nvmlSystemGetDriverVersion()) if nvml is not None else None
+
+
 @contextmanager
 def _driver() -> Iterator[Any]:
     """Yield the NVML binding, or None where there is no NVIDIA driver to ask."""
