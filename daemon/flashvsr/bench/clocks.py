@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import torch
-
-Mark = Callable[[], float]  # seconds on the device's clock, known once it has come so far
 
 
 def synchronize(device: torch.device) -> None:
@@ -16,25 +13,20 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def marks(device: torch.device) -> Callable[[], Mark]:
-    """A function that marks this moment in the device's work. Read the marks after `synchronize` only."""
-    if device.type != "cuda":
-        return _now
-    origin = _event()
+class Moment:
+    """The moment at which the device has done all that it was given until now."""
 
-    def mark() -> Mark:
-        event = _event()
-        return lambda: origin.elapsed_time(event) / 1000
+    def __init__(self, device: torch.device) -> None:
+        self._event: torch.cuda.Event | None = None
+        self._time = 0.0
+        if device.type == "cuda":
+            self._event = torch.cuda.Event(enable_timing=True)
+            self._event.record()
+        else:
+            self._time = time.perf_counter()
 
-    return mark
-
-
-def _now() -> Mark:
-    moment = time.perf_counter()
-    return lambda: moment
-
-
-def _event() -> torch.cuda.Event:
-    event = torch.cuda.Event(enable_timing=True)
-    event.record()
-    return event
+    def until(self, later: Moment) -> float:
+        """Seconds to a later moment of the same device; both must have come, see `synchronize`."""
+        if self._event is not None and later._event is not None:
+            return self._event.elapsed_time(later._event) / 1000
+        return later._time - self._time

@@ -9,7 +9,7 @@ from statistics import median
 
 import torch
 
-from flashvsr.bench.clocks import marks, synchronize
+from flashvsr.bench.clocks import Moment, synchronize
 
 _WARM_UP = 5
 
@@ -51,10 +51,9 @@ def _seconds(device: torch.device, times: int, work: Callable[[], object]) -> fl
     """Median seconds on the device of `work`, done so many times in a row."""
     for _ in range(min(_WARM_UP, times)):
         work()
-    mark = marks(device)
-    moments = [mark()]
+    moments = [Moment(device)]
     for _ in range(times):
         work()
-        moments.append(mark())
+        moments.append(Moment(device))
     synchronize(device)
-    return median(end() - start() for start, end in pairwise(moments))
+    return median(start.until(end) for start, end in pairwise(moments))

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from flashvsr.bench.clocks import Mark, marks, synchronize
+from flashvsr.bench.clocks import Moment, synchronize
 
 # Methods of a stream that are looked for, and what their time is called. Within another one it counts there alone.
 METHODS = {
@@ -28,9 +28,9 @@ NETWORK = "network"  # the decoder's own layers, where `decode` corrects the col
 @dataclass
 class _Span:
     name: str
-    start: Mark
+    start: Moment
     parent: _Span | None
-    end: Mark | None = None
+    end: Moment | None = None
 
 
 class StageWatch:
@@ -42,19 +42,18 @@ class StageWatch:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._mark = marks(device)
         self._spans: list[_Span] = []
         self._open: _Span | None = None
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Count the time of the block as that of `name`."""
-        span = _Span(name, self._mark(), self._open)
+        span = _Span(name, Moment(self._device), self._open)
         self._open = span
         try:
             yield
         finally:
-            span.end = self._mark()
+            span.end = Moment(self._device)
             self._open = span.parent
             self._spans.append(span)
 
@@ -92,7 +91,7 @@ class StageWatch:
         found: dict[str, float] = defaultdict(float)
         for span in self._spans:
             assert span.end is not None
-            length = span.end() - span.start()
+            length = span.start.until(span.end)
             found[span.name] += length
             if span.parent is not None:
                 found[span.parent.name] -= length
