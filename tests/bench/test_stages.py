@@ -67,6 +67,17 @@ def test_the_decoders_layers_are_told_from_the_colour() -> None:
     assert seconds["colour"] > 1.9 * PAUSE
 
 
+def test_stages_that_run_as_one_are_shown_as_one() -> None:
+    class Whole:
+        def denoise(self) -> None:
+            time.sleep(PAUSE)
+
+    stream, watch = Whole(), StageWatch(CPU)
+    with watch.watching(stream, nn.Identity()):
+        stream.denoise()
+    assert set(watch.seconds()) == {"denoise"}
+
+
 def test_a_real_stream_shows_all_its_stages() -> None:
     engine = Engine(random_model("cpu", torch.float32, SMALL), "random", "CPU")
     stages = measure_stages(engine, SIZE)

@@ -18,7 +18,7 @@ from flashvsr.bench.speed import Memory, Rate
 from flashvsr.bench.work import Work
 from flashvsr.worker.engine import Engine
 
-STAGES = ("upload", "project", "layers", "head", "decode", "colour", "download", "rest")  # in their order
+STAGES = ("upload", "project", "layers", "head", "denoise", "decode", "colour", "download", "rest")  # in their order
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,14 @@ class Measurements:
         """Of the arithmetic that the device could have done in the time of a window."""
         return self.work.total / self.rate.median / self.peaks.matrix
 
+    def stage_work(self, name: str) -> int | None:
+        """FLOPs of a stage, None where they are not worth counting."""
+        work = self.work.stages
+        return work["project"] + work["layers"] + work["head"] if name == "denoise" else work.get(name)
+
     def stage_share(self, name: str) -> float | None:
-        """The same for one stage; None where there is no arithmetic to speak of, or no time."""
-        flops, seconds = self.work.stages.get(name), self.stages.get(name)
+        """The share of the peak for one stage; None where there is no arithmetic to speak of, or no time."""
+        flops, seconds = self.stage_work(name), self.stages.get(name)
         return flops / seconds / self.peaks.matrix if flops and seconds else None
 
     @property
@@ -80,7 +85,7 @@ def as_json(found: Measurements, engine: Engine) -> dict[str, Any]:
         "stages": {
             name: {
                 "ms_per_window": round(1000 * found.stages[name], 3),
-                "tflop": _rounded(found.work.stages[name] / 1e12) if name in found.work.stages else None,
+                "tflop": _rounded(flops / 1e12) if (flops := found.stage_work(name)) else None,
                 "share_of_peak": _rounded(found.stage_share(name)),
             }
             for name in STAGES

@@ -13,15 +13,8 @@ from torch import nn
 
 from flashvsr.bench.clocks import Moment, synchronize
 
-# Methods of a stream that are looked for, and what their time is called. Within another one it counts there alone.
-METHODS = {
-    "project": "project",
-    "denoise": "head",  # what it does beside the two others: patches, head
-    "layers": "layers",
-    "head": "head",
-    "decode": "decode",
-    "colour": "colour",
-}
+# Methods of a stream that are looked for. The time of one within another counts for itself alone.
+METHODS = ("denoise", "project", "layers", "head", "decode", "colour")
 NETWORK = "network"  # the decoder's own layers, where `decode` corrects the colour as well
 
 
@@ -62,7 +55,7 @@ class StageWatch:
         """Time the methods of a stream, and the decoder's layers, as long as the block runs."""
         found = {name: method for name in METHODS if callable(method := getattr(stream, name, None))}
         for name, method in found.items():
-            setattr(stream, name, self._timed(METHODS[name], method))
+            setattr(stream, name, self._timed(name, method))
         running: list[Any] = []
 
         def enter(*_: object) -> None:
@@ -86,7 +79,11 @@ class StageWatch:
         self._spans.clear()
 
     def seconds(self) -> dict[str, float]:
-        """Seconds of each stage since the last `reset`, without those of stages inside it."""
+        """Seconds of each stage since the last `reset`, without those of stages inside it.
+
+        "denoise" is there only where the stages in it are not told apart, and "decode" has the colour in it where
+        there is no "colour".
+        """
         synchronize(self._device)
         found: dict[str, float] = defaultdict(float)
         for span in self._spans:
@@ -95,6 +92,8 @@ class StageWatch:
             found[span.name] += length
             if span.parent is not None:
                 found[span.parent.name] -= length
+        if "layers" in found:  # what `denoise` does beside it: patches, head
+            found["head"] += found.pop("denoise", 0.0)
         if NETWORK in found:  # then what is left of `decode` is the correction
             found["colour"] += found["decode"]
             found["decode"] = found.pop(NETWORK)

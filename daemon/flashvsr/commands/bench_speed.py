@@ -79,7 +79,7 @@ def _write(output: Path, text: str) -> None:
 
 
 def _engine(config: Config, weights: str, progress: JobProgress) -> Engine:
-    from flashvsr.worker.engine import Engine, load_engine
+    from flashvsr.worker.engine import engine_for, load_engine
 
     if weights != RANDOM:
         return load_engine(chosen_weights(config, weights), progress.say)
@@ -89,9 +89,8 @@ def _engine(config: Config, weights: str, progress: JobProgress) -> Engine:
     from flashvsr.bench.random_model import random_model
 
     gpu = torch.cuda.is_available()
-    device = torch.device("cuda:0" if gpu else "cpu")
-    model = random_model(device, torch.bfloat16 if gpu else torch.float32)
-    return Engine(model, "random 1.3B", torch.cuda.get_device_name(device) if gpu else "CPU")
+    model = random_model("cuda:0" if gpu else "cpu", torch.bfloat16 if gpu else torch.float32)
+    return engine_for(model, "random 1.3B", config)
 
 
 def _measure(

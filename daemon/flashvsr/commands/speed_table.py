@@ -18,6 +18,7 @@ STAGE_WORDS = {
     "project": "LQ projection",
     "layers": "transformer",
     "head": "patches and head",
+    "denoise": "projection, transformer, head",
     "decode": "decoder",
     "colour": "colour",
     "download": "to 8 bits and download",
@@ -73,9 +74,9 @@ def _stages(found: Measurements) -> Table:
         column.justify = "right"
     for name, words in STAGE_WORDS.items():
         if name in found.stages:
-            flops, share = found.work.stages.get(name), found.stage_share(name)
+            flops, share = found.stage_work(name), found.stage_share(name)
             table.add_row(
-                words,
+                "decoder and colour" if name == "decode" and "colour" not in found.stages else words,
                 f"{1000 * found.stages[name]:.2f}",
                 f"{flops / unit:.3f}" if flops else "",
                 f"{share:.1%}" if share is not None else "",
