@@ -19,7 +19,7 @@ from flashvsr.config import Config, load_config
 from flashvsr.errors import BadConfig, Cancelled, FlashVSRError
 
 EX_FAILURE, EX_CONFIG, EX_INTERRUPTED = 1, 78, 130
-LEAST_SPEED_FRAMES = 37  # `flashvsr.bench.speed` says why; it is too heavy to be asked here
+LEAST_SPEED_FRAMES = 45  # `flashvsr.bench.speed` says why; it is too heavy to be asked here
 
 Command = Callable[[Config, argparse.Namespace], int]
 

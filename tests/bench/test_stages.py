@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from itertools import count, islice
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from speed_kit import SIZE, SMALL
-from torch import nn
+from torch import Tensor, nn
 
 from flashvsr.bench.random_model import random_model
-from flashvsr.bench.speed import LEAST_FRAMES, measure_rate, measure_stages
+from flashvsr.bench.speed import LEAST_FRAMES, STAGE_WINDOWS, measure_rate, measure_stages
 from flashvsr.bench.stages import StageWatch
 from flashvsr.cli import LEAST_SPEED_FRAMES
+from flashvsr.model.windows import window
 from flashvsr.worker.engine import Engine
 
 CPU = torch.device("cpu")
@@ -86,6 +91,34 @@ def test_a_real_stream_shows_all_its_stages() -> None:
     assert not engine.model.decoder._forward_hooks
 
 
+class Counted:
+    """A stream that makes nothing of its frames, window by window, and takes its time for each."""
+
+    def __init__(self) -> None:
+        self.windows = 0
+
+    def run(self, frames: Iterator[Tensor]) -> Iterator[Tensor]:
+        for step in map(window, count()):
+            taken = list(islice(frames, step.lq[1] - step.lq[0]))
+            if not taken:
+                return
+            yield self.layers(taken[0][:, None].expand(-1, step.output[1] - step.output[0], -1, -1))
+
+    def layers(self, x: Tensor) -> Tensor:
+        self.windows += 1
+        time.sleep(PAUSE)
+        return x
+
+
+def test_as_many_windows_are_computed_as_are_counted() -> None:
+    stream = Counted()
+    model = SimpleNamespace(decoder=nn.Identity())
+    engine: Any = SimpleNamespace(device=CPU, model=model, stream=lambda *_: stream)
+    stages = measure_stages(engine, SIZE)
+    assert stream.windows == STAGE_WINDOWS + 3  # the first two, and the one that had begun already
+    assert stages["layers"] > 0.95 * PAUSE
+
+
 @pytest.mark.parametrize("frames", [LEAST_FRAMES, LEAST_FRAMES + 3])
 def test_only_whole_windows_are_timed(frames: int) -> None:
     engine = Engine(random_model("cpu", torch.float32, SMALL), "random", "CPU")
@@ -93,6 +126,7 @@ def test_only_whole_windows_are_timed(frames: int) -> None:
     rate, memory = measure_rate(engine, SIZE, frames, done.append)
     assert done[-1] == frames
     assert len(rate.windows) == 2
+    assert min(rate.first, rate.second) > 0
     assert min(rate.windows) <= rate.median <= max(rate.windows)
     assert (memory.allocated, memory.reserved) == (None, None)
     assert memory.host > 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from statistics import median
 
@@ -22,7 +23,8 @@ Size = tuple[int, int]
 OnFrames = Callable[[int], None]  # hears how many frames are done
 
 FIRST_FRAMES = window(0).output[1]
-LEAST_FRAMES = FIRST_FRAMES + 2 * FRAMES_PER_WINDOW  # the first window, and two that are timed
+# The first window, the second, which is the first one of its shape, and two that are timed.
+LEAST_FRAMES = FIRST_FRAMES + 3 * FRAMES_PER_WINDOW
 STAGE_WINDOWS = 4
 
 
@@ -32,11 +34,13 @@ class Rate:
 
     Attributes:
         first: seconds to the first window's frames, compilation and all.
-        windows: seconds of each whole window after it.
+        second: seconds to the second window's from there on. It is the first one of the shape that all others have.
+        windows: seconds of each whole window after these.
     """
 
     size: Size
     first: float
+    second: float
     windows: list[float]
 
     @property
@@ -46,7 +50,7 @@ class Rate:
 
     @property
     def frames_per_second(self) -> float:
-        """In the long run: of all windows after the first."""
+        """In the long run: of all windows after these two."""
         return FRAMES_PER_WINDOW * len(self.windows) / sum(self.windows)
 
 
@@ -79,23 +83,24 @@ def measure_rate(engine: Engine, size: Size, frames: int, on_frames: OnFrames) -
         if len(pixels) in (FIRST_FRAMES, FRAMES_PER_WINDOW):  # the last window may be cut short
             seconds.append(now - before)
         before = now
-    return Rate(size, seconds[0], seconds[1:]), _peaks(engine.device)
+    return Rate(size, seconds[0], seconds[1], seconds[2:]), _peaks(engine.device)
 
 
 @torch.inference_mode()
 def measure_stages(engine: Engine, size: Size) -> dict[str, float]:
-    """Seconds of each stage in a window, as the mean over a few windows after the first.
+    """Seconds of each stage in a window, as the mean over a few windows after the second.
 
     "rest" is what lies between the stages: noise, gathering the frames of a window. Streams that run a stage beside
     another add up to more than a window; then it is 0.
     """
-    frames = FIRST_FRAMES + FRAMES_PER_WINDOW * (STAGE_WINDOWS + 1)
+    frames = FIRST_FRAMES + FRAMES_PER_WINDOW * (STAGE_WINDOWS + 2)
     watch = StageWatch(engine.device)
     stream = engine.stream(size, StreamOptions(), 0)
-    with watch.watching(stream, engine.model.decoder):
-        windows = passage(engine, stream, size, repeated(*size, frames), watch.stage)
+    windows = passage(engine, stream, size, repeated(*size, frames), watch.stage)
+    # For each window that comes from here on, the one after it is computed: there must be one more than are taken.
+    with watch.watching(stream, engine.model.decoder), closing(windows):
         next(windows)
-        next(windows)  # the first one of 8 frames may still compile
+        next(windows)
         synchronize(engine.device)
         watch.reset()
         started = time.perf_counter()

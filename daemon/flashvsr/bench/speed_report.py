@@ -145,6 +145,7 @@ def _rate(rate: Rate) -> dict[str, Any]:
             "most": round(1000 * max(rate.windows), 3),
         },
         "first_window_seconds": round(rate.first, 3),
+        "second_window_seconds": round(rate.second, 3),
     }
 
 
