@@ -27,6 +27,7 @@ class Gpu:
     memory: int | None = 80 * GIB
     lost: bool = False
     mig: list[Gpu | None] | None = None
+    capability: tuple[int, int] | None = (9, 0)
 
 
 @dataclass
@@ -78,6 +79,11 @@ class Nvml:
     def nvmlDeviceGetName(self, gpu):
         return gpu.name.encode()
 
+    def nvmlDeviceGetCudaComputeCapability(self, gpu):
+        if gpu.capability is None:
+            raise NVMLError(3)
+        return list(gpu.capability)
+
     def nvmlDeviceGetMemoryInfo(self, gpu):
         if gpu.memory is None:
             raise NVMLError(3)
@@ -106,9 +112,9 @@ def test_the_stand_in_uses_the_numbers_of_the_real_binding():
 
 
 def test_auto_takes_every_gpu_and_binds_by_uuid(nvml):
-    nvml.gpus = [Gpu("GPU-aaaa"), Gpu("GPU-bbbb", "NVIDIA L4", 24 * GIB)]
+    nvml.gpus = [Gpu("GPU-aaaa"), Gpu("GPU-bbbb", "NVIDIA L4", 24 * GIB, capability=None)]
     assert discover("auto", 0, {}) == (
-        Slot("gpu0", "GPU-aaaa", "NVIDIA H100 80GB HBM3", 80 * GIB),
+        Slot("gpu0", "GPU-aaaa", "NVIDIA H100 80GB HBM3", 80 * GIB, (9, 0)),
         Slot("gpu1", "GPU-bbbb", "NVIDIA L4", 24 * GIB),
     )
 

@@ -19,6 +19,7 @@ from flashvsr.config import Config, load_config
 from flashvsr.errors import BadConfig, Cancelled, FlashVSRError
 
 EX_FAILURE, EX_CONFIG, EX_INTERRUPTED = 1, 78, 130
+LEAST_SPEED_FRAMES = 45  # `flashvsr.bench.speed` says why; it is too heavy to be asked here
 
 Command = Callable[[Config, argparse.Namespace], int]
 
@@ -113,7 +114,9 @@ def _parser() -> argparse.ArgumentParser:
 
     bench = commands.add_parser("bench", help="measure what the model does")
     bench.set_defaults(module="bench", function="usage")
-    _add_quality(bench.add_subparsers(title="measurements", metavar="MEASUREMENT", required=True))
+    measurements = bench.add_subparsers(title="measurements", metavar="MEASUREMENT", required=True)
+    _add_quality(measurements)
+    _add_speed(measurements)
     return parser
 
 
@@ -149,6 +152,39 @@ def _add_quality(measurements: argparse._SubParsersAction[argparse.ArgumentParse
     quality.add_argument("--json", type=Path, metavar="FILE", help="where the numbers go (default: quality.json there)")
 
 
+def _add_speed(measurements: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    speed = _add(
+        measurements,
+        "speed",
+        "bench_speed",
+        "measure how fast the model and the whole way of a video are, and where the time goes",
+    )
+    speed.add_argument(
+        "--size", type=_model_size, metavar="WxH",
+        help="the model's picture, in multiples of 128 (default: 1408x768, without a GPU 640x384)",
+    )  # fmt: skip
+    speed.add_argument(
+        "--frames", type=_at_least(LEAST_SPEED_FRAMES), metavar="N",
+        help=f"frames to measure, at least {LEAST_SPEED_FRAMES} (default: 181, without a GPU 61)",
+    )  # fmt: skip
+    speed.add_argument(
+        "--weights", metavar="WEIGHTS",
+        help="random (the published 1.3B shapes), nano, or a folder (default: random, without a GPU nano)",
+    )  # fmt: skip
+    speed.add_argument(
+        "--output", type=Path, default=Path("flashvsr-bench") / "speed.json", metavar="FILE.json",
+        help="where the numbers go (default: %(default)s)",
+    )  # fmt: skip
+    speed.add_argument(
+        "--end-to-end", action=argparse.BooleanOptionalAction, default=True,
+        help="also time the worker on a whole file: 720p made 1920x1024, without a GPU one of half the size (default)",
+    )  # fmt: skip
+    speed.add_argument(
+        "--compare-exact", action="store_true",
+        help="compare latents and frames with the plain path in float32, window by window",
+    )  # fmt: skip
+
+
 def _at_least(least: int) -> Callable[[str], int]:
     def number(text: str) -> int:
         if not text.isascii() or not text.isdecimal() or int(text) < least:
@@ -163,6 +199,20 @@ def _size(text: str) -> tuple[int, int]:
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 640x384")
     return int(match[1]), int(match[2])
+
+
+def _model_size(text: str) -> tuple[int, int]:
+    width, height = _size(text)
+    nearest = [_multiples(side) for side in (width, height)]
+    if width not in nearest[0] or height not in nearest[1]:
+        sizes = " or ".join(f"{w}x{h}" for w in nearest[0] for h in nearest[1])
+        raise argparse.ArgumentTypeError(f"{text}: the model needs multiples of 128 pixels, such as {sizes}")
+    return width, height
+
+
+def _multiples(side: int) -> list[int]:
+    """The multiples of 128 around a side: the one below and the one above, or itself."""
+    return sorted({max(128, side // 128 * 128), -(-max(128, side) // 128) * 128})
 
 
 def _add(

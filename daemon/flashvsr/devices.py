@@ -19,12 +19,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Slot:
-    """A place for one worker: name, value of CUDA_VISIBLE_DEVICES, label for people, memory in bytes."""
+    """A place for one worker: name, value of CUDA_VISIBLE_DEVICES, label for people, memory in bytes.
+
+    `capability`: the GPU's compute capability, None where there is no GPU or it does not tell.
+    """
 
     name: str
     visible: str
     label: str
     memory: int | None
+    capability: tuple[int, int] | None = None
 
 
 CPU = Slot(name="cpu", visible="", label="CPU", memory=None)
@@ -59,6 +63,12 @@ def discover(
         chosen = _named(gpus, devices)
     slots = tuple(gpu.slot for gpu in chosen) or (CPU,)
     return slots[:max_concurrent] if max_concurrent else slots
+
+
+def driver_version() -> str | None:
+    """The version of the NVIDIA driver, None where there is none."""
+    with _driver() as nvml:
+        return _text(nvml.nvmlSystemGetDriverVersion()) if nvml is not None else None
 
 
 @contextmanager
@@ -124,7 +134,12 @@ def _describe(nvml: Any, handle: Any, index: int, name: str) -> _Gpu:
         memory: int | None = int(nvml.nvmlDeviceGetMemoryInfo(handle).total)
     except nvml.NVMLError:  # GPUs that share the host's memory do not tell
         memory = None
-    return _Gpu(index, uuid, Slot(name, uuid, _text(nvml.nvmlDeviceGetName(handle)), memory))
+    try:
+        major, minor = nvml.nvmlDeviceGetCudaComputeCapability(handle)
+        capability: tuple[int, int] | None = (int(major), int(minor))
+    except nvml.NVMLError:
+        capability = None
+    return _Gpu(index, uuid, Slot(name, uuid, _text(nvml.nvmlDeviceGetName(handle)), memory, capability))
 
 
 def _visible(gpus: list[_Gpu], limit: str | None) -> list[_Gpu]:

@@ -14,27 +14,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from flashvsr.model.decoder import DecoderParams
-from flashvsr.model.dit import DitParams
-from flashvsr.model.lq_projection import LqProjectionParams
+from flashvsr.bench.random_model import random_model
 from flashvsr.model.network import FlashVSR
 from flashvsr.model.stream import Stream, StreamOptions
 
 FRAMES_PER_WINDOW = 8
-
-
-def random_model() -> FlashVSR:
-    torch.manual_seed(0)
-    with torch.device("cuda"):
-        model = FlashVSR(
-            DitParams(dim=1536, ffn=8960, layers=30, text_dim=4096),
-            LqProjectionParams(hidden=(2048, 3072), dim=1536),
-            DecoderParams((512, 256, 128, 128)),
-            torch.randn(1, 512, 4096),
-        )
-        for layer in model.dit.blocks:
-            torch.nn.init.normal_(layer.modulation, std=0.1)
-    return model.eval().requires_grad_(False)
 
 
 def frames_of(model: FlashVSR, width: int, height: int, windows: int) -> tuple[Tensor, list[float]]:
@@ -63,7 +47,7 @@ def main() -> None:
     width, height = map(int, arguments.size.split("x"))
     torch.backends.cudnn.allow_tf32 = False
 
-    model = random_model()
+    model = random_model("cuda", torch.float32)
     exact, _ = frames_of(model, width, height, arguments.windows)
     model.to(torch.bfloat16)
     torch.cuda.empty_cache()

@@ -57,7 +57,8 @@ def test_every_step_of_quality_is_larger_and_better(codec: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("cores", "workers", "threads"), [(2, 1, 1), (16, 1, 8), (16, 8, 1), (128, 8, 8), (64, 8, 4), (1, 4, 1)]
+    ("cores", "workers", "threads"),
+    [(2, 1, 1), (16, 1, 12), (16, 8, 1), (128, 8, 12), (64, 8, 6), (64, 1, 16), (1, 4, 1)],
 )
 def test_workers_share_the_cores(cores: int, workers: int, threads: int) -> None:
     assert encoder_threads(cores, workers) == threads

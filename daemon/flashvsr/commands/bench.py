@@ -114,9 +114,14 @@ def _engine(config: Config, options: argparse.Namespace, progress: JobProgress) 
     from flashvsr.worker.engine import load_engine
 
     if options.weights is not None:
-        weights = options.weights if options.weights in MODEL_NAMES else str(Path(options.weights).absolute())
-        config = replace(config, model=replace(config.model, weights=weights))
+        config = chosen_weights(config, options.weights)
     return load_engine(config, progress.say, torch.float32 if options.float32 else None)
+
+
+def chosen_weights(config: Config, weights: str) -> Config:
+    """The settings with other weights: a name of a model, or a folder."""
+    chosen = weights if weights in MODEL_NAMES else str(Path(weights).absolute())
+    return replace(config, model=replace(config.model, weights=chosen))
 
 
 def _measure(

@@ -53,6 +53,8 @@ def _findings(config: Config) -> Iterator[Finding]:
     yield _guarded("devices", lambda: _devices(config, slots))
     if slots:
         yield _guarded("weights", lambda: _weights(config, has_gpu=bool(slots[0].visible)))
+        for kind in {slot.capability: slot for slot in slots}.values():
+            yield _guarded("attention", partial(_attention, config, kind))
     yield from _encoders()
     yield _guarded("queue", lambda: _queue(config))
     yield from (Finding("queue", "", notice) for notice in notices(config.paths.state))
@@ -129,6 +131,14 @@ def _weights(config: Config, has_gpu: bool) -> str:
         return f"{choice.name} is not there yet, it is fetched at the first job (or by `flashvsr weights fetch`)"
     notes = weights.verify(choice)
     return "; ".join([f"{choice.name} in {choice.folder}, every key and shape as expected", *notes])
+
+
+def _attention(config: Config, slot: Slot) -> str:
+    from flashvsr.worker.attention_choice import attention_for
+
+    if slot.visible and slot.capability is None:
+        return f"{config.model.attention}; {slot.label} does not tell its compute capability, so its worker decides"
+    return f"{attention_for(config.model.attention, slot.capability)} on {slot.label}"
 
 
 def _encoders() -> Iterator[Finding]:

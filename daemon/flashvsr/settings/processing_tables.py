@@ -23,6 +23,7 @@ from flashvsr.settings.kinds import ByteSize, Choice, FilePath, Flag, Number, Wh
 from flashvsr.settings.schema import option
 
 MODEL_NAMES = ("auto", "FlashVSR-v1.1", "nano")
+ATTENTIONS = ("auto", "triton", "block_sparse_attn", "torch")
 VIDEO_CODECS = ("libx264", "h264_nvenc", "libx265", "hevc_nvenc")
 X264_PRESETS = (
     *("ultrafast", "superfast", "veryfast", "faster", "fast"),
@@ -59,7 +60,7 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Model:
-    """[model]: weights, and where their caches live."""
+    """[model]: weights, what computes with them, and where their caches live."""
 
     weights: str = field(
         default="auto",
@@ -86,6 +87,16 @@ class Model:
     variant: str = field(
         default="tiny_long",
         metadata=option(Choice(("tiny_long",)), "Variant of the model.", env="DEFAULT_MODEL_VARIANT"),
+    )
+    attention: str = field(
+        default="auto",
+        metadata=option(
+            Choice(ATTENTIONS),
+            "What computes the attention. triton takes GPUs of compute capability 8.0 or newer; block_sparse_attn is "
+            "a CUDA extension that third_party/install_block_sparse_attn builds; torch works everywhere and is many "
+            "times slower. auto takes triton where it can, else torch.",
+            env="FLASHVSR_ATTENTION",
+        ),
     )
     cache_offload: str = field(
         default="auto",

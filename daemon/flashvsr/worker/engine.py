@@ -99,13 +99,18 @@ def load_engine(config: Config, on_message: Callable[[str], None], dtype: torch.
         weights.fetch(config.paths.models, lambda progress: on_message(str(progress)))
     loaded = load_model(choice.folder, device, dtype or _dtype(device, choice.name), choice.prompt_file)
     slim(loaded.model.decoder)
-    if loaded.model.dtype == torch.float32:
-        torch.backends.cudnn.allow_tf32 = False  # who computes in float32 wants its precision
     for note in loaded.notes:
         log.info("%s", note)
-    label = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-    log.info("model %s on %s, %s", choice.name, label, str(loaded.model.dtype).removeprefix("torch."))
-    return Engine(loaded.model, choice.name, label, _offloads_cache(config, device))
+    return engine_for(loaded.model, choice.name, config)
+
+
+def engine_for(model: FlashVSR, name: str, config: Config) -> Engine:
+    """The engine of a model that lies on its device already; `name` is what results call it."""
+    if model.dtype == torch.float32:
+        torch.backends.cudnn.allow_tf32 = False  # who computes in float32 wants its precision
+    label = torch.cuda.get_device_name(model.device) if model.device.type == "cuda" else "CPU"
+    log.info("model %s on %s, %s", name, label, str(model.dtype).removeprefix("torch."))
+    return Engine(model, name, label, _offloads_cache(config, model.device))
 
 
 def _offloads_cache(config: Config, device: torch.device) -> bool:

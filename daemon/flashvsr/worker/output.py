@@ -8,17 +8,17 @@ from dataclasses import dataclass
 
 from flashvsr.errors import FlashVSRError
 from flashvsr.video.chunks import Chunk, ChunkStore, ChunkWriter
-from flashvsr.video.decode import Rgb
 from flashvsr.video.encode import VideoEncoder
+from flashvsr.worker.transfer import Outgoing
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Consecutive frames: rgb (n, height, width, 3) uint8 or uint16, and the output timestamp of each."""
+    """Consecutive frames: (n, height, width, 3) uint8 or uint16, and the output timestamp of each."""
 
-    rgb: Rgb
+    pixels: Outgoing
     pts: Sequence[int]
 
 
@@ -35,7 +35,7 @@ class ChunkedOutput:
 
     def write(self, batch: Batch) -> None:
         """Encode a batch; Transient when there is no room for it."""
-        for rgb, pts in zip(batch.rgb, batch.pts, strict=True):
+        for rgb, pts in zip(batch.pixels.wait(), batch.pts, strict=True):
             if self._writer is None:
                 self._writer = self._store.writer(self.frames, self._encoder)
             self._writer.write(rgb, pts)

@@ -1,10 +1,11 @@
-"""Decode, model and encode overlap: one thread runs ahead of the model, another one behind it, both bounded."""
+"""Decode, model and encode overlap: threads run ahead of the model, another one behind it, all bounded."""
 
 from __future__ import annotations
 
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -25,11 +26,17 @@ class RunAhead(Generic[T]):
 
     `head_start`: items to have before the first one is handed out. `waiting` is called now and then by whoever
     iterates while there is nothing yet. What it raises comes out of the iteration, as do errors of the source.
-    Close it in any case; `source` is then left alone.
+    Close it in any case; `source` is then left alone, and whoever still iterates comes to an end. `name`: the thread's.
     """
 
     def __init__(
-        self, source: Iterator[T], room: int, head_start: int = 0, waiting: Callable[[], None] = lambda: None
+        self,
+        source: Iterator[T],
+        room: int,
+        head_start: int = 0,
+        waiting: Callable[[], None] = lambda: None,
+        *,
+        name: str = "decode",
     ) -> None:
         self._source = source
         self._waiting = waiting
@@ -37,14 +44,14 @@ class RunAhead(Generic[T]):
         self._unwanted = threading.Event()
         self._started = threading.Event()
         self._head_start = min(head_start, room)
-        self._thread = threading.Thread(target=self._run, name="decode", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def __iter__(self) -> Iterator[T]:
         """Yield the items in order."""
         while not self._started.wait(_WAIT_SECONDS):
             self._waiting()
-        while True:
+        while not self._unwanted.is_set():
             try:
                 item = self._items.get(timeout=_WAIT_SECONDS)
             except queue.Empty:
@@ -62,6 +69,8 @@ class RunAhead(Generic[T]):
         self._unwanted.set()
         self._started.set()
         self._thread.join()
+        with suppress(queue.Full):
+            self._items.put_nowait(_End())  # for a thread that waits for an item
 
     def _run(self) -> None:
         end = _End()

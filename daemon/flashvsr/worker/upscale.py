@@ -1,6 +1,7 @@
 """One file from source to published result: the only place where video and model meet.
 
-    decode (thread) -> enlarge -> windows of the model -> encode into chunks (thread) -> join -> verify -> publish
+    decode (thread) -> to the device (thread) -> enlarge -> windows of the model -> to the host -> encode into chunks
+    (thread) -> join -> verify -> publish
 
 An interrupted job goes on behind its last durable chunk: the model is warmed up on the frames before it, and the
 frames it makes of those are dropped.
@@ -47,6 +48,7 @@ from flashvsr.worker.engine import AnyEngine, Engine, FrameStream, load_engine
 from flashvsr.worker.output import Batch, ChunkedOutput
 from flashvsr.worker.report import Report, source_facts
 from flashvsr.worker.threads import RunAhead, WriteBehind
+from flashvsr.worker.transfer import Download, Incoming, Pace, Upload
 from flashvsr.worker.upscaling import Control
 
 __all__ = [
@@ -67,8 +69,11 @@ log = logging.getLogger(__name__)
 # fades layer by layer: with 30 of them 96 frames are enough for 60 dB, 128 for 80 (tests/bench/results/seam.json).
 WARM_UP_FRAMES = 128
 LEAST_LQ_FRAMES = 50  # decoded frames there is always room for
-MOST_ENCODER_THREADS = 8  # more hardly make an encoder faster
-WAITING_BATCHES = 3  # of the model's frames, before the encoder
+MOST_ENCODER_THREADS = 16  # more hardly make an encoder faster
+UPLOADED_FRAMES = 2 * FRAMES_PER_WINDOW  # on the model's device, ahead of it
+# Finished windows before the encoder. It stands still for the model at the end of each chunk, where it works off the
+# 50 frames that it holds back.
+FEWEST_WAITING, MOST_WAITING, WAITING_BYTES = 3, 6, 400 << 20
 PARTIAL_NAME = "partial.json"  # in the job's folder: the partial video that is about to be published
 
 
@@ -229,19 +234,24 @@ def _run(
     room = _lq_room(work.settings, info, geometry, warnings)
     waiting = _Skipping(decoder, control)  # a resumed job decodes all that comes before its first new frame
     prefetch = work.settings.streaming.prefetch_frames
-    ahead: RunAhead[VideoFrame] = RunAhead(iter(decoder), room, prefetch, waiting)
-    behind: WriteBehind[Batch] = WriteBehind(output.write, WAITING_BATCHES)
+    upload, download, pace = Upload(work.device), Download(work.device), Pace(work.device)
+    decoded: RunAhead[VideoFrame] = RunAhead(iter(decoder), room, prefetch)
+    ahead: RunAhead[tuple[Incoming, int]] = RunAhead(
+        _uploaded(decoded, upload), UPLOADED_FRAMES, waiting=waiting, name="upload"
+    )
+    behind: WriteBehind[Batch] = WriteBehind(output.write, _waiting_batches(geometry, deep=info.is_deep))
     try:
         resumed_at, skip = output.frames, output.frames - origin * FRAMES_PER_WINDOW
         clock = _Clock()
         control.progress(resumed_at, info.frame_count, 0.0)
         with torch.inference_mode():
-            for frames in stream.run(_low_quality(ahead, work, pts)):
+            for frames in stream.run(_low_quality(ahead, geometry, pts)):
                 stamps = [pts.popleft() for _ in range(frames.shape[1])]
                 fresh, stamps = frames[:, skip:], stamps[skip:]
                 skip = max(0, skip - frames.shape[1])
+                pace.step()
                 if stamps:
-                    behind.put(Batch(from_model(fresh, geometry, deep=info.is_deep), stamps))
+                    behind.put(Batch(download.send(finished(fresh, geometry, deep=info.is_deep)), stamps))
                     control.progress(output.frames, info.frame_count, clock.rate(output.frames - resumed_at))
                 else:
                     control.working()  # the warm-up of a resumed job
@@ -255,6 +265,7 @@ def _run(
         output.rescue()
         raise
     finally:
+        decoded.close()
         ahead.close()
         decoder.close()
     if not output.chunks:
@@ -262,27 +273,41 @@ def _run(
     control.progress(output.frames, output.frames, clock.rate(output.frames - resumed_at))
 
 
-def _low_quality(frames: Iterable[VideoFrame], work: _Work, pts: deque[int]) -> Iterator[Tensor]:
+def _uploaded(frames: Iterable[VideoFrame], upload: Upload) -> Iterator[tuple[Incoming, int]]:
     for frame in frames:
-        pts.append(frame.pts)
-        yield to_model(frame.rgb, work.geometry, work.device)
+        yield upload.send(frame.rgb), frame.pts
 
 
-def to_model(rgb: Rgb, geometry: Geometry, device: torch.device) -> Tensor:
-    """A decoded frame (h, w, 3) as the model wants it: (3, H, W) in [-1, 1] on its device."""
-    picture = torch.from_numpy(rgb).to(device).permute(2, 0, 1)
-    return to_unit(place(enlarge(picture, geometry.upscaled), geometry.model, geometry.offset))
+def _low_quality(frames: Iterable[tuple[Incoming, int]], geometry: Geometry, pts: deque[int]) -> Iterator[Tensor]:
+    for frame, stamp in frames:
+        pts.append(stamp)
+        yield enlarged(frame.take(), geometry)
 
 
-def from_model(frames: Tensor, geometry: Geometry, *, deep: bool = False) -> Rgb:
-    """The model's frames (3, n, H, W) as pictures (n, h, w, 3) of 8 bits, or 16 if `deep`.
+def enlarged(picture: Tensor, geometry: Geometry) -> Tensor:
+    """A decoded frame (h, w, 3) as the model wants it: (3, H, W) in [-1, 1], on the frame's device."""
+    return to_unit(place(enlarge(picture.permute(2, 0, 1), geometry.upscaled), geometry.model, geometry.offset))
+
+
+def finished(frames: Tensor, geometry: Geometry, *, deep: bool = False) -> Tensor:
+    """The model's frames (3, n, H, W) as pictures (n, h, w, 3) of 8 bits, or 16 if `deep`, on their device.
 
     What was added to reach the model's size is taken off; nothing where the picture was cropped.
     """
     if geometry.output != geometry.model:
         x, y = geometry.offset
         frames = place(frames, geometry.output, (-x, -y))
-    pixels: Rgb = to_whole(frames, deep).cpu().numpy()
+    return to_whole(frames, deep)
+
+
+def to_model(rgb: Rgb, geometry: Geometry, device: torch.device) -> Tensor:
+    """`enlarged` for a frame on the host; waits for the copy to the device."""
+    return enlarged(torch.from_numpy(rgb).to(device), geometry)
+
+
+def from_model(frames: Tensor, geometry: Geometry, *, deep: bool = False) -> Rgb:
+    """`finished` for whoever wants the pictures on the host at once."""
+    pixels: Rgb = finished(frames, geometry, deep=deep).cpu().numpy()
     return pixels
 
 
@@ -340,8 +365,8 @@ def _encoder_settings(preset: Preset, settings: Config) -> EncoderSettings:
 
 
 def encoder_threads(cores: int, workers: int) -> int:
-    """Threads for one worker's encoder: half of its share of the machine, the rest decodes and feeds the model."""
-    return max(1, min(MOST_ENCODER_THREADS, cores // (2 * max(1, workers))))
+    """Threads for one worker's encoder: three quarters of its share of the machine; the rest feeds the model."""
+    return max(1, min(MOST_ENCODER_THREADS, 3 * cores // (4 * max(1, workers))))
 
 
 def _threads(settings: Config) -> int:
@@ -368,6 +393,12 @@ def _lq_room(settings: Config, info: SourceInfo, geometry: Geometry, warnings: l
             f"{geometry.scaled[0]}x{geometry.scaled[1]}; {least * frame_bytes} bytes are used"
         )
     return max(least, asked // frame_bytes)
+
+
+def _waiting_batches(geometry: Geometry, *, deep: bool) -> int:
+    """Finished windows that may wait for the encoder."""
+    window_bytes = geometry.output[0] * geometry.output[1] * 3 * (2 if deep else 1) * FRAMES_PER_WINDOW
+    return max(FEWEST_WAITING, min(MOST_WAITING, WAITING_BYTES // window_bytes))
 
 
 class _Skipping:

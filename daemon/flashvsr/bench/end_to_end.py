@@ -1,0 +1,95 @@
+"""How fast the worker makes a whole file: decode, enlarge, model, encode, join, check, publish."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flashvsr.bench.clip import write_clip
+from flashvsr.bench.speed import OnFrames
+from flashvsr.preset import Preset
+from flashvsr.video.geometry import Size, plan
+from flashvsr.worker.engine import AnyEngine
+from flashvsr.worker.upscale import Task, upscale_file
+
+if TYPE_CHECKING:
+    from flashvsr.config import Config
+
+
+@dataclass(frozen=True)
+class Job:
+    """A clip of a size and what is to be made of it."""
+
+    clip: Size
+    preset: Preset
+
+    @property
+    def size(self) -> Size:
+        """The model's picture."""
+        return plan(*self.clip, self.preset).model
+
+
+# What people send most: 720p, made 960 wide and doubled, to 1920x1024.
+USUAL = Job((1280, 720), Preset(width=960, scale=2, codec="h264", encoder="software"))
+
+
+def doubling(size: Size) -> Job:
+    """A clip of half the size in each direction, doubled."""
+    return Job((size[0] // 2, size[1] // 2), Preset(width=0, scale=2, codec="h264", encoder="software"))
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of it. `seconds`: from opening the source to the published result, with a loaded model."""
+
+    job: Job
+    frames: int
+    seconds: float
+    encoder: str
+    warnings: list[str]
+
+    @property
+    def frames_per_second(self) -> float:
+        """Of the whole job."""
+        return self.frames / self.seconds
+
+
+def measure_job(engine: AnyEngine, settings: Config, job: Job, frames: int, on_frames: OnFrames) -> Done:
+    """Make a clip of so many frames, and time the worker's own code on it."""
+    with tempfile.TemporaryDirectory(prefix="flashvsr-bench-") as name:
+        folder = Path(name)
+        for part in ("work", "outbox"):
+            (folder / part).mkdir()
+        source = folder / "clip.mp4"
+        write_clip(source, *job.clip, frames)
+        task = Task(source, folder / "outbox" / "clip.mp4", job.preset, folder / "work", job_id=0)
+        started = time.perf_counter()
+        report = upscale_file(task, engine, settings, _Control(on_frames))
+        seconds = time.perf_counter() - started
+    return Done(job, report.frames, seconds, report.encoder, report.warnings)
+
+
+class _Control:
+    """Hears of progress; nothing else can come in between."""
+
+    def __init__(self, on_frames: OnFrames) -> None:
+        self._on_frames = on_frames
+
+    def progress(self, done: int, _total: int | None, _fps: float) -> None:
+        self._on_frames(done)
+
+    def check_outbox(self) -> None:
+        """It was made just now."""
+
+    def check_room(self, needs: Sequence[tuple[Path, int]]) -> None:
+        """A full disk shows itself."""
+
+    def working(self) -> None:
+        """Something else than frames got done."""
+
+    def publishing(self, report: object, size: int, mtime_ns: int) -> None:
+        """There is no queue that would want to know."""
