@@ -1,11 +1,22 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from flashvsr.jobs.queue import Queue
+
+if not torch.cuda.is_available():  # then Triton's interpreter runs the kernels on the CPU
+    os.environ["TRITON_INTERPRET"] = "1"  # read when Triton and the kernels are imported
+
+
+@pytest.fixture
+def device() -> torch.device:
+    """Where kernels and their plain forms compute."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @pytest.fixture

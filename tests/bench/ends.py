@@ -136,6 +136,9 @@ class Played:
         self._rate = rate
         self._cycles = cycles_per_second() if device.type == "cuda" else 0.0
 
+    def save_memory(self) -> str | None:
+        return None
+
     def stream(self, _size: tuple[int, int], _options: StreamOptions, _origin: int) -> Played:
         return self
 

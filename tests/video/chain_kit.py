@@ -41,6 +41,9 @@ class IdentityEngine:
     name = label = identity = "identity"
     device = torch.device("cpu")
 
+    def save_memory(self) -> str | None:
+        return None
+
     def stream(self, size: tuple[int, int], options: StreamOptions, origin: int) -> IdentityStream:
         return IdentityStream()
 

@@ -71,7 +71,7 @@ def as_json(found: Measurements, engine: Engine) -> dict[str, Any]:
             "name": engine.name,
             "parameters": sum(parameter.numel() for parameter in engine.model.parameters()),
             "computed_in": str(engine.model.dtype).removeprefix("torch."),
-            "cache_offload": engine.offload_cache,
+            "cache_offload": engine.thrift.offload_cache,
         },
         "model_only": {
             **_rate(found.rate),

@@ -14,7 +14,7 @@ from torch import nn
 from flashvsr.bench.clocks import Moment, synchronize
 
 # Methods of a stream that are looked for. The time of one within another counts for itself alone.
-METHODS = ("denoise", "project", "layers", "head", "decode", "colour")
+METHODS = ("denoise", "project", "layers", "transform", "head", "decode", "colour")
 NETWORK = "network"  # the decoder's own layers, where `decode` corrects the colour as well
 
 
@@ -92,6 +92,8 @@ class StageWatch:
             found[span.name] += length
             if span.parent is not None:
                 found[span.parent.name] -= length
+        if "transform" in found:  # the layers and the head in one
+            found["layers"] = found.pop("transform")
         if "layers" in found:  # what `denoise` does beside it: patches, head
             found["head"] += found.pop("denoise", 0.0)
         if NETWORK in found:  # then what is left of `decode` is the correction

@@ -52,7 +52,10 @@ def run(config: Config, options: argparse.Namespace) -> int:
             progress.say(f"model {engine.name} on {engine.label}")
             found = _measure(config, engine, size, frames, options.end_to_end, progress)
             if options.compare_exact:
-                found = replace(found, exactness=_compare(engine, load, size, progress))
+                plain = replace(config, model=replace(config.model, attention="torch"))
+                found = replace(
+                    found, exactness=_compare(engine, partial(_engine, plain, weights, progress), size, progress)
+                )
         except torch.OutOfMemoryError as error:
             raise Transient(f"the GPU's memory is full; give a smaller --size, or free some of it ({error})") from error
     # The numbers first: a pipe that closes on the table must not lose them.

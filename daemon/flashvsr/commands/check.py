@@ -134,7 +134,7 @@ def _weights(config: Config, has_gpu: bool) -> str:
 
 
 def _attention(config: Config, slot: Slot) -> str:
-    from flashvsr.worker.attention_choice import attention_for
+    from flashvsr.model.attention_choice import attention_for
 
     if slot.visible and slot.capability is None:
         return f"{config.model.attention}; {slot.label} does not tell its compute capability, so its worker decides"

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from flashvsr.kernels.select_blocks import BlockLists
 
 BLOCK = 128  # tokens
 MODULE = "block_sparse_attn"
@@ -19,22 +21,6 @@ INSTALL = "third_party/install_block_sparse_attn"
 
 class ExtensionMissing(ImportError):
     """The extension is not installed, or was built for another PyTorch. The message says what to do."""
-
-
-class Selection(Protocol):
-    """Which stored blocks each query block attends to; see `select_blocks.BlockLists`."""
-
-    @property
-    def lists(self) -> Tensor:
-        """(heads, Q, C) int32, numbers of the stored blocks; a row's kept ones come first."""
-
-    @property
-    def counts(self) -> Tensor:
-        """(heads, Q) int32, how many a row keeps."""
-
-    @property
-    def order(self) -> Tensor:
-        """(heads*Q,) int32, the longest rows first; the extension has an order of its own."""
 
 
 def load_extension() -> Any:
@@ -48,7 +34,7 @@ def load_extension() -> Any:
         ) from error
 
 
-def block_sparse_attention(q: Tensor, k: Tensor, v: Tensor, selection: Selection) -> Tensor:
+def block_sparse_attention(q: Tensor, k: Tensor, v: Tensor, selection: BlockLists) -> Tensor:
     """Softmax attention of each query block over the stored blocks chosen for it.
 
     Args:
@@ -84,7 +70,7 @@ def block_sparse_attention(q: Tensor, k: Tensor, v: Tensor, selection: Selection
     return out.view(-1, BLOCK, heads, out.shape[-1]).masked_fill_(empty, 0).view_as(out)
 
 
-def block_mask(selection: Selection, stored: int) -> Tensor:
+def block_mask(selection: BlockLists, stored: int) -> Tensor:
     """The lists as a mask (heads, Q, stored), true for what is kept."""
     lists, counts = selection.lists, selection.counts
     kept = torch.arange(lists.shape[-1], device=lists.device) < counts[..., None]

@@ -5,18 +5,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
 
 from flashvsr import weights
 from flashvsr.config import Config
+from flashvsr.errors import BadConfig
+from flashvsr.model.attention_choice import choose_attention
 from flashvsr.model.network import FlashVSR
 from flashvsr.model.slim import slim
 from flashvsr.model.stream import Stream, StreamOptions
 from flashvsr.model.weights import load_model
 from flashvsr.worker.memory import keep_freed_memory
+
+if TYPE_CHECKING:
+    from flashvsr.model.fused.stream import FusedModel
 
 log = logging.getLogger(__name__)
 
@@ -52,18 +57,39 @@ class AnyEngine(Protocol):
     def stream(self, size: tuple[int, int], options: StreamOptions, origin: int) -> FrameStream:
         """Start a video of `size` (width, height); `origin`: windows of it that lie before the first frame."""
 
+    def save_memory(self) -> str | None:
+        """The device's memory did not suffice: do with less from the next stream on, and say how; None if it cannot."""
+
 
 @dataclass(frozen=True)
+class Thrift:
+    """What is done to save memory of the GPU.
+
+    `offload_cache`: attention caches live in host memory. `small_batches`: the decoder takes fewer frames at once.
+    """
+
+    offload_cache: bool = False
+    small_batches: bool = False
+
+
+SAVINGS = (
+    (Thrift(offload_cache=True), "the attention caches live in host memory from now on"),
+    (Thrift(offload_cache=True, small_batches=True), "and the decoder takes half as many frames at once"),
+)
+
+
+@dataclass
 class Engine:
     """A model that is ready to work. `name` is what results call it, `label` the device for people.
 
-    `offload_cache`: whether its attention caches live in host memory.
+    `fused`: the same weights as the fused kernels read them; None where the plain modules compute.
     """
 
     model: FlashVSR
     name: str
     label: str
-    offload_cache: bool = False
+    fused: FusedModel | None = None
+    thrift: Thrift = Thrift()
 
     @property
     def identity(self) -> str:
@@ -78,7 +104,24 @@ class Engine:
 
     def stream(self, size: tuple[int, int], options: StreamOptions, origin: int) -> FrameStream:
         """See `AnyEngine`."""
-        return Stream(self.model, size[1], size[0], options, origin, self.offload_cache)
+        width, height = size
+        if self.fused is None:
+            return Stream(self.model, height, width, options, origin, self.thrift.offload_cache)
+        from flashvsr.model.fused.stream import FusedStream  # brings Triton along
+
+        thrift = self.thrift
+        return FusedStream(self.fused, height, width, options, origin, thrift.offload_cache, thrift.small_batches)
+
+    def save_memory(self) -> str | None:
+        """See `AnyEngine`."""
+        if self.device.type == "cpu":
+            return None
+        known = [thrift for thrift, _ in SAVINGS]
+        step = known.index(self.thrift) + 1 if self.thrift in known else 0
+        if step >= (len(SAVINGS) if self.fused else 1):  # the plain modules know the first one alone
+            return None
+        self.thrift, words = SAVINGS[step]
+        return words
 
 
 def load_engine(config: Config, on_message: Callable[[str], None], dtype: torch.dtype | None = None) -> Engine:
@@ -98,19 +141,42 @@ def load_engine(config: Config, on_message: Callable[[str], None], dtype: torch.
     if choice.fetchable and not weights.is_complete(choice.folder, choice.prompt_file):
         weights.fetch(config.paths.models, lambda progress: on_message(str(progress)))
     loaded = load_model(choice.folder, device, dtype or _dtype(device, choice.name), choice.prompt_file)
-    slim(loaded.model.decoder)
     for note in loaded.notes:
         log.info("%s", note)
     return engine_for(loaded.model, choice.name, config)
 
 
 def engine_for(model: FlashVSR, name: str, config: Config) -> Engine:
-    """The engine of a model that lies on its device already; `name` is what results call it."""
-    if model.dtype == torch.float32:
+    """The engine of a model that lies on its device already, which it takes over; `name` is what results call it.
+
+    Raises:
+        BadConfig: `model.attention` asks for what this model or device cannot have.
+    """
+    device, dtype = model.device, model.dtype
+    if dtype == torch.float32:
         torch.backends.cudnn.allow_tf32 = False  # who computes in float32 wants its precision
-    label = torch.cuda.get_device_name(model.device) if model.device.type == "cuda" else "CPU"
-    log.info("model %s on %s, %s", name, label, str(model.dtype).removeprefix("torch."))
-    return Engine(model, name, label, _offloads_cache(config, model.device))
+    label = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+    fused = _fuse(model, config.model.attention)
+    if fused is None:
+        slim(model.decoder)
+    kernels = "fused kernels" if fused else "plain PyTorch"
+    log.info("model %s on %s, %s, %s", name, label, str(dtype).removeprefix("torch."), kernels)
+    return Engine(model, name, label, fused, Thrift(_offloads_cache(config, device)))
+
+
+def _fuse(model: FlashVSR, setting: str) -> FusedModel | None:
+    """The model for the fused kernels, where the setting, the device and the model's shapes allow it. Or BadConfig."""
+    attention = choose_attention(setting, model.device, model.dtype)
+    if attention == "torch":
+        return None
+    from flashvsr.model.fused.stream import FusedModel, misfit  # brings Triton along
+
+    reason = misfit(model)
+    if reason is None:
+        return FusedModel(model, attention)
+    if setting != "auto":
+        raise BadConfig(f'model.attention = "{setting}" does not go with this model: {reason}; set "auto" or "torch"')
+    return None
 
 
 def _offloads_cache(config: Config, device: torch.device) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +21,7 @@ from flashvsr.text import printable
 from flashvsr.worker.control import JobControl
 from flashvsr.worker.endings import Endings
 from flashvsr.worker.faults import CONFIG_SECONDS, Outcome, Verdict, judge, out_of_gpu_memory
+from flashvsr.worker.memory import free_gpu_memory
 from flashvsr.worker.orders import Orders
 from flashvsr.worker.source import check_source
 from flashvsr.worker.upscaling import Upscaling
@@ -203,7 +203,7 @@ class WorkerLoop:
         if verdict.unexpected:
             log.error("unexpected error", exc_info=error)
         if out_of_gpu_memory(error):
-            _free_gpu_memory()
+            free_gpu_memory()
         self._failures[job.id] = failures + verdict.grows
         while True:
             try:
@@ -291,10 +291,3 @@ def _is_published(job: Job) -> bool:
     if not job.result or job.result_size is None or job.result_mtime_ns is None:
         return False
     return already_published(Path(job.result), job.result_size, job.result_mtime_ns)
-
-
-def _free_gpu_memory() -> None:
-    """Give cached blocks back, so that the next try does not fail by fragmentation alone."""
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
-        torch.cuda.empty_cache()

@@ -1,9 +1,10 @@
-"""How this process asks the system for memory."""
+"""How this process asks the system for memory, and gives it back."""
 
 from __future__ import annotations
 
 import ctypes
 import logging
+import sys
 
 log = logging.getLogger(__name__)
 
@@ -24,3 +25,10 @@ def keep_freed_memory() -> None:
         return
     for parameter, value in ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, _KEPT_BYTES), (_TOP_PAD, 64 << 20)):
         mallopt(parameter, value)
+
+
+def free_gpu_memory() -> None:
+    """Give cached blocks back, so that the next try does not fail by fragmentation alone."""
+    torch = sys.modules.get("torch")  # the loop and its fakes do without
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

@@ -45,6 +45,7 @@ from flashvsr.video.probe import SourceInfo, probe
 from flashvsr.video.scan import Scan, examine
 from flashvsr.video.verify import verify
 from flashvsr.worker.engine import AnyEngine, Engine, FrameStream, load_engine
+from flashvsr.worker.memory import free_gpu_memory
 from flashvsr.worker.output import Batch, ChunkedOutput
 from flashvsr.worker.report import Report, source_facts
 from flashvsr.worker.threads import RunAhead, WriteBehind
@@ -91,11 +92,27 @@ class Task:
 def upscale_file(task: Task, engine: AnyEngine, settings: Config, control: Control) -> Report:
     """Super-resolve a file and publish the result.
 
+    Where the GPU's memory does not suffice, the engine does with less and the work goes on behind the last chunk.
+
     Raises:
         BadInput: the source cannot be processed.
         Transient: the file system, a share or the GPU is in the way.
         Cancelled, Interrupted, LeaseLost: from `control`; finished frames are durable then, except for a lost lease.
     """
+    savings: list[str] = []
+    while True:
+        try:
+            return _upscale(task, engine, settings, control, savings)
+        except torch.OutOfMemoryError:
+            saving = engine.save_memory()
+            if saving is None:
+                raise
+            savings.append(f"the GPU's memory is too small for this picture: {saving}")
+            log.warning("%s", savings[-1])
+        free_gpu_memory()  # out here, where nothing holds on to the failed attempt's tensors any more
+
+
+def _upscale(task: Task, engine: AnyEngine, settings: Config, control: Control, savings: list[str]) -> Report:
     started, began = time.monotonic(), datetime.now().astimezone()
     limits = Limits(settings.limits.file_bytes, settings.limits.frames, settings.limits.side)
     info = probe(task.source, limits, control.working)
@@ -108,7 +125,7 @@ def upscale_file(task: Task, engine: AnyEngine, settings: Config, control: Contr
     scan = examine(info, control.working) if task.preset.deinterlace == "auto" else Scan()
     hardware = settings.preprocess.hwaccel
     decoding = DecodeOptions(0, settings.streaming.decode_threads, scan, hardware)
-    warnings = [*info.warnings, *([scan.note] if scan.note else [])]
+    warnings = [*savings, *info.warnings, *([scan.note] if scan.note else [])]
     picture = _picture(task, info, geometry, decoding, settings, control, warnings)
     encoder = open_encoder(_encoder_settings(task.preset, settings), output_format(picture, geometry.output))
     store = ChunkStore(task.workdir, _fingerprint(task, engine, encoder, geometry, settings))

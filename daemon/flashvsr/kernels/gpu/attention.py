@@ -7,6 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from flashvsr.kernels import extension_attention
 from flashvsr.kernels.gpu import block_sparse_attention
 from flashvsr.kernels.select_blocks import BlockLists
 
@@ -20,10 +21,12 @@ class Attend(Protocol):
         """q (T, heads, 128), k and v (S*128, heads, 128) -> (T, heads, 128)."""
 
 
-def fastest(device: torch.device) -> Attend:
-    """The kernel with warp roles on compute capability 9, the plain one everywhere else."""
+def kernel_for(attention: str, device: torch.device) -> Attend:
+    """The kernel of the setting "triton" or "block_sparse_attn" on this device."""
+    if attention == "block_sparse_attn":
+        return extension_attention.block_sparse_attention
     if device.type == "cuda" and torch.cuda.get_device_capability(device)[0] == HOPPER:
-        from flashvsr.kernels.gpu import hopper_attention
+        from flashvsr.kernels.gpu import hopper_attention  # Gluon, which nothing else needs
 
         return hopper_attention.block_sparse_attention
     return block_sparse_attention.block_sparse_attention

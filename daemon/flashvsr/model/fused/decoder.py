@@ -113,16 +113,17 @@ class _Level:
 class FusedDecoder:
     """One stream's decoder, with its memory."""
 
-    def __init__(self, weights: DecoderWeights, height: int, width: int) -> None:
-        """`height` x `width` pixels of the picture."""
+    def __init__(self, weights: DecoderWeights, height: int, width: int, small_batches: bool = False) -> None:
+        """`height` x `width` pixels of the picture. `small_batches`: half as many frames at once, in less memory."""
         self.weights = weights
+        self._latents, self._halves = (1, 1) if small_batches else (LATENTS_PER_GROUP, FRAMES_PER_LATENT // 2)
         like = weights.full.weight
         h, w = height // CELL, width // CELL
-        self._entry = Raster.zeros(LATENTS_PER_GROUP, h, w, INPUT_CHANNELS, like)
+        self._entry = Raster.zeros(self._latents, h, w, INPUT_CHANNELS, like)
         self._levels = [
-            _Level(weights, ("5", "6", "7"), LATENTS_PER_GROUP, h, w),
-            _Level(weights, ("11", "12", "13"), LATENTS_PER_GROUP, 2 * h, 2 * w),
-            _Level(weights, ("17", "18", "19"), FRAMES_PER_LATENT // 2, 4 * h, 4 * w),
+            _Level(weights, ("5", "6", "7"), self._latents, h, w),
+            _Level(weights, ("11", "12", "13"), self._latents, 2 * h, 2 * w),
+            _Level(weights, ("17", "18", "19"), self._halves, 4 * h, 4 * w),
         ]
         self._full = Raster.zeros(1, height, width, weights.channels[3], like)
 
@@ -134,7 +135,7 @@ class FusedDecoder:
         """
         missing = -condition.shape[1] % FRAMES_PER_LATENT
         first = -missing
-        for group in latents.split(LATENTS_PER_GROUP, dim=1):
+        for group in latents.split(self._latents, dim=1):
             last = first + FRAMES_PER_LATENT * group.shape[1]
             part = condition[:, max(0, first) : last]
             if first < 0:
@@ -153,14 +154,16 @@ class FusedDecoder:
             convolve(source, conv.weight, target, count, bias=conv.bias, relu=True, tile=eighth.tile)
         convolve_enlarged(eighth.run(count), weights.enlargements[0], quarter.frames, count, tile=quarter.tile)
         quartered = quarter.run(count)
-        per_latent = FRAMES_PER_LATENT // 2
+        frame = 0
         for latent in range(count):
-            source = quartered.from_frame(latent)
-            convolve_enlarged(source, weights.enlargements[1], half.frames, 1, slices=per_latent, tile=NARROW)
-            halved = half.run(per_latent)
-            for index in range(FRAMES_PER_LATENT):
-                frame = latent * FRAMES_PER_LATENT + index
-                self._finish(halved.from_frame(index // 2), index % 2, out[:, frame : frame + 1])
+            # The enlargement makes two frames of each latent one; their weights lie one behind the other.
+            for part in weights.enlargements[1].chunk(FRAMES_PER_LATENT // 2 // self._halves):
+                source = quartered.from_frame(latent)
+                convolve_enlarged(source, part, half.frames, 1, slices=self._halves, tile=NARROW)
+                halved = half.run(self._halves)
+                for index in range(2 * self._halves):
+                    self._finish(halved.from_frame(index // 2), index % 2, out[:, frame : frame + 1])
+                    frame += 1
         return out
 
     def _enter(self, latents: Tensor, condition: Tensor) -> None:

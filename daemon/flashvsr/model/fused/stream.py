@@ -8,27 +8,46 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from flashvsr.kernels.gpu.attention import Attend, fastest
+from flashvsr.kernels.gpu.attention import kernel_for
 from flashvsr.model.attention import KeyValueRing, attended_slots
 from flashvsr.model.blocks import from_blocks
 from flashvsr.model.color import correct_color
 from flashvsr.model.dit import PATCH
-from flashvsr.model.fused.decoder import DecoderWeights, FusedDecoder
+from flashvsr.model.fused.decoder import NARROW, DecoderWeights, FusedDecoder
 from flashvsr.model.fused.dit import DitWeights, FusedWindow, run_head, run_layer
-from flashvsr.model.fused.lq_projection import FusedLqProjection, LqWeights
+from flashvsr.model.fused.lq_projection import TILE, FusedLqProjection, LqWeights
 from flashvsr.model.fused.rings import DeviceRings, HostRings, Rings
 from flashvsr.model.network import FlashVSR
 from flashvsr.model.stream import Stream, StreamOptions
 from flashvsr.model.windows import Window
 
 
+def _fits(channels: int, columns: int) -> bool:
+    """Whether they are whole tiles of that many columns, or one smaller tile."""
+    return channels % columns == 0 or channels in (64, 128)
+
+
+def misfit(model: FlashVSR) -> str | None:
+    """Why the fused kernels cannot take a model, or None."""
+    if model.dtype not in (torch.bfloat16, torch.float16):
+        return f"it computes in {str(model.dtype).removeprefix('torch.')}, the kernels in 16 bits"
+    for name, channels, tile in (
+        ("decoder", model.decoder.params.channels, NARROW.columns),
+        ("LQ projection", model.lq_projection.params.hidden, TILE.columns),
+    ):
+        if not all(_fits(channel, tile) for channel in channels):
+            widths = ", ".join(map(str, channels))
+            return f"its {name} has {widths} channels, and the kernels take 64, 128 or multiples of {tile}"
+    return None
+
+
 class FusedModel:
     """A model's weights as the kernels read them. They are taken over: the model itself is of no use afterwards."""
 
-    def __init__(self, model: FlashVSR, attend: Attend | None = None) -> None:
-        """`attend`: the attention kernel; by default the fastest of the model's device."""
+    def __init__(self, model: FlashVSR, attention: str = "triton") -> None:
+        """`attention`: "triton" or "block_sparse_attn"; the model must be one that `misfit` finds nothing about."""
         self.model = model
-        self.attend = attend or fastest(model.device)
+        self.attend = kernel_for(attention, model.device)
         with torch.no_grad():
             self.dit = DitWeights(model.dit, model.conditioning())
             self.lq = LqWeights(model.lq_projection)
@@ -46,6 +65,7 @@ class FusedStream(Stream):
         options: StreamOptions,
         origin: int = 0,
         offload_cache: bool = False,
+        small_batches: bool = False,
     ) -> None:
         super().__init__(fused.model, height, width, options, origin)
         self.fused = fused
@@ -53,7 +73,7 @@ class FusedStream(Stream):
         kind = HostRings if offload_cache else DeviceRings
         self.rings: Rings = kind(len(fused.dit.layers), self.slots, blocks, fused.model.dit.params.dim, like)
         self.lq_projection = FusedLqProjection(fused.lq, self.rows, self.columns)
-        self.decoder = FusedDecoder(fused.decoder, height, width)
+        self.decoder = FusedDecoder(fused.decoder, height, width, small_batches)
         self._slots: dict[tuple[int, ...], Tensor] = {}
 
     def _new_rings(self, offload: bool) -> list[KeyValueRing]:

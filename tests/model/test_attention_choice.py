@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from flashvsr.errors import BadConfig
+from flashvsr.model import attention_choice
+from flashvsr.model.attention_choice import Capability, attention_for, choose_attention
 from flashvsr.settings.processing_tables import ATTENTIONS
-from flashvsr.worker import attention_choice
-from flashvsr.worker.attention_choice import Capability, attention_for, choose_attention
 
 
 @pytest.fixture

@@ -1,0 +1,44 @@
+"""The fused decoder against the plain one, window after window."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from fused_kit import DTYPE, TOLERANCE, error
+
+from flashvsr.model.decoder import Decoder, DecoderParams
+from flashvsr.model.fused.decoder import DecoderWeights, FusedDecoder
+
+# The products of the last layer are kept in float16 whatever the rest is in.
+LAST_ROUNDING = 5e-4
+
+
+@pytest.mark.parametrize("small_batches", [False, True])
+def test_windows_with_memory(device: torch.device, small_batches: bool) -> None:
+    torch.manual_seed(3)
+    height, width = 8, 16
+    plain = Decoder(DecoderParams((64, 64, 64, 64))).to(device, DTYPE).eval().requires_grad_(False)
+    for weight in plain.parameters():
+        if weight.ndim > 1:
+            weight *= 2  # frames that differ
+    memory: dict[str, torch.Tensor] = {}
+    given = []
+    for latents, frames in ((2, 5), (2, 8)):
+        given.append(
+            (
+                torch.randn(16, latents, height // 8, width // 8, device=device).to(DTYPE),
+                (torch.rand(3, frames, height, width, device=device) * 2 - 1).to(DTYPE),
+            )
+        )
+    expected = [plain(*window, memory) for window in given]
+    fused = FusedDecoder(DecoderWeights(plain), height, width, small_batches)
+    for window, frames in zip(given, expected, strict=True):
+        parts = list(fused(*window))
+        assert max(part.shape[1] for part in parts) <= 8
+        assert error(torch.cat(parts, dim=1), frames) <= TOLERANCE + LAST_ROUNDING
+
+
+def test_the_weights_are_taken_over(device: torch.device) -> None:
+    plain = Decoder(DecoderParams((64, 64, 64, 64))).to(device)
+    DecoderWeights(plain)
+    assert all(weight.is_meta for weight in plain.parameters()), "they would lie in memory twice"

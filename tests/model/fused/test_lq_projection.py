@@ -1,0 +1,23 @@
+"""The fused LQ projection against the plain one."""
+
+from __future__ import annotations
+
+import torch
+from fused_kit import DTYPE, TOLERANCE, error
+
+from flashvsr.model.fused.lq_projection import FusedLqProjection, LqWeights
+from flashvsr.model.lq_projection import LqProjection, LqProjectionParams
+
+
+def test_windows_with_memory(device: torch.device) -> None:
+    torch.manual_seed(4)
+    plain = LqProjection(LqProjectionParams((64, 64), 128, outputs=2)).to(device, DTYPE).eval().requires_grad_(False)
+    frames = (torch.rand(3, 17, 128, 128, device=device) * 2 - 1).to(DTYPE)
+    first, second = frames[:, 1:9], frames[:, 9:]
+    memory = plain.start(frames[:, :1])
+    expected = [plain(first, memory), plain(second, memory)]
+    fused = FusedLqProjection(LqWeights(plain), 8, 8)
+    fused.start(frames[:, :1])
+    for found, tokens in zip([fused(first), fused(second)], expected, strict=True):
+        assert [t.shape for t in found] == [t.shape for t in tokens]
+        assert max(error(a, b) for a, b in zip(found, tokens, strict=True)) <= TOLERANCE
