@@ -110,22 +110,31 @@ class Counted:
         return x
 
 
-def test_as_many_windows_are_computed_as_are_counted() -> None:
+def counted() -> tuple[Any, Counted]:
     stream = Counted()
-    model = SimpleNamespace(decoder=nn.Identity())
-    engine: Any = SimpleNamespace(device=CPU, model=model, stream=lambda *_: stream)
+    return SimpleNamespace(device=CPU, model=SimpleNamespace(decoder=nn.Identity()), stream=lambda *_: stream), stream
+
+
+def test_as_many_windows_are_computed_as_are_counted() -> None:
+    engine, stream = counted()
     stages = measure_stages(engine, SIZE)
     assert stream.windows == STAGE_WINDOWS + 3  # the first two, and the one that had begun already
     assert stages["layers"] > 0.95 * PAUSE
 
 
-@pytest.mark.parametrize("frames", [LEAST_FRAMES, LEAST_FRAMES + 3])
-def test_only_whole_windows_are_timed(frames: int) -> None:
+def test_in_each_time_lies_a_whole_window() -> None:
+    engine, _ = counted()
+    rate, _ = measure_rate(engine, SIZE, LEAST_FRAMES + 20, lambda _done: None)
+    assert min(rate.first, rate.second, *rate.windows) > 0.95 * PAUSE
+
+
+@pytest.mark.parametrize(("frames", "windows"), [(LEAST_FRAMES, 2), (LEAST_FRAMES + 1, 3), (LEAST_FRAMES + 8, 3)])
+def test_only_whole_windows_are_timed(frames: int, windows: int) -> None:
     engine = Engine(random_model("cpu", torch.float32, SMALL), "random", "CPU")
     done: list[int] = []
     rate, memory = measure_rate(engine, SIZE, frames, done.append)
     assert done[-1] == frames
-    assert len(rate.windows) == 2
+    assert len(rate.windows) == windows
     assert min(rate.first, rate.second) > 0
     assert min(rate.windows) <= rate.median <= max(rate.windows)
     assert (memory.allocated, memory.reserved) == (None, None)

@@ -1,1 +1,1 @@
-"""Measuring what the product does: how good its pictures are."""
+"""Measuring what the product does: how good its pictures are, and how fast they come."""

@@ -16,7 +16,7 @@ from flashvsr.bench.passage import passage
 from flashvsr.bench.pictures import repeated
 from flashvsr.bench.stages import StageWatch
 from flashvsr.model.stream import StreamOptions
-from flashvsr.model.windows import FRAMES_PER_WINDOW, window
+from flashvsr.model.windows import FRAMES_PER_WINDOW, LOOKAHEAD, window
 from flashvsr.worker.engine import Engine
 
 Size = tuple[int, int]
@@ -34,8 +34,9 @@ class Rate:
 
     Attributes:
         first: seconds to the first window's frames, compilation and all.
-        second: seconds to the second window's from there on. It is the first one of the shape that all others have.
-        windows: seconds of each whole window after these.
+        second: seconds to the second window's from there on, in which the third one has begun. The second is the
+            first one of the shape that all others have.
+        windows: seconds of each window after these.
     """
 
     size: Size
@@ -69,20 +70,21 @@ class Memory:
 
 @torch.inference_mode()
 def measure_rate(engine: Engine, size: Size, frames: int, on_frames: OnFrames) -> tuple[Rate, Memory]:
-    """Send `frames` pictures through the model, at least `LEAST_FRAMES`."""
-    pictures = repeated(*size, frames)
+    """Send pictures through the model until `frames` have come back, at least `LEAST_FRAMES`."""
+    # And a window more: in the time of each one timed the next one begins.
+    pictures = repeated(*size, frames + FRAMES_PER_WINDOW + LOOKAHEAD)
     _forget_peaks(engine.device)
     synchronize(engine.device)
     seconds: list[float] = []
     done = 0
     before = time.perf_counter()
-    for pixels in passage(engine, engine.stream(size, StreamOptions(), 0), size, pictures):
-        now = time.perf_counter()
-        done += len(pixels)
-        on_frames(done)
-        if len(pixels) in (FIRST_FRAMES, FRAMES_PER_WINDOW):  # the last window may be cut short
+    with closing(passage(engine, engine.stream(size, StreamOptions(), 0), size, pictures)) as windows:
+        while done < frames:
+            done += len(next(windows))
+            now = time.perf_counter()
             seconds.append(now - before)
-        before = now
+            before = now
+            on_frames(min(done, frames))
     return Rate(size, seconds[0], seconds[1], seconds[2:]), _peaks(engine.device)
 
 
