@@ -5,11 +5,15 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from chain_kit import IdentityEngine, Watching, chain, played
+from video_kit import CLIPS
 
+from flashvsr.errors import Interrupted
 from flashvsr.preset import Preset
 from flashvsr.video.decode import Rgb
 from flashvsr.video.geometry import Geometry, plan
@@ -147,6 +151,32 @@ def test_work_on_another_stream_than_the_default_one() -> None:
     expected = in_a_row(frames, geometry, deep=False)
     with torch.cuda.stream(torch.cuda.Stream()):
         assert unequal(side_by_side(frames, geometry, deep=False, seed=5), expected) == []
+
+
+class StopsAfterTwo(Watching):
+    """Stops a job when two windows have been handed to the encoder, whether it has taken them or not."""
+
+    def progress(self, done: int, total: int | None, fps: float) -> None:
+        super().progress(done, total, fps)
+        if len(self.done) == 3:  # the first time is before the first window
+            raise Interrupted("enough")
+
+
+def test_a_whole_file_stopped_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that only passes frames on, without loss at either end: the GPU gives the pictures of the CPU."""
+    source = CLIPS / "bigbuckbunny.mp4"
+    pictures = []
+    for name in ("cpu", "cuda"):
+        monkeypatch.setattr(IdentityEngine, "device", device() if name == "cuda" else torch.device("cpu"))
+        folder = tmp_path / name
+        folder.mkdir()
+        with pytest.raises(Interrupted):
+            chain(source, folder, control=StopsAfterTwo(), quality=10)
+        resumed = chain(source, folder, quality=10)
+        assert resumed.resumed_at == 2 * WINDOW
+        pictures.append(played(resumed.result).pictures)
+    assert len(pictures[0]) == len(pictures[1])
+    assert all(np.array_equal(here, there) for here, there in zip(*pictures, strict=True))
 
 
 def test_ordinary_memory_serves_as_well(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,9 +6,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import count
 
 import pytest
 
+from flashvsr.worker import threads
 from flashvsr.worker.threads import RunAhead, WriteBehind
 
 
@@ -97,3 +99,27 @@ def test_an_error_of_the_writer_is_told_and_nothing_is_written_after_it() -> Non
     with pytest.raises(OSError, match="full"):
         behind.finish()
     assert written == [0, 1]
+
+
+def test_whoever_waits_for_the_writer_may_give_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The writer still writes all that it was given."""
+    monkeypatch.setattr(threads, "_WAIT_SECONDS", 0.01)
+    wanted, written = threading.Event(), []
+    calls = count()
+
+    def write(number: int) -> None:
+        assert wanted.wait(5)
+        written.append(number)
+
+    def give_up() -> None:
+        if next(calls) == 3:
+            raise InterruptedError
+
+    behind = WriteBehind(write, 4)
+    for number in range(4):
+        behind.put(number)
+    with pytest.raises(InterruptedError):
+        behind.finish(give_up)
+    wanted.set()
+    behind.join()
+    assert written == [0, 1, 2, 3]

@@ -113,9 +113,13 @@ class WriteBehind(Generic[T]):
         self._raise()
         self._items.put(item)
 
-    def finish(self) -> None:
-        """Wait until everything is written."""
-        self.join()
+    def finish(self, waiting: Callable[[], None] = lambda: None) -> None:
+        """Wait until everything is written. `waiting` is called now and then meanwhile, and may raise."""
+        if self._thread.is_alive():
+            self._items.put(_End())
+        while self._thread.is_alive():
+            self._thread.join(_WAIT_SECONDS)
+            waiting()
         self._raise()
 
     def join(self) -> None:

@@ -14,6 +14,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -65,7 +66,8 @@ class Upload:
         picture = torch.from_numpy(rgb)
         if self._stream is None:
             return Incoming(picture.to(self._device), None)
-        buffer = self._buffers.new(picture.shape, picture.dtype).copy_(picture)
+        buffer = self._buffers.new(picture.shape, picture.dtype)
+        np.copyto(buffer.numpy(), rgb)  # PyTorch's own copy would keep a team of threads busy for it
         with torch.cuda.stream(self._stream):
             there = buffer.to(self._device, non_blocking=True)
             return Incoming(there, _event(self._device))

@@ -260,7 +260,11 @@ def _run(
     try:
         resumed_at, skip = output.frames, output.frames - origin * FRAMES_PER_WINDOW
         clock = _Clock()
-        control.progress(resumed_at, info.frame_count, 0.0)
+
+        def tell() -> None:
+            control.progress(output.frames, info.frame_count, clock.rate(output.frames - resumed_at))
+
+        tell()
         with torch.inference_mode():
             for frames in stream.run(_low_quality(ahead, geometry, pts)):
                 stamps = [pts.popleft() for _ in range(frames.shape[1])]
@@ -269,10 +273,10 @@ def _run(
                 pace.step()
                 if stamps:
                     behind.put(Batch(download.send(finished(fresh, geometry, deep=info.is_deep)), stamps))
-                    control.progress(output.frames, info.frame_count, clock.rate(output.frames - resumed_at))
+                    tell()
                 else:
                     control.working()  # the warm-up of a resumed job
-        behind.finish()
+        behind.finish(waiting=tell)
         output.close()
     except LeaseLost:
         behind.join()  # the chunks are another worker's now: nothing is touched
