@@ -25,6 +25,7 @@ ENVIRONMENT = [
     ("FLASHVSR_PP_OVERLAP", "1", "pipeline", "overlap", True),
     ("FLASHVSR_PP_OVERLAP_MODE", "aggressive", "pipeline", "overlap_mode", "aggressive"),
     ("FLASHVSR_ATTENTION", "torch", "model", "attention", "torch"),
+    ("FLASHVSR_PRECISION", "fp8", "model", "precision", "fp8"),
     ("FLASHVSR_CACHE_OFFLOAD", "none", "model", "cache_offload", "none"),
     ("FLASHVSR_CACHE_OFFLOAD_AUTO_THRESHOLD_GB", "40.5", "model", "cache_offload_threshold_gb", 40.5),
     ("FLASHVSR_STREAMING_LQ_MAX_BYTES", "32GB", "streaming", "lq_max_bytes", 32 * 2**30),

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+from torch import Tensor
+
 from flashvsr.bench.clip import write_clip
 from flashvsr.bench.speed import OnFrames
+from flashvsr.model.stream import StreamOptions
 from flashvsr.preset import Preset
 from flashvsr.video.geometry import Size, plan
-from flashvsr.worker.engine import AnyEngine
+from flashvsr.worker.engine import AnyEngine, FrameStream
 from flashvsr.worker.upscale import Task, upscale_file
 
 if TYPE_CHECKING:
@@ -44,9 +49,14 @@ def doubling(size: Size) -> Job:
 
 @dataclass(frozen=True)
 class Done:
-    """What came of it. `seconds`: from opening the source to the published result, with a loaded model."""
+    """What came of it. `seconds`: from opening the source to the published result, with a loaded model.
+
+    `shows`: "model" where the model's own frames were encoded, "source" where the enlarged source's were in their
+    place, since random weights make noise, which keeps an encoder many times busier than any picture.
+    """
 
     job: Job
+    shows: str
     frames: int
     seconds: float
     encoder: str
@@ -58,8 +68,10 @@ class Done:
         return self.frames / self.seconds
 
 
-def measure_job(engine: AnyEngine, settings: Config, job: Job, frames: int, on_frames: OnFrames) -> Done:
-    """Make a clip of so many frames, and time the worker's own code on it."""
+def measure_job(
+    engine: AnyEngine, settings: Config, job: Job, frames: int, on_frames: OnFrames, *, shows_source: bool = False
+) -> Done:
+    """Make a clip of so many frames, and time the worker's own code on it. `shows_source`: see `Done`."""
     with tempfile.TemporaryDirectory(prefix="flashvsr-bench-") as name:
         folder = Path(name)
         for part in ("work", "outbox"):
@@ -68,9 +80,43 @@ def measure_job(engine: AnyEngine, settings: Config, job: Job, frames: int, on_f
         write_clip(source, *job.clip, frames)
         task = Task(source, folder / "outbox" / "clip.mp4", job.preset, folder / "work", job_id=0)
         started = time.perf_counter()
-        report = upscale_file(task, engine, settings, _Control(on_frames))
+        report = upscale_file(task, ShowsSource(engine) if shows_source else engine, settings, _Control(on_frames))
         seconds = time.perf_counter() - started
-    return Done(job, report.frames, seconds, report.encoder, report.warnings)
+    return Done(job, "source" if shows_source else "model", report.frames, seconds, report.encoder, report.warnings)
+
+
+class ShowsSource:
+    """An engine whose model works as always, and whose frames are then its own input's."""
+
+    def __init__(self, engine: AnyEngine) -> None:
+        self._engine = engine
+        self.name, self.label = engine.name, engine.label
+        self.identity = f"{engine.identity}, showing the source"
+        self.device = engine.device
+
+    def save_memory(self) -> str | None:
+        """See `AnyEngine`."""
+        return self._engine.save_memory()
+
+    def stream(self, size: Size, options: StreamOptions, origin: int) -> FrameStream:
+        """See `AnyEngine`."""
+        return _Shown(self._engine.stream(size, options, origin))
+
+
+class _Shown:
+    def __init__(self, stream: FrameStream) -> None:
+        self._stream = stream
+
+    def run(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
+        held: deque[Tensor] = deque()
+
+        def passing() -> Iterator[Tensor]:
+            for frame in frames:
+                held.append(frame)
+                yield frame
+
+        for made in self._stream.run(passing()):
+            yield torch.stack([held.popleft() for _ in range(made.shape[1])], dim=1)
 
 
 class _Control:

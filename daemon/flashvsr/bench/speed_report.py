@@ -156,6 +156,7 @@ def _job(found: Measurements) -> dict[str, Any] | None:
     return {
         "clip": f"{_size(job.job.clip)} H.264 and AAC",
         "model_size": _size(job.job.size),
+        "encoded": f"the {job.shows}'s frames",
         "frames": job.frames,
         "seconds": round(job.seconds, 3),
         "frames_per_second": round(job.frames_per_second, 3),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from flashvsr.bench.speed_report import Measurements
     from flashvsr.worker.engine import Engine
 
+RANDOM_NAME = "random 1.3B"
 RANDOM = "random"  # weights of the published shapes, made on the spot
 GPU_SIZE, CPU_SIZE = (1408, 768), (640, 384)
 GPU_FRAMES, CPU_FRAMES = 181, 61
@@ -52,7 +53,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
             progress.say(f"model {engine.name} on {engine.label}")
             found = _measure(config, engine, size, frames, options.end_to_end, progress)
             if options.compare_exact:
-                plain = replace(config, model=replace(config.model, attention="torch"))
+                plain = replace(config, model=replace(config.model, attention="torch", precision="auto"))
                 found = replace(
                     found, exactness=_compare(engine, partial(_engine, plain, weights, progress), size, progress)
                 )
@@ -93,7 +94,7 @@ def _engine(config: Config, weights: str, progress: JobProgress) -> Engine:
 
     gpu = torch.cuda.is_available()
     model = random_model("cuda:0" if gpu else "cpu", torch.bfloat16 if gpu else torch.float32)
-    return engine_for(model, "random 1.3B", config)
+    return engine_for(model, RANDOM_NAME, config)
 
 
 def _measure(
@@ -127,7 +128,7 @@ def _measure(
     usual = rate
     if job.size != size:  # also so that nothing is compiled while the file is on its way
         usual, _ = measure_rate(engine, job.size, frames, shown(f"model alone, {job.size[0]}x{job.size[1]}"))
-    done = measure_job(engine, config, job, frames, shown("end to end"))
+    done = measure_job(engine, config, job, frames, shown("end to end"), shows_source=engine.name == RANDOM_NAME)
     return replace(found, usual=usual, job=done)
 
 

@@ -98,6 +98,15 @@ class Model:
             env="FLASHVSR_ATTENTION",
         ),
     )
+    precision: str = field(
+        default="auto",
+        metadata=option(
+            Choice(("auto", "fp8")),
+            "fp8 lets the transformer's wide matrix products compute in 8 bits: faster, and less exact. It needs a "
+            "GPU of compute capability 9.0 or newer. auto computes in bfloat16 where the GPU can, else in float32.",
+            env="FLASHVSR_PRECISION",
+        ),
+    )
     cache_offload: str = field(
         default="auto",
         metadata=option(

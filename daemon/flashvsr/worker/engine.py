@@ -18,6 +18,7 @@ from flashvsr.model.network import FlashVSR
 from flashvsr.model.slim import slim
 from flashvsr.model.stream import Stream, StreamOptions
 from flashvsr.model.weights import load_model
+from flashvsr.settings.processing_tables import Model as ModelSettings
 from flashvsr.worker.memory import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LEAST_CAPABILITY = (8, 0)  # GPUs that compute in bfloat16
+EIGHT_BIT_CAPABILITY = (9, 0)  # and in 8 bits with a scale for each row
 
 
 class FrameStream(Protocol):
@@ -95,7 +97,8 @@ class Engine:
     def identity(self) -> str:
         """Equal for engines whose frames may be joined in one video."""
         parameters = sum(parameter.numel() for parameter in self.model.parameters())
-        return f"{self.name} {parameters} {self.model.dtype}"
+        eight_bits = " fp8" if self.fused is not None and self.fused.eight_bits else ""
+        return f"{self.name} {parameters} {self.model.dtype}{eight_bits}"
 
     @property
     def device(self) -> torch.device:
@@ -156,7 +159,7 @@ def engine_for(model: FlashVSR, name: str, config: Config) -> Engine:
     if dtype == torch.float32:
         torch.backends.cudnn.allow_tf32 = False  # who computes in float32 wants its precision
     label = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-    fused = _fuse(model, config.model.attention)
+    fused = _fuse(model, config.model)
     if fused is None:
         slim(model.decoder)
     kernels = "fused kernels" if fused else "plain PyTorch"
@@ -164,19 +167,31 @@ def engine_for(model: FlashVSR, name: str, config: Config) -> Engine:
     return Engine(model, name, label, fused, Thrift(_offloads_cache(config, device)))
 
 
-def _fuse(model: FlashVSR, setting: str) -> FusedModel | None:
-    """The model for the fused kernels, where the setting, the device and the model's shapes allow it. Or BadConfig."""
-    attention = choose_attention(setting, model.device, model.dtype)
+def _fuse(model: FlashVSR, settings: ModelSettings) -> FusedModel | None:
+    """The model for the fused kernels, where the settings, the device and the model's shapes allow it. Or BadConfig."""
+    attention = choose_attention(settings.attention, model.device, model.dtype)
     if attention == "torch":
+        _refuse_eight_bits(settings, "the plain modules compute here")
         return None
     from flashvsr.model.fused.stream import FusedModel, misfit  # brings Triton along
 
     reason = misfit(model)
-    if reason is None:
-        return FusedModel(model, attention)
-    if setting != "auto":
-        raise BadConfig(f'model.attention = "{setting}" does not go with this model: {reason}; set "auto" or "torch"')
-    return None
+    if reason is not None:
+        if settings.attention != "auto":
+            raise BadConfig(
+                f'model.attention = "{settings.attention}" does not go with this model: {reason}; set "auto" or "torch"'
+            )
+        _refuse_eight_bits(settings, reason)
+        return None
+    eight_bits = settings.precision == "fp8"
+    if eight_bits and torch.cuda.get_device_capability(model.device) < EIGHT_BIT_CAPABILITY:
+        raise BadConfig('model.precision = "fp8" needs a GPU of compute capability 9.0 or newer; set "auto"')
+    return FusedModel(model, attention, eight_bits)
+
+
+def _refuse_eight_bits(settings: ModelSettings, reason: str) -> None:
+    if settings.precision == "fp8":
+        raise BadConfig(f'model.precision = "fp8" is of the fused kernels, and {reason}; set "auto"')
 
 
 def _offloads_cache(config: Config, device: torch.device) -> bool:

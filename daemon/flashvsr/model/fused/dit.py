@@ -16,6 +16,7 @@ from flashvsr.kernels.gpu.rotate_blocks import normalise_and_rotate
 from flashvsr.kernels.gpu.select_blocks import select_blocks
 from flashvsr.model.attention import Sparsity
 from flashvsr.model.dit import EPS, Conditioning, Dit, Layer
+from flashvsr.model.fused.products import EightBitFfn, EightBitLinear, Ffn, Linear
 from flashvsr.model.fused.rings import Rings
 from flashvsr.model.rope import HEAD_DIM
 
@@ -35,34 +36,10 @@ class GatedNorm(Norm):
     gate: Tensor
 
 
-@dataclass(frozen=True)
-class Linear:
-    """Weight (out, in) and bias (out,)."""
-
-    weight: Tensor
-    bias: Tensor
-
-    @classmethod
-    def of(cls, module: nn.Module) -> Linear:
-        """Those of a module."""
-        linear = cast(nn.Linear, module)
-        return cls(linear.weight.detach(), linear.bias.detach())
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Apply."""
-        return F.linear(x, self.weight, self.bias)
-
-    def gelu(self, x: Tensor) -> Tensor:
-        """GELU (tanh) behind it, in the matrix product's own epilogue on a GPU."""
-        if x.is_cuda:
-            return torch._addmm_activation(self.bias, x, self.weight.t(), use_gelu=True)
-        return F.gelu(self(x), approximate="tanh")
-
-
 class LayerWeights:
     """One layer as the kernels read it. What was joined or is no longer needed is dropped from the module."""
 
-    def __init__(self, layer: Layer, conditioning: Conditioning, index: int) -> None:
+    def __init__(self, layer: Layer, conditioning: Conditioning, index: int, eight_bits: bool) -> None:
         attention, cross = layer.self_attn, layer.cross_attn
         shift1, scale1, gate1, shift2, scale2, gate2 = (
             layer.modulation.detach()[0].float() + conditioning.time_modulation.float()
@@ -71,14 +48,18 @@ class LayerWeights:
         self.before_cross = Norm(layer.norm3.weight.detach().float(), layer.norm3.bias.detach().float())
         self.before_ffn = GatedNorm(1 + scale2, shift2, gate2)
         parts = [Linear.of(part) for part in (attention.q, attention.k, attention.v)]
-        self.qkv = Linear(torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts]))
+        joined = Linear(torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts]))
+        self.qkv = EightBitLinear.of(joined) if eight_bits else joined
         self.norm_q, self.norm_k = attention.norm_q.weight.detach(), attention.norm_k.weight.detach()
         self.o = Linear.of(attention.o)
         self.cross_q, self.cross_o = Linear.of(cross.q), Linear.of(cross.o)
         self.cross_norm = cross.norm_q.weight.detach()
         self.prompt_keys, self.prompt_values = (part[None] for part in conditioning.prompt[index])
-        self.ffn = [Linear.of(layer.ffn[0]), Linear.of(layer.ffn[2])]
+        ffn = Linear.of(layer.ffn[0]), Linear.of(layer.ffn[2])
+        self.ffn = EightBitFfn(*map(EightBitLinear.of, ffn)) if eight_bits else Ffn(*ffn)
         drop(attention.q, attention.k, attention.v, cross.k, cross.v)
+        if eight_bits:
+            drop(layer.ffn)
 
 
 def drop(*modules: nn.Module) -> None:
@@ -88,10 +69,12 @@ def drop(*modules: nn.Module) -> None:
 
 
 class DitWeights:
-    """All layers and the head."""
+    """All layers and the head. `eight_bits`: the wide products (q, k, v and the feed-forward) compute in 8 bits."""
 
-    def __init__(self, dit: Dit, conditioning: Conditioning) -> None:
-        self.layers = [LayerWeights(cast(Layer, layer), conditioning, i) for i, layer in enumerate(dit.blocks)]
+    def __init__(self, dit: Dit, conditioning: Conditioning, eight_bits: bool = False) -> None:
+        self.layers = [
+            LayerWeights(cast(Layer, layer), conditioning, index, eight_bits) for index, layer in enumerate(dit.blocks)
+        ]
         shift, scale = (dit.head.modulation.detach()[0].float() + conditioning.time.float()).unbind()
         self.before_head = Norm(1 + scale, shift)
         self.head = Linear.of(dit.head.head)
@@ -138,8 +121,7 @@ def run_layer(
     y = _add_and_norm(x, (y, before.gate), between)
     y = layer.cross_o(_attend_to_prompt(layer, layer.cross_q(y)))
     y = _add_and_norm(x, (y, None), after)
-    first, second = layer.ffn
-    parts = [second(first.gelu(part)) for part in y.split(FFN_TOKENS)]
+    parts = [layer.ffn(part) for part in y.split(FFN_TOKENS)]
     return torch.cat(parts) if len(parts) > 1 else parts[0], after.gate
 
 

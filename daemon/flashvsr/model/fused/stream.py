@@ -44,12 +44,16 @@ def misfit(model: FlashVSR) -> str | None:
 class FusedModel:
     """A model's weights as the kernels read them. They are taken over: the model itself is of no use afterwards."""
 
-    def __init__(self, model: FlashVSR, attention: str = "triton") -> None:
-        """`attention`: "triton" or "block_sparse_attn"; the model must be one that `misfit` finds nothing about."""
+    def __init__(self, model: FlashVSR, attention: str = "triton", eight_bits: bool = False) -> None:
+        """`attention`: "triton" or "block_sparse_attn"; the model must be one that `misfit` finds nothing about.
+
+        `eight_bits`: the transformer's wide matrix products compute in 8 bits, on compute capability 9.0 and newer.
+        """
         self.model = model
+        self.eight_bits = eight_bits
         self.attend = kernel_for(attention, model.device)
         with torch.no_grad():
-            self.dit = DitWeights(model.dit, model.conditioning())
+            self.dit = DitWeights(model.dit, model.conditioning(), eight_bits)
             self.lq = LqWeights(model.lq_projection)
             self.decoder = DecoderWeights(model.decoder)
 
