@@ -66,7 +66,7 @@ class World:
         self.inbox, self.outbox, self.state = root / "inbox" / "clips", root / "outbox", root / "state"
         self.config = root / "flashvsr.toml"
         for directory in (self.inbox, self.outbox, self.state / "jobs"):
-            directory.mkdir(parents=True)
+            directory.mkdir(parents=True, exist_ok=True)
         paths = "".join(f'{name} = "{root / name}"\n' for name in ("inbox", "outbox", "state", "models"))
         self.config.write_text(f"[paths]\n{paths}[chunks]\nsize = {CHUNK}\n[queue]\nmin_free = 0\n")
         (self.inbox / "preset.toml").write_text(PRESET)

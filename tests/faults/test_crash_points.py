@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import signal
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import pytest
 from crash_kit import Disk, Workers, World, goes_on_well
 
 from flashvsr.jobs.queue import Queue
+from mount_kit import Mounted
 
 BEFORE, AFTER = False, True
-UPSCALE, CHUNKS = "flashvsr.worker.upscale", "flashvsr.video.chunks"
+UPSCALE, CHUNKS, SOURCE = "flashvsr.worker.upscale", "flashvsr.video.chunks", "flashvsr.outbox.source"
 MOMENTS = {
     "claimed": ("flashvsr.jobs.queue:Queue.claim", 1, AFTER),
     "the source was looked at": (f"{UPSCALE}:probe", 1, AFTER),
@@ -42,9 +44,9 @@ MOMENTS = {
     "its name is on the disk": ("flashvsr.outbox.publish:sync_directory", 1, AFTER),
     "its end is half recorded": ("flashvsr.jobs.ledger:Ledger.write", 2, AFTER),
     "done": ("flashvsr.jobs.queue:Queue.finish", 1, AFTER),
-    "about to be archived": ("flashvsr.outbox.source:move_new", 1, BEFORE),
-    "archived": ("flashvsr.outbox.source:move_new", 1, AFTER),
-    "the archive is on the disk": ("flashvsr.outbox.source:sync_directory", 2, AFTER),
+    "about to be archived": (f"{SOURCE}:move_new", 1, BEFORE),
+    "archived": (f"{SOURCE}:move_new", 1, AFTER),
+    "the archive is on the disk": (f"{SOURCE}:sync_directory", 2, AFTER),
     "settled": ("flashvsr.jobs.queue:Queue.settled", 1, AFTER),
     "tidied": ("flashvsr.worker.endings:remove_temporaries", 1, AFTER),
 }
@@ -66,6 +68,28 @@ def test_power_cut(workers: Workers, clip: Path, disk: Disk, tmp_path: Path, mom
     goes_on_well(world, workers, clip)
 
 
+COPYING = {
+    "copying": (f"{SOURCE}:_writer", 1, AFTER),
+    "copied": (f"{SOURCE}:shutil.copyfileobj", 1, AFTER),
+    "the copy is on the disk": (f"{SOURCE}:move_new", 2, BEFORE),
+    "the copy is named": (f"{SOURCE}:move_new", 2, AFTER),
+    "its name is on the disk": (f"{SOURCE}:sync_directory", 1, AFTER),
+    "the source is hidden": (f"{SOURCE}:move_new", 3, AFTER),
+    "the source is removed": (f"{SOURCE}:_delete", 1, AFTER),
+}
+
+
+@pytest.mark.parametrize("moment", COPYING.values(), ids=COPYING.keys())
+def test_killed_while_archiving_to_another_file_system(
+    workers: Workers, clip: Path, tmp_path: Path, mount: Callable[..., Mounted], moment: tuple[str, int, bool]
+) -> None:
+    mount(tmp_path / "world" / "inbox")
+    world = World(tmp_path / "world", tmp_path / "notes", clip)
+    assert workers.run(world, moment) == -signal.SIGKILL
+    assert world.job().state == "done"
+    goes_on_well(world, workers, clip)
+
+
 @pytest.mark.parametrize(
     "place",
     [
@@ -75,7 +99,7 @@ def test_power_cut(workers: Workers, clip: Path, disk: Disk, tmp_path: Path, mom
         "flashvsr.outbox.publish:sync_file",
         "flashvsr.outbox.publish:move_new",
         "flashvsr.outbox.publish:sync_directory",
-        "flashvsr.outbox.source:move_new",
+        f"{SOURCE}:move_new",
     ],
 )
 def test_a_stale_handle_is_waited_for(workers: Workers, clip: Path, tmp_path: Path, place: str) -> None:

@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 10.0
 SALVAGE_TRIES = 2  # a source that kills every worker may do so while its partial video is made, too
-SETTLE_AFTER = 60.0  # by then the worker that finished a job has seen to its source, or died before
+SETTLE_AFTER = 60.0  # by then the worker that finished a job is at its source, or has died
 
 
 class Endings:
@@ -111,21 +111,29 @@ class Endings:
         except (OSError, FlashVSRError) as error:
             log.warning("the reason could not be written to the outbox: %s", error)
 
-    def settle_source(self, job: Job) -> None:
-        """Archive, delete or keep the source of a done job, if it is still the file that was processed."""
+    def settle_source(self, job_id: int) -> None:
+        """Archive, delete or keep the source of a done job, if it is still the file that was processed.
+
+        Copying it to an archive on another file system takes as long as it takes; nobody else begins meanwhile.
+        """
+        with self.alone(job_id) as alone:
+            job = self._queue.get(job_id)
+            if alone and job is not None and job.state == DONE and job.settled is None:
+                self._settle(job)
+            if alone:
+                self._marker(job_id).unlink(missing_ok=True)
+
+    def _settle(self, job: Job) -> None:
         identity = (job.device, job.inode, job.size, job.mtime_ns)
         action, archive = self.config.watch.on_success, archive_of(self.config, job)
-        archived = None
         try:
             self._mounts.check(Path(job.inbox))
-            # Device and inode as they are now: a share that was mounted again has others. If the source is
-            # gone, the recorded ones let a removal that a crash cut short be completed.
-            with suppress(SourceGone):
+            # Device and inode as they are now: a share that was mounted again has others. If the source is gone or
+            # another one, the recorded ones let a removal that a crash cut short be completed.
+            with suppress(SourceGone, SourceChanged):
                 status = check_source(job)
                 identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
             archived = settle_source(Path(job.source), identity, action, archive, job.relative)
-        except SourceChanged:
-            log.info("the source has a new version, which stays in the inbox")
         except FlashVSRError as error:
             log.warning("the source stays in the inbox for now: %s", error)
             self._postpone(job.id)
@@ -159,7 +167,8 @@ class Endings:
             except BlockingIOError:
                 yield False
                 return
-            yield True
+            # Without a name it was removed by whoever had it until now: the next one would lock another file.
+            yield os.fstat(file.fileno()).st_nlink > 0
 
     def sweep(self) -> None:
         """Finish what was left undone: chunks of jobs that are over, sources whose job is done."""
@@ -174,7 +183,7 @@ class Endings:
         for job in self._queue.unsettled():
             if job.finished is not None and job.finished < time.time() - SETTLE_AFTER and self._is_due(job.id):
                 with logs.job(job.id):
-                    self.settle_source(job)
+                    self.settle_source(job.id)
 
     def end_without_lease(self, job_id: int) -> None:
         """Put a job in order that was given up at a claim or cancelled while it waited."""

@@ -174,9 +174,9 @@ class WorkerLoop:
             self._finish_up(job.id)
 
     def _finish_up(self, job_id: int) -> None:
+        self._endings.settle_source(job_id)
         done = self._queue.get(job_id)
         if done is not None:
-            self._endings.settle_source(done)
             self._endings.clear(done)
 
     def _work(self, job: Job, preset: Preset, control: JobControl) -> None:
