@@ -123,7 +123,7 @@ class Intake(Records):
             if not _was_superseded(same_name):
                 return None
             # An earlier version of the file was put back before it was done.
-            self._change(same_name.id, **again)
+            self._begin_anew(same_name.id, **again)
             return self._supersede_others(source, same_name.id)
         if same_inode is None:
             return self._supersede_others(source, self._insert(source, waiting))
@@ -133,7 +133,7 @@ class Intake(Records):
             self._change(same_inode.id, **name, **waiting)
             self._supersede_others(source, same_inode.id)
         elif same_inode.state == FAILED or _was_superseded(same_inode):
-            self._change(same_inode.id, **name, **again)
+            self._begin_anew(same_inode.id, **name, **again)
             return self._supersede_others(source, same_inode.id)
         return None
 
