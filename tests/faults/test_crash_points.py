@@ -68,6 +68,30 @@ def test_power_cut(workers: Workers, clip: Path, disk: Disk, tmp_path: Path, mom
     goes_on_well(world, workers, clip)
 
 
+GIVING_UP = {
+    "given up": ("flashvsr.jobs.queue:Queue.claim", 1, AFTER),
+    "about to tell why": ("flashvsr.worker.endings:write_error_text", 1, BEFORE),
+    "told": ("flashvsr.worker.endings:write_error_text", 1, AFTER),
+}
+
+
+@pytest.mark.parametrize("moment", GIVING_UP.values(), ids=GIVING_UP.keys())
+def test_killed_when_the_attempts_are_used_up(
+    workers: Workers, clip: Path, tmp_path: Path, moment: tuple[str, int, bool]
+) -> None:
+    world = World(tmp_path / "world", tmp_path / "notes", clip)
+    for deadly in (MOMENTS["two chunks are durable"], MOMENTS["claimed"], MOMENTS["claimed"], moment):
+        assert workers.run(world, deadly) == -signal.SIGKILL
+        world.restart()
+    assert workers.run(world) == 0
+    assert world.job().state == "failed"
+    assert sorted(world.visible()) == ["clips/clip.mp4.error.txt", "clips/clip_partial.mp4"]
+    assert "gave up after 3 attempts" in (world.outbox / "clips" / "clip.mp4.error.txt").read_text()
+    assert world.job().result == str(world.outbox / "clips" / "clip_partial.mp4")
+    assert world.source.read_bytes() == clip.read_bytes()
+    assert not list((world.state / "jobs").iterdir())
+
+
 COPYING = {
     "copying": (f"{SOURCE}:_writer", 1, AFTER),
     "copied": (f"{SOURCE}:shutil.copyfileobj", 1, AFTER),

@@ -38,6 +38,7 @@ from flashvsr.worker.upscaling import Upscaling
 
 log = logging.getLogger(__name__)
 
+ENDING = ".ending"
 SWEEP_SECONDS = 10.0
 SALVAGE_TRIES = 2  # a source that kills every worker may do so while its partial video is made, too
 SETTLE_AFTER = 60.0  # by then the worker that finished a job is at its source, or has died
@@ -175,11 +176,10 @@ class Endings:
         if time.monotonic() < self._next_sweep:
             return
         self._next_sweep = time.monotonic() + SWEEP_SECONDS
-        for folder in jobs_directory(self.config.paths.state).iterdir():
-            name = folder.name
-            if name.isascii() and name.isdecimal() and self._is_due(int(name)):
-                with logs.job(int(name)):
-                    self._finish(int(name))
+        for number in sorted(self._left()):
+            if self._is_due(number):
+                with logs.job(number):
+                    self._finish(number)
         for job in self._queue.unsettled():
             if job.finished is not None and job.finished < time.time() - SETTLE_AFTER and self._is_due(job.id):
                 with logs.job(job.id):
@@ -189,6 +189,11 @@ class Endings:
         """Put a job in order that was given up at a claim or cancelled while it waited."""
         with logs.job(job_id):
             self._finish(job_id)
+
+    def _left(self) -> set[int]:
+        """The jobs that have a folder, or whose ending has begun."""
+        names = (entry.name.removesuffix(ENDING) for entry in jobs_directory(self.config.paths.state).iterdir())
+        return {int(name) for name in names if name.isascii() and name.isdecimal()}
 
     def _finish(self, job_id: int) -> None:
         with self.alone(job_id) as alone:
@@ -208,10 +213,10 @@ class Endings:
             return  # the chunks are all that is left
         message = job.error or "cancelled"
         partial = self.partial(job, message)
-        if partial is not None:
-            self._queue.add_partial(job.id, partial)
         if job.state == FAILED:
             self.tell(job, message, partial)
+        if partial is not None:
+            self._queue.add_partial(job.id, partial)  # last: it says that nothing else is left to do
 
     def _folder(self, job: Job) -> Path:
         """The directory of the outbox where the job's result, or what stands in for it, goes."""
@@ -226,7 +231,7 @@ class Endings:
 
     def _marker(self, job_id: int) -> Path:
         """One byte for each try at a partial video; also the lock. Beside the folder of chunks."""
-        return jobs_directory(self.config.paths.state) / f"{job_id}.ending"
+        return jobs_directory(self.config.paths.state) / f"{job_id}{ENDING}"
 
 
 def _is_gone(source: Path) -> bool:

@@ -94,6 +94,8 @@ class WorkerLoop:
             return False
         # One that got as far as publishing may be out already, and then needs its record, not an attempt.
         limit = self._config.queue.max_attempts + (job.result_size is not None)
+        if job.attempts >= limit:
+            self._endings.leave_for_sweep(job)  # given up now; dying over that must not leave it without a word
         claimed = self._queue.claim(job.id, preset_to_json(preset), self._owner, self._slot, limit)
         if claimed is None:
             self._endings.end_without_lease(job.id)  # nothing to do if another worker has it
