@@ -10,7 +10,7 @@ import pytest
 from media_facts import facts
 from real_service import RealService
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 # Audio codec that the result has, where it is not the source's.
 REENCODED = {"movie-hello.ogg": "aac", "ocean.webm": "aac", "movie-hello.mpeg": "aac"}
