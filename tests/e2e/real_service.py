@@ -42,7 +42,9 @@ weights = "nano"
 class RealService:
     """`flashvsr run` as a process. Directories and queue stay when it is stopped and started again."""
 
-    def __init__(self, root: Path, *, chunk: int = 240, settle: float = 1, on_success: str = "archive") -> None:
+    def __init__(
+        self, root: Path, *, chunk: int = 240, settle: float = 1, on_success: str = "archive", preset: str = PRESET
+    ) -> None:
         self.root = root
         self.config = root / "flashvsr.toml"
         self.inbox = root / "inbox" / "clips"
@@ -52,7 +54,7 @@ class RealService:
         self.inbox.mkdir(parents=True)
         (root / "outbox").mkdir()
         self.config.write_text(SETTINGS.format(chunk=chunk, settle=settle, on_success=on_success))
-        (self.inbox / "preset.toml").write_text(PRESET)
+        (self.inbox / "preset.toml").write_text(preset)
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

@@ -104,6 +104,7 @@ def test_bad_files_fail_with_a_reason_and_others_go_on(make_service: Callable[..
         text = (service.outbox / f"{name}.error.txt").read_text()
         assert f"flashvsr retry {job.id}" in text
     assert service.until_state("good.mp4", "done", "failed").state == "done"
+    assert facts(service.outbox / "good.mp4").size == (256, 208)  # 176x144, first made 128 wide
     assert service.stop() == 0
 
 
