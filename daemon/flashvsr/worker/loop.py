@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import time
@@ -15,8 +16,9 @@ from flashvsr.errors import BadConfig, Damaged, FlashVSRError, Interrupted, Leas
 from flashvsr.jobs.owner import current_owner
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job
-from flashvsr.outbox.publish import already_published
+from flashvsr.outbox.publish import already_published, write_report
 from flashvsr.preset import Preset, check_inbox_preset, preset_from_json, preset_to_json
+from flashvsr.report_text import report_toml
 from flashvsr.space import check_low_water
 from flashvsr.text import printable
 from flashvsr.worker.control import JobControl
@@ -164,7 +166,7 @@ class WorkerLoop:
             if problem is not None:
                 raise problem
             if _is_published(job):
-                self._record_published(job)
+                self._record_published(job, preset)
             else:
                 self._work(job, preset, control)
         except Damaged:
@@ -190,10 +192,15 @@ class WorkerLoop:
             log.warning("%s", warning)
         log.info("done: %s", printable(report.result))
 
-    def _record_published(self, job: Job) -> None:
+    def _record_published(self, job: Job, preset: Preset) -> None:
         """The worker before this one died after the result got its name and before that was recorded."""
         result = Path(str(job.result))
         log.info("done already: %s", printable(result))
+        if preset.report and job.report:
+            try:
+                write_report(result, report_toml(json.loads(job.report)))
+            except FlashVSRError as error:
+                log.warning("the report could not be written beside the result: %s", error)
         # `publishing` recorded the rest before the rename; only a row of an earlier version lacks it.
         self._queue.finish(job.id, str(job.lease), result, job.model or "unknown", job.report or "{}", job.warnings)
 
