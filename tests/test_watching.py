@@ -12,6 +12,7 @@ import pytest
 from flashvsr import watching
 from flashvsr.config import Config, Paths
 from flashvsr.jobs.queue import Queue
+from flashvsr.settings.files import write_replacing
 from flashvsr.watching import PRUNE_SECONDS, WatchThread
 
 
@@ -66,3 +67,18 @@ def test_old_things_go_when_time_really_passes(hours: Callable[..., None], archi
         hours(24, 24)
     assert not archived.exists()
     assert not os.path.lexists(tmp_path / "state" / "archive" / "clips" / "a.mp4")
+
+
+def test_half_written_files_of_crashed_processes_go_after_a_day(hours: Callable[..., None], tmp_path: Path) -> None:
+    inbox, outbox = tmp_path / "inbox" / "clips", tmp_path / "outbox" / "of an inbox that went"
+    places = (inbox, outbox, tmp_path / "state" / "records", tmp_path / "state")
+    for place in places:
+        place.mkdir(parents=True, exist_ok=True)
+        write_replacing(place / "kept", "whole")
+        (place / ".flashvsr-4711-0a1b2c3d.tmp").touch()
+    (outbox / ".flashvsr-77-0a1b2c3d.mp4.part").touch()
+    hours(23, 23)
+    assert len(list(tmp_path.rglob(".flashvsr-*"))) == 5
+    hours(2, 2)
+    assert not list(tmp_path.rglob(".flashvsr-*"))
+    assert all((place / "kept").exists() for place in places)

@@ -155,7 +155,6 @@ def _environment(work: Path) -> dict[str, str]:
         "MODELSCOPE_HOME": str(work),
         "MODELSCOPE_LOG_LEVEL": "40",
         "TQDM_DISABLE": "1",
-        "CUDA_VISIBLE_DEVICES": "",  # it imports torch, and has no business on the GPU
     }
 
 

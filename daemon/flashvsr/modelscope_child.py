@@ -18,12 +18,15 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import requests
-from modelscope.hub.callback import ProgressCallback
-from modelscope.hub.errors import FileIntegrityError, NetworkError
-from modelscope.hub.snapshot_download import snapshot_download
+# The client takes PyTorch for missing then. It would load it, which takes seconds, only to ask about other processes.
+sys.modules["torch"] = None  # type: ignore[assignment]
 
-from flashvsr.fetching import DAMAGED, NETWORK, SERVER, STORAGE
+import requests  # noqa: E402
+from modelscope.hub.callback import ProgressCallback  # noqa: E402
+from modelscope.hub.errors import FileIntegrityError, NetworkError  # noqa: E402
+from modelscope.hub.snapshot_download import snapshot_download  # noqa: E402
+
+from flashvsr.fetching import DAMAGED, NETWORK, SERVER, STORAGE  # noqa: E402
 
 EXIT_ORPHANED = 3
 LONGEST_TEXT = 300  # of what the client says

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flashvsr.errors import FlashVSRError
+from flashvsr.jobs.ledger import RECORDS_NAME
 
 LOCK_NAME = "flashvsr.lock"
 JOBS_NAME = "jobs"  # one folder of finished chunks per job
@@ -35,7 +36,8 @@ def archive_directory(state: Path) -> Path:
 
 def prepare_state(state: Path) -> None:
     """Create the state directory and its folders. FlashVSRError where that is not possible."""
-    for directory in (state, jobs_directory(state), archive_directory(state)):
+    # Of the records, too: the first one may be written by root, for whom `flashvsr cancel` works as well.
+    for directory in (state, jobs_directory(state), archive_directory(state), state / RECORDS_NAME):
         try:
             directory.mkdir(mode=0o750, parents=True, exist_ok=True)
         except OSError as error:

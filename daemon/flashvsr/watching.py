@@ -14,8 +14,11 @@ from pathlib import Path
 from flashvsr.config import Config
 from flashvsr.errors import Damaged
 from flashvsr.inbox.watch import InboxWatcher
+from flashvsr.jobs.ledger import RECORDS_NAME
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.retention import prune
+from flashvsr.jobs.schema import RUNNING
+from flashvsr.outbox.leftovers import remove_all, remove_texts
 from flashvsr.state import archive_directory, jobs_directory
 
 log = logging.getLogger(__name__)
@@ -23,6 +26,7 @@ log = logging.getLogger(__name__)
 STEP_SECONDS = 0.5
 TROUBLE_SECONDS = 5.0  # pause after an unexpected error
 PRUNE_SECONDS = 3600.0  # also before the first time: a machine may learn the right time only after its start
+LEFT_SECONDS = 86_400.0  # what nobody wrote to for so long is not being written, however slow the share
 CLOCK_SLACK = 300.0  # seconds an hour that the wall clock may be off the monotonic one
 
 MakeWatcher = Callable[[Config, Queue, Callable[[], float]], InboxWatcher]
@@ -122,6 +126,15 @@ class WatchThread:
         if any(removed.values()):
             text = ", ".join(f"{count} {what}" for what, count in removed.items())
             log.info("older than %d days and removed: %s", days, text)
+        if left := self._remove_temporaries(queue, time.time() - LEFT_SECONDS):
+            log.info("%d half-written hidden files of crashed processes removed", left)
+
+    def _remove_temporaries(self, queue: Queue, limit: float) -> int:
+        config, running = self._config, {job.id for job in queue.jobs([RUNNING])}
+        state, inboxes = config.paths.state, (inbox.path for inbox in config.inboxes())
+        outboxes = {config.paths.outbox, *(extra.outbox for extra in config.extra_inboxes)}
+        removed = sum(remove_texts(place, limit) for place in (state, state / RECORDS_NAME, *inboxes))
+        return removed + sum(remove_all(outbox, limit, running) for outbox in outboxes)
 
     def _wall_clock_was_set(self) -> bool:
         """Whether the wall clock jumped since the last look: by a wrong one everything may seem old enough to go."""

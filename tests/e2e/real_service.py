@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -15,8 +14,8 @@ from typing import Any
 
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job
+from waiting import wait_while_it_gets_on
 
-PATIENCE_SECONDS = 120.0  # two shared cores run several of these at once
 PRESET = "width = 128\nscale = 2.0\nfit = 'pad'\nencoder = 'software'\n"
 
 SETTINGS = """\
@@ -43,7 +42,9 @@ weights = "nano"
 class RealService:
     """`flashvsr run` as a process. Directories and queue stay when it is stopped and started again."""
 
-    def __init__(self, root: Path, *, chunk: int = 240, settle: float = 1, on_success: str = "archive") -> None:
+    def __init__(
+        self, root: Path, *, chunk: int = 240, settle: float = 1, on_success: str = "archive", preset: str = PRESET
+    ) -> None:
         self.root = root
         self.config = root / "flashvsr.toml"
         self.inbox = root / "inbox" / "clips"
@@ -53,7 +54,7 @@ class RealService:
         self.inbox.mkdir(parents=True)
         (root / "outbox").mkdir()
         self.config.write_text(SETTINGS.format(chunk=chunk, settle=settle, on_success=on_success))
-        (self.inbox / "preset.toml").write_text(PRESET)
+        (self.inbox / "preset.toml").write_text(preset)
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -71,7 +72,7 @@ class RealService:
         """Stop in good order and return the exit code."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(60)
+        code = self.process.wait(120)
         self.process = None
         return code
 
@@ -87,16 +88,26 @@ class RealService:
     def job(self, name: str) -> Job | None:
         return next((job for job in self.jobs() if job.relative == name), None)
 
-    def until(self, condition: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if value := condition():
-                return value
-            if self.process is not None and self.process.poll() is not None:
-                break
-            time.sleep(0.1)
-        log = self.log.read_text(errors="replace")[-4000:] if self.log.exists() else ""
-        raise AssertionError(f"not within {seconds} s: {what}\n{log}")
+    def until(self, condition: Callable[[], Any], what: str) -> Any:
+        """Wait until the condition holds, as long as the service gets on; its value."""
+
+        def holds() -> Any:
+            value = condition()
+            assert value or self.process is None or self.process.poll() is None, f"the service ended before {what}"
+            return value
+
+        try:
+            return wait_while_it_gets_on(holds, self._progress, what)
+        except AssertionError as error:
+            log = self.log.read_text(errors="replace")[-4000:] if self.log.exists() else ""
+            raise AssertionError(f"{error}\n{log}") from None
+
+    def _progress(self) -> Any:
+        if not (self.state / "queue.db").exists():
+            return None
+        with closing(Queue(self.state)) as queue:
+            workers = [(worker.pid, worker.state, worker.error) for worker in queue.workers()]
+            return workers, [(job.state, job.attempts, job.frames_done, job.progress_at) for job in queue.jobs()]
 
     def until_state(self, name: str, *states: str) -> Job:
         def reached() -> Job | None:

@@ -15,7 +15,7 @@ from real_service import PRESET, RealService, status
 
 from mount_kit import Mounted, mounts
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 CLIP = "movie-hello.mp4"
 
 
@@ -80,6 +80,7 @@ def test_a_killed_service_takes_its_worker_along_and_loses_nothing(
 
     service.start()
     assert service.until_state(CLIP, "done", "failed").state == "done"
+    assert "going on at frame" in service.log.read_text()
     assert [path.name for path in service.outbox.iterdir()] == [CLIP]
     assert service.stop() == 0
 
@@ -103,6 +104,7 @@ def test_bad_files_fail_with_a_reason_and_others_go_on(make_service: Callable[..
         text = (service.outbox / f"{name}.error.txt").read_text()
         assert f"flashvsr retry {job.id}" in text
     assert service.until_state("good.mp4", "done", "failed").state == "done"
+    assert facts(service.outbox / "good.mp4").size == (256, 208)  # 176x144, first made 128 wide
     assert service.stop() == 0
 
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from crash_kit import FRAMES, Disk, Workers
 from video_kit import numbered, tone, write_video
+
+from mount_kit import Mounted, mounts
 
 
 @pytest.fixture(scope="module")
@@ -29,3 +31,8 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
     made = Disk(tmp_path)
     yield made
     made.end()
+
+
+@pytest.fixture
+def mount() -> Iterator[Callable[..., Mounted]]:
+    yield from mounts()  # type: ignore[misc]

@@ -44,6 +44,7 @@ class Workers:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         request = {
+            "model": world.model,
             "arguments": ["--config", str(world.config), "--slot", "cpu", "--label", "CPU"],
             "notes": str(world.notes),
             "moment": moment and dict(zip(("function", "call", "after"), moment, strict=True), error=error),
@@ -61,12 +62,12 @@ class Workers:
 class World:
     """Inbox, outbox and state below one directory, and a job in the queue."""
 
-    def __init__(self, root: Path, notes: Path, clip: Path) -> None:
-        self.root, self.notes = root, notes
+    def __init__(self, root: Path, notes: Path, clip: Path, *, model: bool = False) -> None:
+        self.root, self.notes, self.model = root, notes, model
         self.inbox, self.outbox, self.state = root / "inbox" / "clips", root / "outbox", root / "state"
         self.config = root / "flashvsr.toml"
         for directory in (self.inbox, self.outbox, self.state / "jobs"):
-            directory.mkdir(parents=True)
+            directory.mkdir(parents=True, exist_ok=True)
         paths = "".join(f'{name} = "{root / name}"\n' for name in ("inbox", "outbox", "state", "models"))
         self.config.write_text(f"[paths]\n{paths}[chunks]\nsize = {CHUNK}\n[queue]\nmin_free = 0\n")
         (self.inbox / "preset.toml").write_text(PRESET)

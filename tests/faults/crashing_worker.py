@@ -1,9 +1,9 @@
 """Real workers that kill themselves at a named moment. One process loads torch and the model, then forks them.
 
 Reads a line of JSON for each worker from standard input: the worker's arguments, where to note the chunks it makes
-durable, and the moment: a function as "module:name", the number of the call, before or after it; with an `error`, that
-call fails so instead. Answers with a line: the wait status of the worker. A worker that lives leaves when it finds
-nothing more to do.
+durable, whether it uses the model (else each frame goes through the model's schedule as it is), and the moment: a
+function as "module:name", the number of the call, before or after it; with an `error`, that call fails so instead.
+Answers with a line: the wait status of the worker. A worker that lives leaves when it finds nothing more to do.
 """
 
 from __future__ import annotations
@@ -21,10 +21,22 @@ from typing import Any
 import torch
 
 from flashvsr.config import Config, Model
+from flashvsr.model.stream import Stream
 from flashvsr.video.chunks import ChunkWriter
 from flashvsr.worker import endings, upscale
+from flashvsr.worker import engine as engine_module
 from flashvsr.worker.__main__ import main
 from flashvsr.worker.loop import WorkerLoop
+
+
+class PassingStream(Stream):
+    """The model's schedule without the model, which takes most of the time."""
+
+    def denoise(self, step: Any, lq: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        return noise
+
+    def decode(self, latents: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        return condition
 
 
 def serve() -> None:
@@ -44,6 +56,8 @@ def work(request: dict[str, Any]) -> None:
     """Be a worker. Never returns."""
     note_chunks(Path(request["notes"]))
     leave_when_idle()
+    if not request["model"]:
+        engine_module.Stream = PassingStream  # type: ignore[misc]
     if request["moment"]:
         kill_at(**request["moment"])
     os._exit(main([*request["arguments"], "--parent", str(os.getppid())]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import signal
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import pytest
 from crash_kit import Disk, Workers, World, goes_on_well
 
 from flashvsr.jobs.queue import Queue
+from mount_kit import Mounted
 
 BEFORE, AFTER = False, True
-UPSCALE, CHUNKS = "flashvsr.worker.upscale", "flashvsr.video.chunks"
+UPSCALE, CHUNKS, SOURCE = "flashvsr.worker.upscale", "flashvsr.video.chunks", "flashvsr.outbox.source"
 MOMENTS = {
     "claimed": ("flashvsr.jobs.queue:Queue.claim", 1, AFTER),
     "the source was looked at": (f"{UPSCALE}:probe", 1, AFTER),
@@ -42,9 +44,9 @@ MOMENTS = {
     "its name is on the disk": ("flashvsr.outbox.publish:sync_directory", 1, AFTER),
     "its end is half recorded": ("flashvsr.jobs.ledger:Ledger.write", 2, AFTER),
     "done": ("flashvsr.jobs.queue:Queue.finish", 1, AFTER),
-    "about to be archived": ("flashvsr.outbox.source:move_new", 1, BEFORE),
-    "archived": ("flashvsr.outbox.source:move_new", 1, AFTER),
-    "the archive is on the disk": ("flashvsr.outbox.source:sync_directory", 2, AFTER),
+    "about to be archived": (f"{SOURCE}:move_new", 1, BEFORE),
+    "archived": (f"{SOURCE}:move_new", 1, AFTER),
+    "the archive is on the disk": (f"{SOURCE}:sync_directory", 2, AFTER),
     "settled": ("flashvsr.jobs.queue:Queue.settled", 1, AFTER),
     "tidied": ("flashvsr.worker.endings:remove_temporaries", 1, AFTER),
 }
@@ -52,12 +54,26 @@ MOMENTS = {
 
 @pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS.keys())
 def test_killed(workers: Workers, clip: Path, tmp_path: Path, moment: tuple[str, int, bool]) -> None:
-    world = World(tmp_path / "world", tmp_path / "notes", clip)
+    world = World(tmp_path / "world", tmp_path / "notes", clip, model=True)
     assert workers.run(world, moment) == -signal.SIGKILL
     goes_on_well(world, workers, clip)
 
 
-@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS.keys())
+# Nothing reached the disk since the moment before.
+NOTHING_NEW = {
+    "the source was looked at",
+    "decoding",
+    "window 0 is read",
+    "a frame is encoded",
+    "about to join",
+    "joining",
+    "checked",
+    "about to be archived",
+}
+DURABLE = {name: moment for name, moment in MOMENTS.items() if name not in NOTHING_NEW}
+
+
+@pytest.mark.parametrize("moment", DURABLE.values(), ids=DURABLE.keys())
 def test_power_cut(workers: Workers, clip: Path, disk: Disk, tmp_path: Path, moment: tuple[str, int, bool]) -> None:
     world = World(disk.point / "world", tmp_path / "notes", clip)
     disk.sync()
@@ -66,22 +82,75 @@ def test_power_cut(workers: Workers, clip: Path, disk: Disk, tmp_path: Path, mom
     goes_on_well(world, workers, clip)
 
 
+GIVING_UP = {
+    "given up": ("flashvsr.jobs.queue:Queue.claim", 1, AFTER),
+    "about to tell why": ("flashvsr.worker.endings:write_error_text", 1, BEFORE),
+    "told": ("flashvsr.worker.endings:write_error_text", 1, AFTER),
+}
+
+
+@pytest.mark.parametrize("moment", GIVING_UP.values(), ids=GIVING_UP.keys())
+def test_killed_when_the_attempts_are_used_up(
+    workers: Workers, clip: Path, tmp_path: Path, moment: tuple[str, int, bool]
+) -> None:
+    world = World(tmp_path / "world", tmp_path / "notes", clip)
+    for deadly in (MOMENTS["two chunks are durable"], MOMENTS["claimed"], MOMENTS["claimed"], moment):
+        assert workers.run(world, deadly) == -signal.SIGKILL
+        world.restart()
+    assert workers.run(world) == 0
+    assert world.job().state == "failed"
+    assert sorted(world.visible()) == ["clips/clip.mp4.error.txt", "clips/clip_partial.mp4"]
+    assert "gave up after 3 attempts" in (world.outbox / "clips" / "clip.mp4.error.txt").read_text()
+    assert world.job().result == str(world.outbox / "clips" / "clip_partial.mp4")
+    assert world.source.read_bytes() == clip.read_bytes()
+    assert not list((world.state / "jobs").iterdir())
+
+
+COPYING = {
+    "copying": (f"{SOURCE}:_writer", 1, AFTER),
+    "copied": (f"{SOURCE}:shutil.copyfileobj", 1, AFTER),
+    "the copy is on the disk": (f"{SOURCE}:move_new", 2, BEFORE),
+    "the copy is named": (f"{SOURCE}:move_new", 2, AFTER),
+    "its name is on the disk": (f"{SOURCE}:sync_directory", 1, AFTER),
+    "the source is hidden": (f"{SOURCE}:move_new", 3, AFTER),
+    "the source is removed": (f"{SOURCE}:_delete", 1, AFTER),
+}
+
+
+@pytest.mark.parametrize("moment", COPYING.values(), ids=COPYING.keys())
+def test_killed_while_archiving_to_another_file_system(
+    workers: Workers, clip: Path, tmp_path: Path, mount: Callable[..., Mounted], moment: tuple[str, int, bool]
+) -> None:
+    mount(tmp_path / "world" / "inbox")
+    world = World(tmp_path / "world", tmp_path / "notes", clip)
+    assert workers.run(world, moment) == -signal.SIGKILL
+    assert world.job().state == "done"
+    goes_on_well(world, workers, clip)
+
+
+READ = "flashvsr.video.counted:CountedFile.read"  # once each to look at it, to examine its fields, to decode, for sound
+
+
 @pytest.mark.parametrize(
-    "place",
+    ("place", "call"),
     [
-        f"{UPSCALE}:probe",
-        "flashvsr.outbox.publish:make_directories",
-        f"{CHUNKS}:_sync",
-        "flashvsr.outbox.publish:sync_file",
-        "flashvsr.outbox.publish:move_new",
-        "flashvsr.outbox.publish:sync_directory",
-        "flashvsr.outbox.source:move_new",
+        (f"{UPSCALE}:probe", 1),
+        (READ, 1),
+        (READ, 2),
+        (READ, 3),
+        (READ, 4),
+        ("flashvsr.outbox.publish:make_directories", 1),
+        (f"{CHUNKS}:_sync", 1),
+        ("flashvsr.outbox.publish:sync_file", 1),
+        ("flashvsr.outbox.publish:move_new", 1),
+        ("flashvsr.outbox.publish:sync_directory", 1),
+        (f"{SOURCE}:move_new", 1),
     ],
 )
-def test_a_stale_handle_is_waited_for(workers: Workers, clip: Path, tmp_path: Path, place: str) -> None:
+def test_a_stale_handle_is_waited_for(workers: Workers, clip: Path, tmp_path: Path, place: str, call: int) -> None:
     """What a share says whose server was started anew."""
     world = World(tmp_path / "world", tmp_path / "notes", clip)
-    assert workers.run(world, (place, 1, BEFORE), errno.ESTALE) == 0
+    assert workers.run(world, (place, call, BEFORE), errno.ESTALE) == 0
     job = world.job()
     assert job.attempts <= (job.state == "done")  # it cost none
     assert world.source.exists()

@@ -128,4 +128,16 @@ def test_permissions_are_asked_for_and_waited_for(make_service: MakeService, tmp
     os.chown(outbox, 0, 0)
     eventually(lambda: states(service) == {"a.mp4": "done"}, "done", 30)
     assert (outbox / "clips" / "a.mp4").read_bytes() == b"video"
+
+    locked = service.inbox / ".b.mp4"
+    locked.write_bytes(b"locked")
+    locked.chmod(0)
+    os.chown(locked, NOBODY, NOBODY)
+    locked.rename(service.inbox / "b.mp4")
+    eventually(lambda: "Permission denied" in why(), f"the reason, {service.log()}")
+    job = service.ask(Queue.jobs)[0]
+    assert (job.relative, job.state, job.attempts, job.error_kind) == ("b.mp4", "queued", 0, "transient")
+    (service.inbox / "b.mp4").chmod(0o444)
+    eventually(lambda: states(service)["b.mp4"] == "done", "done", 30)
+    assert (outbox / "clips" / "b.mp4").read_bytes() == b"locked"
     assert service.stop() == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sqlite3
@@ -11,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from flashvsr.errors import BadConfig, Damaged
-from flashvsr.jobs import damage
+from flashvsr.errors import BadConfig, Damaged, NoSpace
+from flashvsr.jobs import damage, ledger
 from flashvsr.jobs.damage import aside_files, heal, notices
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.retention import prune
-from flashvsr.jobs.schema import Job
+from flashvsr.jobs.schema import DONE, QUEUED, Job
 
 Drop = Callable[..., int]
 Claim = Callable[..., Job]
@@ -65,14 +66,17 @@ def jobs_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def lived(queue: Queue, drop: Drop, claim: Claim) -> Queue:
-    """One job done, one failed, one that died at its publication, one waiting; the database closed."""
+    """One job done, one failed, one that died at its publication, two cancelled, one waiting; the database closed."""
     done, failed, dying = claim(drop("d\udcffone.mp4")), claim(drop("failed.mp4")), claim(drop("dying.mp4"))
+    stopped, unwanted = claim(drop("stopped.mp4")), drop("unwanted.mp4")
     drop("waiting.mp4")
     lease = str(done.lease)
     queue.heartbeat(done.id, lease, 80, 80, 2.0)
     queue.publishing(done.id, lease, Path("/out/d\udcffone.mp4"), 10, 20, **MADE)
     queue.finish(done.id, lease, Path("/out/d\udcffone.mp4"), "nano", '{"frames": 80}', ["no sound"])
     queue.fail(failed.id, str(failed.lease), "no video", "bad_input", None, [])
+    queue.cancelled(stopped.id, str(stopped.lease), Path("/out/stopped_partial.mp4"))
+    queue.cancel(unwanted)
     queue.publishing(dying.id, str(dying.lease), Path("/out/dying.mp4"), 30, 40, **MADE)
     queue.close()
     return queue
@@ -104,12 +108,13 @@ def test_a_damaged_database_is_set_aside_and_rebuilt(
     assert aside.name in notice
     with closing(Queue(state)) as queue:
         jobs = {job.id: job for job in queue.jobs()}
-        assert {number: job.state for number, job in jobs.items()} == {1: "done", 3: "queued"}
+        states = {number: job.state for number, job in jobs.items()}
+        assert states == {1: "done", 2: "failed", 3: "queued", 4: "cancelled", 5: "cancelled"}
         assert all(kept(job) == before[number] for number, job in jobs.items())
         files = sorted(path for path in inbox.iterdir() if path.suffix == ".mp4")
         numbers = {file.name: queue.add(inbox, file, file.name, file.lstat()) for file in files}
         known = [name for name, number in numbers.items() if number is None]
-        assert known == ["dying.mp4", "d\udcffone.mp4"]
+        assert known == ["dying.mp4", "d\udcffone.mp4", "failed.mp4", "stopped.mp4", "unwanted.mp4"]
         # Above every folder of chunks: those of a lost job must never pass for a new one's.
         assert min(number for number in numbers.values() if number is not None) > 1000
     heal(state, jobs_dir)
@@ -144,7 +149,7 @@ def test_a_lost_database_is_rebuilt_too(
     heal(state, jobs_dir)
     assert aside_files(state) == []
     with closing(Queue(state)) as queue:
-        assert [(job.id, job.state) for job in queue.jobs()] == [(3, "queued"), (1, "done")]
+        assert [(job.id, job.state) for job in queue.jobs([DONE, QUEUED])] == [(3, "queued"), (1, "done")]
         assert queue.last_number() == 41
 
 
@@ -172,7 +177,44 @@ def test_a_record_that_cannot_be_read_is_said_and_left_out(
     heal(state, jobs_dir)
     assert "3.json cannot be read" in caplog.text
     with closing(Queue(state)) as queue:
-        assert [job.id for job in queue.jobs()] == [1]
+        assert [job.id for job in queue.jobs()] == [5, 4, 2, 1]
+
+
+def test_a_job_that_is_tried_again_has_not_ended_any_more(
+    state: Path, jobs_dir: Path, queue: Queue, drop: Drop, claim: Claim, inbox: Path
+) -> None:
+    retried, renamed = claim(drop("retried.mp4")), claim(drop("renamed.mp4"))
+    for job in (retried, renamed):
+        queue.fail(job.id, str(job.lease), "no video", "bad_input", None, [])
+    assert sorted(queue.ledger.numbers()) == [retried.id, renamed.id]
+    queue.retry(retried.id)
+    path = (inbox / "renamed.mp4").rename(inbox / "better name.mp4")
+    assert queue.add(inbox, path, path.name, path.lstat()) == renamed.id
+    assert queue.ledger.numbers() == []
+
+
+def test_a_partial_made_later_is_recorded_too(queue: Queue, drop: Drop, claim: Claim) -> None:
+    job = claim(drop())
+    queue.fail(job.id, str(job.lease), "no video", "bad_input", None, [])
+    queue.add_partial(job.id, Path("/out/clip_partial.mp4"))
+    (row,) = queue.ledger.rows()
+    assert (row["state"], row["error"], row["result"]) == ("failed", "no video", "/out/clip_partial.mp4")
+
+
+def test_an_end_whose_record_does_not_fit_waits_for_room(
+    queue: Queue, drop: Drop, claim: Claim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    job = claim(drop())
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "write_replacing", full)
+        with pytest.raises(NoSpace, match="make room"):
+            queue.fail(job.id, str(job.lease), "no video", "bad_input", None, [])
+    assert queue.get(job.id).state == "running"
+    queue.fail(job.id, str(job.lease), "no video", "bad_input", None, [])
+    assert queue.ledger.numbers() == [job.id]
 
 
 def test_records_leave_with_the_history(queue: Queue, drop: Drop, claim: Claim) -> None:

@@ -157,6 +157,42 @@ def test_a_source_that_was_archived_before_that_was_told(source: Path, archive: 
         assert settle(source, archive, "archive", of) == place
 
 
+@pytest.mark.parametrize("same", [True, False])
+def test_a_copy_made_before_is_taken_for_one_by_its_content(source: Path, small_disk: Path, same: bool) -> None:
+    """As after a crash between the copy and the removal of the source."""
+    copy = small_disk / "season 1" / source.name
+    copy.parent.mkdir()
+    copy.write_bytes(CONTENT if same else CONTENT[::-1])
+    os.utime(copy, ns=(source.stat().st_mtime_ns,) * 2)
+    archived = settle(source, small_disk, "archive")
+    assert archived == (copy if same else copy.with_name("a\nb (2).mov"))
+    assert archived.read_bytes() == CONTENT
+    assert len(files_in(small_disk)) == (1 if same else 2)
+    assert not source.exists()
+
+
+def test_a_copy_is_found_that_an_earlier_attempt_did_not_tell_of(source: Path, small_disk: Path) -> None:
+    known = identity(source)
+    copy = settle(source, small_disk, "archive")
+    assert copy is not None
+    assert settle(source, small_disk, "archive", known) == copy
+    copy.write_bytes(b"something else")
+    assert settle(source, small_disk, "archive", known) is None
+
+
+@pytest.mark.parametrize("action", ["archive", "delete"])
+def test_a_source_hidden_by_a_crash_is_seen_to_beside_a_new_file_of_its_name(
+    source: Path, archive: Path, action: str
+) -> None:
+    known = identity(source)
+    source.rename(source.with_name(module._hidden_name(known)))
+    source.write_bytes(b"something new")
+    archived = settle(source, archive, action, known)
+    assert files_in(source.parents[1]) == ["season 1/a\nb.mov"]
+    assert source.read_bytes() == b"something new"
+    assert (archived and archived.read_bytes()) == (CONTENT if action == "archive" else None)
+
+
 def test_a_link_in_the_place_of_the_source(source: Path, archive: Path, tmp_path: Path) -> None:
     known = identity(source)
     precious = tmp_path / "precious.mov"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import sysconfig
-import time
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from systemd_box import REPOSITORY, Box
+
+from waiting import wait_while_it_gets_on
 
 CHECKOUT = "/mnt/checkout"
 DEPENDENCIES = "/opt/dependencies"
@@ -34,8 +35,6 @@ devices = "cpu"
 size = 8
 """
 PRESET = "width = 128\nscale = 2.0\nfit = 'pad'\nencoder = 'software'\n"
-
-PATIENCE_SECONDS = 60.0
 
 
 def binds() -> dict[Path, str]:
@@ -138,12 +137,10 @@ class Installed:
         """Whether there is a file of one of these names."""
         return bool(self.box.run("sh", "-c", f"ls -d {patterns} 2>/dev/null", check=False).stdout)
 
-    def until(self, condition: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if value := condition():
-                return value
-            time.sleep(0.2)
-        raise AssertionError(
-            f"not within {seconds} s: {what}; {self.property('StatusText')}\n{self.messages()[-3000:]}"
-        )
+    def until(self, condition: Callable[[], Any], what: str) -> Any:
+        """Wait until the condition holds, as long as the service gets on; its value."""
+        try:
+            # Each look at it takes the processor from the worker.
+            return wait_while_it_gets_on(condition, lambda: self.property("StatusText"), what, pause=0.2)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; {self.property('StatusText')}\n{self.messages()[-3000:]}") from None

@@ -6,7 +6,7 @@ import pytest
 from installed import CHECKOUT, CLIP, CLIPS, INBOX, OUTBOX, Installed
 from systemd_box import Box
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 QUICK_RESTART = "[Service]\nRestartSec=0.2\n"
 

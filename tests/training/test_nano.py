@@ -9,6 +9,8 @@ import torch
 
 from flashvsr.bench.enlargers import bicubic
 from flashvsr.bench.quality import AREA, BICUBIC, Task, measure, measured_size
+from flashvsr.model.network import FlashVSR
+from flashvsr.model.slim import slim
 from flashvsr.model.stream import Stream, StreamOptions
 from flashvsr.model.weights import load_model
 from flashvsr.training import nano
@@ -19,13 +21,21 @@ from flashvsr.worker.engine import Engine
 CLIP = Path(__file__).parents[1] / "data" / "validation" / "bbb_384x256.mkv"
 
 
+@pytest.fixture(scope="module")
+def model() -> FlashVSR:
+    """As workers use it."""
+    loaded = load_model(nano_folder(), "cpu", torch.float32).model
+    slim(loaded.decoder)
+    return loaded
+
+
 def test_it_takes_at_most_8_megabytes() -> None:
     assert sum(file.stat().st_size for file in nano_folder().iterdir()) <= 8_000_000
 
 
 @pytest.mark.parametrize("filter_name", [AREA, BICUBIC])
-def test_it_beats_bicubic(filter_name: str) -> None:
-    engine = Engine(load_model(nano_folder(), "cpu", torch.float32).model, "nano", "CPU")
+def test_it_beats_bicubic(model: FlashVSR, filter_name: str) -> None:
+    engine = Engine(model, "nano", "CPU")
     info = probe(CLIP)
     task = Task(info, measured_size(info, 2), 2, filter_name)
     gains = measure(task, engine, {BICUBIC: bicubic}, lambda _: None).gains()
@@ -48,8 +58,7 @@ def test_the_script_makes_what_is_not_learned_of_the_shipped_weights(tmp_path: P
 
 
 @pytest.mark.parametrize("color", [(0, 0, 0), (255, 255, 255), (119, 210, 255), (200, 60, 60)])
-def test_flat_pictures_stay_flat_to_their_edges(color: tuple[int, int, int]) -> None:
-    model = load_model(nano_folder(), "cpu", torch.float32).model
+def test_flat_pictures_stay_flat_to_their_edges(model: FlashVSR, color: tuple[int, int, int]) -> None:
     flat = (torch.tensor(color) / 127.5 - 1)[:, None, None].expand(3, 128, 128)
     with torch.inference_mode():
         stream = Stream(model, 128, 128, StreamOptions(color_fix="none"))
@@ -58,8 +67,7 @@ def test_flat_pictures_stay_flat_to_their_edges(color: tuple[int, int, int]) -> 
     assert error.max() < 1.5  # levels
 
 
-def test_a_cut_leaves_nothing_of_the_scene_before() -> None:
-    model = load_model(nano_folder(), "cpu", torch.float32).model
+def test_a_cut_leaves_nothing_of_the_scene_before(model: FlashVSR) -> None:
     red, blue = (torch.tensor(c).view(3, 1, 1).expand(3, 128, 128) for c in ((0.6, -0.6, -0.6), (-0.6, -0.4, 0.7)))
     with torch.inference_mode():
         frames = [*[red] * 11, *[blue] * 10]

@@ -131,6 +131,26 @@ def test_a_crash_after_the_rename_does_not_do_the_work_again(bench: Bench, actio
     assert bench.new_loop().step() is False
 
 
+def test_a_crash_after_the_rename_does_not_cost_the_report(bench: Bench) -> None:
+    (bench.inbox / "preset.toml").write_text("report = true\n")
+    number = bench.add()
+
+    class Killed(BaseException):
+        pass
+
+    def killed() -> None:
+        raise Killed
+
+    bench.upscaling.at["published"] = killed
+    with pytest.raises(Killed):
+        bench.new_loop().step()
+    bench.queue.recover(lambda owner: True)
+    bench.new_loop().step()
+    assert bench.job(number).state == "done"
+    assert bench.outputs() == ["clip.mp4", "clip.mp4.report.toml"]
+    assert f"frames = {FRAMES}" in (bench.outbox / "clip.mp4.report.toml").read_text()
+
+
 def test_a_crash_before_the_source_was_archived_is_made_up_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endings, "SETTLE_AFTER", 0.0)
     number = bench.add()

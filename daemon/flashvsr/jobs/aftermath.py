@@ -19,6 +19,7 @@ class Aftermath(Records):
             row = self._existing(job_id)
             if row.state in (FAILED, CANCELLED):
                 self._change(job_id, warnings=[*row.warnings, *warnings], **partial_result(result))
+                self._note(job_id)
 
     def unsettled(self) -> list[Job]:
         """Return done jobs whose source was not yet archived, deleted or kept: a crash came in between."""

@@ -24,7 +24,7 @@ class Commands(Records):
                     f"Job {job_id} is about an older version of {printable(row.source)}; "
                     "the newer version has its own job."
                 )
-            self._change(job_id, state=QUEUED, **fresh_start(), **no_result())
+            self._begin_anew(job_id, state=QUEUED, **fresh_start(), **no_result())
 
     def cancel(self, job_id: int) -> str:
         """Cancel a job: "cancelled" if it was waiting, "cancel_requested" if its worker has to stop first."""

@@ -31,7 +31,7 @@ def heal(state: Path, jobs_dir: Path, mountinfo: Path = MOUNTINFO) -> None:
     """Make sure that `state` holds a database that can be used; for the service alone, which has the state's lock.
 
     `jobs_dir` holds folders named by job numbers. A damaged database is moved aside with its journal. The new
-    one knows the jobs that were published (`Ledger`); the inboxes' other files are found by the next scan and
+    one knows the jobs that had ended (`Ledger`); the inboxes' other files are found by the next scan and
     queued again. A database of a newer flashvsr is not damaged: the queue refuses it. Raises as `Queue` does.
     """
     refuse_network(state, mountinfo)
@@ -50,8 +50,8 @@ def heal(state: Path, jobs_dir: Path, mountinfo: Path = MOUNTINFO) -> None:
     with closing(Queue(state, mountinfo)) as queue:
         restored = queue.restore(ledger.rows(), last)
     log.error(
-        "the new queue database knows %d published jobs from %s; all other files in the inboxes are queued again, "
-        "also those that had failed or were cancelled",
+        "the new queue database knows %d jobs from %s that were done, failed or cancelled; all other files in the "
+        "inboxes are queued again",
         restored,
         ledger.folder,
     )
@@ -61,7 +61,7 @@ def notices(state: Path) -> list[str]:
     """What a person should know about databases set aside; removing the file tells that it was seen."""
     return [
         f"the queue database was damaged on {_day(path)} and is kept as {printable(path)}; a new one was made, and "
-        "what is not known to be published is done again, under numbered names if need be. Remove the file to end this "
+        "what is not known to have ended is done again, under numbered names if need be. Remove the file to end this "
         "notice"
         for path in aside_files(state)
     ]

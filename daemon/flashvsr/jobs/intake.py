@@ -16,6 +16,8 @@ from flashvsr.jobs.schema import CANCELLED, FAILED, HELD, QUEUED, RUNNING, SUPER
 
 _BATCH = 200  # files per transaction: workers must not wait long for the write lock
 
+_Mark = str | tuple[int, int]  # a name, or a device and inode
+
 _KEY = (Job.source, Job.device, Job.inode, Job.size, Job.mtime_ns)
 
 
@@ -57,7 +59,14 @@ class Intake(Records):
         for batch in _batches(sources):
             left = self._left_names(batch)  # asks the share, which may hang: outside the transaction
             with self._writing():
-                numbers += [self._add(source, left, held or {}) for source in batch]
+                met = self._met(batch)
+                for source in batch:
+                    # Of thousands of files dropped at once hardly one has anything to do with an earlier job.
+                    if met.isdisjoint(marks := _marks(source)):
+                        numbers.append(self._insert(source, _start(source, held or {})))
+                    else:
+                        numbers.append(self._add(source, left, held or {}))
+                    met |= marks
         return numbers
 
     def unknown(self, sources: Sequence[Source]) -> list[Source]:
@@ -107,13 +116,16 @@ class Intake(Records):
             and not _lies_at(row.source, row.device, row.inode)
         )
 
+    def _met(self, sources: Sequence[Source]) -> set[_Mark]:
+        """Return the names and inodes among those of these files that jobs have, whatever their content."""
+        of_them = set[_Mark]().union(*map(_marks, sources))
+        inodes = Job.device.in_({source.device for source in sources}) & Job.inode.in_([s.inode for s in sources])
+        either = Job.source.in_([source.source for source in sources]) | (inodes & ~Job.departed)
+        rows = self._run(Job.select(Job.source, Job.device, Job.inode).where(either))
+        return of_them & set[_Mark]().union(*map(_marks, rows))
+
     def _add(self, source: Source, left: frozenset[str], held: Mapping[str, str]) -> int | None:
-        reason = held.get(source.inbox)
-        waiting = {
-            "state": QUEUED if reason is None else HELD,
-            "error": reason,
-            "error_kind": None if reason is None else "config",
-        }
+        waiting = _start(source, held)
         name = {"inbox": source.inbox, "source": source.source, "relative": source.relative}
         again = fresh_start() | no_result() | {"created": time.time()} | waiting
         same_inode, same_name = self._matches(source)
@@ -123,7 +135,7 @@ class Intake(Records):
             if not _was_superseded(same_name):
                 return None
             # An earlier version of the file was put back before it was done.
-            self._change(same_name.id, **again)
+            self._begin_anew(same_name.id, **again)
             return self._supersede_others(source, same_name.id)
         if same_inode is None:
             return self._supersede_others(source, self._insert(source, waiting))
@@ -133,7 +145,7 @@ class Intake(Records):
             self._change(same_inode.id, **name, **waiting)
             self._supersede_others(source, same_inode.id)
         elif same_inode.state == FAILED or _was_superseded(same_inode):
-            self._change(same_inode.id, **name, **again)
+            self._begin_anew(same_inode.id, **name, **again)
             return self._supersede_others(source, same_inode.id)
         return None
 
@@ -161,6 +173,20 @@ class Intake(Records):
 
 def _key(file: Source | Job) -> tuple[str, int, int, int, int]:
     return file.source, file.device, file.inode, file.size, file.mtime_ns
+
+
+def _marks(file: Source | Job) -> set[_Mark]:
+    return {file.source, (file.device, file.inode)}
+
+
+def _start(source: Source, held: Mapping[str, str]) -> dict[str, str | None]:
+    """The columns of a job that begins to wait."""
+    reason = held.get(source.inbox)
+    return {
+        "state": QUEUED if reason is None else HELD,
+        "error": reason,
+        "error_kind": None if reason is None else "config",
+    }
 
 
 def _batches(sources: Sequence[Source]) -> Iterator[Sequence[Source]]:

@@ -1,18 +1,19 @@
-"""A plain copy of each published job beside the database: all there is to know if the database is lost.
+"""A plain copy of each job that ended beside the database: all there is to know if the database is lost.
 
-Without it a rebuilt queue would do every source again that is kept in its inbox. One small file for each job:
-<state>/records/<number>.json, written before the result gets its name and again when the job is done.
+Without it a rebuilt queue would do every source again that is still in its inbox. One small file for each job:
+<state>/records/<number>.json, written before the result gets its name and when the job ends, well or badly.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from flashvsr.errors import Transient
+from flashvsr.errors import NoSpace, Transient
 from flashvsr.jobs.schema import Job
 from flashvsr.settings.files import write_replacing
 from flashvsr.text import printable
@@ -31,14 +32,15 @@ class Ledger:
         self.folder = state / RECORDS_NAME
 
     def write(self, job: Job) -> None:
-        """Keep what the job's row says now; durable when it returns. Raises Transient."""
+        """Keep what the job's row says now; durable when it returns. Raises NoSpace or another Transient."""
         row = {name: getattr(job, name) for name in Job._meta.sorted_field_names if name not in _LEFT_OUT}
         path = self._path(job.id)
         try:
             self.folder.mkdir(exist_ok=True)
             write_replacing(path, json.dumps(row))  # escaped: a name that is no text comes back byte for byte
         except OSError as error:
-            raise Transient(f"Cannot write {printable(path)}: {error.strerror}; make room in paths.state.") from error
+            kind = NoSpace if error.errno in (errno.ENOSPC, errno.EDQUOT) else Transient
+            raise kind(f"Cannot write {printable(path)}: {error.strerror}; make room in paths.state.") from error
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield the kept rows by number. One that cannot be read is logged and left out."""
@@ -58,7 +60,7 @@ class Ledger:
         return [int(path.stem) for path in self.folder.glob("*.json") if path.stem.isascii() and path.stem.isdecimal()]
 
     def forget(self, job_ids: Iterable[int]) -> None:
-        """Remove the records of jobs that leave the history."""
+        """Remove the records of jobs that leave the history, or begin anew."""
         for number in job_ids:
             self._path(number).unlink(missing_ok=True)
 

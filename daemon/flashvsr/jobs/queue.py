@@ -139,7 +139,6 @@ class Queue(Intake, Commands, Aftermath, WorkerTable, Rebuilding):
                 error_kind=None,
                 frames_total=row.frames_done if row.frames_total is None else row.frames_total,
             )
-            self._note(job_id)
 
     def fail(self, job_id: int, lease: str, error: str, kind: str, result: Path | None, warnings: list[str]) -> None:
         """The job is failed for good; `result` is the partial video, if there is one."""
@@ -182,12 +181,6 @@ class Queue(Intake, Commands, Aftermath, WorkerTable, Rebuilding):
         ticks = time.monotonic() + (now - time.time())
         late = (Job.state == RUNNING) & (Job.progress_ticks < ticks - stall_seconds)
         return self._select(Job.select().where(late).order_by(Job.id))
-
-    def _note(self, job_id: int) -> None:
-        """Keep a copy of the row outside the database; inside the transaction, which it ends if it fails."""
-        row = self._get(job_id)
-        if row is not None:
-            self.ledger.write(row)
 
     @contextmanager
     def _owned(self, job_id: int, lease: str) -> Iterator[Job]:

@@ -8,7 +8,7 @@ from typing import Any
 import peewee as pw
 
 from flashvsr.jobs.records import Records
-from flashvsr.jobs.schema import DONE, QUEUED, Job
+from flashvsr.jobs.schema import FINISHED, QUEUED, Job
 
 
 class Rebuilding(Records):
@@ -17,15 +17,15 @@ class Rebuilding(Records):
     def restore(self, rows: Iterable[dict[str, Any]], last_number: int) -> int:
         """Take in kept rows of a lost database; how many these were. New jobs get numbers above `last_number`.
 
-        A job that was done stays done. One that was about to be published is queued with its intent, so that its
-        worker looks whether the result is out before it does anything.
+        A job that had ended stays as it ended. One that was about to be published is queued with its intent, so that
+        its worker looks whether the result is out before it does anything.
         """
         known = set(Job._meta.sorted_field_names)
         restored = 0
         with self._writing():
             for row in rows:
                 values = {name: value for name, value in row.items() if name in known}
-                if values["state"] != DONE:
+                if values["state"] not in FINISHED:
                     values |= {"state": QUEUED, "attempts": 0, "not_before": 0.0, "cancel_requested": False}
                 try:
                     # A savepoint: two records of one content leave the first, and the transaction whole.

@@ -63,6 +63,18 @@ class Records(Store):
     def _end(self, job_id: int, state: str, **values: object) -> None:
         values |= _NOT_OWNED
         self._change(job_id, state=state, finished=time.time(), cancel_requested=False, **values)
+        self._note(job_id)
+
+    def _begin_anew(self, job_id: int, **values: object) -> None:
+        """Queue an ended job again: what was recorded of its end holds no longer."""
+        self._change(job_id, **values)
+        self.ledger.forget([job_id])
+
+    def _note(self, job_id: int) -> None:
+        """Keep a copy of the row outside the database; inside the transaction, which it ends if it fails."""
+        row = self._get(job_id)
+        if row is not None:
+            self.ledger.write(row)
 
     def _put_back(self, row: Job, reason: str, kind: str, not_before: float, attempts: int) -> None:
         """Queue a running job again; or end it as replaced, if a newer version of its file has come."""

@@ -15,6 +15,8 @@ from flashvsr.errors import Transient
 from flashvsr.text import printable
 from flashvsr.trees import UNSUPPORTED
 
+MTIME_SLACK_NS = 2_000_000_000  # the coarsest clock of a file system that a share may have (FAT)
+
 _RENAME_NOREPLACE = 1
 
 _NO_LINKS = UNSUPPORTED | {errno.EPERM, errno.EMLINK, errno.EACCES}

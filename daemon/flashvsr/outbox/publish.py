@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from flashvsr import trees
-from flashvsr.outbox.files import explained, make_directories, move_new, opened, sync_file
+from flashvsr.outbox.files import MTIME_SLACK_NS, explained, make_directories, move_new, opened, sync_file
 from flashvsr.outbox.names import OUR_PREFIX, fitted, numbered, target_for
 from flashvsr.outbox.source import settle_source
 from flashvsr.settings.files import write_replacing
@@ -29,8 +29,6 @@ __all__ = [
     "write_error_text",
     "write_report",
 ]
-
-_MTIME_SLACK_NS = 2_000_000_000  # the coarsest clock of a file system that a share may have (FAT)
 
 
 def temporary_for(target: Path, job_id: int) -> Path:
@@ -92,7 +90,7 @@ def already_published(result: Path, size: int, mtime_ns: int) -> bool:
         except FileNotFoundError:
             return False
     return (
-        stat_bits.S_ISREG(stat.st_mode) and stat.st_size == size and abs(stat.st_mtime_ns - mtime_ns) < _MTIME_SLACK_NS
+        stat_bits.S_ISREG(stat.st_mode) and stat.st_size == size and abs(stat.st_mtime_ns - mtime_ns) < MTIME_SLACK_NS
     )
 
 

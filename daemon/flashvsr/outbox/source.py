@@ -1,4 +1,8 @@
-"""What becomes of a source once its result is recorded: archived, deleted or kept, if it is the same."""
+"""What becomes of a source once its result is recorded: archived, deleted or kept, if it is the same.
+
+Each of these may be cut short by a crash and is then done again from the start: it finds what the earlier attempt got
+done. One at a time may be at work on a source.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,12 @@ import contextlib
 import errno
 import logging
 import os
-import secrets
 import shutil
+import stat as stat_bits
 from collections.abc import Iterator
 from pathlib import Path
 
-from flashvsr.outbox.files import explained, make_directories, move_new, opened
+from flashvsr.outbox.files import MTIME_SLACK_NS, explained, make_directories, move_new, opened
 from flashvsr.outbox.names import OUR_PREFIX, inside, numbered
 from flashvsr.text import printable
 from flashvsr.trees import sync_directory
@@ -19,6 +23,8 @@ from flashvsr.trees import sync_directory
 log = logging.getLogger(__name__)
 
 Identity = tuple[int, int, int, int]  # device, inode, size, mtime_ns
+
+_BLOCK = 1 << 20
 
 
 def settle_source(source: Path, identity: Identity, action: str, archive_dir: Path, relative: str) -> Path | None:
@@ -33,74 +39,83 @@ def settle_source(source: Path, identity: Identity, action: str, archive_dir: Pa
     with explained(action, source):
         try:
             with opened(source.parent) as directory:
-                if action == "delete":
-                    _finish_delete(directory, identity)
-                if _identity(source.name, directory) != identity:
+                name = _present_name(directory, source.name, identity)
+                if _identity(name, directory) != identity:
                     log.info("%s changed while it was processed and stays where it is", printable(source))
                     return None
                 if action == "delete":
-                    _delete(directory, source.name, identity)
+                    _delete(directory, name, identity)
                     return None
-                return _archive(directory, source, identity, inside(archive_dir, relative))
+                return _archive(directory, name, source, identity, inside(archive_dir, relative))
         except FileNotFoundError:
             log.info("%s is gone already", printable(source))
             return _archived_before(inside(archive_dir, relative), identity) if action == "archive" else None
 
 
-def _archive(directory: int, source: Path, identity: Identity, wanted: Path) -> Path | None:
+def _present_name(directory: int, name: str, identity: Identity) -> str:
+    """The name of the source: a hidden one, if a crash in the middle of `_delete` left it under that."""
+    hidden = _hidden_name(identity)
+    with contextlib.suppress(FileNotFoundError):
+        if _identity(hidden, directory) == identity:
+            return hidden
+    return name
+
+
+def _archive(directory: int, name: str, source: Path, identity: Identity, wanted: Path) -> Path | None:
     with explained("archive to", wanted.parent):
         make_directories(wanted.parent)
         with opened(wanted.parent) as archive:
             try:
-                name = _move_numbered(directory, source.name, archive, wanted.name)
+                archived = _move_numbered(directory, name, archive, wanted.name)
             except OSError as error:
                 if error.errno != errno.EXDEV:
                     raise
-                copied = _copy(directory, source.name, identity, archive, wanted.name)
+                copied = _copy(directory, name, identity, archive, wanted.name)
                 if copied is None:
                     log.info("%s changed while it was archived and stays where it is", printable(source))
                     return None
                 sync_directory(archive)
-                _delete(directory, source.name, identity)
+                _delete(directory, name, identity)
                 return wanted.with_name(copied)
-            if _identity(name, archive) != identity:
+            if _identity(archived, archive) != identity:
                 # Replaced between the look and the move: what was moved is new, so it goes back.
-                _move_numbered(archive, name, directory, source.name)
+                _move_numbered(archive, archived, directory, source.name)
                 return None
             sync_directory(archive)
             sync_directory(directory)
-            return wanted.with_name(name)
+            return wanted.with_name(archived)
 
 
 def _archived_before(wanted: Path, identity: Identity) -> Path | None:
-    """Find the source in the archive, where an attempt put it that died before it could tell."""
+    """Find the source in the archive, where an attempt put it that died before it could tell.
+
+    Itself, if it was moved there; a copy of it, the last one, if it came from another file system.
+    """
+    device, _, size, mtime_ns = identity
+    copy = None
     for name in numbered(wanted.name):
+        path = wanted.with_name(name)
         try:
-            stat = wanted.with_name(name).lstat()
+            stat = path.lstat()
         except FileNotFoundError:
-            return None
+            return copy
         if (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns) == identity:
-            return wanted.with_name(name)
+            return path
+        if stat.st_dev != device and _looks_like(stat, size, mtime_ns):
+            copy = path
     raise AssertionError("the numbers of names have no end")
 
 
 def _delete(directory: int, name: str, identity: Identity) -> None:
     """Remove a file by way of a hidden name, where nobody can replace it between the look and the removal."""
     hidden = _hidden_name(identity)
-    move_new(directory, name, directory, hidden)
+    if name != hidden:
+        move_new(directory, name, directory, hidden)
     if _identity(hidden, directory) != identity:
         _move_numbered(directory, hidden, directory, name)
         return
     os.unlink(hidden, dir_fd=directory)
     sync_directory(directory)
-
-
-def _finish_delete(directory: int, identity: Identity) -> None:
-    """Remove what a crash in the middle of `_delete` left."""
-    hidden = _hidden_name(identity)
-    with contextlib.suppress(FileNotFoundError):
-        if _identity(hidden, directory) == identity:
-            os.unlink(hidden, dir_fd=directory)
 
 
 def _hidden_name(identity: Identity) -> str:
@@ -109,15 +124,25 @@ def _hidden_name(identity: Identity) -> str:
 
 
 def _copy(directory: int, name: str, identity: Identity, archive: int, wanted: str) -> str | None:
-    """Copy to another file system: hidden, made durable, then named; None if the source changed."""
-    hidden = f"{OUR_PREFIX}{secrets.token_hex(8)}.part"
+    """Copy to another file system: hidden, made durable, then named; None if the source changed.
+
+    The hidden name is the same at each attempt, and a copy that an earlier attempt named is not made again: however
+    often this is cut short, one copy is left in the end.
+    """
+    hidden = _hidden_name(identity)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(hidden, dir_fd=archive)
     try:
-        with _reader(directory, name) as source, _writer(archive, hidden, os.fstat(source).st_mode) as copy:
-            with open(source, "rb", closefd=False) as reader, open(copy, "wb", closefd=False) as writer:
-                shutil.copyfileobj(reader, writer, 1 << 20)
-            os.utime(copy, ns=(identity[3], identity[3]))
-            os.fsync(copy)
-            whole = os.fstat(copy).st_size == identity[2]
+        with _reader(directory, name) as source:
+            earlier = _copied_before(source, identity, archive, wanted)
+            if earlier is not None:
+                return earlier
+            with _writer(archive, hidden, os.fstat(source).st_mode) as copy:
+                with open(source, "rb", closefd=False) as reader, open(copy, "wb", closefd=False) as writer:
+                    shutil.copyfileobj(reader, writer, _BLOCK)
+                os.utime(copy, ns=(identity[3], identity[3]))
+                os.fsync(copy)
+                whole = os.fstat(copy).st_size == identity[2]
         if not whole or _identity(name, directory) != identity:
             return None
         return _move_numbered(archive, hidden, archive, wanted)
@@ -125,6 +150,39 @@ def _copy(directory: int, name: str, identity: Identity, archive: int, wanted: s
         # After the move there is nothing of that name; after a failure a part of a copy.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(hidden, dir_fd=archive)
+
+
+def _copied_before(source: int, identity: Identity, archive: int, wanted: str) -> str | None:
+    """Find a copy of the open file `source` in the archive. Its content decides: the source is deleted for it."""
+    _, _, size, mtime_ns = identity
+    for name in numbered(wanted):
+        try:
+            if not _looks_like(os.stat(name, dir_fd=archive, follow_symlinks=False), size, mtime_ns):
+                continue
+        except FileNotFoundError:
+            return None
+        with _reader(archive, name) as copy:
+            if _same_content(source, copy):
+                return name
+    raise AssertionError("the numbers of names have no end")
+
+
+def _looks_like(stat: os.stat_result, size: int, mtime_ns: int) -> bool:
+    mtimes = abs(stat.st_mtime_ns - mtime_ns) < MTIME_SLACK_NS
+    return stat_bits.S_ISREG(stat.st_mode) and stat.st_size == size and mtimes
+
+
+def _same_content(first: int, second: int) -> bool:
+    """Compare two open files, wherever they stand."""
+    offset = 0
+    while True:
+        one, other = os.pread(first, _BLOCK, offset), os.pread(second, _BLOCK, offset)
+        length = min(len(one), len(other))  # a network share may give less than was asked for
+        if one[:length] != other[:length]:
+            return False
+        if not length:
+            return one == other
+        offset += length
 
 
 @contextlib.contextmanager

@@ -38,9 +38,10 @@ from flashvsr.worker.upscaling import Upscaling
 
 log = logging.getLogger(__name__)
 
+ENDING = ".ending"
 SWEEP_SECONDS = 10.0
 SALVAGE_TRIES = 2  # a source that kills every worker may do so while its partial video is made, too
-SETTLE_AFTER = 60.0  # by then the worker that finished a job has seen to its source, or died before
+SETTLE_AFTER = 60.0  # by then the worker that finished a job is at its source, or has died
 
 
 class Endings:
@@ -111,21 +112,29 @@ class Endings:
         except (OSError, FlashVSRError) as error:
             log.warning("the reason could not be written to the outbox: %s", error)
 
-    def settle_source(self, job: Job) -> None:
-        """Archive, delete or keep the source of a done job, if it is still the file that was processed."""
+    def settle_source(self, job_id: int) -> None:
+        """Archive, delete or keep the source of a done job, if it is still the file that was processed.
+
+        Copying it to an archive on another file system takes as long as it takes; nobody else begins meanwhile.
+        """
+        with self.alone(job_id) as alone:
+            job = self._queue.get(job_id)
+            if alone and job is not None and job.state == DONE and job.settled is None:
+                self._settle(job)
+            if alone:
+                self._marker(job_id).unlink(missing_ok=True)
+
+    def _settle(self, job: Job) -> None:
         identity = (job.device, job.inode, job.size, job.mtime_ns)
         action, archive = self.config.watch.on_success, archive_of(self.config, job)
-        archived = None
         try:
             self._mounts.check(Path(job.inbox))
-            # Device and inode as they are now: a share that was mounted again has others. If the source is
-            # gone, the recorded ones let a removal that a crash cut short be completed.
-            with suppress(SourceGone):
+            # Device and inode as they are now: a share that was mounted again has others. If the source is gone or
+            # another one, the recorded ones let a removal that a crash cut short be completed.
+            with suppress(SourceGone, SourceChanged):
                 status = check_source(job)
                 identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
             archived = settle_source(Path(job.source), identity, action, archive, job.relative)
-        except SourceChanged:
-            log.info("the source has a new version, which stays in the inbox")
         except FlashVSRError as error:
             log.warning("the source stays in the inbox for now: %s", error)
             self._postpone(job.id)
@@ -159,27 +168,32 @@ class Endings:
             except BlockingIOError:
                 yield False
                 return
-            yield True
+            # Without a name it was removed by whoever had it until now: the next one would lock another file.
+            yield os.fstat(file.fileno()).st_nlink > 0
 
     def sweep(self) -> None:
         """Finish what was left undone: chunks of jobs that are over, sources whose job is done."""
         if time.monotonic() < self._next_sweep:
             return
         self._next_sweep = time.monotonic() + SWEEP_SECONDS
-        for folder in jobs_directory(self.config.paths.state).iterdir():
-            name = folder.name
-            if name.isascii() and name.isdecimal() and self._is_due(int(name)):
-                with logs.job(int(name)):
-                    self._finish(int(name))
+        for number in sorted(self._left()):
+            if self._is_due(number):
+                with logs.job(number):
+                    self._finish(number)
         for job in self._queue.unsettled():
             if job.finished is not None and job.finished < time.time() - SETTLE_AFTER and self._is_due(job.id):
                 with logs.job(job.id):
-                    self.settle_source(job)
+                    self.settle_source(job.id)
 
     def end_without_lease(self, job_id: int) -> None:
         """Put a job in order that was given up at a claim or cancelled while it waited."""
         with logs.job(job_id):
             self._finish(job_id)
+
+    def _left(self) -> set[int]:
+        """The jobs that have a folder, or whose ending has begun."""
+        names = (entry.name.removesuffix(ENDING) for entry in jobs_directory(self.config.paths.state).iterdir())
+        return {int(name) for name in names if name.isascii() and name.isdecimal()}
 
     def _finish(self, job_id: int) -> None:
         with self.alone(job_id) as alone:
@@ -199,10 +213,10 @@ class Endings:
             return  # the chunks are all that is left
         message = job.error or "cancelled"
         partial = self.partial(job, message)
-        if partial is not None:
-            self._queue.add_partial(job.id, partial)
         if job.state == FAILED:
             self.tell(job, message, partial)
+        if partial is not None:
+            self._queue.add_partial(job.id, partial)  # last: it says that nothing else is left to do
 
     def _folder(self, job: Job) -> Path:
         """The directory of the outbox where the job's result, or what stands in for it, goes."""
@@ -217,7 +231,7 @@ class Endings:
 
     def _marker(self, job_id: int) -> Path:
         """One byte for each try at a partial video; also the lock. Beside the folder of chunks."""
-        return jobs_directory(self.config.paths.state) / f"{job_id}.ending"
+        return jobs_directory(self.config.paths.state) / f"{job_id}{ENDING}"
 
 
 def _is_gone(source: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Callable
@@ -14,8 +15,9 @@ from flashvsr.errors import BadConfig, Damaged, FlashVSRError, Interrupted, Leas
 from flashvsr.jobs.owner import current_owner
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job
-from flashvsr.outbox.publish import already_published
+from flashvsr.outbox.publish import already_published, write_report
 from flashvsr.preset import Preset, check_inbox_preset, preset_from_json, preset_to_json
+from flashvsr.report_text import report_toml
 from flashvsr.space import check_low_water
 from flashvsr.text import printable
 from flashvsr.worker.control import JobControl
@@ -94,6 +96,8 @@ class WorkerLoop:
             return False
         # One that got as far as publishing may be out already, and then needs its record, not an attempt.
         limit = self._config.queue.max_attempts + (job.result_size is not None)
+        if job.attempts >= limit:
+            self._endings.leave_for_sweep(job)  # given up now; dying over that must not leave it without a word
         claimed = self._queue.claim(job.id, preset_to_json(preset), self._owner, self._slot, limit)
         if claimed is None:
             self._endings.end_without_lease(job.id)  # nothing to do if another worker has it
@@ -162,7 +166,7 @@ class WorkerLoop:
             if problem is not None:
                 raise problem
             if _is_published(job):
-                self._record_published(job)
+                self._record_published(job, preset)
             else:
                 self._work(job, preset, control)
         except Damaged:
@@ -174,9 +178,9 @@ class WorkerLoop:
             self._finish_up(job.id)
 
     def _finish_up(self, job_id: int) -> None:
+        self._endings.settle_source(job_id)
         done = self._queue.get(job_id)
         if done is not None:
-            self._endings.settle_source(done)
             self._endings.clear(done)
 
     def _work(self, job: Job, preset: Preset, control: JobControl) -> None:
@@ -188,10 +192,15 @@ class WorkerLoop:
             log.warning("%s", warning)
         log.info("done: %s", printable(report.result))
 
-    def _record_published(self, job: Job) -> None:
+    def _record_published(self, job: Job, preset: Preset) -> None:
         """The worker before this one died after the result got its name and before that was recorded."""
         result = Path(str(job.result))
         log.info("done already: %s", printable(result))
+        if preset.report and job.report:
+            try:
+                write_report(result, report_toml(json.loads(job.report)))
+            except FlashVSRError as error:
+                log.warning("the report could not be written beside the result: %s", error)
         # `publishing` recorded the rest before the rename; only a row of an earlier version lacks it.
         self._queue.finish(job.id, str(job.lease), result, job.model or "unknown", job.report or "{}", job.warnings)
 
