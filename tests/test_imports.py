@@ -31,7 +31,8 @@ LAYERS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     ),
 }
 # Of the product, one module joins video and model. What measures it looks at both, but has its frames from there.
-JOINTS = frozenset({"worker/upscale.py", "bench/quality.py"})
+# The check asks every part about itself.
+JOINTS = frozenset({"worker/upscale.py", "bench/quality.py", "commands/check.py"})
 BENCH_USERS = frozenset({"bench", "commands", "training"})
 OF_WORKERS = frozenset({"model", "kernels", "video", "worker", "bench", "training", "modelscope_child"})
 LIGHT_EXCEPTIONS = {("weights", "model.files")}  # names of files, without torch

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
 from flashvsr.bench.clip import write_clip
+from flashvsr.bench.shows_source import ShowsSource
 from flashvsr.bench.speed import OnFrames
-from flashvsr.model.stream import StreamOptions
 from flashvsr.preset import Preset
 from flashvsr.video.geometry import Size, plan
-from flashvsr.worker.engine import AnyEngine, FrameStream
+from flashvsr.worker.engine import AnyEngine
 from flashvsr.worker.upscale import Task, upscale_file
 
 if TYPE_CHECKING:
@@ -83,40 +79,6 @@ def measure_job(
         report = upscale_file(task, ShowsSource(engine) if shows_source else engine, settings, _Control(on_frames))
         seconds = time.perf_counter() - started
     return Done(job, "source" if shows_source else "model", report.frames, seconds, report.encoder, report.warnings)
-
-
-class ShowsSource:
-    """An engine whose model works as always, and whose frames are then its own input's."""
-
-    def __init__(self, engine: AnyEngine) -> None:
-        self._engine = engine
-        self.name, self.label = engine.name, engine.label
-        self.identity = f"{engine.identity}, showing the source"
-        self.device = engine.device
-
-    def save_memory(self) -> str | None:
-        """See `AnyEngine`."""
-        return self._engine.save_memory()
-
-    def stream(self, size: Size, options: StreamOptions, origin: int) -> FrameStream:
-        """See `AnyEngine`."""
-        return _Shown(self._engine.stream(size, options, origin))
-
-
-class _Shown:
-    def __init__(self, stream: FrameStream) -> None:
-        self._stream = stream
-
-    def run(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
-        held: deque[Tensor] = deque()
-
-        def passing() -> Iterator[Tensor]:
-            for frame in frames:
-                held.append(frame)
-                yield frame
-
-        for made in self._stream.run(passing()):
-            yield torch.stack([held.popleft() for _ in range(made.shape[1])], dim=1)
 
 
 class _Control:

@@ -1,0 +1,46 @@
+"""A model at work whose frames nobody sees: an encoder gets pictures where random weights would give it noise."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor
+
+from flashvsr.model.stream import StreamOptions
+from flashvsr.worker.engine import AnyEngine, FrameStream
+
+
+class ShowsSource:
+    """An engine whose model works as always, and whose frames are then its own input's."""
+
+    def __init__(self, engine: AnyEngine) -> None:
+        self._engine = engine
+        self.name, self.label = engine.name, engine.label
+        self.identity = f"{engine.identity}, showing the source"
+        self.device = engine.device
+
+    def save_memory(self) -> str | None:
+        """See `AnyEngine`."""
+        return self._engine.save_memory()
+
+    def stream(self, size: tuple[int, int], options: StreamOptions, origin: int) -> FrameStream:
+        """See `AnyEngine`."""
+        return _Shown(self._engine.stream(size, options, origin))
+
+
+class _Shown:
+    def __init__(self, stream: FrameStream) -> None:
+        self._stream = stream
+
+    def run(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
+        held: deque[Tensor] = deque()
+
+        def passing() -> Iterator[Tensor]:
+            for frame in frames:
+                held.append(frame)
+                yield frame
+
+        for made in self._stream.run(passing()):
+            yield torch.stack([held.popleft() for _ in range(made.shape[1])], dim=1)
