@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -13,13 +15,16 @@ import torch
 
 from flashvsr.errors import BadConfig
 from flashvsr.model import attention_choice
-from flashvsr.model.attention_choice import Capability, attention_for, choose_attention
+from flashvsr.model.attention_choice import Capability, Chosen, attention_for, choose_attention
 from flashvsr.settings.processing_tables import ATTENTIONS
 
 
 @pytest.fixture
-def complete(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that has triton and the extension."""
+def complete(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A machine that has triton, what it needs, and the extension."""
+    (tmp_path / "Python.h").touch()
+    monkeypatch.setattr(attention_choice.sysconfig, "get_path", lambda _name: str(tmp_path))
+    monkeypatch.setenv("CC", "cc")
     monkeypatch.setattr(attention_choice, "find_spec", lambda name: name)
     monkeypatch.setitem(sys.modules, "block_sparse_attn", ModuleType("block_sparse_attn"))
 
@@ -40,7 +45,7 @@ def complete(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_the_setting_meets_the_machine(setting: str, capability: Capability | None, expected: str) -> None:
     assert setting in ATTENTIONS
-    assert attention_for(setting, capability) == expected
+    assert attention_for(setting, capability) == Chosen(expected)
 
 
 @pytest.mark.usefixtures("complete")
@@ -52,21 +57,46 @@ def test_what_needs_a_gpu_is_refused_without_one(setting: str) -> None:
         attention_for(setting, (7, 5))
 
 
+@pytest.mark.usefixtures("complete")
 def test_the_gpu_itself_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attention_choice, "find_spec", lambda name: name)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, device.index))
-    assert choose_attention("auto", torch.device("cuda:1")) == "triton"
+    assert choose_attention("auto", torch.device("cuda:1")) == Chosen("triton")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 0))
-    assert choose_attention("auto", torch.device("cuda:0")) == "torch"
+    assert choose_attention("auto", torch.device("cuda:0")) == Chosen("torch")
 
 
-@pytest.mark.parametrize("setting", ["auto", "triton"])
-def test_a_missing_triton_is_not_made_up_for_in_silence(monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
+def _without_triton(monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(attention_choice, "find_spec", lambda _name: None)
-    with pytest.raises(BadConfig, match=f'"{setting}" needs the package triton'):
-        attention_for(setting, (9, 0))
+    return "the package triton is missing"
 
 
+def _without_compiler(monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setenv("PATH", "/nowhere")
+    return "no C compiler, which Triton needs; install gcc"
+
+
+def _without_headers(monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(attention_choice.sysconfig, "get_path", lambda _name: "/nowhere")
+    return "header files are missing, which Triton needs; install python3-dev"
+
+
+@pytest.mark.usefixtures("complete")
+@pytest.mark.parametrize("take_away", [_without_triton, _without_compiler, _without_headers])
+def test_what_the_kernels_lack_is_not_made_up_for_in_silence(
+    monkeypatch: pytest.MonkeyPatch, take_away: Callable[[pytest.MonkeyPatch], str]
+) -> None:
+    lacking = take_away(monkeypatch)
+    with pytest.raises(BadConfig, match=f'"triton" cannot be used: .*{lacking}'):
+        attention_for("triton", (9, 0))
+    chosen = attention_for("auto", (9, 0))
+    assert chosen.attention == "torch"
+    assert re.search(f"many times slower.*{lacking}", str(chosen.regret))
+    assert attention_for("auto", None) == Chosen("torch"), "without a GPU there is nothing to regret"
+
+
+@pytest.mark.usefixtures("complete")
 def test_a_missing_extension_is_told_with_the_way_to_build_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "block_sparse_attn", None)
     with pytest.raises(BadConfig, match="third_party/install_block_sparse_attn"):
@@ -77,7 +107,7 @@ def test_a_missing_extension_is_told_with_the_way_to_build_it(monkeypatch: pytes
 def test_the_extension_is_refused_for_float32() -> None:
     with pytest.raises(BadConfig, match="computes in float32"):
         attention_for("block_sparse_attn", (9, 0), torch.float32)
-    assert attention_for("auto", (9, 0), torch.float32) == "triton"
+    assert attention_for("auto", (9, 0), torch.float32) == Chosen("triton")
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ class IdentityEngine:
 
     name = label = identity = "identity"
     device = torch.device("cpu")
+    regret = None
 
     def save_memory(self) -> str | None:
         return None

@@ -1,12 +1,17 @@
-"""What number format an engine computes in."""
+"""What an engine computes in and with."""
 
 from __future__ import annotations
 
 import pytest
 import torch
+from model_kit import TINY
 
 from flashvsr import weights
+from flashvsr.config import Config, Model
+from flashvsr.errors import BadConfig
+from flashvsr.model.attention_choice import Chosen
 from flashvsr.worker import engine
+from golden_cases import formula_model
 
 
 @pytest.mark.parametrize(
@@ -24,3 +29,27 @@ def test_bfloat16_is_for_large_models_on_gpus_that_have_it(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
     assert engine._dtype(torch.device(device), name) == expected
+
+
+def test_what_makes_an_engine_slow_is_told_and_kept(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(engine, "choose_attention", lambda *_: Chosen("torch", "no compiler here"))
+    made = engine.engine_for(formula_model(TINY), "tiny", Config())
+    assert made.regret == "no compiler here"
+    assert made.fused is None
+    assert "no compiler here" in caplog.text
+
+
+@pytest.mark.parametrize("attention", ["torch", "triton"])
+def test_eight_bits_are_refused_where_the_kernels_do_not_go(monkeypatch: pytest.MonkeyPatch, attention: str) -> None:
+    monkeypatch.setattr(engine, "choose_attention", lambda *_: Chosen(attention))
+    with pytest.raises(BadConfig, match=r'"fp8" is of the fused kernels, and .*; set "auto"'):
+        engine.engine_for(formula_model(TINY), "tiny", Config(model=Model(precision="fp8")))
+
+
+def test_kernels_that_do_not_fit_the_model_are_refused_if_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "choose_attention", lambda *_: Chosen("triton"))
+    with pytest.raises(BadConfig, match='"triton" does not go with this model: it computes in float32'):
+        engine.engine_for(formula_model(TINY), "tiny", Config(model=Model(attention="triton")))
+    assert engine.engine_for(formula_model(TINY), "tiny", Config()).fused is None

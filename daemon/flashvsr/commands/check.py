@@ -13,7 +13,7 @@ from pathlib import Path
 from flashvsr import weights
 from flashvsr.config import Config
 from flashvsr.devices import Slot, discover
-from flashvsr.errors import FlashVSRError
+from flashvsr.errors import BadConfig, FlashVSRError
 from flashvsr.jobs.damage import notices
 from flashvsr.jobs.database import DATABASE_NAME
 from flashvsr.jobs.queue import Queue
@@ -138,7 +138,10 @@ def _attention(config: Config, slot: Slot) -> str:
 
     if slot.visible and slot.capability is None:
         return f"{config.model.attention}; {slot.label} does not tell its compute capability, so its worker decides"
-    return f"{attention_for(config.model.attention, slot.capability)} on {slot.label}"
+    chosen = attention_for(config.model.attention, slot.capability)
+    if chosen.regret:
+        raise BadConfig(chosen.regret)
+    return f"{chosen.attention} on {slot.label}"
 
 
 def _encoders() -> Iterator[Finding]:

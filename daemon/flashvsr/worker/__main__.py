@@ -24,6 +24,7 @@ from flashvsr.worker.orders import SIGNALS, Orders
 log = logging.getLogger("flashvsr.worker")
 
 IDLE_SECONDS = 1.0
+KERNELS_NAME = "kernels"  # in the state directory
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             config = load_config(options.config)
             logs.setup(config.service.log_level)
+            # Triton's compiled kernels, for the next start: the account of a service may have no home directory.
+            os.environ.setdefault("TRITON_CACHE_DIR", str(config.paths.state / KERNELS_NAME))
             with closing(Queue(config.paths.state)) as queue:
                 queue.set_worker(options.slot, os.getpid(), options.label, "starting")
                 # Takes seconds: the slot shows as starting meanwhile, and the service is ready only after it.

@@ -49,6 +49,10 @@ class AnyEngine(Protocol):
         """Its device, for people."""
 
     @property
+    def regret(self) -> str | None:
+        """Why it is slower than it could be, for people; None if it is not."""
+
+    @property
     def identity(self) -> str:
         """Equal for engines whose frames may be joined in one video."""
 
@@ -85,6 +89,7 @@ class Engine:
     """A model that is ready to work. `name` is what results call it, `label` the device for people.
 
     `fused`: the same weights as the fused kernels read them; None where the plain modules compute.
+    `regret`: why this is slower than it could be, or None.
     """
 
     model: FlashVSR
@@ -92,6 +97,7 @@ class Engine:
     label: str
     fused: FusedModel | None = None
     thrift: Thrift = Thrift()
+    regret: str | None = None
 
     @property
     def identity(self) -> str:
@@ -159,20 +165,25 @@ def engine_for(model: FlashVSR, name: str, config: Config) -> Engine:
     if dtype == torch.float32:
         torch.backends.cudnn.allow_tf32 = False  # who computes in float32 wants its precision
     label = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-    fused = _fuse(model, config.model)
+    fused, regret = _fuse(model, config.model)
+    if regret is not None:
+        log.warning("%s", regret)
     if fused is None:
         slim(model.decoder)
     kernels = "fused kernels" if fused else "plain PyTorch"
     log.info("model %s on %s, %s, %s", name, label, str(dtype).removeprefix("torch."), kernels)
-    return Engine(model, name, label, fused, Thrift(_offloads_cache(config, device)))
+    return Engine(model, name, label, fused, Thrift(_offloads_cache(config, device)), regret)
 
 
-def _fuse(model: FlashVSR, settings: ModelSettings) -> FusedModel | None:
-    """The model for the fused kernels, where the settings, the device and the model's shapes allow it. Or BadConfig."""
-    attention = choose_attention(settings.attention, model.device, model.dtype)
-    if attention == "torch":
+def _fuse(model: FlashVSR, settings: ModelSettings) -> tuple[FusedModel | None, str | None]:
+    """The model for the fused kernels, where the settings, the device and the model's shapes allow it. Or BadConfig.
+
+    Otherwise what a person should know about that, if anything.
+    """
+    chosen = choose_attention(settings.attention, model.device, model.dtype)
+    if chosen.attention == "torch":
         _refuse_eight_bits(settings, "the plain modules compute here")
-        return None
+        return None, chosen.regret
     from flashvsr.model.fused.stream import FusedModel, misfit  # brings Triton along
 
     reason = misfit(model)
@@ -182,11 +193,11 @@ def _fuse(model: FlashVSR, settings: ModelSettings) -> FusedModel | None:
                 f'model.attention = "{settings.attention}" does not go with this model: {reason}; set "auto" or "torch"'
             )
         _refuse_eight_bits(settings, reason)
-        return None
+        return None, None
     eight_bits = settings.precision == "fp8"
     if eight_bits and torch.cuda.get_device_capability(model.device) < EIGHT_BIT_CAPABILITY:
         raise BadConfig('model.precision = "fp8" needs a GPU of compute capability 9.0 or newer; set "auto"')
-    return FusedModel(model, attention, eight_bits)
+    return FusedModel(model, chosen.attention, eight_bits), None
 
 
 def _refuse_eight_bits(settings: ModelSettings, reason: str) -> None:

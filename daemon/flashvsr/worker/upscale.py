@@ -99,7 +99,7 @@ def upscale_file(task: Task, engine: AnyEngine, settings: Config, control: Contr
         Transient: the file system, a share or the GPU is in the way.
         Cancelled, Interrupted, LeaseLost: from `control`; finished frames are durable then, except for a lost lease.
     """
-    savings: list[str] = []
+    savings = [engine.regret] if engine.regret else []
     while True:
         try:
             return _upscale(task, engine, settings, control, savings)
