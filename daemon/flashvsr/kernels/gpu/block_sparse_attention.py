@@ -15,6 +15,7 @@ import triton.language as tl
 from torch import Tensor
 from triton.tools.tensor_descriptor import TensorDescriptor
 
+from flashvsr.kernels.gpu.copy_engine import fetches_tiles
 from flashvsr.kernels.select_blocks import BlockLists
 
 BLOCK = 128
@@ -32,9 +33,10 @@ class Tile:
 
 
 TILE = Tile()
+THROUGH_REGISTERS = Tile(columns=32)  # where there is no copy engine: larger ones spill
 
 
-def block_sparse_attention(q: Tensor, k: Tensor, v: Tensor, selection: BlockLists, tile: Tile = TILE) -> Tensor:
+def block_sparse_attention(q: Tensor, k: Tensor, v: Tensor, selection: BlockLists, tile: Tile | None = None) -> Tensor:
     """Softmax attention of each query block over the key blocks listed for it.
 
     Args:
@@ -42,11 +44,12 @@ def block_sparse_attention(q: Tensor, k: Tensor, v: Tensor, selection: BlockList
         k: (S*128, heads, 128) stored keys.
         v: (S*128, heads, 128) stored values.
         selection: which stored blocks each query block sees.
-        tile: how the work is cut.
+        tile: how the work is cut, by default as the device likes it.
 
     Returns:
         (T, heads, 128); zero for a query block that sees none.
     """
+    tile = tile or (TILE if fetches_tiles(q.device) else THROUGH_REGISTERS)
     tokens, heads, dim = q.shape
     out = torch.empty_like(q)
     q_tiles, k_tiles, v_tiles = (

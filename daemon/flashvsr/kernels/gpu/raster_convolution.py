@@ -7,13 +7,14 @@ rectifier are applied before the tile is stored; nothing is padded, unfolded or 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import triton
 import triton.language as tl
 from torch import Tensor
 from triton.tools.tensor_descriptor import TensorDescriptor
 
+from flashvsr.kernels.gpu.copy_engine import fetches_tiles
 from flashvsr.kernels.raster import Raster
 
 
@@ -29,6 +30,7 @@ class Tile:
 
 
 TILE = Tile()
+THROUGH_REGISTERS = Tile(128, 128, 32, 8, 3)  # where there is no copy engine: larger ones spill
 
 
 def convolve(
@@ -185,6 +187,8 @@ def _launch(
     out_pitch: int = 0,
     out_frame: int = 0,
 ) -> None:
+    if not fetches_tiles(x.rows.device):
+        tile = replace(THROUGH_REGISTERS, rows=tile.rows)
     outputs = weight.shape[1]
     columns = min(tile.columns, outputs)
     last_columns = 0 if last is None else last.shape[1]
