@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from chain_kit import chain
-from fuzz import SEEDS, variant
+from fuzz import SEEDS, process, variant
 from test_chunks import python_environment
 from video_kit import numbered, write_video
 
@@ -41,6 +41,13 @@ def test_damaged_variants_are_processed_or_refused(tmp_path: Path) -> None:
     assert decoded > refused  # else they are damaged beyond what is worth trying
     assert grown_mib < 64
     assert files < 40
+
+
+def test_colour_tags_that_nobody_defined_stop_nothing(tmp_path: Path) -> None:
+    """Found by trying thousands: damaged numbers that no filter takes."""
+    name, data = variant(755542)
+    (tmp_path / name).write_bytes(data)
+    assert process(tmp_path / name, tmp_path, 0) == "decoded"
 
 
 def test_a_variant_depends_on_its_number_alone() -> None:

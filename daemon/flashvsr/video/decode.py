@@ -15,7 +15,7 @@ from av.error import FFmpegError
 from flashvsr.errors import BadInput
 from flashvsr.video.color import ColorInfo
 from flashvsr.video.convert import Converter
-from flashvsr.video.media import open_source, packets
+from flashvsr.video.media import open_source, packets, refused_pictures
 from flashvsr.video.probe import SourceInfo, check_frames, frame_color, guard
 from flashvsr.video.scan import PROGRESSIVE, Deinterlacer, Scan
 from flashvsr.video.timeline import Timeline
@@ -133,13 +133,14 @@ class Decoder:
 
     def _run(self) -> Generator[VideoFrame, None, None]:
         threads = max(1, self._options.threads)
-        yield from self._decode(self._options.hardware, threads)
-        if self.frames == 0 and self._options.hardware:
-            self._trouble.append("hardware decoding gave not one frame; decoded on the CPU instead")
-            yield from self._decode("", threads)
-        if self.frames == 0 and threads > 1:
-            # An error takes along the good frames that other threads have ready; alone, each frame counts.
-            yield from self._decode("", 1)
+        with refused_pictures(self.info.path):
+            yield from self._decode(self._options.hardware, threads)
+            if self.frames == 0 and self._options.hardware:
+                self._trouble.append("hardware decoding gave not one frame; decoded on the CPU instead")
+                yield from self._decode("", threads)
+            if self.frames == 0 and threads > 1:
+                # An error takes along the good frames that other threads have ready; alone, each frame counts.
+                yield from self._decode("", 1)
         if self.frames == 0:
             raise BadInput(f"{self.info.path}: not one frame of its video stream can be decoded; the file is damaged")
 

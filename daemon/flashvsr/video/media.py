@@ -111,6 +111,20 @@ def open_source(
             container.close()
 
 
+@contextmanager
+def refused_pictures(path: Path) -> Iterator[None]:
+    """Raise BadInput for pictures of the source that come out of the decoder and that no filter takes."""
+    try:
+        yield
+    except FFmpegError as error:
+        if error.errno == errno.ENOMEM:
+            raise
+        raise BadInput(
+            f"{path}: its pictures cannot be processed ({error}); the file is damaged, repair it or convert it to a "
+            "common codec first"
+        ) from error
+
+
 class _Readable:
     """A source for FFmpeg. Damaged files send it to places before the file's start, which is no failure of the disk."""
 

@@ -16,8 +16,9 @@ from av.error import BlockingIOError as AvBlockingIOError
 from av.error import EOFError as AvEOFError
 from av.error import FFmpegError
 
+from flashvsr.video.convert import tag
 from flashvsr.video.counted import Progress, nothing
-from flashvsr.video.media import open_source, packets
+from flashvsr.video.media import open_source, packets, refused_pictures
 from flashvsr.video.probe import SourceInfo, frame_color
 
 if TYPE_CHECKING:
@@ -95,10 +96,12 @@ class _Counts:
 
 
 def examine(info: SourceInfo, progress: Progress = nothing) -> Scan:
-    """Decode a few stretches of the source and tell how it was scanned. Raises Transient when reading fails."""
+    """Decode a few stretches of the source and tell how it was scanned. Raises Transient when reading fails,
+    BadInput when its pictures cannot be processed.
+    """
     counts = _Counts()
     long = info.duration is not None and info.duration > SHORT_SECONDS
-    with open_source(info.path, progress) as container:
+    with refused_pictures(info.path), open_source(info.path, progress) as container:
         stream = next(s for s in container.streams.video if s.index == info.video_index)
         stream.thread_type = "AUTO"
         for place in PLACES if long else PLACES[:1]:
@@ -140,6 +143,7 @@ def _look(frames: Iterator[VideoFrame], stream: VideoStream, most: int, counts: 
         luma = _luma(frame)
         moved = before is not None and float(np.abs(luma - before).mean()) > MOTION
         before = luma
+        tag(frame, frame_color(frame, stream))
         frame.pts = number
         graph.vpush(frame)
         try:
@@ -204,7 +208,7 @@ class Deinterlacer(Generic[T]):
         if self._graph is None or shape != self._shape:
             ready = self.flush()
             self._graph, self._shape = _graph(frame, self._stream, self._filter), shape
-        frame.colorspace, frame.color_range = color.matrix_number, color.range_number
+        tag(frame, color)
         frame.pts = self._count
         self._count += 1
         self._waiting.append(along)
