@@ -16,6 +16,7 @@ from flashvsr.video.probe import probe
 
 SECONDS = 6
 RATE = 8000
+DTS = Path(__file__).parent.parent / "data" / "sound" / "noise.dts"
 
 
 def film(
@@ -78,6 +79,43 @@ def test_every_codec(codec: str, name: str, copied: bool, container: str, tmp_pa
     assert [track.codec for track in probe(report.result).audio] == [name if kept else "aac"]
     assert any("encoded as AAC" in warning for warning in report.warnings) == (not kept)
     assert_in_sync(path, report.result, SECONDS)
+
+
+def with_dts(folder: Path) -> Path:
+    """A film whose sound is a second of DTS, again and again, as PyAV has no encoder for it."""
+    plain, path = film(folder / "silent.mkv", [], []), folder / "film.mkv"
+    with av.open(str(plain)) as picture, av.open(str(DTS)) as sound, av.open(str(path), "w") as out:
+        copies = {s.type: out.add_stream_from_template(s) for s in (picture.streams.video[0], sound.streams.audio[0])}
+        copies["audio"].metadata["language"] = "eng"
+        for packet in picture.demux():
+            if packet.size:
+                packet.stream = copies["video"]
+                out.mux(packet)
+        given = [bytes(packet) for packet in sound.demux() if packet.size]
+        for number in range(SECONDS * len(given)):
+            packet = av.Packet(given[number % len(given)])
+            packet.stream, packet.time_base, packet.duration = copies["audio"], Fraction(512, 48000), 1
+            packet.pts = packet.dts = number
+            out.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("container", "audio", "codec"), [("mp4", "copy", "aac"), ("mkv", "copy", "dts"), ("mkv", "aac", "aac")]
+)
+def test_dts(container: str, audio: str, codec: str, tmp_path: Path) -> None:
+    """As it is in Matroska, packet for packet; AAC in MP4, or where the preset says so."""
+    path = with_dts(tmp_path)
+    assert [track.codec for track in probe(path).audio] == ["dts"]
+    report = chain(path, tmp_path, container=container, audio=audio)
+    (track,) = probe(report.result).audio
+    assert (track.codec, track.language, track.channels) == (codec, "eng", 2)
+    said = ["audio track 1 (dts) encoded as AAC: mp4 players do not take dts"]
+    assert report.warnings == (said if container == "mp4" else [])
+    assert_in_sync(path, report.result, SECONDS)
+    if codec == "dts":
+        sounds = [[bytes(packet) for packet in av.open(str(p)).demux(audio=0)] for p in (path, report.result)]
+        assert sounds[0] == sounds[1]
 
 
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
