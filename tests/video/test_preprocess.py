@@ -21,6 +21,7 @@ from video_kit import CLIPS, lag_ms, number_of, numbered, sound_of, tone, write_
 from flashvsr.config import Chunks, Config
 from flashvsr.errors import Interrupted
 from flashvsr.settings.processing_tables import Preprocess
+from flashvsr.space import bytes_at_crf
 from flashvsr.video.probe import probe
 
 FILE = Config(preprocess=Preprocess(mode="file"))
@@ -121,6 +122,19 @@ def test_an_interrupted_job_goes_on_with_the_file_it_has(tmp_path: Path, monkeyp
     assert report.resumed_at > 0
     assert [number_of(picture) for picture in played(report.result).pictures] == list(range(40))
     assert leftovers(tmp_path) == []
+
+
+def test_the_file_needs_room_until_it_is_there(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mp4", 40)
+    first, again = Watching(16, Interrupted("stop")), Watching()
+    with pytest.raises(Interrupted):
+        chain(path, tmp_path, FILE, first)
+    whole = bytes_at_crf(160, 96, 40, 23)
+    assert first.needs[2] == (tmp_path / "work", whole)
+    (made,) = (tmp_path / "work").glob("normalised-*.mp4")
+    size = made.stat().st_size
+    chain(path, tmp_path, FILE, again)
+    assert again.needs[2] == (tmp_path / "work", max(0, whole - size))
 
 
 def test_another_mode_takes_the_file_away(tmp_path: Path) -> None:
