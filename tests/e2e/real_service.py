@@ -43,7 +43,10 @@ weights = "nano"
 class RealService:
     """`flashvsr run` as a process. Directories and queue stay when it is stopped and started again."""
 
-    def __init__(self, root: Path, *, chunk: int = 240, settle: float = 1, on_success: str = "archive") -> None:
+    def __init__(
+        self, root: Path, *, chunk: int = 240, settle: float = 1, on_success: str = "archive", more: str = ""
+    ) -> None:
+        """`more`: settings of tables that are not there yet."""
         self.root = root
         self.config = root / "flashvsr.toml"
         self.inbox = root / "inbox" / "clips"
@@ -52,7 +55,7 @@ class RealService:
         self.log = root / "service.log"
         self.inbox.mkdir(parents=True)
         (root / "outbox").mkdir()
-        self.config.write_text(SETTINGS.format(chunk=chunk, settle=settle, on_success=on_success))
+        self.config.write_text(SETTINGS.format(chunk=chunk, settle=settle, on_success=on_success) + more)
         (self.inbox / "preset.toml").write_text(PRESET)
         self.process: subprocess.Popen[bytes] | None = None
 

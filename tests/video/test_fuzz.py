@@ -43,11 +43,11 @@ def test_damaged_variants_are_processed_or_refused(tmp_path: Path) -> None:
     assert files < 40
 
 
-def test_colour_tags_that_nobody_defined_stop_nothing(tmp_path: Path) -> None:
-    """Found by trying thousands: damaged numbers that no filter takes."""
-    name, data = variant(755542)
+@pytest.mark.parametrize("number", [755542, 656350], ids=["undefined colour tags", "a leap of nine hours"])
+def test_found_by_trying_thousands(number: int, tmp_path: Path) -> None:
+    name, data = variant(number)
     (tmp_path / name).write_bytes(data)
-    assert process(tmp_path / name, tmp_path, 0) == "decoded"
+    assert process(tmp_path / name, tmp_path, number) == "decoded"
 
 
 def test_a_variant_depends_on_its_number_alone() -> None:

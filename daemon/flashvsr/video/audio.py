@@ -15,7 +15,7 @@ from av.error import EOFError as AvEOFError
 from av.error import FFmpegError
 
 from flashvsr.video.probe import codec_name
-from flashvsr.video.timing import ContinuousClock
+from flashvsr.video.timing import LONGEST_GAP, ContinuousClock
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
@@ -78,7 +78,7 @@ class CopyTrack:
         self._counted = _is_counted(source)
         self._tick = source.time_base or Fraction(1, 1000)
         self._out_tick = target.time_base or self._tick
-        self._clock = ContinuousClock(self._tick)
+        self._clock = ContinuousClock(self._tick, leap=LONGEST_GAP if source.type == "audio" else None)
         self._duration: Fraction | None = None
         self._last: int | None = None
 
@@ -137,7 +137,7 @@ class AacTrack:
         encoder.layout, encoder.format = self._layout, "fltp"
         encoder.bit_rate = _BITS_PER_CHANNEL * channels
         encoder.time_base = Fraction(1, self._rate)
-        self._clock = ContinuousClock(Fraction(_AAC_FRAME, self._rate))
+        self._clock = ContinuousClock(Fraction(_AAC_FRAME, self._rate), leap=LONGEST_GAP)
         self._step: Fraction | None = None
         self._graph: Graph | None = None
         self._key: tuple[object, ...] | None = None

@@ -19,7 +19,7 @@ from flashvsr.video.media import open_source, packets, refused_pictures
 from flashvsr.video.probe import SourceInfo, check_frames, frame_color, guard
 from flashvsr.video.scan import PROGRESSIVE, Deinterlacer, Scan
 from flashvsr.video.timeline import Timeline
-from flashvsr.video.timing import ContinuousClock, TimestampGrid
+from flashvsr.video.timing import LONGEST_GAP, ContinuousClock, TimestampGrid
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame as CodedFrame
@@ -93,7 +93,7 @@ class Decoder:
         self.grid = output_grid(info)
         self._options = options
         self._timeline = Timeline(info.joints)
-        self._clock = ContinuousClock(1 / info.frame_rate, jump=2 / info.frame_rate)
+        self._clock = ContinuousClock(1 / info.frame_rate, jump=2 / info.frame_rate, leap=LONGEST_GAP)
         self._last: tuple[CodedFrame, Fraction] | None = None
         self._suspicion = 0
         self._regular = 0  # frames in a row that came one frame's length after the one before
