@@ -21,11 +21,12 @@ DTS = Path(__file__).parent.parent / "data" / "sound" / "noise.dts"
 
 def film(
     path: Path, codecs: Sequence[str], sounds: Sequence[np.ndarray], tags: Sequence[dict[str, str]] = (),
-    seconds: float = SECONDS,
+    seconds: float = SECONDS, **video_options: str,
 ) -> Path:  # fmt: skip
     """A film of 25 pictures a second with one audio track for each codec; `sounds`: (1, samples) at 48 kHz."""
     with av.open(str(path), "w") as out:
-        video = out.add_stream("mpeg4" if path.suffix in (".avi", ".wmv") else "libx264", rate=25)
+        codec = "mpeg4" if path.suffix in (".avi", ".wmv") else "libx264"
+        video = out.add_stream(codec, rate=25, options=video_options)
         video.width, video.height, video.pix_fmt = 128, 64, "yuv420p"
         tracks = []
         for number, codec in enumerate(codecs):
@@ -159,6 +160,57 @@ def test_a_gap_in_the_sound_is_silence(tmp_path: Path) -> None:
                 out.mux(packet)
     report = chain(path, tmp_path)
     assert_in_sync(path, report.result, SECONDS, least=0.6)  # Matroska's milliseconds differ before and after
+
+
+def delayed(whole: Path, path: Path, gap: float) -> Path:
+    """The same film, but what is shown and heard after its second second comes `gap` seconds later."""
+    with av.open(str(whole)) as source, av.open(str(path), "w") as out:
+        copies = {stream.index: out.add_stream_from_template(stream) for stream in source.streams}
+        for packet in source.demux():
+            if packet.size:
+                late = packet.pts * packet.time_base >= 2
+                packet.pts = packet.dts = packet.pts + (round(gap / packet.time_base) if late else 0)
+                packet.stream = copies[packet.stream.index]
+                out.mux(packet)
+    return path
+
+
+def most_memory() -> int:
+    """MiB at the worst moment since `forget_memory`."""
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) // 1024
+
+
+def forget_memory() -> None:
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+@pytest.mark.parametrize("codec", ["pcm_s16le", "pcm_u8"])
+def test_a_long_gap_is_silence_and_takes_no_memory(codec: str, tmp_path: Path) -> None:
+    """Cameras that record when something moves; the silence between is encoded as it is made."""
+    gap = 1200.0
+    path = delayed(film(tmp_path / "whole.mkv", [codec], [tone(4)], seconds=4, bf="0"), tmp_path / "gap.mkv", gap)
+    forget_memory()
+    before = most_memory()
+    report = chain(path, tmp_path)
+    assert most_memory() - before < 120
+    assert report.duration == pytest.approx(4 + gap, abs=0.05)
+    heard, there = sound_of(path, Fraction(0), gap + 5), sound_of(report.result, Fraction(0), gap + 5)
+    for at in (0.0, gap + 2.2):
+        part = slice(int(at * RATE), int((at + 1.5) * RATE))
+        lag, likeness = lag_ms(heard[part], there[part])
+        assert abs(lag) < 20
+        assert likeness > 0.6
+    assert np.abs(there[int(3 * RATE) : int(gap * RATE)]).max() < 0.01
+
+
+def test_a_leap_of_hours_is_closed_up_in_picture_and_sound(tmp_path: Path) -> None:
+    """No MP4 holds a frame of nine hours; this is a clock gone wrong."""
+    whole = film(tmp_path / "whole.mkv", ["pcm_s16le"], [tone(4)], seconds=4, bf="0")
+    report = chain(delayed(whole, tmp_path / "gap.mkv", 9 * 3600.0), tmp_path)
+    assert (report.frames, report.duration) == (100, pytest.approx(4, abs=0.05))
+    assert any("timestamps jump 1 times" in warning for warning in report.warnings)
+    assert_in_sync(whole, report.result, 4, least=0.6)
 
 
 def recording(path: Path, seconds: float, sound: np.ndarray, offset: float) -> Path:
