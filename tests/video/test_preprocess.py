@@ -97,7 +97,17 @@ def test_hardware_decoding_falls_back_with_a_warning(mode: str, tmp_path: Path) 
     how = Config(preprocess=Preprocess(mode=mode, hwaccel="cuda"))
     report = chain(film(tmp_path / "a.mp4", 5), tmp_path, how)
     assert report.frames == 5
-    assert sum("hardware decoding (cuda) is not available here" in warning for warning in report.warnings) == 1
+    (said,) = (warning for warning in report.warnings if "hardware decoding" in warning)
+    assert "hardware decoding (cuda) is not available here" in said
+
+
+@pytest.mark.parametrize("mode", ["stream", "file"])
+def test_a_codec_that_no_gpu_decodes_is_decoded_on_the_cpu_with_a_warning(mode: str, tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mkv", [numbered(n, 160, 96) for n in range(5)], codec="ffv1")
+    report = chain(path, tmp_path, Config(preprocess=Preprocess(mode=mode, hwaccel="cuda")))
+    assert [number_of(picture) for picture in played(report.result).pictures] == list(range(5))
+    said = [warning for warning in report.warnings if "hardware decoding" in warning]
+    assert said == ["hardware decoding (cuda) does not take this video (ffv1, yuv420p); decoded on the CPU instead"]
 
 
 def test_more_than_eight_bits_are_reported(tmp_path: Path) -> None:

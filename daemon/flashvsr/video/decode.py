@@ -145,8 +145,9 @@ class Decoder:
             raise BadInput(f"{self.info.path}: not one frame of its video stream can be decoded; the file is damaged")
 
     def _decode(self, hardware: str, threads: int) -> Generator[VideoFrame, None, None]:
-        path = self.info.path
+        path, told = self.info.path, len(self._trouble)
         with open_source(path, hardware=hardware, warn=self._trouble.append) as container:
+            on_device = hardware if len(self._trouble) == told else ""  # as far as one can tell before a frame is there
             streams = [s for s in container.streams.video if s.index == self.info.video_index]
             if not streams or streams[0].codec_context is None:
                 raise BadInput(f"{path} has changed since it was examined; copy it again under a new name")
@@ -165,10 +166,21 @@ class Decoder:
                 except FFmpegError:
                     self._note_damage()
                     continue
+                if decoded and on_device:
+                    self._check_device(on_device, stream)
+                    on_device = ""
                 yield from self._deliver(decoded, stream, fields)
             yield from self._deliver(self._flush(stream), stream, fields)
             if fields is not None:
                 yield from self._shown(fields.flush())
+
+    def _check_device(self, hardware: str, stream: VideoStream) -> None:
+        """Say so where the device's decoder did not take the stream: FFmpeg goes on with the CPU's without a word."""
+        if stream.codec_context.pix_fmt != hardware:  # the pixel format of frames on the device has its name
+            what = f"{self.info.codec}, {self.info.pixel_format}"
+            self._trouble.append(
+                f"hardware decoding ({hardware}) does not take this video ({what}); decoded on the CPU instead"
+            )
 
     def _flush(self, stream: VideoStream) -> list[CodedFrame]:
         """The frames the decoder still holds back for reordering."""
