@@ -15,7 +15,7 @@ from av.error import FFmpegError
 from flashvsr.errors import BadInput
 from flashvsr.video.color import ColorInfo
 from flashvsr.video.convert import Converter
-from flashvsr.video.media import open_source, packets, refused_pictures
+from flashvsr.video.media import open_source, packets, refused_pictures, use_threads
 from flashvsr.video.probe import SourceInfo, check_frames, frame_color, guard
 from flashvsr.video.scan import PROGRESSIVE, Deinterlacer, Scan
 from flashvsr.video.timeline import Timeline
@@ -153,8 +153,7 @@ class Decoder:
                 raise BadInput(f"{path} has changed since it was examined; copy it again under a new name")
             stream = streams[0]
             guard(stream, path, self.info.limits)
-            stream.thread_type = "AUTO"
-            stream.codec_context.thread_count = threads
+            use_threads(stream, threads)
             fields = Deinterlacer[_Place](self._options.scan, stream) if self._options.scan.is_interlaced else None
             for packet in packets(container, path, [stream], self._note_damage):
                 if packet.is_corrupt:

@@ -18,7 +18,7 @@ from av.error import FFmpegError
 
 from flashvsr.video.convert import tag
 from flashvsr.video.counted import Progress, nothing
-from flashvsr.video.media import open_source, packets, refused_pictures
+from flashvsr.video.media import open_source, packets, refused_pictures, use_threads
 from flashvsr.video.probe import SourceInfo, frame_color
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ T = TypeVar("T")
 PLACES = (0.0, 0.25, 0.5, 0.75)  # of the length
 FRAMES_AT_START, FRAMES_ELSEWHERE = 100, 50
 SHORT_SECONDS = 30.0  # looked at from the start only
+SCAN_THREADS = 2
 ENOUGH = 8  # moving frames for a verdict by content
 COMBED = 0.2  # share of them that shows combs in interlaced video; telecined film has two in five
 REPEATED = 0.1  # share of frames that repeat a field of each parity; telecined film has one in five
@@ -103,7 +104,7 @@ def examine(info: SourceInfo, progress: Progress = nothing) -> Scan:
     long = info.duration is not None and info.duration > SHORT_SECONDS
     with refused_pictures(info.path), open_source(info.path, progress) as container:
         stream = next(s for s in container.streams.video if s.index == info.video_index)
-        stream.thread_type = "AUTO"
+        use_threads(stream, SCAN_THREADS)
         for place in PLACES if long else PLACES[:1]:
             if place and not _seek(container, float(info.start) + place * (info.duration or 0)):
                 continue
