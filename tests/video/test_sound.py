@@ -120,13 +120,15 @@ def test_dts(container: str, audio: str, codec: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
-def test_tracks_keep_their_order_language_title_and_place(container: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("source", "middle"), [("mkv", "flac"), ("mp4", "libmp3lame")], ids=["mkv", "mp4"])
+def test_tracks_keep_their_order_language_title_and_place(
+    source: str, middle: str, container: str, tmp_path: Path
+) -> None:
     tags = [{"language": "eng", "title": "Original"}, {"language": "deu", "title": "Kommentar"}, {"language": "jpn"}]
-    path = film(tmp_path / "film.mkv", ["aac", "flac", "ac3"], [tone(2)] * 3, tags, 2)
+    path = film(tmp_path / f"film.{source}", ["aac", middle, "ac3"], [tone(2)] * 3, tags, 2)
     back = probe(chain(path, tmp_path, container=container).result)
     assert [track.language for track in back.audio] == ["eng", "deu", "jpn"]
-    if container == "mkv":
-        assert [track.title for track in back.audio] == ["Original", "Kommentar", None]
+    assert [track.title for track in back.audio] == ["Original", "Kommentar", None]
 
 
 @pytest.mark.parametrize("audio", ["copy", "aac"])

@@ -210,6 +210,11 @@ def codec_name(stream: Stream) -> str:
     return _CODEC_ALIASES.get(context.name, context.name)
 
 
+def track_title(stream: Stream) -> str | None:
+    """What a track calls itself; MP4 has another word for it."""
+    return stream.metadata.get("title") or stream.metadata.get("name")
+
+
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     """The main picture: default streams first, then the largest. Cover art does not count."""
     candidates = [s for s in container.streams.video if not s.disposition.value & ATTACHED_PICTURE]
@@ -266,7 +271,7 @@ def _audio_track(stream: AudioStream) -> AudioTrack:
         index=stream.index,
         codec=codec_name(stream),
         language=stream.metadata.get("language"),
-        title=stream.metadata.get("title"),
+        title=track_title(stream),
         channels=context.channels if context is not None else 0,
         sample_rate=context.sample_rate if context is not None else 0,
     )
