@@ -22,6 +22,7 @@ from flashvsr.config import Chunks, Config
 from flashvsr.errors import Interrupted
 from flashvsr.settings.processing_tables import Preprocess
 from flashvsr.space import bytes_at_crf
+from flashvsr.video.encode import VideoEncoder
 from flashvsr.video.probe import probe
 
 FILE = Config(preprocess=Preprocess(mode="file"))
@@ -80,6 +81,38 @@ def test_the_settings_reach_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert (info.width, info.height, info.pixel_format, info.codec) == (128, 76, "yuv420p", "h264")
         sizes[crf] = made.stat().st_size
     assert sizes[10] > 2 * sizes[45]
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"video_codec": "libx264", "preset": "fast", "crf": 17}, {"preset": "fast", "crf": "17"}),
+        ({"video_codec": "libx265", "preset": "slow", "crf": 30}, {"preset": "slow", "crf": "30"}),
+        (
+            {"video_codec": "h264_nvenc", "nvenc_preset": "p3", "nvenc_rc": "vbr_hq", "nvenc_cq": 25},
+            {"preset": "p3", "rc": "vbr", "tune": "hq", "multipass": "fullres", "cq": "25"},
+        ),
+        (
+            {"video_codec": "hevc_nvenc", "nvenc_rc": "constqp", "nvenc_cq": 18},
+            {"preset": "p5", "rc": "constqp", "qp": "18"},
+        ),
+    ],
+    ids=["x264", "x265", "nvenc", "nvenc-constqp"],
+)
+def test_each_setting_reaches_its_encoder(
+    settings: dict[str, object], expected: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[tuple[str, dict[str, str]]] = []
+
+    def problem_of(encoder: VideoEncoder) -> str | None:
+        tried.append((encoder.name, encoder._options))
+        return "it is not tried here" if "nvenc" in encoder.name else None
+
+    monkeypatch.setattr("flashvsr.video.normalise.problem_of", problem_of)
+    chain(film(tmp_path / "a.mp4", 3), tmp_path, Config(preprocess=Preprocess(mode="file", **settings)))
+    name, options = tried[0]
+    assert name == settings["video_codec"]
+    assert {key: options[key] for key in expected} == expected
 
 
 def test_nvenc_falls_back_with_a_warning(tmp_path: Path) -> None:
