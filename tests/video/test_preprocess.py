@@ -39,7 +39,7 @@ def film(path: Path, frames: int = 30) -> Path:
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])
-@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "m2ts", "mts"])
 def test_file_mode_gives_the_same_frames_times_and_sound(suffix: str, codec: str, tmp_path: Path) -> None:
     path = film(tmp_path / f"film.{suffix}")
     how = Config(preprocess=Preprocess(mode="file", video_codec=codec, preset="ultrafast", crf=10))
