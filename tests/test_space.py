@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flashvsr.errors import NoSpace
-from flashvsr.space import check_low_water, check_room, expected_bytes, free_bytes
+from flashvsr.space import bytes_at_crf, check_low_water, check_room, expected_bytes, free_bytes
 
 GIB = 1 << 30
 
@@ -34,4 +34,5 @@ def test_the_expected_size_follows_pixels_frames_and_quality() -> None:
     assert 10 * GIB < film < 30 * GIB
     assert expected_bytes(1920, 1080, 2 * 3600 * 24, 6) == pytest.approx(film / 4, rel=0.01)
     assert expected_bytes(3840, 2160, 2 * 3600 * 24, 8) > 2 * film
+    assert bytes_at_crf(3840, 2160, 2 * 3600 * 24, 20) == film
     assert expected_bytes(3840, 2160, 0, 6) == 0  # a length that nobody knows stops nothing

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from flashvsr.kernels.gpu import raster_convolution
 from flashvsr.kernels.gpu.raster_convolution import (
     Tile,
     convolve,
@@ -145,3 +146,12 @@ def test_what_is_seen_of_a_raster() -> None:
     assert raster.rows.sum() == 2 * 3 * 4
     assert not raster.padded()[:, 0].any()
     assert raster.from_frame(1).frames == 1
+
+
+def test_where_there_is_no_copy_engine(device: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(raster_convolution, "fetches_tiles", lambda _device: False)
+    x = pictures(1, (5, 9), torch.float16, device)
+    weight = kernel(CHANNELS, CHANNELS, 3, 3, like=x)
+    out = raster_of(x)
+    convolve(raster_of(x), taps_first(weight), out, 1)
+    assert_close(nchw(out), F.conv2d(x.float(), weight.float(), padding=1), 1e-3)

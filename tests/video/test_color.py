@@ -110,6 +110,12 @@ def test_the_whole_chain_keeps_colours(matrix: str, color_range: str, size: tupl
     assert frames_of(result)[0][1].shape == (size[1], size[0], 3)
 
 
+@pytest.mark.parametrize(("primaries", "transfer"), [(63, 243), (0, 3), (13, 19), (-1, 1000)])
+def test_tags_that_nobody_defined_are_none(primaries: int, transfer: int) -> None:
+    """Damaged files hold any number; swscale stops at it, and so would players."""
+    assert resolve(1, 1, "yuv420p", False, (64, 64), primaries, transfer) == ColorInfo("bt709", "limited")
+
+
 def test_tags_of_the_source_are_kept_or_filled_in() -> None:
     hdr = resolve(9, 1, "yuv420p10le", False, (3840, 2160), 9, 16)
     assert output_color(hdr, 3840, 2160) == ColorInfo("bt2020nc", "limited", 9, 16)

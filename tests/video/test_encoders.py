@@ -81,19 +81,30 @@ with av.open(os.devnull, "w", format="matroska") as out:
 """
 
 
+def encode_with(codec: str, threads: int) -> tuple[int, str]:
+    """Threads that an encoder starts, and what it says about itself."""
+    done = subprocess.run(
+        [sys.executable, "-c", COUNT_THREADS, codec, str(threads)],
+        env={**python_environment(), "SVT_LOG": "4"}, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    return int(done.stdout.splitlines()[-1]), done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(("codec", "most"), [("h264", 6), ("hevc", 8), ("av1", 60)])
 def test_an_encoder_keeps_to_its_threads(codec: str, most: int) -> None:
     """Those of x264 and x265 are what was asked for and a few that wait; SVT-AV1 splits its steps into many."""
-    counts = [
-        int(
-            subprocess.run(
-                [sys.executable, "-c", COUNT_THREADS, codec, str(threads)],
-                env=python_environment(), capture_output=True, text=True, timeout=60, check=True,
-            ).stdout
-        )
-        for threads in (1, 2)
-    ]  # fmt: skip
-    assert counts[0] < counts[1] <= most
+    one, two = (encode_with(codec, threads)[0] for threads in (1, 2))
+    assert one < two <= most
+
+
+def test_svt_av1_is_told_how_much_to_do_at_once() -> None:
+    """It counts in levels: 1 is one core's worth, 2 two or three, 3 up to seven. Left alone it takes the machine."""
+    said = {threads: encode_with("av1", threads) for threads in (1, 2, 4, 8)}
+    levels = {threads: int(text.split("Level of Parallelism:")[1].split()[0]) for threads, (_, text) in said.items()}
+    assert levels == {1: 1, 2: 2, 4: 3, 8: 4}
+    counts = [count for count, _ in said.values()]
+    assert counts == sorted(set(counts))
+    assert counts[0] <= 20
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
@@ -129,3 +140,16 @@ def test_nvenc_falls_back_where_there_is_none(deep: bool, tmp_path: Path, monkey
     report = chain(source, tmp_path, codec="hevc", encoder="nvenc")
     assert report.encoder == "libx265"
     assert any("encoded in software instead" in warning for warning in report.warnings)
+
+
+@pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="there may be NVENC here")
+@pytest.mark.parametrize(("codec", "name"), [("h264", "libx264"), ("hevc", "libx265"), ("av1", "libsvtav1")])
+def test_the_real_nvenc_says_why_it_does_not_work(codec: str, name: str) -> None:
+    video_format = output_format(clip_info("bigbuckbunny.mp4"), (320, 192))
+    chosen = open_encoder(EncoderSettings(codec, "nvenc", threads=1), video_format)
+    assert chosen.name == name
+    assert any(
+        f"{codec}_nvenc does not work here (" in warning and "encoded in software instead" in warning
+        for warning in chosen.warnings
+    )
+    assert open_encoder(EncoderSettings(codec, "auto", threads=1), video_format).warnings == ()

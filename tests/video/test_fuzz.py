@@ -43,6 +43,37 @@ def test_damaged_variants_are_processed_or_refused(tmp_path: Path) -> None:
     assert files < 40
 
 
+@pytest.mark.parametrize(
+    "number", [755542, 656350, 438530], ids=["undefined colour tags", "a leap of nine hours", "threads that wait"]
+)
+def test_found_by_trying_thousands(number: int, tmp_path: Path) -> None:
+    program = Path(__file__).with_name("fuzz.py")
+    done = subprocess.run(
+        [sys.executable, str(program), str(number), "1", str(tmp_path)],
+        env=python_environment(), capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.split()[:3] == [str(number), "0", "1"]  # refused, decoded
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_a_damaged_file_stops_no_number_of_threads(threads: int, tmp_path: Path) -> None:
+    """A program of its own, for nothing ends threads of a decoder that wait for each other."""
+    name, data = variant(438530)
+    (tmp_path / name).write_bytes(data)
+    program = (
+        "import sys; from pathlib import Path; from flashvsr.video.probe import probe\n"
+        "from flashvsr.video.decode import DecodeOptions, decode\n"
+        "info = probe(Path(sys.argv[1]))\n"
+        "print(sum(1 for _ in decode(info, (64, 48), DecodeOptions(threads=int(sys.argv[2])))))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / name), str(threads)],
+        env=python_environment(), capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert int(done.stdout) >= 4
+
+
 def test_a_variant_depends_on_its_number_alone() -> None:
     assert variant(1234) == variant(1234)
     assert {variant(n)[0].split(".")[1] for n in range(len(SEEDS))} == {seed.suffix[1:] for seed in SEEDS}

@@ -21,6 +21,8 @@ from video_kit import CLIPS, lag_ms, number_of, numbered, sound_of, tone, write_
 from flashvsr.config import Chunks, Config
 from flashvsr.errors import Interrupted
 from flashvsr.settings.processing_tables import Preprocess
+from flashvsr.space import bytes_at_crf
+from flashvsr.video.encode import VideoEncoder
 from flashvsr.video.probe import probe
 
 FILE = Config(preprocess=Preprocess(mode="file"))
@@ -37,7 +39,7 @@ def film(path: Path, frames: int = 30) -> Path:
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])
-@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "m2ts", "mts"])
 def test_file_mode_gives_the_same_frames_times_and_sound(suffix: str, codec: str, tmp_path: Path) -> None:
     path = film(tmp_path / f"film.{suffix}")
     how = Config(preprocess=Preprocess(mode="file", video_codec=codec, preset="ultrafast", crf=10))
@@ -81,6 +83,38 @@ def test_the_settings_reach_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert sizes[10] > 2 * sizes[45]
 
 
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"video_codec": "libx264", "preset": "fast", "crf": 17}, {"preset": "fast", "crf": "17"}),
+        ({"video_codec": "libx265", "preset": "slow", "crf": 30}, {"preset": "slow", "crf": "30"}),
+        (
+            {"video_codec": "h264_nvenc", "nvenc_preset": "p3", "nvenc_rc": "vbr_hq", "nvenc_cq": 25},
+            {"preset": "p3", "rc": "vbr", "tune": "hq", "multipass": "fullres", "cq": "25"},
+        ),
+        (
+            {"video_codec": "hevc_nvenc", "nvenc_rc": "constqp", "nvenc_cq": 18},
+            {"preset": "p5", "rc": "constqp", "qp": "18"},
+        ),
+    ],
+    ids=["x264", "x265", "nvenc", "nvenc-constqp"],
+)
+def test_each_setting_reaches_its_encoder(
+    settings: dict[str, object], expected: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[tuple[str, dict[str, str]]] = []
+
+    def problem_of(encoder: VideoEncoder) -> str | None:
+        tried.append((encoder.name, encoder._options))
+        return "it is not tried here" if "nvenc" in encoder.name else None
+
+    monkeypatch.setattr("flashvsr.video.normalise.problem_of", problem_of)
+    chain(film(tmp_path / "a.mp4", 3), tmp_path, Config(preprocess=Preprocess(mode="file", **settings)))
+    name, options = tried[0]
+    assert name == settings["video_codec"]
+    assert {key: options[key] for key in expected} == expected
+
+
 def test_nvenc_falls_back_with_a_warning(tmp_path: Path) -> None:
     how = Config(preprocess=Preprocess(mode="file", video_codec="h264_nvenc"))
     if "h264_nvenc" in av.codecs_available and Path("/dev/nvidia0").exists():
@@ -96,7 +130,17 @@ def test_hardware_decoding_falls_back_with_a_warning(mode: str, tmp_path: Path) 
     how = Config(preprocess=Preprocess(mode=mode, hwaccel="cuda"))
     report = chain(film(tmp_path / "a.mp4", 5), tmp_path, how)
     assert report.frames == 5
-    assert sum("hardware decoding (cuda) is not available here" in warning for warning in report.warnings) == 1
+    (said,) = (warning for warning in report.warnings if "hardware decoding" in warning)
+    assert "hardware decoding (cuda) is not available here" in said
+
+
+@pytest.mark.parametrize("mode", ["stream", "file"])
+def test_a_codec_that_no_gpu_decodes_is_decoded_on_the_cpu_with_a_warning(mode: str, tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mkv", [numbered(n, 160, 96) for n in range(5)], codec="ffv1")
+    report = chain(path, tmp_path, Config(preprocess=Preprocess(mode=mode, hwaccel="cuda")))
+    assert [number_of(picture) for picture in played(report.result).pictures] == list(range(5))
+    said = [warning for warning in report.warnings if "hardware decoding" in warning]
+    assert said == ["hardware decoding (cuda) does not take this video (ffv1, yuv420p); decoded on the CPU instead"]
 
 
 def test_more_than_eight_bits_are_reported(tmp_path: Path) -> None:
@@ -121,6 +165,19 @@ def test_an_interrupted_job_goes_on_with_the_file_it_has(tmp_path: Path, monkeyp
     assert report.resumed_at > 0
     assert [number_of(picture) for picture in played(report.result).pictures] == list(range(40))
     assert leftovers(tmp_path) == []
+
+
+def test_the_file_needs_room_until_it_is_there(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mp4", 40)
+    first, again = Watching(16, Interrupted("stop")), Watching()
+    with pytest.raises(Interrupted):
+        chain(path, tmp_path, FILE, first)
+    whole = bytes_at_crf(160, 96, 40, 23)
+    assert first.needs[2] == (tmp_path / "work", whole)
+    (made,) = (tmp_path / "work").glob("normalised-*.mp4")
+    size = made.stat().st_size
+    chain(path, tmp_path, FILE, again)
+    assert again.needs[2] == (tmp_path / "work", max(0, whole - size))
 
 
 def test_another_mode_takes_the_file_away(tmp_path: Path) -> None:

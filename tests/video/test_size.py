@@ -86,8 +86,9 @@ def test_480p_four_times(tmp_path: Path) -> None:
         ((-1, 0, 0, 1), lambda p: p[:, ::-1]),
         ((1, 0, 0, -1), lambda p: p[::-1]),
         ((0, 1, 1, 0), lambda p: p.transpose(1, 0, 2)),
+        ((0, -1, -1, 0), lambda p: p[::-1, ::-1].transpose(1, 0, 2)),
     ],
-    ids=["0", "90", "180", "270", "mirrored", "upside-down", "mirrored-270"],
+    ids=["0", "90", "180", "270", "mirrored", "upside-down", "mirrored-270", "mirrored-90"],
 )
 def test_rotation_is_applied_once(matrix: tuple[int, int, int, int], turn: object, tmp_path: Path) -> None:
     """The result is upright as stored and carries no rotation that a player would apply again."""

@@ -16,15 +16,17 @@ from flashvsr.video.probe import probe
 
 SECONDS = 6
 RATE = 8000
+DTS = Path(__file__).parent.parent / "data" / "sound" / "noise.dts"
 
 
 def film(
     path: Path, codecs: Sequence[str], sounds: Sequence[np.ndarray], tags: Sequence[dict[str, str]] = (),
-    seconds: float = SECONDS,
+    seconds: float = SECONDS, **video_options: str,
 ) -> Path:  # fmt: skip
     """A film of 25 pictures a second with one audio track for each codec; `sounds`: (1, samples) at 48 kHz."""
     with av.open(str(path), "w") as out:
-        video = out.add_stream("mpeg4" if path.suffix in (".avi", ".wmv") else "libx264", rate=25)
+        codec = "mpeg4" if path.suffix in (".avi", ".wmv") else "libx264"
+        video = out.add_stream(codec, rate=25, options=video_options)
         video.width, video.height, video.pix_fmt = 128, 64, "yuv420p"
         tracks = []
         for number, codec in enumerate(codecs):
@@ -80,14 +82,53 @@ def test_every_codec(codec: str, name: str, copied: bool, container: str, tmp_pa
     assert_in_sync(path, report.result, SECONDS)
 
 
+def with_dts(folder: Path) -> Path:
+    """A film whose sound is a second of DTS, again and again, as PyAV has no encoder for it."""
+    plain, path = film(folder / "silent.mkv", [], []), folder / "film.mkv"
+    with av.open(str(plain)) as picture, av.open(str(DTS)) as sound, av.open(str(path), "w") as out:
+        copies = {s.type: out.add_stream_from_template(s) for s in (picture.streams.video[0], sound.streams.audio[0])}
+        copies["audio"].metadata["language"] = "eng"
+        for packet in picture.demux():
+            if packet.size:
+                packet.stream = copies["video"]
+                out.mux(packet)
+        given = [bytes(packet) for packet in sound.demux() if packet.size]
+        for number in range(SECONDS * len(given)):
+            packet = av.Packet(given[number % len(given)])
+            packet.stream, packet.time_base, packet.duration = copies["audio"], Fraction(512, 48000), 1
+            packet.pts = packet.dts = number
+            out.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("container", "audio", "codec"), [("mp4", "copy", "aac"), ("mkv", "copy", "dts"), ("mkv", "aac", "aac")]
+)
+def test_dts(container: str, audio: str, codec: str, tmp_path: Path) -> None:
+    """As it is in Matroska, packet for packet; AAC in MP4, or where the preset says so."""
+    path = with_dts(tmp_path)
+    assert [track.codec for track in probe(path).audio] == ["dts"]
+    report = chain(path, tmp_path, container=container, audio=audio)
+    (track,) = probe(report.result).audio
+    assert (track.codec, track.language, track.channels) == (codec, "eng", 2)
+    said = ["audio track 1 (dts) encoded as AAC: mp4 players do not take dts"]
+    assert report.warnings == (said if container == "mp4" else [])
+    assert_in_sync(path, report.result, SECONDS)
+    if codec == "dts":
+        sounds = [[bytes(packet) for packet in av.open(str(p)).demux(audio=0)] for p in (path, report.result)]
+        assert sounds[0] == sounds[1]
+
+
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
-def test_tracks_keep_their_order_language_title_and_place(container: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("source", "middle"), [("mkv", "flac"), ("mp4", "libmp3lame")], ids=["mkv", "mp4"])
+def test_tracks_keep_their_order_language_title_and_place(
+    source: str, middle: str, container: str, tmp_path: Path
+) -> None:
     tags = [{"language": "eng", "title": "Original"}, {"language": "deu", "title": "Kommentar"}, {"language": "jpn"}]
-    path = film(tmp_path / "film.mkv", ["aac", "flac", "ac3"], [tone(2)] * 3, tags, 2)
+    path = film(tmp_path / f"film.{source}", ["aac", middle, "ac3"], [tone(2)] * 3, tags, 2)
     back = probe(chain(path, tmp_path, container=container).result)
     assert [track.language for track in back.audio] == ["eng", "deu", "jpn"]
-    if container == "mkv":
-        assert [track.title for track in back.audio] == ["Original", "Kommentar", None]
+    assert [track.title for track in back.audio] == ["Original", "Kommentar", None]
 
 
 @pytest.mark.parametrize("audio", ["copy", "aac"])
@@ -121,6 +162,56 @@ def test_a_gap_in_the_sound_is_silence(tmp_path: Path) -> None:
                 out.mux(packet)
     report = chain(path, tmp_path)
     assert_in_sync(path, report.result, SECONDS, least=0.6)  # Matroska's milliseconds differ before and after
+
+
+def delayed(whole: Path, path: Path, gap: float) -> Path:
+    """The same film, but what is shown and heard after its second second comes `gap` seconds later."""
+    with av.open(str(whole)) as source, av.open(str(path), "w") as out:
+        copies = {stream.index: out.add_stream_from_template(stream) for stream in source.streams}
+        for packet in source.demux():
+            if packet.size:
+                late = packet.pts * packet.time_base >= 2
+                packet.pts = packet.dts = packet.pts + (round(gap / packet.time_base) if late else 0)
+                packet.stream = copies[packet.stream.index]
+                out.mux(packet)
+    return path
+
+
+def most_memory() -> int:
+    """MiB at the worst moment since `forget_memory`."""
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) // 1024
+
+
+def forget_memory() -> None:
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+@pytest.mark.parametrize(("codec", "gap"), [("pcm_f32le", 1200.0), ("pcm_u8", 30.0)])
+def test_a_long_gap_is_silence_and_takes_no_memory(codec: str, gap: float, tmp_path: Path) -> None:
+    """Cameras that record when something moves; the silence between is encoded as it is made."""
+    path = delayed(film(tmp_path / "whole.mkv", [codec], [tone(4)], seconds=4, bf="0"), tmp_path / "gap.mkv", gap)
+    forget_memory()
+    before = most_memory()
+    report = chain(path, tmp_path)
+    assert most_memory() - before < 120
+    assert report.duration == pytest.approx(4 + gap, abs=0.05)
+    heard, there = sound_of(path, Fraction(0), gap + 5), sound_of(report.result, Fraction(0), gap + 5)
+    for at in (0.0, gap + 2.2):
+        part = slice(int(at * RATE), int((at + 1.5) * RATE))
+        lag, likeness = lag_ms(heard[part], there[part])
+        assert abs(lag) < 20
+        assert likeness > 0.6
+    assert np.abs(there[int(3 * RATE) : int(gap * RATE)]).max() < 0.01
+
+
+def test_a_leap_of_hours_is_closed_up_in_picture_and_sound(tmp_path: Path) -> None:
+    """No MP4 holds a frame of nine hours; this is a clock gone wrong."""
+    whole = film(tmp_path / "whole.mkv", ["pcm_s16le"], [tone(4)], seconds=4, bf="0")
+    report = chain(delayed(whole, tmp_path / "gap.mkv", 9 * 3600.0), tmp_path)
+    assert (report.frames, report.duration) == (100, pytest.approx(4, abs=0.05))
+    assert any("timestamps jump 1 times" in warning for warning in report.warnings)
+    assert_in_sync(whole, report.result, 4, least=0.6)
 
 
 def recording(path: Path, seconds: float, sound: np.ndarray, offset: float) -> Path:

@@ -95,6 +95,17 @@ def test_continuous_clock_fills_repairs_and_bridges() -> None:
     assert clock.jumps == 1
 
 
+def test_a_leap_ahead_is_bridged_where_there_is_a_limit() -> None:
+    """One broken timestamp, or a clock that starts anew hours later; a gap of a minute stays."""
+    step, leap = Fraction(1, 25), Fraction(1800)
+    given = [Fraction(0), step, Fraction(60), Fraction(40_000), 60 + 2 * step, 60 + 3 * step]
+    clock = ContinuousClock(step, 2 * step, leap)
+    assert [clock.fix(time) for time in given] == [0, step, 60, 60 + step, 60 + 2 * step, 60 + 3 * step]
+    assert clock.jumps == 2
+    unlimited = ContinuousClock(step)
+    assert [unlimited.fix(time) for time in (Fraction(0), Fraction(40_000))] == [0, 40_000]
+
+
 def test_decode_times_rise_and_never_pass_the_picture() -> None:
     clock = DecodeClock(2, 10)
     order = [0, 40, 20, 10, 30, 1000, 60, 50, 1010, 2000]  # decode order with two chunks and a gap

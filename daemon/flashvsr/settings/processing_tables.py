@@ -188,7 +188,12 @@ class Streaming:
         ),
     )
     decode_threads: int = field(
-        default=2, metadata=option(Whole(1, 64), "Decoder threads.", env="FLASHVSR_STREAMING_DECODE_THREADS")
+        default=2,
+        metadata=option(
+            Whole(1, 64),
+            "Decoder threads; those of HEVC share one frame at a time.",
+            env="FLASHVSR_STREAMING_DECODE_THREADS",
+        ),
     )
 
 

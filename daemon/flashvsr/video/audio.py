@@ -10,15 +10,15 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Protocol, cast
 
 import av.filter
+from av.audio.frame import AudioFrame
 from av.error import BlockingIOError as AvBlockingIOError
 from av.error import EOFError as AvEOFError
 from av.error import FFmpegError
 
 from flashvsr.video.probe import codec_name
-from flashvsr.video.timing import ContinuousClock
+from flashvsr.video.timing import LONGEST_GAP, ContinuousClock
 
 if TYPE_CHECKING:
-    from av.audio.frame import AudioFrame
     from av.audio.stream import AudioStream
     from av.container import OutputContainer
     from av.filter.graph import Graph
@@ -39,6 +39,7 @@ _AAC_RATES = frozenset({96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 
 _AAC_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
 _AAC_FRAME = 1024  # samples
 _SYNC_SECONDS = 0.015  # a larger gap is filled with silence, a larger overlap is cut
+_SILENT_SECONDS = 1  # of silence at a time: the resampler would make all of a long gap's in memory
 _BITS_PER_CHANNEL = 96_000  # 192 kb/s for stereo
 
 
@@ -78,7 +79,7 @@ class CopyTrack:
         self._counted = _is_counted(source)
         self._tick = source.time_base or Fraction(1, 1000)
         self._out_tick = target.time_base or self._tick
-        self._clock = ContinuousClock(self._tick)
+        self._clock = ContinuousClock(self._tick, leap=LONGEST_GAP if source.type == "audio" else None)
         self._duration: Fraction | None = None
         self._last: int | None = None
 
@@ -137,7 +138,7 @@ class AacTrack:
         encoder.layout, encoder.format = self._layout, "fltp"
         encoder.bit_rate = _BITS_PER_CHANNEL * channels
         encoder.time_base = Fraction(1, self._rate)
-        self._clock = ContinuousClock(Fraction(_AAC_FRAME, self._rate))
+        self._clock = ContinuousClock(Fraction(_AAC_FRAME, self._rate), leap=LONGEST_GAP)
         self._step: Fraction | None = None
         self._graph: Graph | None = None
         self._key: tuple[object, ...] | None = None
@@ -178,13 +179,19 @@ class AacTrack:
         if self._joined and _overlaps(given, self._end, length):
             return encoded
         time = self._clock.fix(given, self._step)
+        while self._end is not None and time - self._end > _SILENT_SECONDS:
+            encoded += self._push(_silence(frame), self._end)
+            self._end += _SILENT_SECONDS
         self._step = length
         self._end = time + length
+        return encoded + self._push(frame, time)
+
+    def _push(self, frame: AudioFrame, time: Fraction) -> list[Packet[AudioStream]]:
         frame.time_base = Fraction(1, frame.sample_rate)
         frame.pts = round(time * frame.sample_rate)
         assert self._graph is not None
         self._graph.push(frame)
-        return encoded + self._pull()
+        return self._pull()
 
     def _drain(self) -> list[Packet[AudioStream]]:
         if self._graph is None:
@@ -217,3 +224,13 @@ class AacTrack:
         graph.link_nodes(*chain)
         graph.configure()
         return graph
+
+
+def _silence(like: AudioFrame) -> AudioFrame:
+    """A stretch of nothing, in the format of a frame."""
+    silent = AudioFrame(like.format.name, like.layout.name, _SILENT_SECONDS * like.sample_rate)
+    silent.sample_rate = like.sample_rate
+    middle = b"\x80" if like.format.name.startswith("u8") else b"\0"
+    for plane in silent.planes:
+        plane.update(middle * plane.buffer_size)
+    return silent

@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 UNSPECIFIED = 2
+# What H.273 defines, less what it reserves. Damaged files hold any number, and swscale refuses those it does not know.
+_PRIMARIES = frozenset({1, *range(4, 13), 22})
+_TRANSFERS = frozenset({1, *range(4, 19)})
 
 # H.273 matrix number -> the name swscale's filter knows. RGB (0) and constant-luminance kinds are handled
 # elsewhere.
@@ -57,7 +60,9 @@ def resolve(
     matrix: int, color_range: int, pixel_format: str, is_rgb: bool, size: tuple[int, int],
     primaries: int = UNSPECIFIED, transfer: int = UNSPECIFIED,
 ) -> ColorInfo:  # fmt: skip
-    """Fill in what a file leaves open. `size` is (width, height) as stored, in pixels."""
+    """Fill in what a file leaves open or has wrong. `size` is (width, height) as stored, in pixels."""
+    primaries = primaries if primaries in _PRIMARIES else UNSPECIFIED
+    transfer = transfer if transfer in _TRANSFERS else UNSPECIFIED
     if is_rgb:
         return ColorInfo("rgb", "full", primaries, transfer)
     default = "bt709" if is_high_definition(*size) else "smpte170m"
@@ -79,6 +84,6 @@ def output_color(source: ColorInfo, width: int, height: int) -> ColorInfo:
     return ColorInfo(
         matrix,
         "limited",
-        _PRIMARIES_OF[matrix] if source.primaries in (0, UNSPECIFIED) else source.primaries,
-        _TRANSFER_OF[matrix] if source.transfer in (0, UNSPECIFIED) else source.transfer,
+        _PRIMARIES_OF[matrix] if source.primaries == UNSPECIFIED else source.primaries,
+        _TRANSFER_OF[matrix] if source.transfer == UNSPECIFIED else source.transfer,
     )

@@ -42,8 +42,7 @@ class Converter:
         if self._graph is None or key != self._key:
             self._graph = self._build(frame, color)
             self._key = key
-        frame.colorspace = color.matrix_number
-        frame.color_range = color.range_number
+        tag(frame, color)
         self._graph.vpush(frame)
         return self._graph.vpull()
 
@@ -67,6 +66,12 @@ class Converter:
         graph.link_nodes(*chain)
         graph.configure()
         return graph
+
+
+def tag(frame: VideoFrame, color: ColorInfo) -> None:
+    """Say on the frame itself what filters read there: that its samples are coded as `color` says."""
+    frame.colorspace, frame.color_range = color.matrix_number, color.range_number
+    frame.color_primaries, frame.color_trc = color.primaries, color.transfer
 
 
 def with_chroma(grey: VideoFrame) -> VideoFrame:

@@ -15,11 +15,11 @@ from av.error import FFmpegError
 from flashvsr.errors import BadInput
 from flashvsr.video.color import ColorInfo
 from flashvsr.video.convert import Converter
-from flashvsr.video.media import open_source, packets
+from flashvsr.video.media import open_source, packets, refused_pictures, use_threads
 from flashvsr.video.probe import SourceInfo, check_frames, frame_color, guard
 from flashvsr.video.scan import PROGRESSIVE, Deinterlacer, Scan
 from flashvsr.video.timeline import Timeline
-from flashvsr.video.timing import ContinuousClock, TimestampGrid
+from flashvsr.video.timing import LONGEST_GAP, ContinuousClock, TimestampGrid
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame as CodedFrame
@@ -93,7 +93,7 @@ class Decoder:
         self.grid = output_grid(info)
         self._options = options
         self._timeline = Timeline(info.joints)
-        self._clock = ContinuousClock(1 / info.frame_rate, jump=2 / info.frame_rate)
+        self._clock = ContinuousClock(1 / info.frame_rate, jump=2 / info.frame_rate, leap=LONGEST_GAP)
         self._last: tuple[CodedFrame, Fraction] | None = None
         self._suspicion = 0
         self._regular = 0  # frames in a row that came one frame's length after the one before
@@ -133,26 +133,27 @@ class Decoder:
 
     def _run(self) -> Generator[VideoFrame, None, None]:
         threads = max(1, self._options.threads)
-        yield from self._decode(self._options.hardware, threads)
-        if self.frames == 0 and self._options.hardware:
-            self._trouble.append("hardware decoding gave not one frame; decoded on the CPU instead")
-            yield from self._decode("", threads)
-        if self.frames == 0 and threads > 1:
-            # An error takes along the good frames that other threads have ready; alone, each frame counts.
-            yield from self._decode("", 1)
+        with refused_pictures(self.info.path):
+            yield from self._decode(self._options.hardware, threads)
+            if self.frames == 0 and self._options.hardware:
+                self._trouble.append("hardware decoding gave not one frame; decoded on the CPU instead")
+                yield from self._decode("", threads)
+            if self.frames == 0 and threads > 1:
+                # An error takes along the good frames that other threads have ready; alone, each frame counts.
+                yield from self._decode("", 1)
         if self.frames == 0:
             raise BadInput(f"{self.info.path}: not one frame of its video stream can be decoded; the file is damaged")
 
     def _decode(self, hardware: str, threads: int) -> Generator[VideoFrame, None, None]:
-        path = self.info.path
+        path, told = self.info.path, len(self._trouble)
         with open_source(path, hardware=hardware, warn=self._trouble.append) as container:
+            on_device = hardware if len(self._trouble) == told else ""  # as far as one can tell before a frame is there
             streams = [s for s in container.streams.video if s.index == self.info.video_index]
             if not streams or streams[0].codec_context is None:
                 raise BadInput(f"{path} has changed since it was examined; copy it again under a new name")
             stream = streams[0]
             guard(stream, path, self.info.limits)
-            stream.thread_type = "AUTO"
-            stream.codec_context.thread_count = threads
+            use_threads(stream, threads)
             fields = Deinterlacer[_Place](self._options.scan, stream) if self._options.scan.is_interlaced else None
             for packet in packets(container, path, [stream], self._note_damage):
                 if packet.is_corrupt:
@@ -164,10 +165,21 @@ class Decoder:
                 except FFmpegError:
                     self._note_damage()
                     continue
+                if decoded and on_device:
+                    self._check_device(on_device, stream)
+                    on_device = ""
                 yield from self._deliver(decoded, stream, fields)
             yield from self._deliver(self._flush(stream), stream, fields)
             if fields is not None:
                 yield from self._shown(fields.flush())
+
+    def _check_device(self, hardware: str, stream: VideoStream) -> None:
+        """Say so where the device's decoder did not take the stream: FFmpeg goes on with the CPU's without a word."""
+        if stream.codec_context.pix_fmt != hardware:  # the pixel format of frames on the device has its name
+            what = f"{self.info.codec}, {self.info.pixel_format}"
+            self._trouble.append(
+                f"hardware decoding ({hardware}) does not take this video ({what}); decoded on the CPU instead"
+            )
 
     def _flush(self, stream: VideoStream) -> list[CodedFrame]:
         """The frames the decoder still holds back for reordering."""

@@ -26,6 +26,7 @@ from flashvsr.errors import BadConfig
 from flashvsr.video.color import ColorInfo, output_color
 from flashvsr.video.convert import Converter
 from flashvsr.video.decode import RGB, Rgb, output_grid
+from flashvsr.video.mastering import Mastering
 from flashvsr.video.probe import SourceInfo
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class EncoderSettings:
 class VideoFormat:
     """The stream to write: pixels, clock, pixel shape, colour. `step`: ticks per frame at constant rate.
 
-    `bits`: 8, or 10 where the source has more than 8.
+    `bits`: 8, or 10 where the source has more than 8. `mastering`: HDR10's facts, for software encoders to pass on.
     """
 
     width: int
@@ -66,6 +67,7 @@ class VideoFormat:
     sample_aspect: Fraction
     color: ColorInfo
     bits: int = 8
+    mastering: Mastering | None = None
 
 
 def output_format(info: SourceInfo, size: tuple[int, int]) -> VideoFormat:
@@ -80,6 +82,7 @@ def output_format(info: SourceInfo, size: tuple[int, int]) -> VideoFormat:
         info.sample_aspect,
         output_color(info.color, *size),
         10 if info.is_deep else 8,
+        info.mastering,
     )
 
 
@@ -109,7 +112,7 @@ class VideoEncoder:
         self.warnings = warnings
         self.reorder_depth = REORDER_DEPTH[settings.codec]
         self._threads = max(1, settings.threads)
-        self._options = options or _options(name, settings, self._threads)
+        self._options = options or _options(name, settings, self._threads, video_format.mastering)
         self._pixel_format = "yuv420p" if video_format.bits == 8 else "p010le" if "nvenc" in name else "yuv420p10le"
         self._converter = Converter(
             (video_format.width, video_format.height), self._pixel_format, video_format.color, self._threads
@@ -174,6 +177,11 @@ def open_encoder(settings: EncoderSettings, video_format: VideoFormat) -> VideoE
         encoder = VideoEncoder(_NVENC[settings.codec], settings, video_format, warnings)
         problem = problem_of(encoder)
         if problem is None:
+            if video_format.mastering is not None:
+                encoder.warnings += (
+                    f"{encoder.name} does not pass on HDR10's mastering metadata (MaxCLL and the like); "
+                    'set encoder = "software" in the preset to keep it',
+                )
             return encoder
         if settings.encoder == "nvenc":
             warnings += (f"{encoder.name} does not work here ({problem}); encoded in software instead",)
@@ -198,19 +206,18 @@ def problem_of(encoder: VideoEncoder) -> str | None:
     return None
 
 
-def _options(name: str, settings: EncoderSettings, threads: int) -> dict[str, str]:
+def _options(name: str, settings: EncoderSettings, threads: int, mastering: Mastering | None) -> dict[str, str]:
     value = constant_quality(settings.codec, settings.quality)
+    hdr = mastering.options(name) if mastering is not None else ""
     if name == "libx264":
-        return {"preset": "medium", "crf": str(value), "bf": "3", "b-pyramid": "normal"}
+        plain = {"preset": "medium", "crf": str(value), "bf": "3", "b-pyramid": "normal"}
+        return plain | ({"x264-params": hdr.removeprefix(":")} if hdr else {})
     if name == "libx265":
-        quiet = f"log-level=none:pools={threads}:open-gop=0"
-        return {"preset": "fast", "crf": str(value), "x265-params": f"{quiet}:bframes=4:b-pyramid=1"}
+        params = f"log-level=none:pools={threads}:open-gop=0:bframes=4:b-pyramid=1"
+        return {"preset": "fast", "crf": str(value), "x265-params": params + hdr}
     if name == "libsvtav1":
-        return {
-            "preset": "8",
-            "crf": str(value),
-            "svtav1-params": f"lp={threads.bit_length()}",
-        }  # a level of parallelism, no count
+        level = threads.bit_length()  # of parallelism, no count: 1 for 1 core, 2 for up to 3, 3 for up to 7
+        return {"preset": "8", "crf": str(value), "svtav1-params": f"lp={level}{hdr}"}
     options = {"preset": "p5", "rc": "vbr", "cq": str(max(1, value)), "b": "0"}
     # Two B-frames that are not references reorder by one place. NVENC's AV1 packets would need dts of their
     # own.

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
     from av.packet import Packet
     from av.stream import Stream
+    from av.video.stream import VideoStream
 
 # Demuxers that read one self-contained file. Left out on purpose: playlists and anything that opens other
 # files (hls, dash, concat, sdp, image2 patterns), because a crafted playlist could read local files or reach
@@ -42,6 +43,9 @@ _READ_BLOCK = 1 << 18  # bytes per read: network shares answer few large reads f
 _WRITE_BLOCK = 1 << 20
 _MAX_CONSECUTIVE_ERRORS = 100  # a demuxer that fails this often in a row is not going to recover
 _GENERATE_PTS = 0x1  # AVFMT_FLAG_GENPTS
+# Decoders of FFmpeg whose threads can wait for each other for ever in a damaged file, when each takes a frame of its
+# own. They may share the slices of one frame.
+_NO_FRAME_THREADS = frozenset({"hevc"})
 
 _ENVIRONMENT_ERRNOS = frozenset({
     errno.EIO, errno.ESTALE, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENODEV,
@@ -109,6 +113,27 @@ def open_source(
             yield container
         finally:
             container.close()
+
+
+@contextmanager
+def refused_pictures(path: Path) -> Iterator[None]:
+    """Raise BadInput for pictures of the source that come out of the decoder and that no filter takes."""
+    try:
+        yield
+    except FFmpegError as error:
+        if error.errno == errno.ENOMEM:
+            raise
+        raise BadInput(
+            f"{path}: its pictures cannot be processed ({error}); the file is damaged, repair it or convert it to a "
+            "common codec first"
+        ) from error
+
+
+def use_threads(stream: VideoStream, most: int) -> None:
+    """Let a stream be decoded by up to `most` threads, before its first packet."""
+    context = stream.codec_context
+    stream.thread_type = "SLICE" if context.name in _NO_FRAME_THREADS else "AUTO"
+    context.thread_count = most
 
 
 class _Readable:

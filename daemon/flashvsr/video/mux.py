@@ -20,7 +20,7 @@ from flashvsr.video.decode import output_grid
 from flashvsr.video.encode import REORDER_DEPTH
 from flashvsr.video.extras import add_attachments, add_covers, covers, left_out
 from flashvsr.video.media import create_told, open_own, open_source, packets, write_error
-from flashvsr.video.probe import SourceInfo, codec_name
+from flashvsr.video.probe import SourceInfo, codec_name, track_title
 from flashvsr.video.subtitles import TextTrack, is_bitmap, is_text
 from flashvsr.video.timeline import Timeline
 from flashvsr.video.timing import DecodeClock, TimestampGrid
@@ -39,7 +39,7 @@ _METADATA = (
     "synopsis", "show", "episode_id", "network", "copyright", "creation_time", "location",
     "location-eng", "keywords",
 )  # fmt: skip
-_STREAM_METADATA = ("language", "title", "handler_name", "creation_time")
+_STREAM_METADATA = ("language", "handler_name", "creation_time")
 
 
 @dataclass(frozen=True)
@@ -323,6 +323,9 @@ def _describe_stream(source: Stream, target: Stream) -> None:
     for key in _STREAM_METADATA:
         if key in source.metadata:
             target.metadata[key] = source.metadata[key]
+    title = track_title(source)
+    if title is not None:
+        target.metadata["title"] = title
     target.disposition = source.disposition.value  # type: ignore[assignment]  # a plain number in PyAV 15 and 16
 
 

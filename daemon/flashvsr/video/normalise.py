@@ -74,7 +74,7 @@ def normalise(
     clock = output_grid(info)
     seen = replace(
         found, frame_rate=info.frame_rate, time_base=clock.time_base, start=Fraction(0), frame_count=info.frame_count,
-        sample_aspect=info.sample_aspect,
+        sample_aspect=info.sample_aspect, mastering=info.mastering,
     )  # fmt: skip
     return Normalised(seen, tuple(warnings))
 

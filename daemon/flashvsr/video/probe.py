@@ -16,6 +16,7 @@ from flashvsr.errors import BadInput
 from flashvsr.video.color import ColorInfo, resolve
 from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.limits import GENEROUS, Limits
+from flashvsr.video.mastering import Mastering, mastering_of
 from flashvsr.video.media import open_source, packets
 from flashvsr.video.timeline import JOINABLE, Joint, JumpFinder
 from flashvsr.video.timing import choose_rate
@@ -58,7 +59,8 @@ class SourceInfo:
     shape of a pixel, 1 when unknown. `rotation`: clockwise turn to apply after `mirrored` (left-right) has
     been. `frame_count`: an estimate for progress only, files lie about it. `video_index`: number of the video
     stream in the file. `bits`: of one sample of the picture. `has_alpha`: some of it may be transparent. `joints`:
-    where the file's clock jumps. `limits`: those it was examined under, which decoding goes on to keep.
+    where the file's clock jumps. `limits`: those it was examined under, which decoding goes on to keep. `mastering`:
+    HDR10's facts about it.
     """
 
     path: Path
@@ -82,6 +84,7 @@ class SourceInfo:
     has_alpha: bool = False
     joints: tuple[Joint, ...] = ()
     limits: Limits = GENEROUS
+    mastering: Mastering | None = None
 
     @property
     def is_deep(self) -> bool:
@@ -133,6 +136,7 @@ def probe(path: Path, limits: Limits = GENEROUS, progress: Progress = nothing) -
             has_alpha=codec_name(stream) != "gif" and any(c.is_alpha for c in frame.format.components),
             joints=_joints(path, container.format.name, stream.index, progress),
             limits=limits,
+            mastering=mastering_of(frame),
         )
 
 
@@ -206,6 +210,11 @@ def codec_name(stream: Stream) -> str:
     return _CODEC_ALIASES.get(context.name, context.name)
 
 
+def track_title(stream: Stream) -> str | None:
+    """What a track calls itself; MP4 has another word for it."""
+    return stream.metadata.get("title") or stream.metadata.get("name")
+
+
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     """The main picture: default streams first, then the largest. Cover art does not count."""
     candidates = [s for s in container.streams.video if not s.disposition.value & ATTACHED_PICTURE]
@@ -262,7 +271,7 @@ def _audio_track(stream: AudioStream) -> AudioTrack:
         index=stream.index,
         codec=codec_name(stream),
         language=stream.metadata.get("language"),
-        title=stream.metadata.get("title"),
+        title=track_title(stream),
         channels=context.channels if context is not None else 0,
         sample_rate=context.sample_rate if context is not None else 0,
     )

@@ -16,8 +16,9 @@ from av.error import BlockingIOError as AvBlockingIOError
 from av.error import EOFError as AvEOFError
 from av.error import FFmpegError
 
+from flashvsr.video.convert import tag
 from flashvsr.video.counted import Progress, nothing
-from flashvsr.video.media import open_source, packets
+from flashvsr.video.media import open_source, packets, refused_pictures, use_threads
 from flashvsr.video.probe import SourceInfo, frame_color
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ T = TypeVar("T")
 PLACES = (0.0, 0.25, 0.5, 0.75)  # of the length
 FRAMES_AT_START, FRAMES_ELSEWHERE = 100, 50
 SHORT_SECONDS = 30.0  # looked at from the start only
+SCAN_THREADS = 2
 ENOUGH = 8  # moving frames for a verdict by content
 COMBED = 0.2  # share of them that shows combs in interlaced video; telecined film has two in five
 REPEATED = 0.1  # share of frames that repeat a field of each parity; telecined film has one in five
@@ -95,12 +97,14 @@ class _Counts:
 
 
 def examine(info: SourceInfo, progress: Progress = nothing) -> Scan:
-    """Decode a few stretches of the source and tell how it was scanned. Raises Transient when reading fails."""
+    """Decode a few stretches of the source and tell how it was scanned. Raises Transient when reading fails,
+    BadInput when its pictures cannot be processed.
+    """
     counts = _Counts()
     long = info.duration is not None and info.duration > SHORT_SECONDS
-    with open_source(info.path, progress) as container:
+    with refused_pictures(info.path), open_source(info.path, progress) as container:
         stream = next(s for s in container.streams.video if s.index == info.video_index)
-        stream.thread_type = "AUTO"
+        use_threads(stream, SCAN_THREADS)
         for place in PLACES if long else PLACES[:1]:
             if place and not _seek(container, float(info.start) + place * (info.duration or 0)):
                 continue
@@ -140,6 +144,7 @@ def _look(frames: Iterator[VideoFrame], stream: VideoStream, most: int, counts: 
         luma = _luma(frame)
         moved = before is not None and float(np.abs(luma - before).mean()) > MOTION
         before = luma
+        tag(frame, frame_color(frame, stream))
         frame.pts = number
         graph.vpush(frame)
         try:
@@ -204,7 +209,7 @@ class Deinterlacer(Generic[T]):
         if self._graph is None or shape != self._shape:
             ready = self.flush()
             self._graph, self._shape = _graph(frame, self._stream, self._filter), shape
-        frame.colorspace, frame.color_range = color.matrix_number, color.range_number
+        tag(frame, color)
         frame.pts = self._count
         self._count += 1
         self._waiting.append(along)

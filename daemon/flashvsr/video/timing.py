@@ -11,6 +11,8 @@ from math import lcm
 
 _MIN_TICKS = 90000  # ticks a second: as fine as MPEG's clock
 _MAX_TICKS = 1_000_000  # finer clocks overflow 32-bit fields of MP4 within a film
+# Seconds between two frames; MP4 holds 2^31 ticks there, 35 minutes of the finest clock. More is a clock gone wrong.
+LONGEST_GAP = Fraction(1800)
 
 
 def standard_rate(rate: Fraction) -> Fraction | None:
@@ -35,15 +37,17 @@ def choose_rate(*guesses: Fraction | None) -> Fraction:
 
 
 class ContinuousClock:
-    """Makes a stream's times (in seconds) usable: fills missing ones, repairs repeats, bridges jumps back.
+    """Makes a stream's times (in seconds) usable: fills missing ones, repairs repeats, bridges jumps.
 
     `step`: the usual distance. A step back of more than `jump` is a new recording that was joined on, and all
-    times after it are shifted; a smaller one is a mistake of one frame.
+    times after it are shifted; a smaller one is a mistake of one frame. A step ahead of more than `leap` is bridged
+    like the former; without one, gaps may have any length.
     """
 
-    def __init__(self, step: Fraction, jump: Fraction = Fraction(1)) -> None:
+    def __init__(self, step: Fraction, jump: Fraction = Fraction(1), leap: Fraction | None = None) -> None:
         self._step = step
         self._jump = jump
+        self._leap = leap
         self._last: Fraction | None = None
         self._shift = Fraction(0)
         self.jumps = 0
@@ -58,7 +62,7 @@ class ContinuousClock:
             time = self._last + expected
         else:
             time += self._shift
-        if time < self._last - self._jump:
+        if time < self._last - self._jump or (self._leap is not None and time > self._last + self._leap):
             self.jumps += 1
             self._shift += self._last + expected - time
             time = self._last + expected

@@ -33,7 +33,8 @@ from flashvsr.model.windows import FRAMES_PER_WINDOW
 from flashvsr.outbox.intent import Intent
 from flashvsr.outbox.publish import publish, remove_temporaries, target_for, temporary_for, write_report
 from flashvsr.preset import Preset
-from flashvsr.space import expected_bytes
+from flashvsr.settings.processing_tables import Preprocess
+from flashvsr.space import bytes_at_crf, expected_bytes
 from flashvsr.video.chunks import Chunk, ChunkStore, stored_chunks
 from flashvsr.video.decode import DecodeOptions, Decoder, Rgb, VideoFrame, decode
 from flashvsr.video.encode import EncoderSettings, VideoEncoder, open_encoder, output_format
@@ -119,7 +120,7 @@ def _upscale(task: Task, engine: AnyEngine, settings: Config, control: Control, 
     geometry = plan(info.width, info.height, task.preset)
     # Before the work: hours of it for an outbox out of reach would be a pity.
     control.check_outbox()
-    control.check_room(_needs(task, info, geometry))
+    control.check_room(_needs(task, info, geometry, settings.preprocess))
     temporary = temporary_for(task.target, task.job_id)
     remove_temporaries(temporary.parent, task.job_id)
     scan = examine(info, control.working) if task.preset.deinterlace == "auto" else Scan()
@@ -359,12 +360,17 @@ def _publish(
         temporary.unlink(missing_ok=True)
 
 
-def _needs(task: Task, info: SourceInfo, geometry: Geometry) -> list[tuple[Path, int]]:
-    """What will be written where: the chunks that are missing, and the result beside all of them."""
-    width, height = geometry.output
-    size = expected_bytes(width, height, info.frame_count or 0, task.preset.quality)
+def _needs(task: Task, info: SourceInfo, geometry: Geometry, how: Preprocess) -> list[tuple[Path, int]]:
+    """What will be written where: the normalised file and the chunks that are missing, and the result beside them."""
+    frames = info.frame_count or 0
+    size = expected_bytes(*geometry.output, frames, task.preset.quality)
     there = sum(chunk.path.stat().st_size for chunk in stored_chunks(task.workdir))
-    return [(task.workdir, max(0, size - there)), (task.target.parent, size)]
+    needs = [(task.workdir, max(0, size - there)), (task.target.parent, size)]
+    if how.mode == "file":
+        crf = how.nvenc_cq if "nvenc" in how.video_codec else how.crf
+        made = sum(path.stat().st_size for path in task.workdir.glob(name_for("*")))
+        needs.append((task.workdir, max(0, bytes_at_crf(*geometry.scaled, frames, crf) - made)))
+    return needs
 
 
 def _fingerprint(task: Task, engine: AnyEngine, encoder: VideoEncoder, geometry: Geometry, settings: Config) -> str:
