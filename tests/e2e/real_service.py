@@ -43,14 +43,16 @@ class RealService:
     """`flashvsr run` as a process. Directories and queue stay when it is stopped and started again."""
 
     def __init__(
-<<<<<<< HEAD
-        self, root: Path, *, chunk: int = 240, settle: float = 1, on_success: str = "archive", preset: str = PRESET
-    ) -> None:
-=======
-        self, root: Path, *, chunk: int = 240, settle: float = 1, on_success: str = "archive", more: str = ""
+        self,
+        root: Path,
+        *,
+        chunk: int = 240,
+        settle: float = 1,
+        on_success: str = "archive",
+        preset: str = PRESET,
+        more: str = "",
     ) -> None:
         """`more`: settings of tables that are not there yet."""
->>>>>>> video5
         self.root = root
         self.config = root / "flashvsr.toml"
         self.inbox = root / "inbox" / "clips"
@@ -59,13 +61,8 @@ class RealService:
         self.log = root / "service.log"
         self.inbox.mkdir(parents=True)
         (root / "outbox").mkdir()
-<<<<<<< HEAD
-        self.config.write_text(SETTINGS.format(chunk=chunk, settle=settle, on_success=on_success))
-        (self.inbox / "preset.toml").write_text(preset)
-=======
         self.config.write_text(SETTINGS.format(chunk=chunk, settle=settle, on_success=on_success) + more)
-        (self.inbox / "preset.toml").write_text(PRESET)
->>>>>>> video5
+        (self.inbox / "preset.toml").write_text(preset)
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
