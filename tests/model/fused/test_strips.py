@@ -56,6 +56,20 @@ def test_the_margins_of_the_decoder() -> None:
     assert margins_of(V1_1) == list(MARGINS)
 
 
+def held(small_batches: bool, strips: int) -> float:
+    """GB that v1.1's decoder holds for 3840x2176 between two calls."""
+    plain = Decoder(DecoderParams((512, 256, 128, 128))).to("meta", torch.bfloat16)
+    made = FusedDecoder(DecoderWeights(plain), 2176, 3840, small_batches, strips)
+    rasters = [made._entry, made._full, *(level._x for level in made._levels)]
+    memories = [memory for strip in made._memories for level in strip for memory in level]
+    return sum(tensor.nbytes for tensor in [*(raster.rows for raster in rasters), *memories]) / 1e9
+
+
+def test_what_strips_save() -> None:
+    assert held(True, 1) == pytest.approx(4.2 + 2.8, abs=0.1)
+    assert held(True, 4) == pytest.approx(1.2 + 3.4, abs=0.1), "as the module's words have it"
+
+
 def decoder(device: torch.device, dtype: torch.dtype) -> Decoder:
     torch.manual_seed(3)
     return Decoder(DecoderParams((64, 64, 64, 64))).to(device, dtype).eval().requires_grad_(False)
@@ -87,7 +101,7 @@ def test_the_same_picture(device: torch.device, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(fused, "BLOCKS", (("5",), ("11",), ("17",)))
     if not GPU:
         monkeypatch.setattr(fused, "add_last_taps", add_last_taps)  # an instance of the kernel a line
-        monkeypatch.setattr(fused, "NARROW", replace(fused.NARROW, rows=512))
+        monkeypatch.setattr(fused, "NARROW", replace(fused.NARROW, rows=256))
     weights = DecoderWeights(plain)
     whole, one = decoded(weights, 20, 1)
     found, several = decoded(weights, 20, 2)
