@@ -24,3 +24,6 @@ def test_as_the_convolution(device: torch.device, size: tuple[int, int]) -> None
     expected = 2 * F.conv2d(x.permute(0, 3, 1, 2), kernel, bias, padding=1) - 1
     torch.testing.assert_close(whole[:, 1:], expected.transpose(0, 1), rtol=1e-4, atol=1e-4)
     assert (whole[:, 0] == 7).all()
+    lines = torch.empty_like(whole[:, 1:, size[0] // 3 :])
+    add_last_taps(products, bias, frames, lines, size[0] // 3)
+    assert torch.equal(lines, whole[:, 1:, size[0] // 3 :]), "some lines of the picture"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from inspect import signature
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,11 +17,12 @@ from torch import Tensor
 
 from flashvsr.bench.clip import write_clip
 from flashvsr.config import Chunks, Config
+from flashvsr.model.fused.stream import FusedStream
 from flashvsr.model.stream import StreamOptions
-from flashvsr.worker.engine import Engine, Thrift
+from flashvsr.worker.engine import STRIPS, Engine, Thrift
 from flashvsr.worker.upscale import Task, upscale_file
 
-STEPS = ["first saving", "second saving"]
+STEPS = ["first saving", "second saving", "third saving"]
 
 
 @pytest.fixture
@@ -65,7 +67,7 @@ def run(source: Path, folder: Path, engine: Tight) -> Any:
 
 
 def test_the_job_goes_on_with_less(tmp_path: Path, clip: Path) -> None:
-    engine = Tight(failures=2)
+    engine = Tight(failures=3)
     report = run(clip, tmp_path, engine)
     assert report.frames == len(played(clip).pictures) == len(played(report.result).pictures)
     assert [warning for warning in report.warnings if "saving" in warning] == [
@@ -76,7 +78,7 @@ def test_the_job_goes_on_with_less(tmp_path: Path, clip: Path) -> None:
 
 def test_with_nothing_left_to_save_the_error_comes_out(tmp_path: Path, clip: Path) -> None:
     with pytest.raises(torch.OutOfMemoryError):
-        run(clip, tmp_path, Tight(failures=3))
+        run(clip, tmp_path, Tight(failures=4))
     assert list((tmp_path / "work").glob("*.nut")), "the finished frames stay for the next attempt"
 
 
@@ -86,13 +88,38 @@ def engine_on(device: str, *, fused: bool) -> Engine:
     return Engine(model, "name", "label", kernels)
 
 
-@pytest.mark.parametrize(("fused", "steps"), [(True, 2), (False, 1)])
-def test_what_an_engine_can_save(fused: bool, steps: int) -> None:
-    engine = engine_on("cuda:0", fused=fused)
-    said = [engine.save_memory() for _ in range(steps)]
-    assert "host memory" in str(said[0])
-    assert engine.thrift == Thrift(offload_cache=True, small_batches=steps == 2)
+def test_what_the_fused_kernels_can_save() -> None:
+    engine = engine_on("cuda:0", fused=True)
+    said = [str(engine.save_memory()) for _ in range(3)]
+    assert "host memory" in said[0]
+    assert "half as many frames" in said[1]
+    assert said[2] == f"and it decodes the picture in {STRIPS} strips"
+    assert engine.thrift == Thrift(offload_cache=True, small_batches=True, strips=STRIPS)
     assert engine.save_memory() is None
+
+
+def test_what_the_plain_modules_can_save() -> None:
+    engine = engine_on("cuda:0", fused=False)
+    assert "host memory" in str(engine.save_memory())
+    assert engine.thrift == Thrift(offload_cache=True)
+    assert engine.save_memory() is None
+
+
+def test_a_stream_is_told_what_to_save(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: dict[str, Any] = {}
+
+    def stream(*given: Any, **named: Any) -> None:
+        told.update(signature(FusedStream.__init__).bind(None, *given, **named).arguments)
+
+    monkeypatch.setattr("flashvsr.model.fused.stream.FusedStream", stream)
+    engine = engine_on("cuda:0", fused=True)
+    engine.thrift = Thrift(offload_cache=True, small_batches=True, strips=3)
+    engine.stream((128, 256), StreamOptions(), 0)
+    assert {name: told[name] for name in ("offload_cache", "small_batches", "strips")} == {
+        "offload_cache": True,
+        "small_batches": True,
+        "strips": 3,
+    }
 
 
 def test_an_engine_that_saves_already_takes_the_next_step() -> None:

@@ -69,3 +69,10 @@ class Raster:
     def from_frame(self, index: int) -> Raster:
         """The raster from frame `index` on, a view."""
         return Raster(self.rows[index * self.frame :], self.height, self.width, self.edges)
+
+    def lines(self, lines: range) -> Raster:
+        """Some lines of frame 0 as a picture, a view; of `edges` 1. All lines are the raster itself, all frames.
+
+        Whoever looks beyond its edge finds zeros above it, and below it what follows there.
+        """
+        return Raster(self.rows[lines.start * self.pitch :], len(lines), self.width, self.edges)

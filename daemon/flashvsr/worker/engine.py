@@ -72,15 +72,20 @@ class Thrift:
     """What is done to save memory of the GPU.
 
     `offload_cache`: attention caches live in host memory. `small_batches`: the decoder takes fewer frames at once.
+    `strips`: it decodes the picture in that many strips.
     """
 
     offload_cache: bool = False
     small_batches: bool = False
+    strips: int = 1
 
+
+STRIPS = 4  # more of them save little: see flashvsr.model.fused.strips
 
 SAVINGS = (
     (Thrift(offload_cache=True), "the attention caches live in host memory from now on"),
     (Thrift(offload_cache=True, small_batches=True), "and the decoder takes half as many frames at once"),
+    (Thrift(offload_cache=True, small_batches=True, strips=STRIPS), f"and it decodes the picture in {STRIPS} strips"),
 )
 
 
@@ -119,7 +124,9 @@ class Engine:
         from flashvsr.model.fused.stream import FusedStream  # brings Triton along
 
         thrift = self.thrift
-        return FusedStream(self.fused, height, width, options, origin, thrift.offload_cache, thrift.small_batches)
+        return FusedStream(
+            self.fused, height, width, options, origin, thrift.offload_cache, thrift.small_batches, thrift.strips
+        )
 
     def save_memory(self) -> str | None:
         """See `AnyEngine`."""

@@ -23,22 +23,24 @@ def products_weight(kernel: Tensor) -> Tensor:
     return torch.nn.functional.pad(columns, (0, PRODUCTS - columns.shape[1])).contiguous()
 
 
-def add_last_taps(products: Raster, bias: Tensor, frames: int, out: Tensor) -> None:
+def add_last_taps(products: Raster, bias: Tensor, frames: int, out: Tensor, first: int = 0) -> None:
     """Add up the products of `frames` frames and map [0, 1] to [-1, 1].
 
     Args:
         products: raster of `edges` 1 with 32 channels.
         bias: (3,) float32.
         frames: how many frames.
-        out: (3, frames, height, width), any strides but the last; written as 2 * sum - 1.
+        out: (3, frames, lines, width), any strides but the last; written as 2 * sum - 1.
+        first: line of the picture that `out` begins with.
     """
     span = 128
-    _add[(triton.cdiv(products.width, span), products.height, frames)](
+    _add[(triton.cdiv(products.width, span), out.shape[2], frames)](
         products.rows,
         bias,
         out,
         products.pitch,
         products.frame,
+        first,
         products.width,
         out.stride(0),
         out.stride(1),
@@ -48,12 +50,14 @@ def add_last_taps(products: Raster, bias: Tensor, frames: int, out: Tensor) -> N
     )
 
 
-@triton.jit(do_not_specialize=["pitch", "frame", "width", "channel_stride", "frame_stride", "line_stride", "rows"])
-def _add(x, bias, out, pitch, frame, width, channel_stride, frame_stride, line_stride, rows, SPAN: tl.constexpr):
+@triton.jit(
+    do_not_specialize=["pitch", "frame", "first", "width", "channel_stride", "frame_stride", "line_stride", "rows"]
+)
+def _add(x, bias, out, pitch, frame, first, width, channel_stride, frame_stride, line_stride, rows, SPAN: tl.constexpr):
     column = tl.program_id(0) * SPAN + tl.arange(0, SPAN)
     line = tl.program_id(1)
     picture = tl.program_id(2)
-    at = picture * frame + line * pitch + column
+    at = picture * frame + (first + line) * pitch + column
     red = tl.zeros([SPAN], tl.float32)
     green = tl.zeros([SPAN], tl.float32)
     blue = tl.zeros([SPAN], tl.float32)

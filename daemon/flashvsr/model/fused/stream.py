@@ -70,6 +70,7 @@ class FusedStream(Stream):
         origin: int = 0,
         offload_cache: bool = False,
         small_batches: bool = False,
+        strips: int = 1,
     ) -> None:
         super().__init__(fused.model, height, width, options, origin)
         self.fused = fused
@@ -77,7 +78,7 @@ class FusedStream(Stream):
         kind = HostRings if offload_cache else DeviceRings
         self.rings: Rings = kind(len(fused.dit.layers), self.slots, blocks, fused.model.dit.params.dim, like)
         self.lq_projection = FusedLqProjection(fused.lq, self.rows, self.columns)
-        self.decoder = FusedDecoder(fused.decoder, height, width, small_batches)
+        self.decoder = FusedDecoder(fused.decoder, height, width, small_batches, strips)
         self._slots: dict[tuple[int, ...], Tensor] = {}
 
     def _new_rings(self, offload: bool) -> list[KeyValueRing]:
