@@ -70,7 +70,7 @@ class Chunks:
 
     def look(self) -> Iterator[str]:
         """Yield what was made again."""
-        for path in self._jobs.glob("*/chunk-*.nut"):
+        for path in chunk_files(self._jobs):
             match = _CHUNK.fullmatch(path.name)
             if match is None:
                 continue
@@ -88,6 +88,17 @@ class Chunks:
     def forget(self, job_id: int) -> None:
         """The job begins anew: it was given up, and what was finished is a partial video now."""
         self._seen = {key: value for key, value in self._seen.items() if key[0] != job_id}
+
+
+def chunk_files(jobs: Path) -> list[Path]:
+    """The durable chunks of all jobs; a job's folder may go while one looks."""
+    # os.walk passes over directories that vanish, Path.glob does not.
+    return [
+        Path(folder) / name
+        for folder, _, names in os.walk(jobs)
+        for name in names
+        if name.startswith("chunk-") and name.endswith(".nut")
+    ]
 
 
 def visible(directory: Path) -> list[Path]:

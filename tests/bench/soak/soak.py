@@ -23,7 +23,7 @@ from typing import Any
 
 import av
 import torch
-from checks import Chunks, Outbox, final_faults
+from checks import Chunks, Outbox, chunk_files, final_faults
 from clips import make_clip
 from drops import Dropper
 from processes import Processes
@@ -160,7 +160,7 @@ class Soak:
 
     def _count(self, moment: str, folders: list[Path]) -> int:
         if moment == "chunk":
-            return sum(1 for _ in (self.root / "state" / "jobs").glob("*/chunk-*.nut"))
+            return len(chunk_files(self.root / "state" / "jobs"))
         hidden = moment == "joining"
         return sum(entry.name.startswith(".") == hidden for folder in folders for entry in folder.iterdir())
 
