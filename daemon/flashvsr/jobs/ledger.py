@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,9 @@ class Ledger:
         path = self._path(job.id)
         try:
             self.folder.mkdir(exist_ok=True)
+            _give_to_owner(self.folder)
             write_replacing(path, json.dumps(row))  # escaped: a name that is no text comes back byte for byte
+            _give_to_owner(path)
         except OSError as error:
             kind = NoSpace if error.errno in (errno.ENOSPC, errno.EDQUOT) else Transient
             raise kind(f"Cannot write {printable(path)}: {error.strerror}; make room in paths.state.") from error
@@ -66,3 +69,10 @@ class Ledger:
 
     def _path(self, job_id: int) -> Path:
         return self.folder / f"{job_id}.json"
+
+
+def _give_to_owner(path: Path) -> None:
+    """What root writes, by `flashvsr cancel` perhaps, is for the service's account to read."""
+    if os.geteuid() == 0:
+        directory = path.parent.stat()
+        os.chown(path, directory.st_uid, directory.st_gid)
