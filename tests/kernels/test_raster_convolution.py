@@ -1,20 +1,19 @@
-"""Raster convolutions against PyTorch's, with what surrounds them: borders, memory, residual, folding, strides."""
+"""Both forms of raster convolutions against PyTorch's: borders, memory, residual, folding, strides."""
 
 from __future__ import annotations
+
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from flashvsr.kernels.gpu import raster_convolution
-from flashvsr.kernels.gpu.raster_convolution import (
-    Tile,
-    convolve,
-    convolve_enlarged,
-    convolve_strided,
-    strided_rows,
-)
+from flashvsr.kernels import raster_convolution as plain
+from flashvsr.kernels.gpu import raster_convolution as gpu
+from flashvsr.kernels.gpu.raster_convolution import Tile, strided_rows
 from flashvsr.kernels.raster import Raster
 from flashvsr.kernels.raster_convolution import fold_enlargement, taps_first
 
@@ -24,6 +23,15 @@ SMALL = Tile(rows=64, columns=64, depth=64, warps=4, stages=2)
 BF16 = pytest.mark.skipif(not torch.cuda.is_available(), reason="the interpreter cannot multiply bfloat16 matrices")
 FORMATS = [(torch.float16, 1e-3), pytest.param(torch.bfloat16, 8e-3, marks=BF16)]
 SIZES = [(5, 9), (1, 1), (8, 7), (3, 70)]  # of one tile and of several, whose ends are inside a line
+
+
+@pytest.fixture(params=["plain", "triton"])
+def form(request: pytest.FixtureRequest) -> Any:
+    """Either form of the operations, the Triton one with small tiles."""
+    if request.param == "plain":
+        return plain
+    names = ("convolve", "convolve_enlarged", "convolve_strided")
+    return SimpleNamespace(**{name: partial(getattr(gpu, name), tile=SMALL) for name in names})
 
 
 def pictures(count: int, size: tuple[int, int], dtype: torch.dtype, device: torch.device) -> Tensor:
@@ -61,42 +69,44 @@ def borders(raster: Raster) -> Tensor:
 
 @pytest.mark.parametrize(("dtype", "tolerance"), FORMATS)
 @pytest.mark.parametrize("size", SIZES)
-def test_a_memory_block(device: torch.device, size: tuple[int, int], dtype: torch.dtype, tolerance: float) -> None:
+def test_a_memory_block(
+    form: Any, device: torch.device, size: tuple[int, int], dtype: torch.dtype, tolerance: float
+) -> None:
     x, residual = pictures(3, size, dtype, device), pictures(2, size, dtype, device)
     weight, bias = kernel(CHANNELS, 2 * CHANNELS, 3, 3, like=x), torch.randn(CHANNELS, device=device)
     out = raster_of(pictures(2, size, dtype, device))
     out.rows.fill_(7)
     taps = torch.cat([taps_first(half) for half in weight.chunk(2, dim=1)])
-    convolve(raster_of(x), taps, out, 2, bias=bias, residual=raster_of(residual), relu=True, previous=1, tile=SMALL)
+    form.convolve(raster_of(x), taps, out, 2, bias=bias, residual=raster_of(residual), relu=True, previous=1)
     both = torch.cat([x[1:], x[:-1]], dim=1).float()
     expected = F.relu(F.conv2d(both, weight.float(), bias, padding=1) + residual.float())
     assert_close(nchw(out), expected, tolerance)
     assert not borders(out).any(), "the next convolution reads zeros there"
 
 
-def test_a_result_may_replace_its_residual(device: torch.device) -> None:
+def test_a_result_may_replace_its_residual(form: Any, device: torch.device) -> None:
     x = pictures(2, (6, 30), torch.float16, device)
     weight = kernel(CHANNELS, CHANNELS, 3, 3, like=x)
     place = raster_of(x)
-    convolve(raster_of(x), taps_first(weight), place, 2, residual=place, tile=SMALL)
+    form.convolve(raster_of(x), taps_first(weight), place, 2, residual=place)
     assert_close(nchw(place), F.conv2d(x.float(), weight.float(), padding=1) + x.float(), 1e-3)
 
 
-def test_frames_beyond_the_count_are_left_alone(device: torch.device) -> None:
+def test_frames_beyond_the_count_are_left_alone(form: Any, device: torch.device) -> None:
     x = pictures(3, (4, 5), torch.float16, device)
     out = raster_of(x)
     before = out.rows.clone()
-    convolve(raster_of(x), taps_first(kernel(CHANNELS, CHANNELS, 3, 3, like=x)), out, 1, tile=SMALL)
+    form.convolve(raster_of(x), taps_first(kernel(CHANNELS, CHANNELS, 3, 3, like=x)), out, 1)
     assert (out.rows[out.frame :] == before[out.frame :]).all()
     assert (out.rows[: out.frame] != before[: out.frame]).any()
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_the_products_of_a_last_layer(device: torch.device, size: tuple[int, int]) -> None:
+def test_the_products_of_a_last_layer(form: Any, device: torch.device, size: tuple[int, int]) -> None:
     x = pictures(2, size, torch.float16, device)
     weight, last = kernel(CHANNELS, CHANNELS, 3, 3, like=x), kernel(32, CHANNELS, like=x).T.contiguous()
     out = Raster.empty(2, *size, 32, x)
-    convolve(raster_of(x), taps_first(weight), out, 2, relu=True, last=last, tile=SMALL)
+    form.convolve(raster_of(x), taps_first(weight), out, 2, relu=True, last=last)
     hidden = F.relu(F.conv2d(x.float(), weight.float(), padding=1))
     assert_close(nchw(out), torch.einsum("fchw,cl->flhw", hidden, last.float()), 2e-3)
     assert not borders(out).any()
@@ -104,13 +114,13 @@ def test_the_products_of_a_last_layer(device: torch.device, size: tuple[int, int
 
 @pytest.mark.parametrize("slices", [1, 2])
 @pytest.mark.parametrize("size", SIZES[:3])
-def test_an_enlargement(device: torch.device, size: tuple[int, int], slices: int) -> None:
+def test_an_enlargement(form: Any, device: torch.device, size: tuple[int, int], slices: int) -> None:
     x = pictures(2, size, torch.float16, device)
     point, weight = kernel(slices * CHANNELS, CHANNELS, like=x), kernel(CHANNELS, CHANNELS, 3, 3, like=x)
     height, width = size
     out = Raster.zeros(2 * slices, 2 * height, 2 * width, CHANNELS, x)
     folded = fold_enlargement(point, weight, slices)
-    convolve_enlarged(raster_of(x), folded, out, 2, slices=slices, relu=True, tile=SMALL)
+    form.convolve_enlarged(raster_of(x), folded, out, 2, slices=slices, relu=True)
     mapped = F.conv2d(x.float(), point.float()[:, :, None, None]).unflatten(1, (slices, CHANNELS)).flatten(0, 1)
     large = F.interpolate(mapped, scale_factor=2, mode="nearest")
     assert_close(nchw(out), F.relu(F.conv2d(large, weight.float(), padding=1)), 1e-3)
@@ -118,14 +128,14 @@ def test_an_enlargement(device: torch.device, size: tuple[int, int], slices: int
 
 
 @pytest.mark.parametrize("size", [(5, 9), (2, 40)])
-def test_strides_in_time(device: torch.device, size: tuple[int, int]) -> None:
+def test_strides_in_time(form: Any, device: torch.device, size: tuple[int, int]) -> None:
     x = pictures(6, size, torch.float16, device)
     padded = F.pad(x.float(), (1, 1, 1, 1), mode="replicate")
     raster = Raster.zeros(6, *size, CHANNELS, x, edges=2)
     raster.padded().copy_(padded.permute(0, 2, 3, 1))
     weight, bias = kernel(CHANNELS, CHANNELS, 4, 3, 3, like=x), torch.randn(CHANNELS, device=device)
     out = x.new_zeros(2, strided_rows(raster, SMALL), CHANNELS)
-    convolve_strided(raster, taps_first(weight), out, bias=bias, tile=SMALL)
+    form.convolve_strided(raster, taps_first(weight), out, bias=bias)
     expected = F.conv3d(padded.transpose(0, 1)[None], weight.float(), bias, stride=(2, 1, 1))[0]
     height, width = size
     lines = [out[:, y * raster.pitch : y * raster.pitch + width] for y in range(height)]
@@ -149,9 +159,9 @@ def test_what_is_seen_of_a_raster() -> None:
 
 
 def test_where_there_is_no_copy_engine(device: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(raster_convolution, "fetches_tiles", lambda _device: False)
+    monkeypatch.setattr(gpu, "fetches_tiles", lambda _device: False)
     x = pictures(1, (5, 9), torch.float16, device)
     weight = kernel(CHANNELS, CHANNELS, 3, 3, like=x)
     out = raster_of(x)
-    convolve(raster_of(x), taps_first(weight), out, 1)
+    gpu.convolve(raster_of(x), taps_first(weight), out, 1)
     assert_close(nchw(out), F.conv2d(x.float(), weight.float(), padding=1), 1e-3)

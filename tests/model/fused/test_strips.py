@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from fused_kit import DTYPE, GPU
 from torch import Tensor
 
-from flashvsr.kernels.gpu.last_taps import PRODUCTS
+from flashvsr.kernels.last_taps import PRODUCTS
 from flashvsr.kernels.raster import Raster
 from flashvsr.model.decoder import Decoder, DecoderParams, MemoryBlock
 from flashvsr.model.fused import decoder as fused

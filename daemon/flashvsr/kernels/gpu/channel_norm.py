@@ -1,9 +1,4 @@
-"""RMS norm over channels and SiLU of the LQ projection's convolutions, in one pass that also places the rows.
-
-The convolution leaves its rows in raster order with meaningless ones between the lines; this kernel reads only the
-pixels and writes them where the next step wants them: into a raster whose border repeats the picture's edge, or as
-tokens in block order.
-"""
+"""Norm, SiLU and the way to the next step in one pass: one program for each row that is written."""
 
 from __future__ import annotations
 
@@ -13,18 +8,9 @@ from torch import Tensor
 
 from flashvsr.kernels.raster import Raster
 
-EPS = 1e-12  # of the length that divides, as in torch.nn.functional.normalize
-
 
 def norm_into_raster(x: Tensor, gamma: Tensor, out: Raster, first_frame: int) -> None:
-    """x / ||x|| * sqrt(C) * gamma, SiLU, into the frames from `first_frame` on, borders repeated.
-
-    Args:
-        x: (f, rows, C), each frame's pixel (y, x) at row y * out.pitch + x.
-        gamma: (C,) float32.
-        out: raster of `edges` 2.
-        first_frame: where the first frame of x goes.
-    """
+    """See the plain form: into the frames of `out` from `first_frame` on, borders repeated."""
     frames, rows, channels = x.shape
     lines = out.height + 2
     _norm[(frames * lines * out.pitch,)](
@@ -43,7 +29,7 @@ def norm_into_raster(x: Tensor, gamma: Tensor, out: Raster, first_frame: int) ->
 
 
 def norm_into_blocks(x: Tensor, gamma: Tensor, pitch: int, height: int, width: int) -> Tensor:
-    """The same as tokens (f*height*width, C) in block order; f is even, height and width multiples of 8."""
+    """See the plain form: tokens (f*height*width, C) in block order."""
     frames, rows, channels = x.shape
     out = x.new_empty(frames * height * width, channels)
     _norm[(frames * height * width,)](

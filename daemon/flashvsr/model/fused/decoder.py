@@ -15,8 +15,9 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from flashvsr.kernels.gpu.last_taps import PRODUCTS, add_last_taps, products_weight
+from flashvsr.kernels.gpu.last_taps import add_last_taps
 from flashvsr.kernels.gpu.raster_convolution import Tile, convolve, convolve_enlarged
+from flashvsr.kernels.last_taps import PRODUCTS, products_weight
 from flashvsr.kernels.raster import Raster
 from flashvsr.kernels.raster_convolution import fold_enlargement, taps_first
 from flashvsr.model.decoder import CELL, CONDITION_CHANNELS, Decoder, MemoryBlock, Upsample
