@@ -38,8 +38,9 @@ from flashvsr.video.mux import assemble
 from flashvsr.video.probe import SourceInfo, probe
 from flashvsr.video.scan import examine
 from flashvsr.video.verify import verify
-from flashvsr.worker import upscale
-from flashvsr.worker.upscale import Task, encoder_threads, to_model, upscale_file
+from flashvsr.worker import budgets
+from flashvsr.worker.budgets import encoder_threads
+from flashvsr.worker.upscale import Task, to_model, upscale_file
 
 T = TypeVar("T")
 
@@ -229,7 +230,7 @@ def main() -> None:
         frames = played_frames(info, geometry, noise)
         for rate in arguments.rate or [0.0]:
             for number in arguments.threads or [own]:
-                upscale.encoder_threads = lambda _cores, _workers: number  # noqa: B023
+                budgets.encoder_threads = lambda _cores, _workers: number  # noqa: B023
                 engine = Played(device, frames, rate)
                 found["machine"] = machine(engine)
                 found["jobs"][f"{kind}, {rate:g}/s, {number} threads"] = job(info, engine, rate)

@@ -16,7 +16,7 @@ from test_chunks import python_environment
 from video_kit import clip_info
 
 from flashvsr.video.encode import EncoderSettings, open_encoder, output_format
-from flashvsr.worker.upscale import encoder_threads
+from flashvsr.worker.budgets import encoder_threads
 
 
 def textured(count: int) -> list[np.ndarray]:

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from flashvsr.model.windows import FRAMES_PER_WINDOW
 from flashvsr.preset import Preset
 from flashvsr.video.geometry import plan
+from flashvsr.worker.budgets import waiting_batches
 from flashvsr.worker.transfer import Download, Pace, Upload, _Buffers
-from flashvsr.worker.upscale import _waiting_batches
 
 CPU = torch.device("cpu")
 
@@ -57,4 +58,4 @@ def test_without_page_locked_memory_ordinary_memory_serves(
     ("width", "deep", "batches"), [(480, False, 6), (960, False, 6), (960, True, 4), (1920, False, 3)]
 )
 def test_fewer_windows_wait_where_they_are_large(width: int, deep: bool, batches: int) -> None:
-    assert _waiting_batches(plan(1920, 1080, Preset(width=width)), deep=deep) == batches
+    assert waiting_batches(FRAMES_PER_WINDOW, plan(1920, 1080, Preset(width=width)), deep=deep) == batches

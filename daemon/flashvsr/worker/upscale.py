@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -25,16 +24,13 @@ from torch import Tensor
 
 from flashvsr import trees
 from flashvsr.config import Config
-from flashvsr.devices import discover
-from flashvsr.errors import BadConfig, BadInput, FlashVSRError, LeaseLost
+from flashvsr.errors import BadInput, FlashVSRError, LeaseLost
 from flashvsr.model.resize import enlarge, place, to_unit, to_whole
 from flashvsr.model.stream import StreamOptions
 from flashvsr.model.windows import FRAMES_PER_WINDOW
 from flashvsr.outbox.intent import Intent
 from flashvsr.outbox.publish import publish, remove_temporaries, target_for, temporary_for, write_report
 from flashvsr.preset import Preset
-from flashvsr.settings.processing_tables import Preprocess
-from flashvsr.space import bytes_at_crf, expected_bytes
 from flashvsr.video.chunks import Chunk, ChunkStore, stored_chunks
 from flashvsr.video.decode import DecodeOptions, Decoder, Rgb, VideoFrame, decode
 from flashvsr.video.encode import EncoderSettings, VideoEncoder, open_encoder, output_format
@@ -45,6 +41,7 @@ from flashvsr.video.normalise import NormaliseSettings, name_for, normalise, rem
 from flashvsr.video.probe import SourceInfo, probe
 from flashvsr.video.scan import Scan, examine
 from flashvsr.video.verify import verify
+from flashvsr.worker.budgets import chunk_frames, lq_room, own_threads, room_needed, waiting_batches
 from flashvsr.worker.engine import AnyEngine, Engine, FrameStream, load_engine
 from flashvsr.worker.memory import free_gpu_memory
 from flashvsr.worker.output import Batch, ChunkedOutput
@@ -70,12 +67,7 @@ log = logging.getLogger(__name__)
 # Before the first new frame of a resumed job. What a layer keeps depends on what the one before it kept, so the past
 # fades layer by layer: with 30 of them 96 frames are enough for 60 dB, 128 for 80 (tests/bench/results/seam.json).
 WARM_UP_FRAMES = 128
-LEAST_LQ_FRAMES = 50  # decoded frames there is always room for
-MOST_ENCODER_THREADS = 16  # more hardly make an encoder faster
 UPLOADED_FRAMES = 2 * FRAMES_PER_WINDOW  # on the model's device, ahead of it
-# Finished windows before the encoder. It stands still for the model at the end of each chunk, where it works off the
-# 50 frames that it holds back.
-FEWEST_WAITING, MOST_WAITING, WAITING_BYTES = 3, 6, 400 << 20
 PARTIAL_NAME = "partial.json"  # in the job's folder: the partial video that is about to be published
 
 
@@ -120,7 +112,9 @@ def _upscale(task: Task, engine: AnyEngine, settings: Config, control: Control, 
     geometry = plan(info.width, info.height, task.preset)
     # Before the work: hours of it for an outbox out of reach would be a pity.
     control.check_outbox()
-    control.check_room(_needs(task, info, geometry, settings.preprocess))
+    control.check_room(
+        room_needed(task.workdir, task.target.parent, task.preset.quality, info, geometry, settings.preprocess)
+    )
     temporary = temporary_for(task.target, task.job_id)
     remove_temporaries(temporary.parent, task.job_id)
     scan = examine(info, control.working) if task.preset.deinterlace == "auto" else Scan()
@@ -135,7 +129,7 @@ def _upscale(task: Task, engine: AnyEngine, settings: Config, control: Control, 
     if resumed_at:
         log.info("going on at frame %d", resumed_at)
 
-    output = ChunkedOutput(store, encoder, chunks, _chunk_frames(settings, info))
+    output = ChunkedOutput(store, encoder, chunks, chunk_frames(settings, info))
     origin = max(0, resumed_at - WARM_UP_FRAMES) // FRAMES_PER_WINDOW
     if picture is not info:
         decoding = replace(decoding, scan=Scan(), hardware="")  # has been done
@@ -192,7 +186,7 @@ def _picture(
         return info
     how = settings.preprocess
     wanted = NormaliseSettings(
-        how.video_codec, how.preset, how.crf, how.nvenc_preset, how.nvenc_rc, how.nvenc_cq, _threads(settings)
+        how.video_codec, how.preset, how.crf, how.nvenc_preset, how.nvenc_rc, how.nvenc_cq, own_threads(settings)
     )
     status = task.source.stat()
     facts = [status.st_size, status.st_mtime_ns, asdict(geometry), asdict(decoding), asdict(wanted)]
@@ -249,7 +243,7 @@ def _run(
     """
     info, geometry, control = work.info, work.geometry, work.control
     pts: deque[int] = deque()
-    room = _lq_room(work.settings, info, geometry, warnings)
+    room = lq_room(work.settings, info, geometry, warnings)
     waiting = _Skipping(decoder, control)  # a resumed job decodes all that comes before its first new frame
     prefetch = work.settings.streaming.prefetch_frames
     upload, download, pace = Upload(work.device), Download(work.device), Pace(work.device)
@@ -257,7 +251,9 @@ def _run(
     ahead: RunAhead[tuple[Incoming, int]] = RunAhead(
         _uploaded(decoded, upload), UPLOADED_FRAMES, waiting=waiting, name="upload"
     )
-    behind: WriteBehind[Batch] = WriteBehind(output.write, _waiting_batches(geometry, deep=info.is_deep))
+    behind: WriteBehind[Batch] = WriteBehind(
+        output.write, waiting_batches(FRAMES_PER_WINDOW, geometry, deep=info.is_deep)
+    )
     try:
         resumed_at, skip = output.frames, output.frames - origin * FRAMES_PER_WINDOW
         clock = _Clock()
@@ -360,19 +356,6 @@ def _publish(
         temporary.unlink(missing_ok=True)
 
 
-def _needs(task: Task, info: SourceInfo, geometry: Geometry, how: Preprocess) -> list[tuple[Path, int]]:
-    """What will be written where: the normalised file and the chunks that are missing, and the result beside them."""
-    frames = info.frame_count or 0
-    size = expected_bytes(*geometry.output, frames, task.preset.quality)
-    there = sum(chunk.path.stat().st_size for chunk in stored_chunks(task.workdir))
-    needs = [(task.workdir, max(0, size - there)), (task.target.parent, size)]
-    if how.mode == "file":
-        crf = how.nvenc_cq if "nvenc" in how.video_codec else how.crf
-        made = sum(path.stat().st_size for path in task.workdir.glob(name_for("*")))
-        needs.append((task.workdir, max(0, bytes_at_crf(*geometry.scaled, frames, crf) - made)))
-    return needs
-
-
 def _fingerprint(task: Task, engine: AnyEngine, encoder: VideoEncoder, geometry: Geometry, settings: Config) -> str:
     """Everything that shapes the frames: chunks made under another fingerprint are not joined with new ones."""
     status = trees.lstat(task.source)
@@ -388,44 +371,7 @@ def _fingerprint(task: Task, engine: AnyEngine, encoder: VideoEncoder, geometry:
 
 
 def _encoder_settings(preset: Preset, settings: Config) -> EncoderSettings:
-    return EncoderSettings(preset.codec, preset.encoder, preset.quality, _threads(settings))
-
-
-def encoder_threads(cores: int, workers: int) -> int:
-    """Threads for one worker's encoder: three quarters of its share of the machine; the rest feeds the model."""
-    return max(1, min(MOST_ENCODER_THREADS, 3 * cores // (4 * max(1, workers))))
-
-
-def _threads(settings: Config) -> int:
-    try:
-        workers = len(discover(settings.gpu.devices, settings.gpu.max_concurrent, {}))
-    except BadConfig:
-        workers = 1  # `flashvsr upscale` may run where the service's GPUs are not
-    return encoder_threads(len(os.sched_getaffinity(0)), workers)
-
-
-def _chunk_frames(settings: Config, info: SourceInfo) -> int:
-    short = info.frame_count is not None and info.frame_count <= settings.chunks.min_frames
-    return 0 if short else settings.chunks.size
-
-
-def _lq_room(settings: Config, info: SourceInfo, geometry: Geometry, warnings: list[str]) -> int:
-    """Decoded frames that may wait for the model."""
-    frame_bytes = geometry.scaled[0] * geometry.scaled[1] * 3 * (2 if info.is_deep else 1)
-    least = max(settings.streaming.prefetch_frames, LEAST_LQ_FRAMES)
-    asked = settings.streaming.lq_max_bytes
-    if asked and asked // frame_bytes < least:
-        warnings.append(
-            f"streaming.lq_max_bytes = {asked} holds fewer than {least} frames of "
-            f"{geometry.scaled[0]}x{geometry.scaled[1]}; {least * frame_bytes} bytes are used"
-        )
-    return max(least, asked // frame_bytes)
-
-
-def _waiting_batches(geometry: Geometry, *, deep: bool) -> int:
-    """Finished windows that may wait for the encoder."""
-    window_bytes = geometry.output[0] * geometry.output[1] * 3 * (2 if deep else 1) * FRAMES_PER_WINDOW
-    return max(FEWEST_WAITING, min(MOST_WAITING, WAITING_BYTES // window_bytes))
+    return EncoderSettings(preset.codec, preset.encoder, preset.quality, own_threads(settings))
 
 
 class _Skipping:
