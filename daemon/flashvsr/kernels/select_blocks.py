@@ -59,16 +59,20 @@ def select_blocks(q_means: Tensor, k_means: Tensor, slots: Tensor, allowed: Tens
     stored = (slots[:, None] * n + torch.arange(n, device=slots.device)).flatten()  # (C,)
     q, k = q_means.float().transpose(0, 1), k_means[stored].float().transpose(0, 1)  # (heads, Q, 128), (heads, C, 128)
     scores = q @ k.transpose(1, 2) / math.sqrt(HEAD_DIM)
-    far = ~allowed.bool().repeat(queries // n, len(slots))
-    p = scores.masked_fill(far, -math.inf).softmax(dim=-1).masked_fill(far, 0.0)  # an empty row is NaN before
-
-    pairs = p.unflatten(1, (-1, n)).flatten(2)  # (heads, G, n*C)
-    kept = kept_pairs(budget, pairs.shape[-1])
-    threshold = pairs.kthvalue(pairs.shape[-1] - kept, dim=-1, keepdim=True).values
-    chosen = (pairs > threshold).view(p.shape)
-
+    chosen = strongest_pairs(scores, allowed, budget)
     counts = chosen.sum(-1, dtype=torch.int32)
     columns = chosen.to(torch.int8).argsort(dim=-1, descending=True, stable=True)
     heads = torch.arange(len(counts), device=counts.device)[:, None]
     order = (heads * queries + counts.argsort(dim=-1, descending=True, stable=True)).flatten()
     return BlockLists(stored[columns].int(), counts, order.int())
+
+
+def strongest_pairs(scores: Tensor, allowed: Tensor, budget: int) -> Tensor:
+    """The pairs that `select_blocks` keeps, of scores (heads, G*n, K*n): a mask of the same shape."""
+    n = len(allowed)
+    far = ~allowed.bool().repeat(scores.shape[1] // n, scores.shape[2] // n)
+    p = scores.float().masked_fill(far, -math.inf).softmax(dim=-1).masked_fill(far, 0.0)  # an empty row is NaN before
+    pairs = p.unflatten(1, (-1, n)).flatten(2)  # (heads, G, n*C)
+    kept = kept_pairs(budget, pairs.shape[-1])
+    threshold = pairs.kthvalue(pairs.shape[-1] - kept, dim=-1, keepdim=True).values  # the (kept+1)-th largest
+    return (pairs > threshold).view(p.shape)

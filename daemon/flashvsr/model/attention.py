@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from flashvsr.kernels.block_sparse_attention import block_sparse_attention
+from flashvsr.kernels.select_blocks import strongest_pairs
 from flashvsr.model.blocks import BLOCK_TOKENS
 from flashvsr.model.rope import HEAD_DIM, apply_rope
 
@@ -106,16 +107,8 @@ def select_blocks(query_means: Tensor, key_means: Tensor, sparsity: Sparsity) ->
     Returns:
         (heads, groups*n, key groups*n) bool.
     """
-    heads, groups, blocks, _ = query_means.shape
-    key_groups = key_means.shape[1]
     scores = query_means.flatten(1, 2) @ key_means.flatten(1, 2).transpose(1, 2) / math.sqrt(HEAD_DIM)
-    far = ~sparsity.allowed.repeat(groups, key_groups)
-    p = scores.float().masked_fill_(far, -math.inf).softmax(dim=-1)
-    p = p.view(heads, groups, blocks * key_groups * blocks)
-    count = p.shape[-1]
-    kept = max(0, min(sparsity.budget - 1, count - 1))
-    threshold = p.kthvalue(count - kept, dim=-1, keepdim=True).values  # the (kept+1)-th largest
-    return (p > threshold).view(heads, groups * blocks, key_groups * blocks)
+    return strongest_pairs(scores, sparsity.allowed, sparsity.budget)
 
 
 class _Projections(nn.Module):
