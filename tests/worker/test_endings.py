@@ -97,13 +97,7 @@ def test_cancelled_while_waiting_with_finished_chunks(bench: Bench) -> None:
     assert not bench.workdir(number).exists()
 
 
-@pytest.mark.parametrize("action", ["archive", "delete", "keep"])
-def test_a_crash_after_the_rename_does_not_do_the_work_again(bench: Bench, action: str) -> None:
-    bench.config = replace(bench.config, watch=replace(bench.config.watch, on_success=action))
-    bench.outbox.mkdir(parents=True)
-    (bench.outbox / "clip.mp4").write_bytes(b"mine")  # so the result is numbered, and the report must say so
-    number = bench.add()
-
+def die_after_the_rename(bench: Bench) -> None:
     class Killed(BaseException):
         pass
 
@@ -113,6 +107,15 @@ def test_a_crash_after_the_rename_does_not_do_the_work_again(bench: Bench, actio
     bench.upscaling.at["published"] = killed
     with pytest.raises(Killed):
         bench.new_loop().step()
+
+
+@pytest.mark.parametrize("action", ["archive", "delete", "keep"])
+def test_a_crash_after_the_rename_does_not_do_the_work_again(bench: Bench, action: str) -> None:
+    bench.config = replace(bench.config, watch=replace(bench.config.watch, on_success=action))
+    bench.outbox.mkdir(parents=True)
+    (bench.outbox / "clip.mp4").write_bytes(b"mine")  # so the result is numbered, and the report must say so
+    number = bench.add()
+    die_after_the_rename(bench)
     with bench.queue._writing():
         bench.queue._change(number, attempts=2)  # it was the last attempt, too
     bench.queue.recover(lambda owner: True)
@@ -134,16 +137,7 @@ def test_a_crash_after_the_rename_does_not_do_the_work_again(bench: Bench, actio
 def test_a_crash_after_the_rename_does_not_cost_the_report(bench: Bench) -> None:
     (bench.inbox / "preset.toml").write_text("report = true\n")
     number = bench.add()
-
-    class Killed(BaseException):
-        pass
-
-    def killed() -> None:
-        raise Killed
-
-    bench.upscaling.at["published"] = killed
-    with pytest.raises(Killed):
-        bench.new_loop().step()
+    die_after_the_rename(bench)
     bench.queue.recover(lambda owner: True)
     bench.new_loop().step()
     assert bench.job(number).state == "done"

@@ -51,18 +51,7 @@ PLAN = Plan()
 
 
 def block_sparse_attention(q: Tensor, k: Tensor, v: Tensor, selection: BlockLists, plan: Plan = PLAN) -> Tensor:
-    """Softmax attention of each query block over the key blocks listed for it.
-
-    Args:
-        q: (T, heads, 128) queries, T a multiple of 128; bfloat16 or float16, on a device of compute capability 9.x.
-        k: (S*128, heads, 128) stored keys.
-        v: (S*128, heads, 128) stored values.
-        selection: which stored blocks each query block sees.
-        plan: how the warps share the work.
-
-    Returns:
-        (T, heads, 128); zero for a query block that sees none.
-    """
+    """See `block_sparse_attention`; bfloat16 or float16 alone. `plan`: how the warps share the work."""
     tokens, _, dim = q.shape
     out = torch.empty_like(q)
     rows = BLOCK // plan.workers

@@ -46,21 +46,7 @@ def convolve(
     last: Tensor | None = None,
     tile: Tile = TILE,
 ) -> None:
-    """3x3 convolution with zeros around the picture, of the first `frames` frames of x into those of out.
-
-    Args:
-        x: rasters of `edges` 1. With `previous` = 1, frame 0 is the one before the first, and the convolution of
-            each frame also reads the frame before it.
-        weight: (taps * C, O), taps in the order (frame: this one, the one before; dy; dx).
-        out: raster of `edges` 1 with O channels, or those of `last`.
-        frames: how many frames, not counting the previous one.
-        bias: (O,) float32.
-        residual: added before the rectifier; O channels.
-        relu: whether negative values become zero.
-        previous: see x.
-        last: (O, L): a 1x1 map applied behind the rectifier, L >= 16.
-        tile: how the work is cut.
-    """
+    """See the plain form; `last` has 16 columns or more. `tile`: how the work is cut."""
     geometry = (x.pitch, x.frame, x.height, x.width)
     rows = frames * x.frame
     _launch(
@@ -88,17 +74,7 @@ def convolve(
 def convolve_enlarged(
     x: Raster, weight: Tensor, out: Raster, frames: int, *, slices: int = 1, relu: bool = False, tile: Tile = TILE
 ) -> None:
-    """A 1x1 convolution into `slices` frames, nearest x2 and a 3x3 convolution, folded into 2x2 kernels.
-
-    Args:
-        x: raster of `edges` 1.
-        weight: (slices * 4 phases * 4 taps * C, O), see `fold_enlargement`.
-        out: raster of `edges` 1 of twice the size, slices * frames frames. Its borders are left alone.
-        frames: how many frames of x.
-        slices: frames made of each.
-        relu: whether negative values become zero.
-        tile: how the work is cut.
-    """
+    """See the plain form. `tile`: how the work is cut."""
     _launch(
         tile,
         x,
@@ -125,16 +101,7 @@ def convolve_enlarged(
 
 
 def convolve_strided(x: Raster, weight: Tensor, out: Tensor, *, bias: Tensor, tile: Tile = TILE) -> None:
-    """3D convolution of kernel (4, 3, 3) and stride (2, 1, 1).
-
-    Args:
-        x: raster of `edges` 2 with 2f + 2 frames, borders filled.
-        weight: (36 * C, O), taps in the order (time, dy, dx).
-        out: (f, rows, O) with `strided_rows(x, tile)` rows: the picture in x's raster order, from its pixel (0, 0) on.
-            What stands between the lines means nothing.
-        bias: (O,) float32.
-        tile: how the work is cut.
-    """
+    """See the plain form; `out` has `strided_rows(x, tile)` rows for each frame. `tile`: how the work is cut."""
     frames, rows, channels = out.shape
     _launch(
         tile,
