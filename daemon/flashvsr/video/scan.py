@@ -33,6 +33,7 @@ PLACES = (0.0, 0.25, 0.5, 0.75)  # of the length
 FRAMES_AT_START, FRAMES_ELSEWHERE = 100, 50
 SHORT_SECONDS = 30.0  # looked at from the start only
 SCAN_THREADS = 2
+SURE = 40  # moving frames of one place, none of them combed: it is progressive, for telecine combs two in five
 ENOUGH = 8  # moving frames for a verdict by content
 COMBED = 0.2  # share of them that shows combs in interlaced video; telecined film has two in five
 REPEATED = 0.1  # share of frames that repeat a field of each parity; telecined film has one in five
@@ -83,8 +84,12 @@ class _Counts:
     top: int = 0
     bottom: int = 0
 
+    @property
+    def combed(self) -> int:
+        return self.tff + self.bff
+
     def verdict(self) -> Scan:
-        combed = self.tff + self.bff
+        combed = self.combed
         judged = combed + self.progressive
         flagged = self.flagged * 2 > self.frames
         order = "bff" if self.bff > self.tff else "tff"
@@ -133,8 +138,9 @@ def _look(frames: Iterator[VideoFrame], stream: VideoStream, most: int, counts: 
     graph: Graph | None = None
     shape: tuple[object, ...] = ()
     before: np.ndarray | None = None
+    combed, progressive = counts.combed, counts.progressive
     for number, frame in enumerate(frames):
-        if number >= most:
+        if number >= most or (counts.combed == combed and counts.progressive - progressive >= SURE):
             return
         counts.frames += 1
         counts.flagged += frame.interlaced_frame
