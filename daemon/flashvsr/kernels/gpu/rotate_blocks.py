@@ -1,6 +1,6 @@
 """RMSNorm, RoPE, block means and the way into the ring, in one pass over q|k|v (T, 3*D).
 
-A program takes 32 tokens of q, of k or of v and goes through them head by head, twice: for the sum of squares, and,
+A program takes 16 tokens of q, of k or of v and goes through them head by head, twice: for the sum of squares, and,
 out of the caches, for the rotation. It leaves the sums of its tokens; a second, small kernel adds those of a block up
 in a fixed order, so the same input always gives the same bits.
 """
@@ -15,8 +15,8 @@ from torch import Tensor
 from flashvsr.kernels.gpu.rows import row_shape
 from flashvsr.kernels.rotate_blocks import BLOCK_TOKENS, HEAD_DIM, Ring
 
-TOKENS = 32  # of one program; divides a block
-WARPS = 8
+TOKENS = 16  # of one program; divides a block
+WARPS = 2
 
 
 def normalise_and_rotate(
