@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from itertools import count, islice
 from types import SimpleNamespace
 from typing import Any
@@ -110,9 +111,22 @@ class Counted:
         return x
 
 
+@dataclass
+class CountedEngine:
+    """Hands the one stream out."""
+
+    counted: Counted
+    device: torch.device = CPU
+    model: Any = field(default_factory=lambda: SimpleNamespace(decoder=nn.Identity()))
+    records: bool = True
+
+    def stream(self, *_: object) -> Counted:
+        return self.counted
+
+
 def counted() -> tuple[Any, Counted]:
     stream = Counted()
-    return SimpleNamespace(device=CPU, model=SimpleNamespace(decoder=nn.Identity()), stream=lambda *_: stream), stream
+    return CountedEngine(stream), stream
 
 
 def test_as_many_windows_are_computed_as_are_counted() -> None:

@@ -6,7 +6,7 @@ import resource
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 import torch
@@ -97,7 +97,7 @@ def measure_stages(engine: Engine, size: Size) -> dict[str, float]:
     """
     frames = FIRST_FRAMES + FRAMES_PER_WINDOW * (STAGE_WINDOWS + 2)
     watch = StageWatch(engine.device)
-    stream = engine.stream(size, StreamOptions(), 0)
+    stream = replace(engine, records=False).stream(size, StreamOptions(), 0)  # a recording has no stages
     windows = passage(engine, stream, size, repeated(*size, frames), watch.stage)
     # For each window that comes from here on, the one after it is computed: there must be one more than are taken.
     with watch.watching(stream, engine.model.decoder), closing(windows):

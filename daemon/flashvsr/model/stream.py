@@ -114,12 +114,15 @@ class Stream:
                 return
             noise = draw_noise(self.options.seed, self._noise_index(step), self.noise_shape(step))
             condition = source.frames(*step.output)
-            latents = self.denoise(step, source.frames(*step.lq), noise)
-            output = self.decode(latents, condition)
+            output = self.make(step, source.frames(*step.lq), condition, noise)
             if source.ended_at is not None:
                 output = output[:, : source.ended_at - step.output[0]]
             yield output
             source.drop_before(min(window(index + 1).output[0], window(index + 1).lq[0]))
+
+    def make(self, step: Window, lq: Tensor, condition: Tensor, noise: Tensor) -> Tensor:
+        """A window's LQ frames (3, F, H, W), the ones that it finishes (3, n, H, W) and noise -> finished frames."""
+        return self.decode(self.denoise(step, lq, noise), condition)
 
     def denoise(self, step: Window, lq: Tensor, noise: Tensor) -> Tensor:
         """LQ frames of a window (3, F, H, W) and noise (16, f, H/8, W/8) -> clean latents of noise's shape."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -94,7 +94,7 @@ class Engine:
     """A model that is ready to work. `name` is what results call it, `label` the device for people.
 
     `fused`: the same weights as the fused kernels read them; None where the plain modules compute.
-    `regret`: why this is slower than it could be, or None.
+    `regret`: why this is slower than it could be, or None. `records`: whether a GPU may record windows and replay them.
     """
 
     model: FlashVSR
@@ -103,6 +103,7 @@ class Engine:
     fused: FusedModel | None = None
     thrift: Thrift = Thrift()
     regret: str | None = None
+    records: bool = True
 
     @property
     def identity(self) -> str:
@@ -123,10 +124,7 @@ class Engine:
             return Stream(self.model, height, width, options, origin, self.thrift.offload_cache)
         from flashvsr.model.fused.stream import FusedStream  # brings Triton along
 
-        thrift = self.thrift
-        return FusedStream(
-            self.fused, height, width, options, origin, thrift.offload_cache, thrift.small_batches, thrift.strips
-        )
+        return FusedStream(self.fused, height, width, options, origin, self.records, **asdict(self.thrift))
 
     def save_memory(self) -> str | None:
         """See `AnyEngine`."""

@@ -16,10 +16,13 @@ from flashvsr.model.dit import PATCH
 from flashvsr.model.fused.decoder import NARROW, DecoderWeights, FusedDecoder
 from flashvsr.model.fused.dit import DitWeights, FusedWindow, run_head, run_layer
 from flashvsr.model.fused.lq_projection import TILE, FusedLqProjection, LqWeights
+from flashvsr.model.fused.recording import Recorder
 from flashvsr.model.fused.rings import DeviceRings, HostRings, Rings
 from flashvsr.model.network import FlashVSR
 from flashvsr.model.stream import Stream, StreamOptions
-from flashvsr.model.windows import Window
+from flashvsr.model.windows import Window, window
+
+ANY_LATER = window(1)  # stands for all windows but the first
 
 
 def _fits(channels: int, columns: int) -> bool:
@@ -49,7 +52,7 @@ class FusedModel:
 
         `eight_bits`: the transformer's wide matrix products compute in 8 bits, on compute capability 9.0 and newer.
         """
-        self.model = model
+        self.model, self.attention = model, attention
         self.eight_bits = eight_bits
         self.attend = kernel_for(attention, model.device)
         with torch.no_grad():
@@ -59,7 +62,11 @@ class FusedModel:
 
 
 class FusedStream(Stream):
-    """One video going through a fused model."""
+    """One video going through a fused model.
+
+    `offload_cache`, `small_batches`, `strips`: see `flashvsr.worker.engine.Thrift`. `records`: whether windows may be
+    recorded and replayed, see `flashvsr.model.fused.recording`.
+    """
 
     def __init__(
         self,
@@ -68,6 +75,7 @@ class FusedStream(Stream):
         width: int,
         options: StreamOptions,
         origin: int = 0,
+        records: bool = True,
         offload_cache: bool = False,
         small_batches: bool = False,
         strips: int = 1,
@@ -80,17 +88,38 @@ class FusedStream(Stream):
         self.lq_projection = FusedLqProjection(fused.lq, self.rows, self.columns)
         self.decoder = FusedDecoder(fused.decoder, height, width, small_batches, strips)
         self._slots: dict[tuple[int, ...], Tensor] = {}
+        # Which groups travel to host memory and back differs from window to window, and what the extension does inside
+        # is its own business.
+        recordable = self.model.device.type == "cuda" and not offload_cache and fused.attention == "triton"
+        self._recorder = Recorder() if records and recordable else None
 
     def _new_rings(self, offload: bool) -> list[KeyValueRing]:
         return []  # they have another form here
 
+    def make(self, step: Window, lq: Tensor, condition: Tensor, noise: Tensor) -> Tensor:
+        """See `Stream.make`."""
+        if step.is_first or self._recorder is None:
+            return super().make(step, lq, condition, noise)
+        where = self.window(step)
+        noise = _upload(noise, self.model.device, self.model.dtype)
+        return self._recorder(self._make_later, lq, condition, noise, *where.rope, where.written, where.attended)
+
+    def _make_later(
+        self, lq: Tensor, condition: Tensor, noise: Tensor, cos: Tensor, sin: Tensor, written: Tensor, attended: Tensor
+    ) -> Tensor:
+        """A window after the first one; all that tells one from another comes in tensors."""
+        where = FusedWindow((cos, sin), written, attended, self.sparsity, self.fused.attend)
+        return self.decode(self._denoise(ANY_LATER, lq, noise, where), condition)
+
     def denoise(self, step: Window, lq: Tensor, noise: Tensor) -> Tensor:
         """See `Stream.denoise`."""
-        noise = _upload(noise, self.model.device, self.model.dtype)
-        tokens = self.project(step, lq)
-        x = self.model.dit.patchify(noise)
         self.rings.begin([group % self.slots for group in step.groups])
-        x = self.transform(x, tokens, self.window(step))
+        noise = _upload(noise, self.model.device, self.model.dtype)
+        return self._denoise(step, lq, noise, self.window(step))
+
+    def _denoise(self, step: Window, lq: Tensor, noise: Tensor, where: FusedWindow) -> Tensor:
+        tokens = self.project(step, lq)
+        x = self.transform(self.model.dit.patchify(noise), tokens, where)
         patches = from_blocks(x, self.rows, self.columns)
         return noise - rearrange(patches, "f h w (y x c) -> c f (h y) (w x)", y=PATCH, x=PATCH)
 
