@@ -17,11 +17,13 @@ from flashvsr import logs
 
 @pytest.fixture(autouse=True)
 def _restored() -> Iterator[None]:
-    """The logger of the package is shared with all other tests."""
-    root = logging.getLogger(logs.ROOT)
-    before = root.handlers[:], root.propagate, root.level
+    """Loggers are shared with all other tests."""
+    ours, everyone = logging.getLogger(logs.ROOT), logging.getLogger()
+    before = [(logger, logger.handlers[:], logger.propagate, logger.level) for logger in (ours, everyone)]
     yield
-    root.handlers[:], root.propagate, root.level = before
+    for logger, handlers, propagate, level in before:
+        logger.handlers[:], logger.propagate = handlers, propagate
+        logger.setLevel(level)
 
 
 @pytest.fixture
@@ -46,6 +48,16 @@ class Journal:
 
     def lines(self) -> list[str]:
         return self.path.read_text().splitlines()
+
+
+def test_warnings_of_libraries_look_the_same() -> None:
+    terminal()
+    stream = terminal()  # the one before is forgotten
+    library = logging.getLogger("library.of.somebody")
+    library.info("not shown")
+    library.warning("lost \x1b[2J of %s", "a\nb")
+    (line,) = stream.getvalue().splitlines()
+    assert line.endswith(r" warning lost \x1b[2J of a\nb")
 
 
 def test_times_and_levels_for_people(log: logging.Logger) -> None:

@@ -24,7 +24,10 @@ _current_job: int | None = None
 
 
 def setup(level: str = "info", stream: TextIO | None = None, environ: Mapping[str, str] = os.environ) -> None:
-    """Send the service's log to `stream` (standard error) at `level`; calling it again changes both."""
+    """Send the service's log to `stream` (standard error) at `level`; calling it again changes both.
+
+    Warnings of libraries take the same way: they too name files, whose names must not reach a terminal as they are.
+    """
     stream = sys.stderr if stream is None else stream
     # A stream in a narrow encoding must not turn an exotic file name into a logging failure.
     reconfigure = getattr(stream, "reconfigure", None)
@@ -32,9 +35,13 @@ def setup(level: str = "info", stream: TextIO | None = None, environ: Mapping[st
         reconfigure(errors="backslashreplace")
     handler = logging.StreamHandler(stream)
     handler.setFormatter(LineFormatter(journal=under_journald(stream, environ)))
-    root = logging.getLogger(ROOT)
-    root.handlers[:] = [handler]
-    root.propagate = False
+    ours = logging.getLogger(ROOT)
+    ours.handlers[:] = [handler]
+    ours.propagate = False
+    everyone = logging.getLogger()
+    kept = [other for other in everyone.handlers if not isinstance(other.formatter, LineFormatter)]
+    everyone.handlers[:] = [*kept, handler]
+    everyone.setLevel(logging.WARNING)
     set_level(level)
 
 

@@ -126,3 +126,10 @@ def test_a_flood_of_hints_becomes_one_scan(tmp_path: Path) -> None:
     assert hints.scan
     assert len(hints.paths) == notifier._MOST_PATHS
     assert collector.take() == notifier.Hints(frozenset(), False)
+
+
+def test_what_watchdog_says_while_watching_ends_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    watchdog = logging.getLogger("watchdog.observers.inotify")
+    watchdog.error("InotifyEmitter.queue_events() called when the thread is inactive")
+    watchdog.error("something else")
+    assert caplog.messages == ["something else"]

@@ -27,6 +27,14 @@ from flashvsr.text import printable
 
 log = logging.getLogger(__name__)
 
+
+def _is_of_interest(record: logging.LogRecord) -> bool:
+    return "called when the thread is inactive" not in record.msg
+
+
+# An event that comes while watching ends is an error to watchdog; nobody is waiting for it any more.
+logging.getLogger("watchdog.observers.inotify").addFilter(_is_of_interest)
+
 _EVENTS: list[type[FileSystemEvent]] = [
     *(FileCreatedEvent, FileModifiedEvent, FileMovedEvent, FileClosedEvent),
     *(DirCreatedEvent, DirMovedEvent),
