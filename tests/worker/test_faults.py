@@ -10,6 +10,7 @@ from played import Bench, replace_source
 
 from flashvsr.errors import BadInput, Transient
 from flashvsr.worker import endings
+from flashvsr.worker.faults import out_of_gpu_memory
 
 
 def test_bad_input_fails_at_once_with_a_partial_and_a_text(bench: Bench) -> None:
@@ -48,6 +49,13 @@ def test_a_file_from_the_far_future_does_not_stay_young_for_ever(bench: Bench) -
 
 class OutOfMemoryError(RuntimeError):
     """Named like torch's."""
+
+
+def test_out_of_memory_is_known_in_what_it_was_turned_into() -> None:
+    refusal = BadInput("too large")
+    refusal.__context__ = OutOfMemoryError("CUDA out of memory")
+    assert out_of_gpu_memory(refusal)
+    assert not out_of_gpu_memory(BadInput("no video"))
 
 
 @pytest.mark.parametrize(

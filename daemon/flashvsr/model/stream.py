@@ -87,7 +87,7 @@ class Stream:
             local_range=options.local_range,
             device=model.device,
         )
-        self.slots = max(options.kv_ratio + 1, FIRST_LATENTS // LATENTS_PER_GROUP)
+        self.slots = ring_slots(options.kv_ratio)
         self.state = StreamState(origin, self._new_rings(offload_cache))
 
     def _new_rings(self, offload: bool) -> list[KeyValueRing]:
@@ -172,6 +172,11 @@ class Stream:
 
     def _noise_index(self, step: Window) -> int:
         return step.index + self.state.origin
+
+
+def ring_slots(kv_ratio: int) -> int:
+    """Groups that a ring has room for: what a window attends to, and at least what the first one makes."""
+    return max(kv_ratio + 1, FIRST_LATENTS // LATENTS_PER_GROUP)
 
 
 def draw_noise(seed: int, index: int, shape: tuple[int, ...]) -> Tensor:

@@ -20,6 +20,7 @@ from flashvsr.model.stream import Stream, StreamOptions
 from flashvsr.model.weights import load_model
 from flashvsr.settings.processing_tables import Model as ModelSettings
 from flashvsr.worker.memory import keep_freed_memory
+from flashvsr.worker.thrift import PLENTY, SAVINGS, Thrift, check_main_memory, next_saving, shortage
 
 if TYPE_CHECKING:
     from flashvsr.model.fused.stream import FusedModel
@@ -64,36 +65,18 @@ class AnyEngine(Protocol):
         """Start a video of `size` (width, height); `origin`: windows of it that lie before the first frame."""
 
     def save_memory(self) -> str | None:
-        """The device's memory did not suffice: do with less from the next stream on, and say how; None if it cannot."""
+        """The device's memory did not suffice: do with less for pictures as large as the last, and say how.
 
-
-@dataclass(frozen=True)
-class Thrift:
-    """What is done to save memory of the GPU.
-
-    `offload_cache`: attention caches live in host memory. `small_batches`: the decoder takes fewer frames at once.
-    `strips`: it decodes the picture in that many strips.
-    """
-
-    offload_cache: bool = False
-    small_batches: bool = False
-    strips: int = 1
-
-
-STRIPS = 4  # more of them save little: see flashvsr.model.fused.strips
-
-SAVINGS = (
-    (Thrift(offload_cache=True), "the attention caches live in host memory from now on"),
-    (Thrift(offload_cache=True, small_batches=True), "and the decoder takes half as many frames at once"),
-    (Thrift(offload_cache=True, small_batches=True, strips=STRIPS), f"and it decodes the picture in {STRIPS} strips"),
-)
+        Where there is nothing left to save, it raises what that means; None for a device without such memory.
+        """
 
 
 @dataclass
 class Engine:
     """A model that is ready to work. `name` is what results call it, `label` the device for people.
 
-    `fused`: the same weights as the fused kernels read them; None where the plain modules compute.
+    `fused`: the same weights as the fused kernels read them; None where the plain modules compute. `thrift`: what is
+    done to save memory from the start, for pictures of any size.
     `regret`: why this is slower than it could be, or None. `records`: whether a GPU may record windows and replay them.
     """
 
@@ -101,9 +84,12 @@ class Engine:
     name: str
     label: str
     fused: FusedModel | None = None
-    thrift: Thrift = Thrift()
+    thrift: Thrift = PLENTY
     regret: str | None = None
     records: bool = True
+    # The last picture, and from how many pixels on more is saved, since so large a one did not fit.
+    _size: tuple[int, int] = (0, 0)
+    _too_large: tuple[int, Thrift] | None = None
 
     @property
     def identity(self) -> str:
@@ -119,23 +105,36 @@ class Engine:
 
     def stream(self, size: tuple[int, int], options: StreamOptions, origin: int) -> FrameStream:
         """See `AnyEngine`."""
-        width, height = size
+        self._size, (width, height) = size, size
+        thrift = self._thrift()
+        if thrift.offload_cache and self.device.type != "cpu":
+            check_main_memory(self.model, size, options)
         if self.fused is None:
-            return Stream(self.model, height, width, options, origin, self.thrift.offload_cache)
+            return Stream(self.model, height, width, options, origin, thrift.offload_cache)
         from flashvsr.model.fused.stream import FusedStream  # brings Triton along
 
-        return FusedStream(self.fused, height, width, options, origin, self.records, **asdict(self.thrift))
+        return FusedStream(self.fused, height, width, options, origin, self.records, **asdict(thrift))
 
     def save_memory(self) -> str | None:
         """See `AnyEngine`."""
         if self.device.type == "cpu":
             return None
-        known = [thrift for thrift, _ in SAVINGS]
-        step = known.index(self.thrift) + 1 if self.thrift in known else 0
-        if step >= (len(SAVINGS) if self.fused else 1):  # the plain modules know the first one alone
-            return None
-        self.thrift, words = SAVINGS[step]
+        saving = next_saving(self._thrift(), len(SAVINGS) if self.fused else 1)  # the plain modules know the first
+        if saving is None:
+            raise shortage(self.device, self._size)
+        thrift, words = saving
+        self._too_large = self._pixels(), thrift
         return words
+
+    def _thrift(self) -> Thrift:
+        """For the last picture."""
+        if self._too_large is not None and self._pixels() >= self._too_large[0]:
+            return self._too_large[1]
+        return self.thrift
+
+    def _pixels(self) -> int:
+        width, height = self._size
+        return width * height
 
 
 def load_engine(config: Config, on_message: Callable[[str], None], dtype: torch.dtype | None = None) -> Engine:

@@ -120,8 +120,13 @@ def _is_transient(error: Exception) -> bool:
 
 
 def out_of_gpu_memory(error: BaseException) -> bool:
-    """Whether it is torch's out-of-memory error, recognised by name: the fakes of tests need no torch."""
-    return any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__)
+    """Whether it is torch's out-of-memory error, or what that was turned into.
+
+    Recognised by name: the fakes of tests need no torch.
+    """
+    if any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__):
+        return True
+    return error.__context__ is not None and out_of_gpu_memory(error.__context__)
 
 
 def _gpu_gone(error: Exception) -> bool:

@@ -64,7 +64,7 @@ class FusedModel:
 class FusedStream(Stream):
     """One video going through a fused model.
 
-    `offload_cache`, `small_batches`, `strips`: see `flashvsr.worker.engine.Thrift`. `records`: whether windows may be
+    `offload_cache`, `small_batches`, `strips`: see `flashvsr.worker.thrift.Thrift`. `records`: whether windows may be
     recorded and replayed, see `flashvsr.model.fused.recording`.
     """
 

@@ -1,0 +1,77 @@
+"""What is done where a GPU's memory does not suffice, in which order, and what nothing helps against."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import torch
+
+from flashvsr.errors import BadInput, Transient
+from flashvsr.model.network import FlashVSR
+from flashvsr.model.stream import TOKEN_CELL, StreamOptions, ring_slots
+from flashvsr.model.windows import LATENTS_PER_GROUP
+
+STRIPS = 4  # more of them save little: see flashvsr.model.fused.strips
+OVERHEAD_BYTES = 2 << 30  # of a GPU that nobody works on: CUDA's own, and a desktop
+ADVICE = "set a smaller width or scale in the preset"
+
+
+@dataclass(frozen=True)
+class Thrift:
+    """What is done to save memory of the GPU.
+
+    `offload_cache`: attention caches live in host memory. `small_batches`: the decoder takes fewer frames at once.
+    `strips`: it decodes the picture in that many strips.
+    """
+
+    offload_cache: bool = False
+    small_batches: bool = False
+    strips: int = 1
+
+
+PLENTY = Thrift()
+SAVINGS = (
+    (Thrift(offload_cache=True), "the attention caches live in host memory"),
+    (Thrift(offload_cache=True, small_batches=True), "and the decoder takes half as many frames at once"),
+    (Thrift(offload_cache=True, small_batches=True, strips=STRIPS), f"and it decodes the picture in {STRIPS} strips"),
+)
+
+
+def next_saving(thrift: Thrift, steps: int) -> tuple[Thrift, str] | None:
+    """The step after `thrift`, and words for it; None where all of the first `steps` are taken."""
+    known = [step for step, _ in SAVINGS]
+    index = known.index(thrift) + 1 if thrift in known else 0
+    return SAVINGS[index] if index < steps else None
+
+
+def check_main_memory(model: FlashVSR, size: tuple[int, int], options: StreamOptions) -> None:
+    """Whether the attention caches of a picture of `size` (width, height) can live in this machine's memory.
+
+    Raises BadInput where they never can: locking pages until the system has none left would end in a killed process.
+    """
+    tokens = LATENTS_PER_GROUP * (size[0] // TOKEN_CELL) * (size[1] // TOKEN_CELL)
+    each = ring_slots(options.kv_ratio) * tokens * model.dit.params.dim * model.dtype.itemsize
+    rounded = 1 << (each - 1).bit_length()  # PyTorch locks powers of two
+    needed, there = 2 * model.dit.params.layers * rounded, _main_memory()
+    if needed > 0.9 * there:
+        raise BadInput(
+            f"a picture of {size[0]}x{size[1]} needs {needed / 2**30:.0f} GB of main memory for its attention caches, "
+            f"as the GPU's does not suffice, and this machine has {there / 2**30:.0f}; {ADVICE}"
+        )
+
+
+def shortage(device: torch.device, size: tuple[int, int]) -> BadInput | Transient:
+    """What it means that a picture does not fit on a GPU whatever is saved: it depends on who else uses the GPU."""
+    free, total = torch.cuda.mem_get_info(device)
+    others = total - free - torch.cuda.memory_reserved(device)
+    picture, gpu = f"a picture of {size[0]}x{size[1]} does not fit", f"the {total / 2**30:.0f} GB of this GPU"
+    if others > OVERHEAD_BYTES:
+        return Transient(
+            f"{picture} beside the {others / 2**30:.0f} GB that other programs use of {gpu}; it is tried again later"
+        )
+    return BadInput(f"{picture} into {gpu}, whatever is done to save memory; {ADVICE}")
+
+
+def _main_memory() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
