@@ -14,7 +14,7 @@ from typing import Any
 
 import flashvsr.worker
 from flashvsr.outbox.publish import publish, temporary_for
-from flashvsr.worker import endings
+from flashvsr.worker import endings, faults
 
 
 def upscale_file(task: Any, engine: Any, settings: Any, control: Any) -> Any:
@@ -45,6 +45,7 @@ vars(flashvsr.worker)["upscale"] = sys.modules["flashvsr.worker.upscale"] = upsc
 
 # What a killed worker left undone is seen to at once: nothing takes long here.
 endings.SWEEP_SECONDS, endings.SETTLE_AFTER = 1.0, 3.0
+faults.FIRST_SECONDS = 1.0  # until a job that waits for something is tried again
 
 if __name__ == "__main__":
     from flashvsr.worker.__main__ import main

@@ -34,6 +34,12 @@ class Mounted:
         """Make its file system larger or smaller."""
         _mount("-o", f"remount,size={size}", str(self._store))
 
+    def leave_files(self, count: int | None) -> None:
+        """Let so many more files and directories be made in it, or (None) as many as its memory holds."""
+        found = os.statvfs(self._store)
+        limit = 0 if count is None else found.f_files - found.f_ffree + count
+        _mount("-o", f"remount,nr_inodes={limit}", str(self._store))
+
     def read_only(self, on: bool) -> None:
         """Mount it read-only, or writable again."""
         _mount("-o", f"remount,bind,{'ro' if on else 'rw'}", str(self.point))

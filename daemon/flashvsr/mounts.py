@@ -14,6 +14,7 @@ from pathlib import Path
 from flashvsr.errors import Transient
 from flashvsr.fstype import MOUNTINFO, mount_point_of
 from flashvsr.settings.files import write_replacing
+from flashvsr.space import writing_state
 from flashvsr.text import printable
 
 log = logging.getLogger(__name__)
@@ -70,10 +71,8 @@ class Mounts:
         return found if isinstance(found, dict) else {}
 
     def _remember(self, directory: Path, mount_point: str) -> None:
-        try:
+        with writing_state(self.path):
             write_replacing(self.path, json.dumps(self._known() | {str(directory): mount_point}, indent=1))
-        except OSError as error:
-            raise Transient(f"cannot write {printable(self.path)}: {error.strerror}; make room there") from error
         log.debug("%s lies on the file system mounted at %s", printable(directory), printable(mount_point))
 
 

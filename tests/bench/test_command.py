@@ -1,4 +1,4 @@
-"""`flashvsr bench quality` as a process: tables, JSON, pictures, and what it says about bad input."""
+"""`flashvsr bench quality`: tables, JSON, pictures, and what it says about bad input."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from video_kit import write_video
 
+from command import called
 from flashvsr.cli import EX_CONFIG, EX_FAILURE
 from flashvsr.weights import nano_folder
 
@@ -45,26 +46,33 @@ def test_it_measures_and_shows(tmp_path: Path) -> None:
     assert numbers["median_gains"]["area"]["lanczos"]["psnr_y"] == pytest.approx(gains["lanczos"]["psnr_y"], abs=1e-3)
 
 
-def test_everything_wrong_with_the_videos_is_said_at_once(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("no video")
-    (tmp_path / "empty.mp4").touch()
-    write_video(tmp_path / "small.mkv", [np.zeros((24, 24, 3), np.uint8)] * 2, codec="ffv1")
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_everything_wrong_with_the_videos_is_said_at_once(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "notes.txt").write_text("no video")
+    (here / "empty.mp4").touch()
+    write_video(here / "small.mkv", [np.zeros((24, 24, 3), np.uint8)] * 2, codec="ffv1")
     names = ["missing.mp4", "notes.txt", "empty.mp4", "small.mkv"]
-    done = bench("quality", *names, CLIP, cwd=tmp_path)
+    done = called(capsys, "bench", "quality", *names, CLIP)
     assert done.returncode == EX_FAILURE
     assert all(name in done.stderr for name in names)
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
 
 
-def test_a_video_of_one_frame_costs_only_itself(tmp_path: Path) -> None:
-    write_video(tmp_path / "one.mkv", [np.zeros((128, 128, 3), np.uint8)], codec="ffv1")
+def test_a_video_of_one_frame_costs_only_itself(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_video(here / "one.mkv", [np.zeros((128, 128, 3), np.uint8)], codec="ffv1")
     options = ["--weights", "nano", "--filter", "bicubic", "--size", "128x128", "--frames", 2, "--out", "out"]
-    done = bench("quality", "one.mkv", CLIP, *options, cwd=tmp_path)
+    done = called(capsys, "bench", "quality", "one.mkv", CLIP, *options)
     assert done.returncode == EX_FAILURE
     assert "one.mkv: one frame" in done.stderr
     assert "median over 1 clip" in done.stdout
-    assert len(json.loads((tmp_path / "out" / "quality.json").read_text())["clips"]) == 1
+    assert len(json.loads((here / "out" / "quality.json").read_text())["clips"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -81,16 +89,19 @@ def test_a_video_of_one_frame_costs_only_itself(tmp_path: Path) -> None:
         (["quality", CLIP, "--weights", "nowhere"], EX_CONFIG, "nowhere"),
     ],
 )
-def test_wrong_use_is_refused(tmp_path: Path, arguments: list[object], code: int, message: str) -> None:
-    (tmp_path / "file").touch()
-    done = bench(*arguments, cwd=tmp_path)
+def test_wrong_use_is_refused(
+    here: Path, capsys: pytest.CaptureFixture[str], arguments: list[object], code: int, message: str
+) -> None:
+    (here / "file").touch()
+    done = called(capsys, "bench", *arguments)
     assert done.returncode == code, done.stderr
     assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.usefixtures("here")
 @pytest.mark.skipif(find_spec("pyanime4k") is not None, reason="pyanime4k is installed")
-def test_without_pyanime4k_it_says_how_to_get_it(tmp_path: Path) -> None:
-    done = bench("quality", CLIP, "--against", "pyanime4k", cwd=tmp_path)
+def test_without_pyanime4k_it_says_how_to_get_it(capsys: pytest.CaptureFixture[str]) -> None:
+    done = called(capsys, "bench", "quality", CLIP, "--against", "pyanime4k")
     assert done.returncode == EX_FAILURE
     assert "pip install pyanime4k" in done.stderr

@@ -1,4 +1,4 @@
-"""`flashvsr bench speed` as a process: table, JSON, and what it says about wrong use."""
+"""`flashvsr bench speed`: table, JSON, and what it says about wrong use."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import av
 import numpy as np
 import pytest
 
+from command import called
 from flashvsr.bench.clip import write_clip
 from flashvsr.bench.pictures import MOTION, drifting
 from flashvsr.cli import EX_CONFIG, EX_FAILURE
@@ -74,9 +75,17 @@ def test_parts_can_be_left_out(tmp_path: Path) -> None:
         (["--output", "file/below.json"], EX_FAILURE, "--output"),
     ],
 )
-def test_wrong_use_is_refused(tmp_path: Path, arguments: list[object], code: int, message: str) -> None:
+def test_wrong_use_is_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[object],
+    code: int,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
-    done = bench(*arguments, cwd=tmp_path)
+    done = called(capsys, "bench", "speed", *arguments)
     assert done.returncode == code, done.stderr
     assert message in done.stderr
     assert "Traceback" not in done.stderr

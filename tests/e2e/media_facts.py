@@ -35,7 +35,11 @@ def facts(path: Path) -> Facts:
                     start = heard.pts * heard.time_base
                     if start < packet.stream.start_time * packet.stream.time_base:
                         continue  # Ogg cut at a page: packets of what came before it, without content
-                    spans[packet.stream.index] += [start, start + Fraction(heard.samples, heard.sample_rate)]
+                    length = Fraction(heard.samples, heard.sample_rate)
+                    if "mp4" in container.format.name:
+                        # FFmpeg of PyAV 19 cuts off the end of a track as much as its edit list lets it begin late.
+                        length = max(length, packet.duration * packet.time_base)
+                    spans[packet.stream.index] += [start, start + length]
             if packet.stream is video:
                 for frame in packet.decode():
                     ticks = frame.pts if frame.pts is not None else frame.dts

@@ -16,7 +16,10 @@ from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job
 from waiting import wait_while_it_gets_on
 
-PRESET = "width = 128\nscale = 2.0\nfit = 'pad'\nencoder = 'software'\n"
+# The model works on squares of 128 pixels, and the time goes by their number.
+PRESET = "width = 128\nscale = 1.0\nfit = 'pad'\nencoder = 'software'\n"  # one of them
+LONGER = "width = 128\nscale = 2.0\nfit = 'crop'\nencoder = 'software'\n"  # two: the middle of a job can be met
+LONG = "width = 256\nscale = 2.0\nfit = 'crop'\nencoder = 'software'\n"  # eight: and a command come there in time
 
 SETTINGS = """\
 [paths]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from media_facts import facts
-from real_service import PRESET, RealService
+from real_service import RealService
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -18,8 +18,7 @@ BT601, LIMITED = 6, 1
 
 
 def test_every_clip_comes_back_whole(make_service: Callable[..., RealService], clips: Path) -> None:
-    # At their own size, which costs a quarter of twice the size: here it is about times, sound and names.
-    service = make_service(preset=PRESET.replace("scale = 2.0", "scale = 1.0"))
+    service = make_service()
     sources = sorted(path for path in clips.iterdir() if path.suffix not in {".md", ".txt"})
     assert len(sources) >= 8
     service.start()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from media_facts import facts
-from real_service import PRESET, RealService
+from real_service import LONG, LONGER, RealService
 
 pytestmark = pytest.mark.timeout(300)
 CLIP = "bigbuckbunny.mp4"  # large pictures: reading them takes the time in which the file can be seen being written
@@ -73,9 +73,8 @@ def test_kill_9_while_it_is_written(victim: str, make_service: Callable[..., Rea
 @pytest.mark.parametrize("ending", ["cancelled", "failed"])
 def test_a_job_that_goes_no_further(ending: str, make_service: Callable[..., RealService], clips: Path) -> None:
     """The frames that are done come back as a partial video with their sound; the normalised file does not stay."""
-    service = make_service(chunk=8, more=FILE)
+    service = make_service(chunk=8, more=FILE, preset=LONG)  # work left when the end comes
     service.config.write_text(service.config.read_text().replace("[queue]\n", "[queue]\nmax_attempts = 1\n"))
-    (service.inbox / "preset.toml").write_text(PRESET.replace("128", "320"))  # work left when the end comes
     _drop_and_wait_for(service, clips, "chunk-*.nut")
     assert _in_the_job(service, "normalised-*.mp4")
     if ending == "cancelled":
@@ -97,7 +96,7 @@ def test_stopping_in_good_order_and_another_mode_after_it(
     make_service: Callable[..., RealService], clips: Path
 ) -> None:
     """Kept for the attempt that goes on, and gone when that one has no use for it."""
-    service = make_service(chunk=8, more=FILE)
+    service = make_service(chunk=8, more=FILE, preset=LONGER)
     _drop_and_wait_for(service, clips, "chunk-*.nut")
     assert service.stop() == 0
     assert len(_normalised(service)) == 1

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from media_facts import facts
-from real_service import PRESET, RealService, status
+from real_service import LONG, LONGER, PRESET, RealService, status
 
 from mount_kit import Mounted, mounts
 
@@ -36,7 +36,7 @@ def _drop_and_wait_for_a_chunk(service: RealService, clips: Path) -> None:
 
 
 def test_a_killed_worker_is_replaced_and_the_job_goes_on(make_service: Callable[..., RealService], clips: Path) -> None:
-    service = make_service(chunk=8)
+    service = make_service(chunk=8, preset=LONGER)
     _drop_and_wait_for_a_chunk(service, clips)
     os.kill(service.worker_pid(), signal.SIGKILL)
 
@@ -50,7 +50,7 @@ def test_a_killed_worker_is_replaced_and_the_job_goes_on(make_service: Callable[
 def test_stopping_in_mid_job_keeps_the_frames_and_the_attempt(
     make_service: Callable[..., RealService], clips: Path
 ) -> None:
-    service = make_service(chunk=8)
+    service = make_service(chunk=8, preset=LONGER)
     _drop_and_wait_for_a_chunk(service, clips)
     assert service.stop() == 0
     job = service.job(CLIP)
@@ -69,7 +69,7 @@ def test_stopping_in_mid_job_keeps_the_frames_and_the_attempt(
 def test_a_killed_service_takes_its_worker_along_and_loses_nothing(
     make_service: Callable[..., RealService], clips: Path
 ) -> None:
-    service = make_service(chunk=8)
+    service = make_service(chunk=8, preset=LONGER)
     _drop_and_wait_for_a_chunk(service, clips)
     worker = service.worker_pid()
     assert service.process is not None
@@ -86,7 +86,7 @@ def test_a_killed_service_takes_its_worker_along_and_loses_nothing(
 
 
 def test_bad_files_fail_with_a_reason_and_others_go_on(make_service: Callable[..., RealService], clips: Path) -> None:
-    service = make_service()
+    service = make_service(preset=PRESET.replace("scale = 1.0", "scale = 2.0"))
     service.start()
     old = time.time() - 3600  # complete for long: a young file might still be on its way
     (service.inbox / "letter.mp4").write_text("Dear reader, this is no video.\n")
@@ -162,9 +162,7 @@ def test_a_broken_preset_holds_its_jobs_until_it_is_mended(
 def test_cancel_leaves_a_partial_video_with_sound_and_retry_makes_it_whole(
     make_service: Callable[..., RealService], clips: Path
 ) -> None:
-    service = make_service(chunk=8)
-    # Larger, so that the command arrives while there is work left.
-    (service.inbox / "preset.toml").write_text(PRESET.replace("128", "320"))
+    service = make_service(chunk=8, preset=LONG)
     _drop_and_wait_for_a_chunk(service, clips)
     assert service.command("cancel", "1").returncode == 0
     job = service.until_state(CLIP, "cancelled")
@@ -188,8 +186,8 @@ def test_cancel_leaves_a_partial_video_with_sound_and_retry_makes_it_whole(
 def test_a_full_outbox_is_waited_for_with_a_clear_word_and_nothing_is_lost(
     make_service: Callable[..., RealService], mount: Callable[..., Mounted], clips: Path
 ) -> None:
-    service = make_service(chunk=8)
-    share = mount(service.root / "outbox", "8k")
+    service = make_service(chunk=8, preset=LONGER)
+    share = mount(service.root / "outbox", "8k")  # less than the result will take
     service.start()
     shutil.copyfile(clips / CLIP, service.inbox / CLIP)
     job = service.until(lambda: (job := service.job(CLIP)) and job.error and job, "a reason to wait")

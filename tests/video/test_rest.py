@@ -209,6 +209,35 @@ def test_title_chapters_and_creation_time(source: str, container: str, tmp_path:
     assert report.warnings == []
 
 
+@pytest.mark.parametrize("container", ["mp4", "mkv"])
+def test_tags_that_are_no_text_come_back_as_text(container: str, tmp_path: Path) -> None:
+    """From a tool that wrote Latin-1: what can be read stays, and nothing on the way stumbles over the rest."""
+    path = tmp_path / "film.mkv"
+    with av.open(str(path), "w") as out:
+        out.metadata["title"] = "Café"
+        out.set_chapters([
+            {"id": 0, "start": 0, "end": 500, "time_base": Fraction(1, 1000), "metadata": {"title": "Entrée"}}
+        ])  # fmt: skip
+        video = picture_track(out)
+        video.metadata["title"] = "Scène"
+        out.add_attachment("Écriture.ttf", "font/ttf", FONT)
+        fill(out, video)
+    content = path.read_bytes()
+    for letter in "éèÉ":
+        content = content.replace(letter.encode(), letter.encode("latin-1") + b"_")  # nothing changes its place
+    path.write_bytes(content)
+    report = chain(path, tmp_path, container=container)
+    with av.open(str(report.result)) as back:
+        titles = {key.lower(): value for key, value in back.metadata.items()}
+        assert titles["title"] == "Caf\ufffd_"
+        assert [chapter["metadata"]["title"] for chapter in back.chapters()] == ["Entr\ufffd_e"]
+        if container == "mkv":
+            assert back.streams.video[0].metadata["title"] == "Sc\ufffd_ne"
+            assert [s.metadata["filename"] for s in back.streams if s.type == "attachment"] == ["\ufffd_criture.ttf"]
+        else:
+            assert report.warnings == ["attachment \ufffd_criture.ttf left out: mp4 holds none"]
+
+
 def test_a_second_picture_and_data_are_named(tmp_path: Path) -> None:
     path = tmp_path / "angles.ts"
     with av.open(str(path), "w", format="mpegts") as out:

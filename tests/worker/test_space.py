@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from played import FRAMES, Bench
+from played import FRAMES, Bench, crash
 
 from flashvsr.config import QueueSettings
-from flashvsr.worker import control, loop
+from flashvsr.errors import BadInput, NoSpace
+from flashvsr.worker import control, endings, loop
 from mount_kit import Mounted, mounts
 
 MIB = 1 << 20
@@ -24,9 +26,17 @@ def mount() -> Iterator[MakeMount]:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, mount: MakeMount, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    mount(tmp_path / "state", "16m")
-    mount(tmp_path / "outbox", "16m")
+def disk(tmp_path: Path, mount: MakeMount) -> Mounted:
+    return mount(tmp_path / "state", "16m")
+
+
+@pytest.fixture
+def share(tmp_path: Path, mount: MakeMount) -> Mounted:
+    return mount(tmp_path / "outbox", "16m")
+
+
+@pytest.fixture
+def bench(tmp_path: Path, disk: Mounted, share: Mounted, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     monkeypatch.setattr(control, "HEARTBEAT_SECONDS", 0.0)
     made = Bench(tmp_path)
     yield made
@@ -94,6 +104,57 @@ def test_a_state_directory_without_a_single_byte_costs_the_job_no_attempt(
     assert bench.outputs() == ["clip.mp4"]
 
 
+@pytest.mark.parametrize("left", [0, 1], ids=["no lock", "no folder"])
+def test_an_end_that_cannot_be_left_to_the_sweep_waits_for_room(
+    bench: Bench,
+    disk: Mounted,
+    share: Mounted,
+    left: int,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """With the outbox away, only the job's folder tells a later sweep that the reason is still to be written there."""
+    monkeypatch.setattr(loop, "FULL_SECONDS", 0.05)
+    monkeypatch.setattr(endings, "SWEEP_SECONDS", 0.0)
+    number = bench.add()
+
+    def broken() -> None:
+        share.detach()
+        disk.leave_files(left)
+        threading.Timer(0.5, disk.leave_files, [None]).start()
+        raise BadInput("not a video")
+
+    bench.upscaling.at["start"] = broken
+    bench.loop.step()
+    missing = bench.workdir(number) if left else bench.workdir(number).with_name(f"{number}.ending")
+    assert f"Cannot write {missing}: No space left on device; make room in paths.state" in caplog.text
+    job = bench.job(number)
+    assert (job.state, job.attempts, job.error) == ("failed", 1, "not a video")
+    share.attach()
+    bench.new_loop().step()
+    assert bench.outputs() == ["clip.mov.error.txt"]
+    assert not bench.workdir(number).exists()
+
+
+def test_a_job_is_not_given_up_before_that_can_be_noted(
+    bench: Bench, disk: Mounted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = bench.add()
+    crash(bench, number, attempts=2)
+    shutil.rmtree(bench.workdir(number))  # they died before their first chunk
+    disk.leave_files(0)
+    for _ in range(2):
+        with pytest.raises(NoSpace, match="No space left on device; make room"):
+            bench.loop.step()
+        assert bench.job(number).state == "queued"
+    disk.leave_files(None)
+    assert bench.loop.step() is True
+    job = bench.job(number)
+    assert (job.state, job.attempts) == ("failed", 2)
+    assert bench.outputs() == ["clip.mov.error.txt"]
+    assert not bench.workdir(number).exists()
+
+
 @pytest.mark.parametrize("place", ["state", "outbox"])
 def test_a_job_does_not_begin_before_its_result_fits(bench: Bench, place: str) -> None:
     number = bench.add()
@@ -133,8 +194,7 @@ def test_an_outbox_that_fills_up_at_the_end_keeps_what_was_made(bench: Bench) ->
     assert bench.outputs() == ["clip.mp4"]
 
 
-def test_a_read_only_outbox_is_waited_for(bench: Bench, mount: MakeMount) -> None:
-    share = mount(bench.root / "outbox")
+def test_a_read_only_outbox_is_waited_for(bench: Bench, share: Mounted) -> None:
     number = bench.add()
     share.read_only(True)
     bench.loop.step()

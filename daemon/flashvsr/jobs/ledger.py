@@ -6,7 +6,6 @@ Without it a rebuilt queue would do every source again that is still in its inbo
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import os
@@ -14,9 +13,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from flashvsr.errors import NoSpace, Transient
 from flashvsr.jobs.schema import Job
 from flashvsr.settings.files import write_replacing
+from flashvsr.space import writing_state
 from flashvsr.text import printable
 
 log = logging.getLogger(__name__)
@@ -36,14 +35,11 @@ class Ledger:
         """Keep what the job's row says now; durable when it returns. Raises NoSpace or another Transient."""
         row = {name: getattr(job, name) for name in Job._meta.sorted_field_names if name not in _LEFT_OUT}
         path = self._path(job.id)
-        try:
+        with writing_state(path):
             self.folder.mkdir(exist_ok=True)
             _give_to_owner(self.folder)
             write_replacing(path, json.dumps(row))  # escaped: a name that is no text comes back byte for byte
             _give_to_owner(path)
-        except OSError as error:
-            kind = NoSpace if error.errno in (errno.ENOSPC, errno.EDQUOT) else Transient
-            raise kind(f"Cannot write {printable(path)}: {error.strerror}; make room in paths.state.") from error
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield the kept rows by number. One that cannot be read is logged and left out."""

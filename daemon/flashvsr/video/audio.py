@@ -16,6 +16,7 @@ from av.error import EOFError as AvEOFError
 from av.error import FFmpegError
 
 from flashvsr.video.probe import codec_name
+from flashvsr.video.pyav import fraction
 from flashvsr.video.timing import LONGEST_GAP, ContinuousClock
 
 if TYPE_CHECKING:
@@ -77,8 +78,8 @@ class CopyTrack:
         self._target = target
         self._start = start
         self._counted = _is_counted(source)
-        self._tick = source.time_base or Fraction(1, 1000)
-        self._out_tick = target.time_base or self._tick
+        self._tick = fraction(source.time_base) or Fraction(1, 1000)
+        self._out_tick = fraction(target.time_base) or self._tick
         self._clock = ContinuousClock(self._tick, leap=LONGEST_GAP if source.type == "audio" else None)
         self._duration: Fraction | None = None
         self._last: int | None = None
@@ -170,7 +171,7 @@ class AacTrack:
             encoded = self._drain()
             self._graph = self._build(frame)
             self._key = key
-        tick = self._source.time_base or Fraction(1, frame.sample_rate)
+        tick = fraction(self._source.time_base) or Fraction(1, frame.sample_rate)
         stamp = frame.pts
         if self._counted:
             stamp = _first_stamp(self._source) if self._step is None else None

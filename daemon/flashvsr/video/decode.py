@@ -17,6 +17,7 @@ from flashvsr.video.color import ColorInfo
 from flashvsr.video.convert import Converter
 from flashvsr.video.media import open_source, packets, refused_pictures, use_threads
 from flashvsr.video.probe import SourceInfo, check_frames, frame_color, guard
+from flashvsr.video.pyav import fraction
 from flashvsr.video.scan import PROGRESSIVE, Deinterlacer, Scan
 from flashvsr.video.timeline import Timeline
 from flashvsr.video.timing import LONGEST_GAP, ContinuousClock, TimestampGrid
@@ -243,9 +244,8 @@ class Decoder:
     def _time_of(self, frame: CodedFrame, stream: VideoStream) -> Fraction | None:
         """Seconds since the source's start. AVI stores only dts, which is the time there."""
         ticks = frame.pts if frame.pts is not None else frame.dts
-        if ticks is None or stream.time_base is None:
-            return None
-        return ticks * stream.time_base - self.info.start
+        tick = fraction(stream.time_base)
+        return None if ticks is None or tick is None else ticks * tick - self.info.start
 
     def _upright(self, frame: CodedFrame, color: ColorInfo) -> Rgb:
         converted = self._converter.convert(frame, color)

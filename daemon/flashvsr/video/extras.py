@@ -12,6 +12,7 @@ from av.packet import Packet
 from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.media import open_source, packets
 from flashvsr.video.probe import ATTACHED_PICTURE, SourceInfo, codec_name
+from flashvsr.video.pyav import tags
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
@@ -68,11 +69,12 @@ def add_attachments(source: InputContainer, out: OutputContainer, container: str
     """Copy fonts and other attachments; returns what could not be kept, in words."""
     lost = []
     for number, stream in enumerate((s for s in source.streams if s.type == "attachment"), 1):
-        name = stream.metadata.get("filename", f"attachment {number}")
+        known = tags(stream.metadata)
+        name = known.get("filename", f"attachment {number}")
         if container != "mkv":
             lost.append(f"attachment {name} left out: {container} holds none")
             continue
-        mime = stream.metadata.get("mimetype", "application/octet-stream")
+        mime = known.get("mimetype", "application/octet-stream")
         try:
             out.add_attachment(name, mime, bytes(stream.data))  # type: ignore[attr-defined]
         except (ValueError, FFmpegError) as error:

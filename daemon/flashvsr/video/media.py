@@ -21,6 +21,7 @@ from av.error import FFmpegError
 
 from flashvsr.errors import BadInput, FlashVSRError, Transient
 from flashvsr.video.counted import CountedFile, Progress, nothing
+from flashvsr.video.pyav import SOURCE_TEXT
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
@@ -169,14 +170,15 @@ def _open_on(hardware: str, path: Path, file: IO[bytes], warn: Callable[[str], N
 
 def _open_container(path: Path, file: IO[bytes], hwaccel: HWAccel | None = None) -> InputContainer:
     try:
-        return av.open(
+        container: InputContainer = av.open(
             _Readable(file),
             mode="r",
-            metadata_errors="replace",
+            **SOURCE_TEXT,
             buffer_size=_READ_BLOCK,
             hwaccel=hwaccel,
             container_options={"format_whitelist": ",".join(SOURCE_FORMATS), "protocol_whitelist": "file"},
         )
+        return container
     except FFmpegError as error:
         raise BadInput(
             f"{path} is not a video file that can be read ({error.strerror or error}); "

@@ -21,6 +21,7 @@ from flashvsr.video.encode import REORDER_DEPTH
 from flashvsr.video.extras import add_attachments, add_covers, covers, left_out
 from flashvsr.video.media import create_told, open_own, open_source, packets, write_error
 from flashvsr.video.probe import SourceInfo, codec_name, track_title
+from flashvsr.video.pyav import tags
 from flashvsr.video.subtitles import TextTrack, is_bitmap, is_text
 from flashvsr.video.timeline import Timeline
 from flashvsr.video.timing import DecodeClock, TimestampGrid
@@ -251,7 +252,7 @@ class _Assembly:
             track = TextTrack(stream, out, self.container, self.info.start)
             _describe_stream(stream, track.target)
             return track
-        kind, language = codec_name(stream) or "unknown", stream.metadata.get("language")
+        kind, language = codec_name(stream) or "unknown", tags(stream.metadata).get("language")
         name = f"subtitle track {number} ({kind}{f', {language}' if language else ''})"
         advice = '; set container = "mkv" in the preset to keep it' if is_bitmap(stream) else ""
         self.warnings.append(f"{name} left out: {self.container} cannot hold it{advice}")
@@ -293,7 +294,7 @@ class _Assembly:
 
     def _describe(self, source: InputContainer, out: OutputContainer) -> None:
         """Title, dates, chapters. Nothing about the old coding, and no rotation: it has been applied."""
-        known = {key.lower(): value for key, value in source.metadata.items()}
+        known = {key.lower(): value for key, value in tags(source.metadata).items()}
         for key in _METADATA:
             if key in known:
                 out.metadata[key] = known[key]
@@ -320,9 +321,8 @@ def _copied(stream: Stream, out: OutputContainer) -> Stream | None:
 
 
 def _describe_stream(source: Stream, target: Stream) -> None:
-    for key in _STREAM_METADATA:
-        if key in source.metadata:
-            target.metadata[key] = source.metadata[key]
+    known = tags(source.metadata)
+    target.metadata.update({key: known[key] for key in _STREAM_METADATA if key in known})
     title = track_title(source)
     if title is not None:
         target.metadata["title"] = title
@@ -332,4 +332,5 @@ def _describe_stream(source: Stream, target: Stream) -> None:
 def _shifted(chapter: Any, start: Fraction) -> Any:
     """A chapter (PyAV's dictionary) with its times counted from `start`."""
     shift = round(start / chapter["time_base"])
-    return {**chapter, "start": max(0, chapter["start"] - shift), "end": max(0, chapter["end"] - shift)}
+    times = {"start": max(0, chapter["start"] - shift), "end": max(0, chapter["end"] - shift)}
+    return {**chapter, **times, "metadata": tags(chapter["metadata"])}

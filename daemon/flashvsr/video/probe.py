@@ -18,6 +18,7 @@ from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.limits import GENEROUS, Limits
 from flashvsr.video.mastering import Mastering, mastering_of
 from flashvsr.video.media import open_source, packets
+from flashvsr.video.pyav import fraction, tags
 from flashvsr.video.timeline import JOINABLE, Joint, JumpFinder
 from flashvsr.video.timing import choose_rate
 
@@ -110,7 +111,7 @@ def probe(path: Path, limits: Limits = GENEROUS, progress: Progress = nothing) -
         rotation, mirrored = orientation(frame)
         turned = rotation in (90, 270)
         width, height = (frame.height, frame.width) if turned else (frame.width, frame.height)
-        rate = choose_rate(stream.guessed_rate, stream.average_rate, stream.base_rate)
+        rate = choose_rate(*map(fraction, (stream.guessed_rate, stream.average_rate, stream.base_rate)))
         duration = container.duration / av.time_base if container.duration and container.duration > 0 else None
         count = stream.frames or (round(duration * rate) if duration else 0)
         check_frames(count, path, limits)
@@ -125,7 +126,7 @@ def probe(path: Path, limits: Limits = GENEROUS, progress: Progress = nothing) -
             rotation=rotation,
             mirrored=mirrored,
             frame_rate=rate,
-            time_base=stream.time_base or 1 / rate,
+            time_base=fraction(stream.time_base) or 1 / rate,
             frame_count=count or None,
             pixel_format=frame.format.name,
             codec=codec_name(stream),
@@ -212,7 +213,8 @@ def codec_name(stream: Stream) -> str:
 
 def track_title(stream: Stream) -> str | None:
     """What a track calls itself; MP4 has another word for it."""
-    return stream.metadata.get("title") or stream.metadata.get("name")
+    known = tags(stream.metadata)
+    return known.get("title") or known.get("name")
 
 
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:
@@ -250,19 +252,19 @@ def _start(container: InputContainer, video: VideoStream) -> Fraction:
     Sound that starts a little before zero is an encoder's lead-in, which players drop: it does not count.
     """
     starts = [
-        stream.start_time * stream.time_base
+        stream.start_time * tick
         for stream in (video, *container.streams.audio)
-        if stream.start_time is not None and stream.time_base is not None
+        if stream.start_time is not None and (tick := fraction(stream.time_base)) is not None
     ]
     earliest = min(starts, default=Fraction(0))
     return earliest if earliest >= 0 or video.start_time is None else min(Fraction(0), starts[0])
 
 
 def _sample_aspect(stream: VideoStream, turned: bool) -> Fraction:
-    aspect = stream.sample_aspect_ratio
-    if not aspect or not Fraction(1, 20) < aspect < 20:
+    aspect = fraction(stream.sample_aspect_ratio)
+    if aspect is None or not Fraction(1, 20) < aspect < 20:
         return Fraction(1)
-    return 1 / aspect if turned else Fraction(aspect)
+    return 1 / aspect if turned else aspect
 
 
 def _audio_track(stream: AudioStream) -> AudioTrack:
@@ -270,7 +272,7 @@ def _audio_track(stream: AudioStream) -> AudioTrack:
     return AudioTrack(
         index=stream.index,
         codec=codec_name(stream),
-        language=stream.metadata.get("language"),
+        language=tags(stream.metadata).get("language"),
         title=track_title(stream),
         channels=context.channels if context is not None else 0,
         sample_rate=context.sample_rate if context is not None else 0,

@@ -8,6 +8,7 @@ from pathlib import Path
 from flashvsr.errors import FlashVSRError
 from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.media import open_own
+from flashvsr.video.pyav import fraction
 
 
 def verify(
@@ -29,7 +30,7 @@ def verify(
         stream = container.streams.video[0]
         found_size = (stream.width, stream.height)
         found_audio = len(container.streams.audio)
-        tick = stream.time_base or Fraction(1, 1000)
+        tick = fraction(stream.time_base) or Fraction(1, 1000)
         count = 0
         first: int | None = None
         last = duration_of_last = 0

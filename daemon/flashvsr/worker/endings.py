@@ -29,6 +29,7 @@ from flashvsr.outbox.publish import (
     write_error_text,
 )
 from flashvsr.preset import Preset, preset_from_json
+from flashvsr.space import writing_state
 from flashvsr.state import jobs_directory
 from flashvsr.text import printable
 from flashvsr.worker.faults import backoff
@@ -77,8 +78,8 @@ class Endings:
     def partial(self, job: Job, reason: str, working: Callable[[], None] = lambda: None) -> Path | None:
         """Publish the finished chunks of a job that goes no further; None if there are none.
 
-        `working` is called whenever something got done. Raises Transient when that has to wait (no space in the
-        outbox, its share away); the chunks stay, `sweep` tries again.
+        `working` is called whenever something got done. Raises Transient when that has to wait (no space, the
+        outbox's share away); the chunks stay, `sweep` tries again.
         """
         self.check_outbox(job)
         if not work_directory(self.config, job.id).is_dir() or not job.preset:
@@ -87,7 +88,7 @@ class Endings:
         if tries.exists() and tries.stat().st_size >= SALVAGE_TRIES:
             log.error("making a partial video of its chunks failed repeatedly; they are dropped")
             return None
-        with tries.open("ab") as file:
+        with writing_state(tries), tries.open("ab") as file:
             file.write(b".")  # before the try, which may end this process
         try:
             return self._upscaling.salvage(self.task(job, preset_from_json(job.preset)), self.config, reason, working)
@@ -156,13 +157,21 @@ class Endings:
         self._marker(job.id).unlink(missing_ok=True)
 
     def leave_for_sweep(self, job: Job) -> None:
-        """Make sure that `sweep` comes by: it looks for the folders of jobs."""
-        work_directory(self.config, job.id).mkdir(exist_ok=True)
+        """Make sure that `sweep` comes by: it looks for the folders of jobs. Raises NoSpace or another Transient."""
+        folder = work_directory(self.config, job.id)
+        with writing_state(folder):
+            folder.mkdir(exist_ok=True)
 
     @contextmanager
     def alone(self, job_id: int) -> Iterator[bool]:
-        """Keep other workers from putting the same job in order; False if one is at it already."""
-        with self._marker(job_id).open("ab") as file:
+        """Keep other workers from putting the same job in order; False if one is at it already.
+
+        Raises NoSpace or another Transient, before anything was done, when its file cannot be made.
+        """
+        marker = self._marker(job_id)
+        with writing_state(marker):
+            file = marker.open("ab")
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

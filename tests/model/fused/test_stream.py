@@ -7,6 +7,9 @@ import torch
 from fused_kit import GPU, TOLERANCE, error, small_model
 from torch import Tensor
 
+from flashvsr.kernels.residual_norm import residual_norm
+from flashvsr.kernels.rms_norm import rms_norm
+from flashvsr.model.fused import dit
 from flashvsr.model.fused.stream import FusedModel, FusedStream, misfit
 from flashvsr.model.stream import Stream, StreamOptions, draw_noise
 from flashvsr.model.windows import window
@@ -33,7 +36,16 @@ def latents(stream: Stream, dim: int) -> list[Tensor]:
     return found
 
 
+@pytest.fixture
+def rows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a GPU, norms in plain PyTorch: the interpreter's time goes by programs, and theirs take a row each."""
+    if not GPU:
+        monkeypatch.setattr(dit, "residual_norm", residual_norm)
+        monkeypatch.setattr(dit, "rms_norm", rms_norm)
+
+
 @torch.inference_mode()
+@pytest.mark.usefixtures("rows_at_once")
 @pytest.mark.parametrize(
     ("offload", "origin"),
     # Rings on the device are the same without the copies, which test_rings shows; the interpreter is slow.
