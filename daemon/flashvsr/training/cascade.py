@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from flashvsr.training.correction import Correction, CorrectionParams
 from flashvsr.training.initial_decoder import MARGIN, SPAN, TOP_LEFT
 
-# Four pixels in a row around the middle of a 2x2 cell, a to d, keep to b - c = 0.35 (a - d) in a picture enlarged by 4
-# before, within half a level, and do not in one enlarged by 2.
+# Four pixels in a row around the middle of a 2x2 cell, a to d, nearly keep to b - c = 0.35 (a - d) in a picture
+# enlarged by 4 before, and do not in one enlarged by 2.
 TELLING = (0.0, -0.35, 1.0, -1.0, 0.35, 0.0)
 TELLING_NORM = 2.0
 GATE = 3.0  # how strongly they close the correction at 1/4 size
