@@ -33,11 +33,12 @@ def test_it_takes_at_most_8_megabytes() -> None:
     assert sum(file.stat().st_size for file in nano_folder().iterdir()) <= 8_000_000
 
 
+@pytest.mark.parametrize("scale", [2, 4])
 @pytest.mark.parametrize("filter_name", [AREA, BICUBIC])
-def test_it_beats_bicubic(model: FlashVSR, filter_name: str) -> None:
+def test_it_beats_bicubic(model: FlashVSR, filter_name: str, scale: int) -> None:
     engine = Engine(model, "nano", "CPU")
     info = probe(CLIP)
-    task = Task(info, measured_size(info, 2), 2, filter_name)
+    task = Task(info, measured_size(info, scale), scale, filter_name)
     gains = measure(task, engine, {BICUBIC: bicubic}, lambda _: None).gains()
     assert gains["psnr_y"] >= 1
     assert gains["psnr_y_pooled"] >= 1
@@ -54,7 +55,7 @@ def test_the_script_makes_what_is_not_learned_of_the_shipped_weights(tmp_path: P
         if torch.allclose(value, expected[key], rtol=0, atol=1e-6):
             continue
         learned.add(".".join(key.split(".")[:3]))
-    assert learned == {"decoder.decoder.18", "decoder.decoder.19"}
+    assert learned == {f"decoder.decoder.{block}" for block in (12, 13, 18, 19)}
 
 
 @pytest.mark.parametrize("color", [(0, 0, 0), (255, 255, 255), (119, 210, 255), (200, 60, 60)])

@@ -1,7 +1,7 @@
-"""The learned part of the nano model: what a linear enlargement leaves out, found by a small convolutional network.
+"""A learned part of the nano model: what an enlargement leaves out, found by a small convolutional network.
 
-It is trained by itself, which is a hundred times faster than inside the decoder, and then laid into memory blocks 18
-and 19 (`lay_correction`). So it is built of what those have: twice, three 3x3 convolutions with ReLUs at half size.
+It is trained outside the decoder, which is a hundred times faster than inside, and then laid into two memory blocks
+(`lay_corrections`). So it is built of what those have: twice, three 3x3 convolutions with ReLUs.
 
 Every frame is corrected on its own: equal frames come out equal, so that still scenes stay still. Kernels over luma
 sum to zero, so that brightness means nothing and flat stays flat.
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 # Weights are kept at about the size of 1 while they are learned, whatever their place needs.
 LUMA_GAIN = 10.0  # local contrast is small
 OUTPUT_GAIN = 0.04  # so is what a pixel lacks
+PIXELS = 4  # of a 2x2 cell
 
 
 @dataclass(frozen=True)
@@ -25,14 +26,16 @@ class CorrectionParams:
     """Channels per frame.
 
     Attributes:
-        early: hidden channels of block 18.
-        features: what block 18 hands on to block 19, beside luma.
-        late: hidden channels of block 19.
+        lumas: values of luma at a place, 1 or the four of a 2x2 cell.
+        early: hidden channels of the first memory block, by layer.
+        features: what it hands on to the second one, beside luma.
+        late: hidden channels of the second memory block, by layer.
     """
 
-    early: int = 24
-    features: int = 14
-    late: int = 15
+    lumas: int
+    early: tuple[int, int]
+    features: int
+    late: tuple[int, int]
 
 
 class Convolution(nn.Module):
@@ -40,26 +43,39 @@ class Convolution(nn.Module):
 
     Args:
         inputs, outputs: channels.
-        sees_luma: the first input is luma, with a zero-sum kernel, and there is one more input for the picture's
-            extent: 1 inside, 0 beyond its edges.
+        lumas: so many of the first inputs are luma, with kernels that sum to zero together. If there are any, there
+            is one more input for the picture's extent: 1 inside, 0 beyond its edges.
         gain: what kernels and bias are multiplied by.
     """
 
-    def __init__(self, inputs: int, outputs: int, *, sees_luma: bool = False, gain: float = 1.0) -> None:
+    def __init__(self, inputs: int, outputs: int, *, lumas: int = 0, gain: float = 1.0) -> None:
         super().__init__()
-        self.sees_luma, self.gain = sees_luma, gain
+        self.lumas, self.gain = lumas, gain
         self.kernels = nn.Parameter(torch.randn(outputs, inputs, 3, 3) * (4.5 * inputs) ** -0.5)
-        self.extent = nn.Parameter(torch.zeros(outputs, 1, 3, 3)) if sees_luma else None
+        self.extent = nn.Parameter(torch.zeros(outputs, 1, 3, 3)) if lumas else None
         self.bias = nn.Parameter(torch.zeros(outputs))
+        self.fixed = False
+
+    def fix(self, kernels: Tensor, extent: Tensor | None, bias: Tensor) -> None:
+        """Take these, as `effective` gives them, and learn nothing any more."""
+        own: tuple[tuple[nn.Parameter | None, Tensor | None], ...]
+        own = ((self.kernels, kernels), (self.extent, extent), (self.bias, bias))
+        for parameter, value in own:
+            if parameter is not None and value is not None:
+                parameter.copy_(value)
+        self.requires_grad_(False)
+        self.fixed = True
 
     def effective(self, rounded: bool) -> tuple[Tensor, Tensor | None, Tensor]:
         """Kernels, kernels over the extent, bias; as they act, if wanted as bfloat16 holds them."""
+        if self.fixed:
+            return self.kernels, self.extent, self.bias
         kernels, bias = self.gain * self.kernels, self.gain * self.bias
         extent: Tensor | None = self.extent
-        if self.sees_luma:
-            luma = kernels[:, :1]
-            luma = LUMA_GAIN * (luma - luma.mean(dim=(-2, -1), keepdim=True))
-            kernels = torch.cat([luma, kernels[:, 1:]], dim=1)
+        if self.lumas:
+            luma = kernels[:, : self.lumas]
+            luma = LUMA_GAIN * (luma - luma.mean(dim=(1, 2, 3), keepdim=True))
+            kernels = torch.cat([luma, kernels[:, self.lumas :]], dim=1)
         if rounded:
             kernels, bias = _rounded(kernels), _rounded(bias)
             extent = None if extent is None else _rounded(extent)
@@ -80,34 +96,39 @@ class Correction(nn.Module):
     def __init__(self, params: CorrectionParams) -> None:
         super().__init__()
         self.params = params
-        early, features, late = params.early, params.features, params.late
-        self.early = nn.ModuleList(
-            [Convolution(1, early, sees_luma=True), Convolution(early, early), Convolution(early, features)]
-        )
-        self.late = nn.ModuleList(
-            [
-                Convolution(1 + features, late, sees_luma=True),
-                Convolution(late, late),
-                Convolution(late, 4, gain=OUTPUT_GAIN),
-            ]
-        )
+        self.early = _block(params.lumas, 0, params.early, params.features)
+        self.late = _block(params.lumas, params.features, params.late, PIXELS, gain=OUTPUT_GAIN)
+        # It starts as no correction at all: one that does harm is soon switched off, with all its ReLUs, for good.
+        nn.init.zeros_(self.late[-1].kernels)
 
-    def forward(self, luma: Tensor, rounded: bool = False) -> Tensor:
-        """What to add to the enlarged luma.
+    def forward(self, early: Tensor, late: Tensor, rounded: bool = False) -> Tensor:
+        """What to add to the four pixels of each 2x2 cell.
 
         Args:
-            luma: (n, 1, h, w) as the decoder carries it.
+            early: (n, lumas, h, w) as the first memory block finds them.
+            late: the same lumas as the second one finds them.
             rounded: with weights as bfloat16 holds them.
 
         Returns:
-            (n, 4, h, w): the four pixels of each 2x2 cell, row by row.
+            (n, 4, h, w), row by row.
         """
-        luma = luma.contiguous(memory_format=torch.channels_last)
-        features = _block(self.early, luma, rounded).relu()
-        return _block(self.late, torch.cat([luma, features], dim=1), rounded)
+        early, late = (luma.contiguous(memory_format=torch.channels_last) for luma in (early, late))
+        features = _run(self.early, early, rounded).relu()
+        return _run(self.late, torch.cat([late, features], dim=1), rounded)
 
 
-def _block(convs: nn.ModuleList, x: Tensor, rounded: bool) -> Tensor:
+def _block(lumas: int, features: int, hidden: tuple[int, int], outputs: int, gain: float = 1.0) -> nn.ModuleList:
+    first, second = hidden
+    return nn.ModuleList(
+        [
+            Convolution(lumas + features, first, lumas=lumas),
+            Convolution(first, second),
+            Convolution(second, outputs, gain=gain),
+        ]
+    )
+
+
+def _run(convs: nn.ModuleList, x: Tensor, rounded: bool) -> Tensor:
     first, second, third = convs
     result: Tensor = third(second(first(x, rounded).relu(), rounded).relu(), rounded)
     return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +18,16 @@ from torch import Tensor
 from flashvsr.bench.shrink import shrink
 from flashvsr.errors import BadInput
 from flashvsr.model.resize import enlarge_values
+from flashvsr.training.grain import add_grain
 
 VIDEO_SUFFIXES = {".mp4", ".mkv", ".mov", ".webm"}
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png"}
 PHOTO_SIDE = 2048  # longer side after shrinking: sharp at pixel level, whatever the camera's sensor did
 RUN = 96  # consecutive frames taken at a time from a long video
 CRF = (18, 21, 24, 27)  # qualities of compression, run by run
+GRAIN_EVERY = 4  # one of so many runs is there with grain as well
+GRAIN_CRF = (20, 24, 28)  # qualities of compression of such runs, in turn
+ENCODER_THREADS = "8"  # what x264 makes depends on their number, the machine's if we leave it open
 DETAIL_CELL = 16  # pixels per value of a map of detail, along rows and columns
 
 
@@ -43,9 +48,16 @@ class Video:
 
 @dataclass(frozen=True)
 class Footage:
-    """Source pictures on the training device; photos are (3, H, W) uint8."""
+    """Source pictures on the training device.
+
+    Attributes:
+        videos: films as they are.
+        grainy: parts of them with film grain, at full size as a codec left it.
+        photos: (3, H, W) uint8 each.
+    """
 
     videos: list[Video]
+    grainy: list[Video]
     photos: list[Tensor]
 
     @classmethod
@@ -57,11 +69,18 @@ class Footage:
         """
         found = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])]
         files = sorted({file for file in found if file.is_file()})
-        videos = [read_video(file, device, frames_per_video) for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
-        photos = [read_photo(file, device) for file in files if file.suffix.lower() in PHOTO_SUFFIXES]
+        films = [file for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
+        with ThreadPoolExecutor() as pool:  # decoders and encoders do not use all cores
+            videos = list(pool.map(lambda file: read_video(file, device, frames_per_video), films))
+            grainy = list(pool.map(make_grainy, videos, range(len(videos))))
+            photos = list(
+                pool.map(
+                    lambda file: read_photo(file, device), [f for f in files if f.suffix.lower() in PHOTO_SUFFIXES]
+                )
+            )
         if not videos and not photos:
             raise BadInput(f"no video and no photo in {', '.join(map(str, paths))}: name folders that hold some")
-        return cls(videos, photos)
+        return cls(videos, grainy, photos)
 
 
 def read_video(file: Path, device: torch.device, limit: int) -> Video:
@@ -77,12 +96,29 @@ def read_video(file: Path, device: torch.device, limit: int) -> Video:
             for index, frame in enumerate(container.decode(stream))
             if wanted is None or index in wanted
         )
-        pairs = [(picture, _detail(picture)) for picture in cut]
-    if not pairs:
+        pictures = list(cut)
+    if not pictures:
         raise BadInput(f"{file}: no picture could be decoded; take it out of the training folder")
-    pictures, details = zip(*pairs, strict=True)
-    frames = torch.stack(pictures)
-    return Video(frames, torch.stack(details).cpu().numpy(), _compress(frames))
+    return _video(torch.stack(pictures))
+
+
+def make_grainy(video: Video, seed: int) -> Video:
+    """A part of a video, with grain in it and compressed as H.264 at full size: grain as it mostly comes."""
+    random = np.random.default_rng(seed)
+    runs = [
+        _compress(add_grain(run.float(), random).to(torch.uint8), GRAIN_CRF[i % len(GRAIN_CRF)])
+        for i, run in enumerate(video.frames.split(RUN)[::GRAIN_EVERY])
+    ]
+    return _video(torch.cat(runs))
+
+
+def _video(frames: Tensor) -> Video:
+    detail = torch.stack([_detail(picture) for picture in frames]).cpu().numpy()
+    halves = [
+        _compress(shrink(run.float(), 2, bicubic=False).to(torch.uint8), CRF[i % len(CRF)])
+        for i, run in enumerate(frames.split(RUN))
+    ]
+    return Video(frames, detail, torch.cat(halves))
 
 
 def _cut(picture: Tensor) -> Tensor:
@@ -91,24 +127,22 @@ def _cut(picture: Tensor) -> Tensor:
     return picture[:, :height, :width]
 
 
-def _compress(frames: Tensor) -> Tensor:
-    """Halved by averages, through x264 in several qualities: (n, 3, H, W) -> (n, 3, H/2, W/2) uint8."""
-    runs = []
-    for i, run in enumerate(frames.split(RUN)):
-        low = shrink(run.float(), 2, bicubic=False).to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
-        packets = io.BytesIO()
-        with av.open(packets, "w", format="matroska") as out:
-            stream = out.add_stream("libx264", rate=30, options={"crf": str(CRF[i % len(CRF)]), "preset": "veryfast"})
-            stream.height, stream.width = low.shape[1:3]
-            stream.pix_fmt = "yuv420p"
-            for picture in low:
-                out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-            out.mux(stream.encode())
-        packets.seek(0)
-        with av.open(packets) as back:
-            decoded = [torch.from_numpy(frame.to_ndarray(format="rgb24")) for frame in back.decode(video=0)]
-        runs.append(torch.stack(decoded).permute(0, 3, 1, 2).to(frames.device))
-    return torch.cat(runs)
+def _compress(frames: Tensor, crf: int) -> Tensor:
+    """Through x264 and back: (n, 3, H, W) uint8, the same of what comes out."""
+    options = {"crf": str(crf), "preset": "veryfast", "threads": ENCODER_THREADS}
+    pictures = frames.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    packets = io.BytesIO()
+    with av.open(packets, "w", format="matroska") as out:
+        stream = out.add_stream("libx264", rate=30, options=options)
+        stream.height, stream.width = pictures.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        for picture in pictures:
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        out.mux(stream.encode())
+    packets.seek(0)
+    with av.open(packets) as back:
+        decoded = [torch.from_numpy(frame.to_ndarray(format="rgb24")) for frame in back.decode(video=0)]
+    return torch.stack(decoded).permute(0, 3, 1, 2).contiguous().to(frames.device)
 
 
 def _detail(picture: Tensor) -> Tensor:
@@ -131,53 +165,74 @@ def read_photo(file: Path, device: torch.device) -> Tensor:
     return photo
 
 
-class ClipSampler:
-    """Draws clips of `length` frames of side x side pixels from footage, reproducibly.
+@dataclass(frozen=True)
+class Shares:
+    """What clips are taken from.
 
-    Args:
-        photo_share: of the clips, how many show photos.
-        compressed_share: of the clips from videos, how many come with their compressed version.
+    Attributes:
+        photo: of the clips, how many show photos.
+        compressed: of the others, how many come with their compressed half.
+        grainy: of those others, how many are of videos made grainy.
     """
 
-    def __init__(
-        self, footage: Footage, side: int, length: int, photo_share: float, compressed_share: float, seed: int
-    ) -> None:
-        self.footage, self.side, self.length = footage, side, length
-        self.photo_share, self.compressed_share = photo_share, compressed_share
-        self.random = np.random.default_rng(seed)
-        frames = np.array([len(video.frames) for video in footage.videos], dtype=float)
-        self.video_weights = np.sqrt(frames) / np.sqrt(frames).sum() if len(frames) else frames
+    photo: float = 0.4
+    compressed: float = 0.15
+    grainy: float = 0.2
 
-    def clip(self) -> tuple[Tensor, Tensor | None]:
-        """A clip (length, 3, side, side) in 0...255, float32, mirrored and turned at random; its compressed half."""
-        still = bool(self.footage.photos) and self.random.random() < self.photo_share
-        low = None
+
+@dataclass(frozen=True)
+class Clip:
+    """Pictures of one place, mirrored and turned at random.
+
+    Attributes:
+        high: (length, 3, side, side) in 0...255, float32.
+        low: its compressed half, if it comes with one.
+        grainy: of a video made grainy.
+    """
+
+    high: Tensor
+    low: Tensor | None
+    grainy: bool
+
+
+class ClipSampler:
+    """Draws clips of `length` frames of side x side pixels from footage."""
+
+    def __init__(self, footage: Footage, side: int, length: int, shares: Shares) -> None:
+        self.footage, self.side, self.length, self.shares = footage, side, length, shares
+
+    def clip(self, random: np.random.Generator) -> Clip:
+        """One clip, the same for the same random numbers."""
+        still = bool(self.footage.photos) and random.random() < self.shares.photo
+        low, grainy = None, False
         if still or not self.footage.videos:
-            clip = self._moving_photo()
+            clip = self._moving_photo(random)
         else:
-            clip, low = self._video_crop()
-        flips = [dim for dim, chance in ((-1, 0.5), (-2, 0.3), (0, 0.3)) if self.random.random() < chance]
-        turned = self.random.random() < 0.5
+            grainy = bool(self.footage.grainy) and random.random() < self.shares.grainy
+            clip, low = self._video_crop(self.footage.grainy if grainy else self.footage.videos, random)
+        flips = [dim for dim, chance in ((-1, 0.5), (-2, 0.3), (0, 0.3)) if random.random() < chance]
+        turned = random.random() < 0.5
 
         def turn(frames: Tensor) -> Tensor:
             frames = frames.flip(flips) if flips else frames
             return frames.transpose(-1, -2) if turned else frames
 
-        return turn(clip), None if low is None else turn(low)
+        return Clip(turn(clip), None if low is None else turn(low), grainy)
 
-    def _video_crop(self) -> tuple[Tensor, Tensor | None]:
-        video = self.footage.videos[self.random.choice(len(self.footage.videos), p=self.video_weights)]
+    def _video_crop(self, videos: list[Video], random: np.random.Generator) -> tuple[Tensor, Tensor | None]:
+        weights = np.sqrt([len(video.frames) for video in videos])
+        video = videos[random.choice(len(videos), p=weights / weights.sum())]
         frames, side = video.frames, self.side
-        stride = 2 if len(frames) >= 2 * self.length and self.random.random() < 0.5 else 1
+        stride = 2 if len(frames) >= 2 * self.length and random.random() < 0.5 else 1
         span = (self.length - 1) * stride + 1
-        start = int(self.random.integers(0, max(1, len(frames) - span + 1)))
-        corners = [self._corner(frames) for _ in range(4)]
+        start = int(random.integers(0, max(1, len(frames) - span + 1)))
+        corners = [self._corner(frames, random) for _ in range(4)]
         # Strong compression leaves most places flat: prefer the lively ones, but not always.
-        lively = self.random.random() < 0.6
+        lively = random.random() < 0.6
         y, x = max(corners, key=lambda corner: self._liveliness(video, start, corner)) if lively else corners[0]
         chosen = slice(start, start + span, stride)
         clip = self._filled(frames[chosen, :, y : y + side, x : x + side])
-        if self.random.random() >= self.compressed_share:
+        if random.random() >= self.shares.compressed:
             return clip, None
         y, x, side = y // 2, x // 2, side // 2
         return clip, self._filled(video.compressed[chosen, :, y : y + side, x : x + side])
@@ -187,28 +242,28 @@ class ClipSampler:
         clip = clip.float()
         return torch.cat([clip, clip[-1:].expand(missing, -1, -1, -1)]) if missing else clip
 
-    def _corner(self, pictures: Tensor) -> tuple[int, int]:
+    def _corner(self, pictures: Tensor, random: np.random.Generator) -> tuple[int, int]:
         height, width = pictures.shape[-2:]
         # Even, as the halved pictures need it.
         return (
-            2 * int(self.random.integers(0, (height - self.side) // 2 + 1)),
-            2 * int(self.random.integers(0, (width - self.side) // 2 + 1)),
+            2 * int(random.integers(0, (height - self.side) // 2 + 1)),
+            2 * int(random.integers(0, (width - self.side) // 2 + 1)),
         )
 
     def _liveliness(self, video: Video, frame: int, corner: tuple[int, int]) -> float:
         (y, x), size = (side // DETAIL_CELL for side in corner), self.side // DETAIL_CELL
         return float(video.detail[frame, y : y + size, x : x + size].mean())
 
-    def _moving_photo(self) -> Tensor:
+    def _moving_photo(self, random: np.random.Generator) -> Tensor:
         """Pan, zoom and turn over a photo; zoomed out a little, so that the clip is not softer than the photo."""
-        photo = self.footage.photos[self.random.integers(len(self.footage.photos))]
+        photo = self.footage.photos[random.integers(len(self.footage.photos))]
         height, width = photo.shape[-2:]
-        scale = self.random.uniform(1.0, 1.6)  # photo pixels per clip pixel
-        turn, zoom = self.random.normal(0, 0.004), self.random.normal(0, 0.002)
-        speed = self.random.normal(0, 2.0, 2) * (self.random.random() < 0.85)
+        scale = random.uniform(1.0, 1.6)  # photo pixels per clip pixel
+        turn, zoom = random.normal(0, 0.004), random.normal(0, 0.002)
+        speed = random.normal(0, 2.0, 2) * (random.random() < 0.85)
         reach = min(self.side * scale * 0.75, width / 2, height / 2)
-        centre = np.array([self.random.uniform(reach, width - reach), self.random.uniform(reach, height - reach)])
-        angle = self.random.uniform(0, 2 * np.pi) if self.random.random() < 0.5 else 0.0
+        centre = np.array([random.uniform(reach, width - reach), random.uniform(reach, height - reach)])
+        angle = random.uniform(0, 2 * np.pi) if random.random() < 0.5 else 0.0
         steps = np.arange(self.length)
         angles, scales = angle + turn * steps, scale * (1 + zoom) ** steps
         centres = centre + steps[:, None] * speed * scale

@@ -6,8 +6,10 @@ there. These weights do it exactly; what they leave out is learned apart (`corre
 without a task here.
 
 - 1/8 size: the enlarged input averaged over 2x2 pixels (it holds no more than that), luma of all four frames pixel
-  by pixel, colour of all four frames averaged over 4x4. Values of the four quarters of a cell lie in groups.
-- 1/4 size: each pixel keeps, of the four groups, the one of its own quarter ("selection").
+  by pixel, colour of all four frames averaged over 4x4. Values of the four quarters of a cell lie in groups. What the
+  squashing of the input did to colours is undone.
+- 1/4 size: each pixel keeps, of the four groups, the one of its own quarter ("selection"); the others make room. What
+  the squashing did to luma is undone.
 - 1/2 size: the same again for the luma of a frame pair; then a 3x3 filter makes the four pixels of each 2x2 cell.
   Colour is blended from neighbours.
 - full size: each pixel keeps its own of the four; back to RGB.
@@ -29,6 +31,7 @@ QUARTERS = ((0, 0), (0, 1), (1, 0), (1, 1))  # (row, column) of a quarter, in th
 WIDE = 16 + 8  # values per group at 1/4 size: luma (frame, row, column), colour (blue or red, frame)
 # Channels at 1/2 size: four groups of the lumas of two frames, blue and red of both, enlarged luma (frame, quarter).
 COLOR, ENLARGED, SPARE = 8, 12, 20
+LUMA_HIDDEN = 2 * 16, 3 * 16  # hidden channels of block 12, by layer, that undo the squashing of lumas
 LATE_HIDDEN = 18  # hidden channels of block 19 that the linear filter takes
 MARGIN, SPAN = 0.1, 0.8  # luma y is carried as MARGIN + SPAN * y: room for overshoot on either side
 # Least squares on training footage, enlarged from area- and bicubic-halved, with mirror symmetry; its sum is 1.
@@ -38,7 +41,9 @@ TOP_LEFT = (
     (11 / 128, 171 / 128, -40 / 128),
     (0.0, -40 / 128, 15 / 128),
 )
-KNOTS = (-0.75, -0.45, 0.45, 0.75)  # where the polygon that undoes the squashing bends; within 0.16 8-bit levels
+# What squashing takes from a value is an odd function of the result, about a polygon: it bends at these places on
+# either side of 0, by these slopes; within 0.15 8-bit levels.
+KNOTS, BENDS = (0.30, 0.68), (0.0288, 0.0536)
 SIDES = ((1, 0), (1, 2), (0, 1), (2, 1))  # taps of a 3x3 kernel: left, right, above, below
 
 
@@ -57,26 +62,21 @@ def initialise_decoder(decoder: Decoder) -> None:
         parameter.zero_()
     _pack(layers["1"])
     _tidy_carriers(layers["3"])
+    _unsquash_colors(layers["5"], (0, 1))
+    _unsquash_colors(layers["6"], (2, 3))
     _identity(layers["9"].conv)
     _repeat(layers["10"], 4 * WIDE)
     _select(layers["11"], WIDE)
-    _unsquash_colors(layers["12"])
-    _unsquash_lumas(layers["13"])
+    _unsquash_lumas(layers["12"])
     _split_pairs(layers["15"].conv)
     _repeat(layers["16"], ENLARGED)
     _select(layers["17"], 2)
-    layers["17"].conv[4].bias[2:COLOR] = -2.0  # what was not chosen makes room
     _blend_colors(layers["17"])
     _enlarge(layers["19"])
     _split_frames(layers["21"].conv)
     _repeat(layers["22"], 6)
     _choose(layers["24"])
     _to_rgb(layers["26"])
-
-
-def feature_channels(decoder: Decoder) -> list[int]:
-    """Channels at 1/2 size that are 0 after block 17 and read by nothing."""
-    return [*range(2, COLOR), *range(SPARE, decoder.params.channels[2] - 5)]
 
 
 def _row(conv: nn.Module, out: int, bias: float | None = None) -> Tensor:
@@ -165,7 +165,7 @@ def _place_terms(row: Tensor, first: int, column: float, lower: float) -> None:
 
 
 def _select(block: MemoryBlock, size: int) -> None:
-    """Replace the first group of `size` values by the group of the pixel's own quarter.
+    """Replace the first group of `size` values by the group of the pixel's own quarter; the others become zero.
 
     What is added to the first group are the differences to it, let through by place and moved up by 1 on the way
     to survive the ReLUs.
@@ -188,6 +188,7 @@ def _select(block: MemoryBlock, size: int) -> None:
         block.conv[4].weight[:size, hidden + group - 1, 1, 1] = -1
     for i in range(4):
         _row(block.conv[0], hidden + i)[places + i, 1, 1] = 1
+    block.conv[4].bias[size : 4 * size] = -2.0
 
 
 def _next_carriers(group: Tensor) -> None:
@@ -270,69 +271,60 @@ def _blend_colors(block: MemoryBlock) -> None:
             _row(middle, passed_corners + j)[corners + j, 1, 1] = 1
 
 
-def _unsquash_lumas(block: MemoryBlock) -> None:
-    """Undo, pixel by pixel, what the decoder's first layer did to lumas: it squashes its input.
-
-    The inverse is a polygon: hidden channels hold by how much a value exceeds each of a few knots.
-    """
-    first, middle, last = block.conv[0], block.conv[2], block.conv[4]
-    # In carried values v = shift + scale * squashed; the first knot, below all values, makes the linear term.
-    scale, shift = SPAN / 2, MARGIN + SPAN / 2
-    constant, slope, bends = _fit_unsquash()
-    knots = (-1.0, *KNOTS)
-    for luma in range(16):
-        for i, (knot, bend) in enumerate(zip(knots, (slope, *bends), strict=True)):
-            hidden = len(knots) * luma + i
-            _row(first, hidden, -shift - scale * knot)[luma, 1, 1] = 1
-            _row(middle, hidden)[hidden, 1, 1] = 1
-            last.weight[luma, hidden, 1, 1] = bend
-        last.bias[luma] = scale * (constant - slope)
-
-
-def _fit_unsquash() -> tuple[float, float, list[float]]:
-    """What to add to a squashed value s: about constant + slope * s + sum(bend * max(0, s - knot))."""
-    original = torch.linspace(-1, 1, 4001, dtype=torch.float64)
-    squashed = torch.tanh(original / 3) * 3
-    bends = (squashed - torch.tensor(KNOTS).double()[:, None]).clamp_min(0)
-    basis = torch.stack([torch.ones_like(squashed), squashed, *bends], dim=1)
-    fit: list[float] = torch.linalg.lstsq(basis, (original - squashed)[:, None]).solution[:, 0].tolist()
-    return fit[0], fit[1], fit[2:]
-
-
-def _unsquash_colors(block: MemoryBlock) -> None:
-    """Undo, for colours, what the decoder's first layer did to its input.
+def _unsquash_colors(block: MemoryBlock, groups: tuple[int, ...]) -> None:
+    """Undo, for colours in two of the four groups, what the decoder's first layer did to its input.
 
     Red, green and blue were squashed each, so what luma and the differences lack is a sum of functions of one of
     them. They are taken as means over 4x4 pixels. What follows for luma alone is left to `_unsquash_lumas`.
     """
-    first, middle, last = block.conv[0], block.conv[2], block.conv[4]
     red, green, blue = LUMA
-    # Per signal: its luma share, parts of blue - luma and of red - luma, and knots; one below all values makes a
-    # linear term.
-    signals = (
-        (red, 0.0, 1.0, (-1.0, *KNOTS)),
-        (green, -blue / green, -red / green, (-1.0, *KNOTS)),
-        (blue, 1.0, 0.0, (-1.0, *KNOTS)),
-        (-1.0, 0.0, 0.0, KNOTS),
-    )
-    _, slope, bends = _fit_unsquash()
-    hidden = 0
-    for frame in range(4):
-        blue_out, red_out = 16 + frame, 20 + frame
-        lumas = last.weight[4 * frame : 4 * frame + 4]
-        for share, of_blue, of_red, knots in signals:
-            for knot, bend in zip(knots, bends if share < 0 else (slope, *bends), strict=True):
-                start = -(MARGIN + SPAN / 2) / (SPAN / 2) - 2 * (of_blue + of_red) - knot
-                row = _row(first, hidden, start)
-                row[4 * frame : 4 * frame + 4, 1, 1] = 1 / 4 / (SPAN / 2)
-                row[blue_out, 1, 1], row[red_out, 1, 1] = 4 * of_blue, 4 * of_red
-                _row(middle, hidden)[hidden, 1, 1] = 1
-                if knot > -1:  # the linear terms of red, green, blue and luma cancel out in luma
-                    lumas[:, hidden, 1, 1] = SPAN / 2 * share * bend
+    # Per signal: its luma share, parts of blue - luma and of red - luma.
+    signals = ((red, 0.0, 1.0), (green, -blue / green, -red / green), (blue, 1.0, 0.0), (-1.0, 0.0, 0.0))
+    index = 0
+    for group in groups:
+        for frame in range(4):
+            first_luma = group * WIDE + 4 * frame
+            lumas = range(first_luma, first_luma + 4)
+            blue_out, red_out = (group * WIDE + 16 + 4 * i + frame for i in range(2))
+            for share, of_blue, of_red in signals:
+                inputs = {luma: 1 / 4 / (SPAN / 2) for luma in lumas} | {blue_out: 4 * of_blue, red_out: 4 * of_red}
+                outputs = {luma: SPAN / 2 * share for luma in lumas}
                 if share > 0:
-                    last.weight[blue_out, hidden, 1, 1] = ((of_blue == 1) - share) * bend / 4
-                    last.weight[red_out, hidden, 1, 1] = ((of_red == 1) - share) * bend / 4
-                hidden += 1
+                    outputs |= {blue_out: ((of_blue == 1) - share) / 4, red_out: ((of_red == 1) - share) / 4}
+                offset = -(MARGIN + SPAN / 2) / (SPAN / 2) - 2 * (of_blue + of_red)
+                _restore(block, index, inputs, offset, outputs)
+                index += 1
+
+
+def _unsquash_lumas(block: MemoryBlock) -> None:
+    """Undo, pixel by pixel, what the decoder's first layer did to lumas."""
+    for luma in range(16):
+        _restore(block, luma, {luma: 1 / (SPAN / 2)}, -(MARGIN + SPAN / 2) / (SPAN / 2), {luma: SPAN / 2})
+
+
+def _restore(
+    block: MemoryBlock, index: int, inputs: dict[int, float], offset: float, outputs: dict[int, float]
+) -> None:
+    """Add what squashing took from a signal, offset + sum(weight * input), to outputs, times their weights.
+
+    `index` counts the signals of a block. Each takes two hidden channels of the first layer, how far it is beyond the
+    first knot on either side, and three of the second: the inner pieces of the polygon, moved up to survive the ReLU,
+    and how far it is beyond the second knot on either side.
+    """
+    first, middle, last = block.conv[0], block.conv[2], block.conv[4]
+    raised = 1 / 16
+    inner = _row(middle, 3 * index, raised)
+    for side, sign in enumerate((1, -1)):
+        row = _row(first, 2 * index + side, sign * offset - KNOTS[0])
+        for channel, weight in inputs.items():
+            row[channel, 1, 1] = sign * weight
+        inner[2 * index + side, 1, 1] = sign * BENDS[0]
+        _row(middle, 3 * index + 1 + side, KNOTS[0] - KNOTS[1])[2 * index + side, 1, 1] = 1
+    for channel, weight in outputs.items():
+        last.weight[channel, 3 * index, 1, 1] = weight
+        last.weight[channel, 3 * index + 1, 1, 1] = weight * BENDS[1]
+        last.weight[channel, 3 * index + 2, 1, 1] = -weight * BENDS[1]
+        last.bias[channel] -= weight * raised
 
 
 def _enlarge(block: MemoryBlock) -> None:

@@ -1,7 +1,8 @@
 """Make the embedded nano model: `python -m flashvsr.training.nano --out FOLDER DATA...`.
 
 A decoder laid by hand enlarges linearly (`initial_decoder`); what that leaves out is learned from footage
-(`correction`, `loop`) and laid into it. What was tried, and what it gave, is in LOG.md beside this file.
+(`correction`, `cascade`, `loop`) and laid into it. The shipped weights took two runs, the second with `--half-of`.
+What was tried, and what it gave, is in LOG.md beside this file.
 """
 
 from __future__ import annotations
@@ -19,25 +20,41 @@ from flashvsr.model.dit import DitParams
 from flashvsr.model.files import DECODER_FILE, DIT_FILE, LQ_FILE, PROMPT_FILE
 from flashvsr.model.lq_projection import LqProjectionParams
 from flashvsr.model.network import FlashVSR
-from flashvsr.training.correction import Correction, CorrectionParams
-from flashvsr.training.data import Footage
+from flashvsr.model.weights import load_model
+from flashvsr.training.cascade import Cascade, CascadeParams
+from flashvsr.training.correction import CorrectionParams
+from flashvsr.training.data import Footage, Shares
 from flashvsr.training.initialise import initialise
-from flashvsr.training.lay_correction import lay_correction
+from flashvsr.training.lay_corrections import fix_half, lay_corrections
 from flashvsr.training.loop import Plan, train
 
 DIT = DitParams(dim=128, ffn=64, layers=1, text_dim=32, freq_dim=256)
 LQ = LqProjectionParams(hidden=(2, 4), dim=128)
 DECODER = DecoderParams(channels=(101, 101, 48, 16))
+# As wide as the decoder has room for.
+CASCADE = CascadeParams(
+    at_quarter=CorrectionParams(lumas=4, early=(17, 13), features=18, late=(25, 25)),
+    at_half=CorrectionParams(lumas=1, early=(24, 24), features=14, late=(15, 15)),
+)
 PROMPT_SHAPE = (1, 4, 32)
 
 
-def build(seed: int, correction: Correction | None) -> FlashVSR:
-    """The model, in float32 on the CPU; without a correction it enlarges linearly."""
+def start(seed: int, half_of: Path | None) -> Cascade:
+    """Both corrections before training; the one at half size fixed as in a weights folder, if one is given."""
+    torch.manual_seed(seed)
+    cascade = Cascade(CASCADE)
+    if half_of is not None:
+        fix_half(cascade, load_model(half_of, "cpu", torch.float32).model.decoder)
+    return cascade
+
+
+def build(seed: int, cascade: Cascade | None) -> FlashVSR:
+    """The model, in float32 on the CPU; without corrections it enlarges linearly."""
     torch.manual_seed(seed)
     model = FlashVSR(DIT, LQ, DECODER, torch.randn(PROMPT_SHAPE))
     initialise(model)
-    if correction is not None:
-        lay_correction(correction.cpu(), model.decoder)
+    if cascade is not None:
+        lay_corrections(cascade.cpu(), model.decoder)
     return model
 
 
@@ -60,13 +77,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m flashvsr.training.nano", description=__doc__)
     parser.add_argument("data", nargs="*", type=Path, help="folders with videos and photos, or such files")
     parser.add_argument("--out", required=True, type=Path, help="weights folder to write")
+    parser.add_argument("--half-of", type=Path, help="weights folder whose correction at half size is kept as it is")
     parser.add_argument("--steps", type=int, default=Plan.steps, help="0: enlarge linearly, learn nothing")
     parser.add_argument("--rate", type=float, default=Plan.rate, help="peak step")
     parser.add_argument("--clips", type=int, default=Plan.clips, help="clips of a step")
     parser.add_argument("--side", type=int, default=Plan.side, help="pixels of a clip along rows and columns")
-    parser.add_argument("--photo-share", type=float, default=Plan.photo_share)
+    parser.add_argument("--photo-share", type=float, default=Shares.photo)
     parser.add_argument("--seed", type=int, default=Plan.seed)
-    parser.add_argument("--frames-per-video", type=int, default=1920)
+    parser.add_argument("--frames-per-video", type=int, default=960)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
     if arguments.steps and not arguments.data:
@@ -74,7 +92,7 @@ def main() -> None:
     # The same weights from the same seed.
     torch.backends.cudnn.deterministic = True
 
-    correction = None
+    cascade = None
     if arguments.steps:
         device = torch.device(arguments.device)
         plan = replace(
@@ -83,15 +101,15 @@ def main() -> None:
             rate=arguments.rate,
             clips=arguments.clips,
             side=arguments.side,
-            photo_share=arguments.photo_share,
+            shares=Shares(photo=arguments.photo_share),
             seed=arguments.seed,
         )
         footage = Footage.read(arguments.data, device, arguments.frames_per_video)
         print(f"{len(footage.videos)} videos, {len(footage.photos)} photos", flush=True)
-        correction = train(footage, CorrectionParams(), plan, device)
-        count = sum(parameter.numel() for parameter in correction.parameters())
+        cascade = train(start(arguments.seed, arguments.half_of), footage, plan, device)
+        count = sum(parameter.numel() for parameter in cascade.parameters() if parameter.requires_grad)
         print(f"{count} weights learned", flush=True)
-    save(build(arguments.seed, correction), arguments.out)
+    save(build(arguments.seed, cascade), arguments.out)
 
 
 if __name__ == "__main__":
