@@ -28,7 +28,10 @@ from flashvsr.training.initial_decoder import MARGIN, SPAN
 from flashvsr.training.lay_corrections import fix_half, lay_corrections
 from flashvsr.training.loop import Plan, train
 
+CPU = torch.device("cpu")
 SMALL = Plan(steps=40, rate=1e-2, clips=4, side=64, frames=2, rounding=0.5)
+
+TWO_STEPS = Plan(steps=2, clips=2, side=64, frames=2)
 
 
 def synthetic_footage() -> Footage:
@@ -124,7 +127,8 @@ def test_training_beats_the_linear_filter_and_saves_what_the_loader_takes(
     four: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan = replace(SMALL, degradation=Degradation(four=four))
-    cascade = train(nano.start(0, None), synthetic_footage(), plan, torch.device("cpu"))
+    torch.manual_seed(0)
+    cascade = train(Cascade(nano.CASCADE), synthetic_footage(), plan, CPU)
     assert f"step {plan.steps}" in capsys.readouterr().out
     high = synthetic_footage().videos[0].frames[:4].float()
     scale = 4 if four else 2
@@ -139,10 +143,21 @@ def test_training_beats_the_linear_filter_and_saves_what_the_loader_takes(
 
 
 def test_the_same_seed_gives_the_same_weights() -> None:
-    plan = Plan(steps=2, clips=2, side=64, frames=2)
-    first, second = (train(nano.start(0, None), synthetic_footage(), plan, torch.device("cpu")) for _ in range(2))
+    first, second = (nano.learn(synthetic_footage(), (TWO_STEPS, TWO_STEPS), None, CPU) for _ in range(2))
     for a, b in zip(first.parameters(), second.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_the_correction_at_half_size_is_learned_first_and_then_kept() -> None:
+    once, longer = (
+        nano.learn(synthetic_footage(), (TWO_STEPS, replace(TWO_STEPS, steps=steps)), None, CPU) for steps in (2, 4)
+    )
+    for a, b in zip(once.at_half.parameters(), longer.at_half.parameters(), strict=True):
+        assert torch.equal(a, b)
+        assert torch.equal(a, a.to(torch.bfloat16).float())
+    results = [cascade.late[-1].kernels for cascade in (once.at_half, once.at_quarter, longer.at_quarter)]
+    assert all(kernels.any() for kernels in results)
+    assert not torch.equal(results[1], results[2])
 
 
 def draw(shares: Shares, length: int, seed: int) -> Clip:

@@ -56,6 +56,7 @@ class Convolution(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.fixed = False
 
+    @torch.no_grad()
     def fix(self, kernels: Tensor, extent: Tensor | None, bias: Tensor) -> None:
         """Take these, as `effective` gives them, and learn nothing any more."""
         own: tuple[tuple[nn.Parameter | None, Tensor | None], ...]
@@ -100,6 +101,12 @@ class Correction(nn.Module):
         self.late = _block(params.lumas, params.features, params.late, PIXELS, gain=OUTPUT_GAIN)
         # It starts as no correction at all: one that does harm is soon switched off, with all its ReLUs, for good.
         nn.init.zeros_(self.late[-1].kernels)
+
+    def fix(self) -> None:
+        """Learn nothing any more, with the weights as bfloat16 holds them."""
+        for conv in (*self.early, *self.late):
+            assert isinstance(conv, Convolution)
+            conv.fix(*conv.effective(rounded=True))
 
     def forward(self, early: Tensor, late: Tensor, rounded: bool = False) -> Tensor:
         """What to add to the four pixels of each 2x2 cell.

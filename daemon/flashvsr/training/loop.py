@@ -35,10 +35,10 @@ class Plan:
 
     Attributes:
         steps: steps of the optimizer.
-        rate: peak step of Adam.
         clips: clips of a step.
-        side: pixels of a clip along rows and columns.
         frames: frames of a clip.
+        side: pixels of a clip along rows and columns.
+        rate: peak step of Adam.
         shares: what clips are taken from.
         grain_share: of all but the compressed and the grainy ones, those with grain added.
         steadiness: weight of the error of frame differences.
@@ -52,17 +52,17 @@ class Plan:
         seed: of the starting weights, the clips and the noise.
     """
 
-    steps: int = 4500
-    rate: float = 2e-3
-    clips: int = 12
+    steps: int
+    clips: int
+    frames: int
     side: int = 256
-    frames: int = 3
+    rate: float = 2e-3
     shares: Shares = field(default_factory=Shares)
     grain_share: float = 0.2
     steadiness: float = 0.3
     grain_steadiness: float = 1.0
     patience: float = 0.5
-    halves: float = 0.1
+    halves: float = 1.0
     warmup: float = 0.02
     rounding: float = 0.3
     average: float = 0.999

@@ -1,8 +1,8 @@
 """Make the embedded nano model: `python -m flashvsr.training.nano --out FOLDER DATA...`.
 
-A decoder laid by hand enlarges linearly (`initial_decoder`); what that leaves out is learned from footage
-(`correction`, `cascade`, `loop`) and laid into it. The shipped weights took two runs, the second with `--half-of`.
-What was tried, and what it gave, is in LOG.md beside this file.
+A decoder laid by hand enlarges linearly (`initial_decoder`); what that leaves out is learned from footage, first at
+half size and then, on top of it, at quarter size (`correction`, `cascade`, `loop`), and laid into it. What was tried,
+what it gave, and what the shipped weights were made by, is in LOG.md beside this file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from flashvsr.model.network import FlashVSR
 from flashvsr.model.weights import load_model
 from flashvsr.training.cascade import Cascade, CascadeParams
 from flashvsr.training.correction import CorrectionParams
-from flashvsr.training.data import Footage, Shares
+from flashvsr.training.data import Footage
+from flashvsr.training.degrade import Degradation
 from flashvsr.training.initialise import initialise
 from flashvsr.training.lay_corrections import fix_half, lay_corrections
 from flashvsr.training.loop import Plan, train
@@ -38,14 +39,27 @@ CASCADE = CascadeParams(
 )
 PROMPT_SHAPE = (1, 4, 32)
 
+AT_HALF = Plan(steps=15000, clips=16, frames=5, halves=1.0, degradation=Degradation(four=0.2))
+AT_QUARTER = Plan(steps=4500, clips=12, frames=3, halves=0.1, degradation=Degradation(four=0.5))
 
-def start(seed: int, half_of: Path | None) -> Cascade:
-    """Both corrections before training; the one at half size fixed as in a weights folder, if one is given."""
-    torch.manual_seed(seed)
+
+def learn(footage: Footage, plans: tuple[Plan, Plan], half_of: Path | None, device: torch.device) -> Cascade:
+    """Learn both corrections from random weights, by the plans for half and for quarter size.
+
+    `half_of`: a weights folder whose correction at half size is taken as it is; the first plan is then left alone.
+    """
+    at_half, at_quarter = plans
+    torch.manual_seed(at_half.seed)
     cascade = Cascade(CASCADE)
     if half_of is not None:
         fix_half(cascade, load_model(half_of, "cpu", torch.float32).model.decoder)
-    return cascade
+    else:
+        # Beside one that learns as well, the correction at quarter size switches itself off: see LOG.md.
+        cascade.at_quarter.requires_grad_(False)
+        cascade = train(cascade, footage, at_half, device)
+        cascade.at_half.fix()
+        cascade.at_quarter.requires_grad_(True)
+    return train(cascade, footage, at_quarter, device)
 
 
 def build(seed: int, cascade: Cascade | None) -> FlashVSR:
@@ -78,37 +92,24 @@ def main() -> None:
     parser.add_argument("data", nargs="*", type=Path, help="folders with videos and photos, or such files")
     parser.add_argument("--out", required=True, type=Path, help="weights folder to write")
     parser.add_argument("--half-of", type=Path, help="weights folder whose correction at half size is kept as it is")
-    parser.add_argument("--steps", type=int, default=Plan.steps, help="0: enlarge linearly, learn nothing")
-    parser.add_argument("--rate", type=float, default=Plan.rate, help="peak step")
-    parser.add_argument("--clips", type=int, default=Plan.clips, help="clips of a step")
-    parser.add_argument("--side", type=int, default=Plan.side, help="pixels of a clip along rows and columns")
-    parser.add_argument("--photo-share", type=float, default=Shares.photo)
-    parser.add_argument("--seed", type=int, default=Plan.seed)
+    parser.add_argument("--steps", type=int, help="steps of either training instead of thousands; 0: learn nothing")
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--frames-per-video", type=int, default=960)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
-    if arguments.steps and not arguments.data:
+    if arguments.steps != 0 and not arguments.data:
         parser.error("training needs data: name folders with videos and photos")
     # The same weights from the same seed.
     torch.backends.cudnn.deterministic = True
 
     cascade = None
-    if arguments.steps:
-        device = torch.device(arguments.device)
-        plan = replace(
-            Plan(),
-            steps=arguments.steps,
-            rate=arguments.rate,
-            clips=arguments.clips,
-            side=arguments.side,
-            shares=Shares(photo=arguments.photo_share),
-            seed=arguments.seed,
-        )
-        footage = Footage.read(arguments.data, device, arguments.frames_per_video)
+    if arguments.steps != 0:
+        footage = Footage.read(arguments.data, torch.device(arguments.device), arguments.frames_per_video)
         print(f"{len(footage.videos)} videos, {len(footage.photos)} photos", flush=True)
-        cascade = train(start(arguments.seed, arguments.half_of), footage, plan, device)
-        count = sum(parameter.numel() for parameter in cascade.parameters() if parameter.requires_grad)
-        print(f"{count} weights learned", flush=True)
+        at_half, at_quarter = (
+            replace(plan, seed=arguments.seed, steps=arguments.steps or plan.steps) for plan in (AT_HALF, AT_QUARTER)
+        )
+        cascade = learn(footage, (at_half, at_quarter), arguments.half_of, torch.device(arguments.device))
     save(build(arguments.seed, cascade), arguments.out)
 
 
