@@ -41,9 +41,11 @@ class MemoryBlock(nn.Module):
         idle: it only rectifies.
         inputs: channels of [x, previous] that the first convolution reads, where these are not all.
         sees_past: some of them are of the previous step.
+        outputs: channels that the last convolution adds to, where these are not all.
     """
 
     inputs: Tensor | None
+    outputs: Tensor | None
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -56,6 +58,7 @@ class MemoryBlock(nn.Module):
         )
         self.idle, self.sees_past = False, True
         self.register_buffer("inputs", None, persistent=False)
+        self.register_buffer("outputs", None, persistent=False)
 
     def convolutions(self) -> tuple[nn.Conv2d, nn.Conv2d, nn.Conv2d]:
         """The three of them."""
@@ -73,7 +76,12 @@ class MemoryBlock(nn.Module):
             seen = torch.cat([x, torch.cat([previous, x[:-1]])], dim=1)
         if self.inputs is not None:
             seen = seen[:, self.inputs]
-        return F.relu(self.conv(seen) + x)
+        added = self.conv(seen)
+        if self.outputs is None:
+            return F.relu(added + x)
+        # With channels last, as frames are on a CPU, this is as fast as adding all of them.
+        x, added = x.movedim(1, -1), added.movedim(1, -1)
+        return F.relu_(x.index_add(-1, self.outputs, added)).movedim(-1, 1)
 
 
 class Upsample(nn.Module):

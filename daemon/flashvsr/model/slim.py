@@ -54,6 +54,10 @@ def _slim_block(block: MemoryBlock) -> None:
     _replace(first, first.weight[hidden], first.bias[hidden])
     _replace(second, second.weight[used], second.bias[used])
     _replace(third, third.weight[:, used])
+    changed = third.weight.ne(0).any(dim=(2, 3)).any(dim=1) | third.bias.ne(0)
+    if not bool(changed.all()):
+        _replace(third, third.weight[changed], third.bias[changed])
+        block.outputs = changed.nonzero()[:, 0]
     inputs = _some(_read(first))
     if not bool(inputs.all()):
         _replace(first, first.weight[:, inputs])
