@@ -1,7 +1,7 @@
 """Leave out of the decoder what its zero weights make idle. The result is the same, computed with less.
 
-Small models have such weights: channels nobody reads, kernels with a middle alone, blocks that look at no past. For
-models without any, nothing changes.
+Small models have such weights: channels nobody reads or changes, kernels with a middle alone, blocks that look at no
+past, or that are several networks side by side. For models without any, nothing changes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from flashvsr.model.decoder import Decoder, MemoryBlock, Upsample
+from flashvsr.model.split import split
 
 
 @torch.no_grad()
@@ -26,6 +27,8 @@ def slim(decoder: Decoder) -> None:
     for layer in layers:
         if isinstance(layer, MemoryBlock):
             _slim_block(layer)
+            if layer.conv[0].weight.is_cpu and not layer.idle:  # grouped convolutions are no gain everywhere
+                split(layer)
     for module in decoder.modules():
         if isinstance(module, nn.Conv2d):
             _shrink_kernel(module)
