@@ -9,6 +9,7 @@ from systemd_box import Box
 pytestmark = pytest.mark.timeout(600)
 
 QUICK_RESTART = "[Service]\nRestartSec=0.2\n"
+SMALL = "width = 128\nscale = 1.0\nfit = 'pad'\nencoder = 'software'\n"  # a preset for jobs that are soon done
 
 
 def test_started_means_ready_and_a_video_from_the_share_is_done(service: Installed) -> None:
@@ -127,7 +128,8 @@ def test_a_share_that_is_mounted_late_is_waited_for(service: Installed, box: Box
         box.shell("""
             mount -t tmpfs -o mode=2775,gid=flashvsr share /mnt/nas
             install -d -o flashvsr -g flashvsr -m 2775 /mnt/nas/inbox/clips /mnt/nas/outbox""")
-        box.shell(f"cp {INBOX}/preset.toml {CLIPS}/{CLIP} /mnt/nas/inbox/clips/")
+        box.write("/mnt/nas/inbox/clips/preset.toml", SMALL)
+        box.shell(f"cp {CLIPS}/{CLIP} /mnt/nas/inbox/clips/")
         service.until_done(outbox="/mnt/nas/outbox/clips")
         assert "does not exist" not in service.property("StatusText")
         service.stop()
