@@ -105,7 +105,8 @@ class Engine:
 
     def stream(self, size: tuple[int, int], options: StreamOptions, origin: int) -> FrameStream:
         """See `AnyEngine`."""
-        self._size, (width, height) = size, size
+        self._size = size
+        width, height = size
         thrift = self._thrift()
         if thrift.offload_cache and self.device.type != "cpu":
             check_main_memory(self.model, size, options)
