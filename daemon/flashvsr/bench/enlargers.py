@@ -21,9 +21,9 @@ PYANIME4K_MODEL = "arnet-hdn"  # of the models in pyanime4k 3.1.0 the one with t
 
 
 def bicubic(low: Tensor, factor: int) -> Tensor:
-    """The product's own bicubic filter, which is also what the model is given."""
+    """The product's own bicubic filter, rounded to 8 bits once; the model is given the same, not rounded."""
     height, width = low.shape[1:]
-    return enlarge(low, (width * factor, height * factor)).to(torch.uint8)
+    return enlarge(low, (width * factor, height * factor)).round_().to(torch.uint8)
 
 
 def lanczos(low: Tensor, factor: int) -> Tensor:

@@ -8,28 +8,26 @@ from torch import Tensor
 
 
 def enlarge(frame: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize a frame with the bicubic filter of a = -0.5, rounded to 8-bit values as Pillow does.
+    """Resize a frame with the bicubic filter of a = -0.5.
 
     Args:
         frame: (3, h, w) uint8, or uint16 for a source of more than 8 bits, on any device.
         size: (width, height) of the result.
 
     Returns:
-        (3, H, W) float32 with values 0...255: whole ones, or unrounded ones from uint16.
+        (3, H, W) float32 with values 0...255.
     """
-    if frame.dtype == torch.uint16:
-        return enlarge_values(frame.float()[None] / 257, size, whole=False)[0]
-    return enlarge_values(frame.float()[None], size)[0]
+    pictures = frame.float()[None]
+    return enlarge_values(pictures / 257 if frame.dtype == torch.uint16 else pictures, size)[0]
 
 
-def enlarge_values(pictures: Tensor, size: tuple[int, int], *, whole: bool = True) -> Tensor:
-    """The same for pictures (n, 3, h, w) float32 with values 0...255, rounded if `whole`: (n, 3, H, W)."""
+def enlarge_values(pictures: Tensor, size: tuple[int, int]) -> Tensor:
+    """The same for pictures (n, 3, h, w) float32 with values 0...255: (n, 3, H, W)."""
     width, height = size
-    # Across, then down, with 8-bit values in between, as Pillow goes about it. antialias=True is what selects
-    # a = -0.5; for an enlargement it changes nothing else.
+    # Across, then down, clamped in between as Pillow goes about it, but not rounded there to 8 bits: sharpened, that
+    # noise costs half a dB on smooth film. antialias=True selects a = -0.5; for an enlargement it changes nothing else.
     for shape in ((pictures.shape[-2], width), (height, width)):
-        pictures = F.interpolate(pictures, shape, mode="bicubic", antialias=True, align_corners=False)
-        pictures = (pictures.round_() if whole else pictures).clamp_(0, 255)
+        pictures = F.interpolate(pictures, shape, mode="bicubic", antialias=True, align_corners=False).clamp_(0, 255)
     return pictures
 
 
