@@ -2,7 +2,7 @@
 
 A decoder laid by hand enlarges linearly (`initial_decoder`); what that leaves out is learned from footage, first at
 half size and then, on top of it, at quarter size (`correction`, `cascade`, `loop`), and laid into it. On one H200
-that took eleven and a half minutes and 74 GB of its memory. What was tried, what it gave, and how far a seed gives
+that took about eleven minutes and 74 GB of its memory. What was tried, what it gave, and how far a seed gives
 the same weights again, is in LOG.md beside this file.
 """
 
