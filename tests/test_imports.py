@@ -24,7 +24,7 @@ MODULES = sorted(ROOT.rglob("*.py"))
 LAYERS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "model": (frozenset({"errors", "kernels", "model"}), frozenset({"torch", "einops", "safetensors"})),
     "kernels": (frozenset({"kernels"}), frozenset({"torch", "triton"})),
-    "video": (frozenset({"errors", "preset", "trees", "video"}), frozenset({"av", "numpy"})),
+    "video": (frozenset({"errors", "preset", "files", "video"}), frozenset({"av", "numpy"})),
     "bench": (
         frozenset({"errors", "preset", "model", "video", "worker", "bench"}),
         frozenset({"torch", "av", "numpy", "pyanime4k"}),
@@ -39,7 +39,7 @@ LIGHT_EXCEPTIONS = {("weights", "model.files")}  # names of files, without torch
 LAZY = frozenset({"cli", "commands", "weights", "worker"})  # may import heavy parts inside functions
 NEVER_IMPORTED = frozenset({"training", "modelscope_child"})
 QUEUE_FREE = {"jobs": {"errors", "jobs"}, "outbox": {"errors", "outbox"}}  # besides helpers at the top level
-FOUNDATION = frozenset({"errors", "text", "fstype", "settings", "logs", "mounts", "space", "trees"})
+FOUNDATION = frozenset({"errors", "text", "fstype", "settings", "logs", "mounts", "space", "files"})
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import pytest
 
 from flashvsr import watching
 from flashvsr.config import Config, Paths
+from flashvsr.files.texts import write_replacing
 from flashvsr.jobs.queue import Queue
-from flashvsr.settings.files import write_replacing
 from flashvsr.watching import PRUNE_SECONDS, WatchThread
 
 

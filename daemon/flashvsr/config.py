@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from flashvsr.errors import BadConfig
+from flashvsr.files.texts import read_text
 from flashvsr.settings.crosscheck import INBOX, OTHER, OUTBOX, Folder, check_folders, check_not_available
 from flashvsr.settings.document import (
     Document,
@@ -19,7 +20,6 @@ from flashvsr.settings.document import (
     unknown_key,
 )
 from flashvsr.settings.environment import CONFIG_VARIABLE, read_environment
-from flashvsr.settings.files import read_text
 from flashvsr.settings.processing_tables import Chunks, Gpu, Limits, Model, Pipeline, Preprocess, Streaming
 from flashvsr.settings.schema import comment_block, keys, render
 from flashvsr.settings.service_tables import (

@@ -12,8 +12,8 @@ import os
 from pathlib import Path
 
 from flashvsr.errors import Transient
+from flashvsr.files.texts import write_replacing
 from flashvsr.fstype import MOUNTINFO, mount_point_of
-from flashvsr.settings.files import write_replacing
 from flashvsr.space import writing_state
 from flashvsr.text import printable
 

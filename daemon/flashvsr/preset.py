@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from flashvsr import trees
 from flashvsr.errors import BadConfig
+from flashvsr.files import trees
+from flashvsr.files.texts import read_text, write_new, write_replacing
 from flashvsr.settings.document import Document, parse, raise_problems, read_table
-from flashvsr.settings.files import read_text, write_new, write_replacing
 from flashvsr.settings.kinds import Choice, Flag, Number, Whole
 from flashvsr.settings.schema import comment_block, option, render
 

@@ -10,7 +10,7 @@ import tomli_w
 
 from flashvsr.config import TABLES, Config, load_config
 from flashvsr.errors import Transient
-from flashvsr.settings.files import write_replacing
+from flashvsr.files.texts import write_replacing
 from flashvsr.settings.schema import comment_block
 from flashvsr.text import printable
 

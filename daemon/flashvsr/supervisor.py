@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from flashvsr import logs, trees
+from flashvsr import logs
 from flashvsr.config import Config
 from flashvsr.devices import Slot, discover
 from flashvsr.errors import BadConfig, Damaged, FlashVSRError
+from flashvsr.files import trees
 from flashvsr.inbox.watch import InboxWatcher
 from flashvsr.jobs.damage import EX_DAMAGED, heal
 from flashvsr.jobs.owner import owner_alive

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from flashvsr import trees
+from flashvsr.files import trees
+from flashvsr.files.texts import _write_beside
 from flashvsr.outbox.leftovers import remove_all, remove_texts
 from flashvsr.outbox.publish import temporary_for
 from flashvsr.outbox.source import _hidden_name
-from flashvsr.settings.files import _write_beside
 
 OLD, LIMIT, YOUNG = 1_000_000_000, 1_000_000_500, 1_000_001_000
 RUNNING, OVER, FORGOTTEN = 3, 4, 77

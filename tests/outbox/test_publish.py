@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from flashvsr.errors import LeaseLost, Transient
-from flashvsr.outbox import files
+from flashvsr.files import moves
 from flashvsr.outbox.publish import (
     already_published,
     publish,
@@ -49,7 +49,7 @@ def each_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         raise OSError(errno.EINVAL, "Invalid argument")
 
     for name in request.param[1]:
-        monkeypatch.setattr(files, name, refuse)
+        monkeypatch.setattr(moves, name, refuse)
 
 
 @pytest.mark.usefixtures("each_way")
@@ -123,7 +123,7 @@ def test_the_order_that_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest
     target = tmp_path / "a.mp4"
     temporary = written(target)
     order: list[str] = []
-    fsync, move = os.fsync, files._rename_noreplace
+    fsync, move = os.fsync, moves._rename_noreplace
 
     def noted_fsync(descriptor: int) -> None:
         order.append("fsync " + str(Path(f"/proc/self/fd/{descriptor}").readlink()))
@@ -134,7 +134,7 @@ def test_the_order_that_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest
         move(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(os, "fsync", noted_fsync)
-    monkeypatch.setattr(files, "_rename_noreplace", noted_move)
+    monkeypatch.setattr(moves, "_rename_noreplace", noted_move)
     publish(temporary, target, lambda *_: order.append("record"))
     assert order == [f"fsync {temporary}", "record", "rename", f"fsync {tmp_path}"]
 
@@ -194,10 +194,10 @@ for attempt in range(5):
 """
 FORCED = """
 import errno
-from flashvsr.outbox import files
+from flashvsr.files import moves
 def refuse(*arguments):
     raise OSError(errno.EINVAL, "no")
-files._rename_noreplace = files._link_and_unlink = refuse
+moves._rename_noreplace = moves._link_and_unlink = refuse
 """
 
 
@@ -239,7 +239,7 @@ def test_what_the_file_system_says_becomes_advice(
     def fail(*_: object) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(files, "_rename_noreplace", fail)
+    monkeypatch.setattr(moves, "_rename_noreplace", fail)
     with pytest.raises(Transient, match=advice) as caught:
         publish(temporary, target, lambda *_: None)
     assert "a\\nb.mp4" in str(caught.value)

@@ -13,8 +13,8 @@ import pytest
 from played import Bench
 from video_kit import ALL_CLIPS
 
-from flashvsr import trees
 from flashvsr.errors import BadConfig, BadInput, Transient
+from flashvsr.files import trees
 from flashvsr.outbox.publish import remove_temporaries, temporary_for, write_error_text
 from flashvsr.preset import Preset, check_inbox_preset
 from flashvsr.settings.kinds import Choice, Flag, Number, Whole

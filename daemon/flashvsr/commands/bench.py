@@ -15,7 +15,7 @@ from rich.console import Console
 from flashvsr.commands.progress import JobProgress, job_progress
 from flashvsr.config import Config
 from flashvsr.errors import BadInput, FlashVSRError, Transient
-from flashvsr.settings.files import write_replacing
+from flashvsr.files.texts import write_replacing
 from flashvsr.settings.processing_tables import MODEL_NAMES
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from flashvsr.commands.speed_table import table_of
 from flashvsr.config import Config
 from flashvsr.devices import driver_version
 from flashvsr.errors import FlashVSRError, Transient
-from flashvsr.settings.files import write_replacing
+from flashvsr.files.texts import write_replacing
 from flashvsr.weights import NANO
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from flashvsr import trees
+from flashvsr.files import trees
 from flashvsr.inbox.rules import ignored
 
 MAX_DEPTH = 64

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from flashvsr import trees
+from flashvsr.files import trees
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from flashvsr import trees
+from flashvsr.files import trees
 from flashvsr.fstype import MOUNTINFO
 from flashvsr.jobs.database import BUSY_SECONDS, DATABASE_NAME, refuse_network, speaks_of_damage
 from flashvsr.jobs.ledger import Ledger

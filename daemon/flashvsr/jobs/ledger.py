@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from flashvsr.files.texts import write_replacing
 from flashvsr.jobs.schema import Job
-from flashvsr.settings.files import write_replacing
 from flashvsr.space import writing_state
 from flashvsr.text import printable
 

@@ -7,9 +7,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from flashvsr.outbox.files import explained
+from flashvsr.files.moves import explained
+from flashvsr.files.texts import write_replacing
 from flashvsr.outbox.publish import already_published
-from flashvsr.settings.files import write_replacing
 
 
 @dataclass(frozen=True)

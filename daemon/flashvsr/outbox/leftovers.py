@@ -9,7 +9,7 @@ from collections.abc import Callable, Container, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from flashvsr import trees
+from flashvsr.files import trees
 from flashvsr.text import printable
 
 log = logging.getLogger(__name__)

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from flashvsr import trees
-from flashvsr.outbox.files import MTIME_SLACK_NS, explained, make_directories, move_new, opened, sync_file
+from flashvsr.files import trees
+from flashvsr.files.moves import MTIME_SLACK_NS, explained, make_directories, move_new, opened, sync_file
+from flashvsr.files.texts import write_replacing
+from flashvsr.files.trees import sync_directory
 from flashvsr.outbox.names import OUR_PREFIX, fitted, numbered, target_for
 from flashvsr.outbox.source import settle_source
-from flashvsr.settings.files import write_replacing
-from flashvsr.trees import sync_directory
 
 __all__ = [
     "already_published",

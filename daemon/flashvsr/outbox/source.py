@@ -15,10 +15,10 @@ import stat as stat_bits
 from collections.abc import Iterator
 from pathlib import Path
 
-from flashvsr.outbox.files import MTIME_SLACK_NS, explained, make_directories, move_new, opened
+from flashvsr.files.moves import MTIME_SLACK_NS, explained, make_directories, move_new, opened
+from flashvsr.files.trees import sync_directory
 from flashvsr.outbox.names import OUR_PREFIX, inside, numbered
 from flashvsr.text import printable
-from flashvsr.trees import sync_directory
 
 log = logging.getLogger(__name__)
 

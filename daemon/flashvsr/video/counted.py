@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from flashvsr import trees
+from flashvsr.files import trees
 
 FLUSH_BYTES = 1 << 26  # written between two flushes: no single one, nor the fsync at the end, takes long
 

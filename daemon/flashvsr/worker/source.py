@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from flashvsr import trees
 from flashvsr.errors import BadInput, FlashVSRError, Transient
+from flashvsr.files import trees
 from flashvsr.jobs.schema import Job
 from flashvsr.text import printable
 

@@ -22,9 +22,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from flashvsr import trees
 from flashvsr.config import Config
 from flashvsr.errors import BadInput, FlashVSRError, LeaseLost
+from flashvsr.files import trees
 from flashvsr.model.resize import enlarge, place, to_unit, to_whole
 from flashvsr.model.stream import StreamOptions
 from flashvsr.model.windows import FRAMES_PER_WINDOW

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from flashvsr import trees
+from flashvsr.files import trees
 
 
 @pytest.fixture

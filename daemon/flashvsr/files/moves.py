@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flashvsr import trees
 from flashvsr.errors import Transient
+from flashvsr.files import trees
+from flashvsr.files.trees import UNSUPPORTED
 from flashvsr.text import printable
-from flashvsr.trees import UNSUPPORTED
 
 MTIME_SLACK_NS = 2_000_000_000  # the coarsest clock of a file system that a share may have (FAT)
 

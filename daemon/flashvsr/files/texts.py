@@ -8,8 +8,8 @@ import secrets
 import stat
 from pathlib import Path
 
-from flashvsr import trees
 from flashvsr.errors import BadConfig
+from flashvsr.files import trees
 
 LARGEST = 1 << 20  # bytes; a settings file is a few KiB, anything this large was put there by mistake
 
