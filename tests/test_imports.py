@@ -39,7 +39,7 @@ LIGHT_EXCEPTIONS = {("weights", "model.files")}  # names of files, without torch
 LAZY = frozenset({"cli", "commands", "weights", "worker"})  # may import heavy parts inside functions
 NEVER_IMPORTED = frozenset({"training", "modelscope_child"})
 QUEUE_FREE = {"jobs": {"errors", "jobs"}, "outbox": {"errors", "outbox"}}  # besides helpers at the top level
-FOUNDATION = frozenset({"errors", "text", "fstype", "settings", "logs", "mounts", "space", "files"})
+FOUNDATION = frozenset({"errors", "text", "fstype", "settings", "logs", "mounts", "space", "files", "system"})
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from pathlib import Path
 from flashvsr import __version__, logs
 from flashvsr.config import Config, load_config
 from flashvsr.errors import BadConfig, Cancelled, FlashVSRError
+from flashvsr.system.account import become_owner
 
 EX_FAILURE, EX_CONFIG, EX_INTERRUPTED = 1, 78, 130
 LEAST_SPEED_FRAMES = 45  # `flashvsr.bench.speed` says why; it is too heavy to be asked here
@@ -32,7 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help(sys.stderr)
         return 2
     try:
-        return _command(options)(load_config(options.config), options)
+        config, command = load_config(options.config), _command(options)
+        if options.as_service:
+            become_owner(config.paths.state)
+        return command(config, options)
     except BadConfig as error:
         return _complain(error, EX_CONFIG)
     except Cancelled as error:
@@ -92,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", help="print JSON")
     status.add_argument("--all", action="store_true", help="list all finished jobs, not only the last ones")
 
-    _add(commands, "check", "check", "check settings, presets, weights, GPU, encoders, space and the queue")
+    check = _add(commands, "check", "check", "check settings, presets, weights, GPU, encoders, space and the queue")
 
     retry = _add(commands, "retry", "queue", "put a failed, cancelled or held job back into the queue", "retry")
     retry.add_argument("job", type=int, metavar="ID")
@@ -110,7 +114,9 @@ def _parser() -> argparse.ArgumentParser:
     actions = weights.add_subparsers(title="actions", metavar="ACTION", required=True)
     fetch = _add(actions, "fetch", "weights", "fetch the official weights from ModelScope", "fetch")
     fetch.add_argument("--all", action="store_true", help="also the VAE, which is not used")
-    _add(actions, "verify", "weights", "check the configured weights, every key and shape", "verify")
+    verify = _add(actions, "verify", "weights", "check the configured weights, every key and shape", "verify")
+    for command in (status, check, retry, cancel, fetch, verify):
+        command.set_defaults(as_service=True)  # they look at what is the service's, or change it
 
     bench = commands.add_parser("bench", help="measure what the model does")
     bench.set_defaults(module="bench", function="usage")
@@ -225,7 +231,7 @@ def _add(
     command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
     # A default here would overwrite what was given before the command's name.
     _add_config(command, default=argparse.SUPPRESS)
-    command.set_defaults(module=module, function=function)
+    command.set_defaults(module=module, function=function, as_service=False)
     return command
 
 

@@ -39,7 +39,9 @@ NETWORK, SERVER, DAMAGED, STORAGE = "network", "server", "damaged", "storage"
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a download is; `file` is empty while connecting, or waiting for another process."""
+    """How far a download is. `file` is empty while connecting, or waiting for another process, and when the amount of
+    all files together becomes known: `total_bytes` then.
+    """
 
     file: str
     done_bytes: int
@@ -47,9 +49,14 @@ class Progress:
 
     def __str__(self) -> str:
         if not self.file:
-            return f"fetching the weights from ModelScope ({MODEL_ID})"
+            amount = f", {_amount(self.total_bytes)} to come" if self.total_bytes else ""
+            return f"fetching the weights from ModelScope ({MODEL_ID}){amount}"
         share = 100 * self.done_bytes // self.total_bytes if self.total_bytes else 0
         return f"fetching {self.file}: {share} % of {self.total_bytes / 1e6:.0f} MB"
+
+
+def _amount(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
 OnProgress = Callable[[Progress], None]

@@ -1,7 +1,8 @@
 """The other side of `fetching`: `python -m flashvsr.modelscope_child MODEL FOLDER SECONDS NAME...`.
 
-Says on standard output, one JSON object a line, every SECONDS what file it is at, and at the end what went
-wrong, if anything did. Ends at once when its standard input closes: then nobody listens any more.
+Says on standard output, one JSON object a line, first how many bytes are to come in all, then every SECONDS what file
+it is at, and at the end what went wrong, if anything did. Ends at once when its standard input closes: then nobody
+listens any more.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 sys.modules["torch"] = None  # type: ignore[assignment]
 
 import requests  # noqa: E402
+from modelscope.hub.api import HubApi  # noqa: E402
 from modelscope.hub.callback import ProgressCallback  # noqa: E402
 from modelscope.hub.errors import FileIntegrityError, NetworkError  # noqa: E402
 from modelscope.hub.snapshot_download import snapshot_download  # noqa: E402
@@ -73,13 +75,14 @@ def main(arguments: list[str]) -> int:
     logging.disable(logging.ERROR)
     failure = None
     try:
+        speaker.say({"file": "", "done": 0, "total": _bytes_to_come(model, Path(folder), names)})
         # One file after the other: the big one takes nearly all the time anyway, and progress stays readable.
         snapshot_download(
             model,
             local_dir=folder,
             allow_patterns=names,
             max_workers=1,
-            progress_callbacks=[_callback(speaker, Path(folder))],
+            progress_callbacks=[_callback(speaker)],
         )
     except _Stop as stop:
         failure = _describe(stop.cause)
@@ -92,19 +95,31 @@ def main(arguments: list[str]) -> int:
     return 1 if failure else 0
 
 
-def _callback(speaker: _Speaker, folder: Path) -> type[ProgressCallback]:
+def _bytes_to_come(model: str, folder: Path, names: list[str]) -> int:
+    """How much the files of these names have that is not here yet; raises _Stop where the disk has no room for it.
+
+    A file of the right size counts as here: if its checksum then turns out wrong, it comes on top.
+    """
+    sizes = {file["Path"]: int(file["Size"] or 0) for file in HubApi().get_model_files(model)}
+    to_come = sum(max(0, sizes.get(name, 0) - _bytes_here(folder / name)) for name in names)
+    free = shutil.disk_usage(folder).free
+    if to_come > free:
+        raise _Stop(OSError(errno.ENOSPC, f"{to_come / 1e9:.2f} GB are to come, {free / 1e9:.2f} GB are free"))
+    return to_come
+
+
+def _bytes_here(file: Path) -> int:
+    places = (file, file.with_name(f"{file.name}.incomplete"))
+    return max((place.stat().st_size for place in places if place.exists()), default=0)
+
+
+def _callback(speaker: _Speaker) -> type[ProgressCallback]:
     """The client makes one instance for each file."""
 
     class Callback(ProgressCallback):  # type: ignore[misc]
         def __init__(self, filename: str, file_size: int) -> None:
             super().__init__(filename, file_size)
             self.done = 0
-            partial = folder / f"{filename}.incomplete"
-            needed = file_size - (partial.stat().st_size if partial.exists() else 0)
-            free = shutil.disk_usage(folder).free
-            if needed > free:
-                text = f"{filename} needs {needed / 1e9:.2f} GB, {free / 1e9:.2f} GB are free"
-                raise _Stop(OSError(errno.ENOSPC, text))
             speaker.update(filename, 0, file_size)
             speaker.say()
 

@@ -10,6 +10,7 @@ from flashvsr.errors import BadConfig, Transient
 from flashvsr.fetching import OnProgress, download
 from flashvsr.model.files import PROMPT_FILE, REQUIRED_FILES, VAE_FILE
 from flashvsr.settings.processing_tables import Model
+from flashvsr.system.account import refuse_as_root
 
 AUTO = "auto"
 OFFICIAL = "FlashVSR-v1.1"
@@ -95,7 +96,7 @@ def fetch(models: Path, on_progress: OnProgress, *, vae: bool = False, recheck: 
 
     Raises:
         Transient: no connection, an error of the server, no space. The message says what to do.
-        BadConfig: the models directory cannot be written.
+        BadConfig: the models directory cannot be written, or is the service's and this is root.
     """
     folder = official_folder(models)
     names = (*REQUIRED_FILES, VAE_FILE) if vae else REQUIRED_FILES
@@ -104,6 +105,7 @@ def fetch(models: Path, on_progress: OnProgress, *, vae: bool = False, recheck: 
         return [name for name in names if recheck or not _is_filled(folder / name)]
 
     if missing():
+        refuse_as_root(models, ("weights", "fetch"))
         download(folder, models, missing, on_progress)
     return folder
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shlex
 
 from flashvsr import __version__, logs
 from flashvsr.config import Config
 from flashvsr.supervisor import Supervisor
+from flashvsr.system.account import refuse_as_root
 
 log = logging.getLogger("flashvsr")
 
 
 def run(config: Config, _options: argparse.Namespace) -> int:
-    """Serve until stopped; returns the exit code."""
+    """Serve until stopped; returns the exit code. BadConfig for root where the state is another account's."""
+    refuse_as_root(
+        config.paths.state, ("run", "--config", shlex.quote(str(config.origin))) if config.origin else ("run",)
+    )
     logs.setup(config.service.log_level)
     log.info("flashvsr %s, settings from %s", __version__, config.origin or "the defaults")
     for note in config.notes:

@@ -35,7 +35,7 @@ def fetch_command(config: Config, *, vae: bool = False) -> int:
     """Fetch the official weights, with a bar on standard error; damaged files are fetched anew."""
     console = Console(stderr=True, highlight=False)
     with _bar(console) as bar:
-        show = _Display(bar)
+        show = _Display(bar, console)
         folder = weights.fetch(config.paths.models, show, vae=vae, recheck=True)
         show.finish()
     print(folder)
@@ -55,13 +55,16 @@ def verify_command(config: Config) -> int:
 class _Display:
     """One bar for each file."""
 
-    def __init__(self, bar: Bar) -> None:
+    def __init__(self, bar: Bar, console: Console) -> None:
         self._bar = bar
+        self._console = console
         self._tasks: dict[str, TaskID] = {}
         self._connecting = bar.add_task("asking ModelScope, checking what is here", total=None)
 
     def __call__(self, progress: Progress) -> None:
         if not progress.file:
+            if progress.total_bytes:
+                self._console.print(str(progress), markup=False)  # also where there is no bar: it may be gigabytes
             return
         self._bar.update(self._connecting, visible=False)
         if progress.file not in self._tasks:

@@ -1,0 +1,1 @@
+"""What the process has from its machine."""
