@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -73,10 +74,11 @@ def test_a_name_cannot_garble_the_status_line() -> None:
     assert len(summarize([job("x" * 255 + ".mp4")], {}, 0)) < 150
 
 
-def test_a_full_disk_is_said_but_does_not_starve_the_watchdog(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_full_disk_is_said_but_does_not_starve_the_watchdog(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A restart makes no room, and would cost the running jobs an attempt."""
     watch: Any = SimpleNamespace(silent_seconds=lambda: 0.0, problems=dict)
-    overview = Overview(SimpleNamespace(), SimpleNamespace(), watch, 120.0)  # type: ignore[arg-type]
+    queue: Any = SimpleNamespace(path=tmp_path / "queue.db")
+    overview = Overview(queue, SimpleNamespace(), watch, 120.0)  # type: ignore[arg-type]
     for _ in range(2):
         with overview.queue_guard():
             raise NoSpace("the disk is full; make room")

@@ -16,6 +16,7 @@ from flashvsr.errors import Damaged, FlashVSRError, NoSpace
 from flashvsr.jobs.damage import notices
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import FAILED, RUNNING, Job, Worker
+from flashvsr.status.problems import ProblemList
 from flashvsr.summary import summarize
 from flashvsr.text import printable
 from flashvsr.watching import WatchThread
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 FAILED_SECONDS = 10.0  # how often the failed jobs are counted: they stay in the history and may be many
 WORKING = ("idle", "busy")
 NAMED_TROUBLES, TROUBLE_LENGTH = 2, 200
+_SPEAKS_FOR_ITSELF = ("settings", "disk", "queue", "inboxes")  # their texts say what they are about
 
 
 class Overview:
@@ -42,8 +44,11 @@ class Overview:
         self._failed_today = 0
         self._next_failed_count = 0.0
         self._notices: Sequence[str] = ()
+        self._staying = 0
+        self._stays: Job | None = None  # sources that could not be taken away, and the last of their jobs
         self._queue_trouble = ""
         self._full = ""
+        self._list = ProblemList(queue.path.parent)
         self.config_trouble = ""
 
     @contextmanager
@@ -77,6 +82,7 @@ class Overview:
             failed = self._queue.jobs(states=[FAILED])
             self._failed_today = sum(job.finished is not None and job.finished >= midnight for job in failed)
             self._notices = notices(self._queue.path.parent)
+            self._staying, self._stays = self._queue.staying_sources()
             self._next_failed_count = time.monotonic() + FAILED_SECONDS
 
     def worker_is_up(self) -> bool:
@@ -89,20 +95,28 @@ class Overview:
         return not self._queue_trouble and self._watch.silent_seconds() < self._silence
 
     def status(self) -> str:
-        """One line for `systemctl status`."""
-        return summarize(self._running, self._counts, self._failed_today, self._troubles())
+        """One line for `systemctl status`: the newest problems with it, all of them in `flashvsr status`."""
+        problems = self._list.update(self._problems())
+        texts = [p.text if p.subject in _SPEAKS_FOR_ITSELF else f"{p.subject}: {p.text}" for p in problems]
+        shown = [textwrap.shorten(text, TROUBLE_LENGTH, placeholder="...") for text in texts[:NAMED_TROUBLES]]
+        if len(texts) > len(shown):
+            shown.append(f"and {len(texts) - len(shown)} more: flashvsr status")
+        return summarize(self._running, self._counts, self._failed_today, shown)
 
-    def _troubles(self) -> list[str]:
-        troubles = [self.config_trouble] if self.config_trouble else []
-        troubles += [self._full] if self._full else []
+    def _problems(self) -> Iterator[tuple[str, str]]:
+        """Everything that a person must mend, as (what has it, text)."""
+        if self.config_trouble:
+            yield "settings", self.config_trouble
+        if self._full:
+            yield "disk", self._full
         if self._queue_trouble:
-            troubles.append(f"the queue does not answer: {printable(self._queue_trouble)}")
-        troubles += self._notices
+            yield "queue", f"the queue does not answer: {printable(self._queue_trouble)}"
+        yield from (("queue", notice) for notice in self._notices)
         silent = self._watch.silent_seconds()
         if silent >= self._silence / 2:
-            troubles.append(f"no inbox could be read for {silent:.0f} s: does a share hang?")
-        troubles += [f"{printable(path)}: {text}" for path, text in self._watch.problems().items()]
-        troubles += [f"{row.slot}: {row.error}" for row in self._workers if row.error]
-        shown = [textwrap.shorten(trouble, TROUBLE_LENGTH, placeholder="...") for trouble in troubles[:NAMED_TROUBLES]]
-        hidden = len(troubles) - len(shown)
-        return shown + ([f"and {hidden} more: flashvsr status"] if hidden else [])
+            yield "inboxes", f"no inbox could be read for {silent:.0f} s: does a share hang?"
+        yield from ((printable(path), text) for path, text in self._watch.problems().items())
+        if self._stays is not None:
+            more = f" (and {self._staying - 1} more like it)" if self._staying > 1 else ""
+            yield f"job {self._stays.id}", f"{self._stays.error}{more}"
+        yield from ((row.slot, row.error) for row in self._workers if row.error)

@@ -135,3 +135,42 @@ def test_a_share_that_is_mounted_late_is_waited_for(service: Installed, box: Box
         service.stop()
     finally:
         box.run("umount", "/mnt/nas", check=False)
+
+
+def test_a_folder_that_somebody_makes_with_the_usual_umask_lets_its_film_be_taken_away(service: Installed) -> None:
+    service.box.write(f"{INBOX}/preset.toml", SMALL)
+    service.box.shell(f"""
+        id nas >/dev/null 2>&1 || useradd nas
+        usermod -aG flashvsr nas
+        rm -rf /srv/flashvsr/inbox/people; runuser -u nas -- sh -euc '
+            umask 022
+            mkdir -p /srv/flashvsr/inbox/people/holiday /srv/flashvsr/inbox/people/closed
+            cp {INBOX}/preset.toml /srv/flashvsr/inbox/people/
+            cp {CLIPS}/{CLIP} /srv/flashvsr/inbox/people/holiday/
+            cp {CLIPS}/{CLIP} /srv/flashvsr/inbox/people/closed/closed.mp4
+            chmod 755 /srv/flashvsr/inbox/people/closed'""")
+    service.start()
+    service.until(lambda: service.exists("/var/lib/flashvsr/archive/people/holiday/*"), "the film is archived")
+    # A folder that its owner closed on purpose keeps its film; where, and what to do, is said.
+    service.until(
+        lambda: "closed does not let flashvsr take files away" in service.property("StatusText"), "it is told"
+    )
+    said = service.box.run("flashvsr", "status").stdout
+    assert "/srv/flashvsr/inbox/people/closed" in " ".join(said.split())
+    service.box.shell("chmod g+w /srv/flashvsr/inbox/people/closed; rm -rf /srv/flashvsr/inbox/people")
+
+
+def test_what_root_does_belongs_to_the_service(service: Installed) -> None:
+    service.start()
+    service.drop()
+    service.until_chunk()
+    service.box.run("flashvsr", "cancel", "1")
+    service.until(lambda: service.facts()["jobs"][0]["state"] == "cancelled", "the job is cancelled")
+    service.box.run("flashvsr", "retry", "1")
+    service.stop()
+    service.box.run("flashvsr", "check", check=False)
+    others = service.box.shell("find /var/lib/flashvsr ! -user flashvsr")
+    assert others == ""
+    refused = service.box.run("flashvsr", "run", check=False)
+    assert refused.returncode == 78
+    assert "runuser -u flashvsr -- flashvsr run" in refused.stderr

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
+import errno
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from played import FRAMES, Bench, crash, replace_source
 
+from flashvsr.commands import status
 from flashvsr.errors import BadInput, Transient
 from flashvsr.jobs.owner import current_owner
 from flashvsr.worker import endings
@@ -184,3 +188,29 @@ def test_the_same_file_dropped_again_is_done_again_once_the_first_is_gone(bench:
     archive = bench.root / "state" / "archive" / "clips"
     assert len(list(archive.glob("*"))) == (2 if action == "archive" else 0)
     assert not source.exists()
+
+
+def test_a_source_that_cannot_be_taken_away_is_told_with_its_folder_until_it_can(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    number = bench.add()
+    folder = Path(bench.job(number).source).parent
+
+    def refuse(*_: object) -> None:
+        raise Transient("Cannot archive") from PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(endings, "settle_source", refuse)
+        patch.setattr(endings.os, "access", lambda *_: False)  # root may write everywhere
+        bench.loop.step()
+    job = bench.job(number)
+    assert (job.state, job.settled, job.error_kind) == ("done", None, "source")
+    assert f"its folder {folder} does not let flashvsr take files away" in job.error
+    assert bench.queue.staying_sources()[0] == 1
+    assert bench.queue.source_stays(number, job.error) is False, "it is known, and not logged again"
+    status.run(bench.config, argparse.Namespace(job=None, json=False, all=False))
+    assert "does not let flashvsr take files away" in " ".join(capsys.readouterr().out.split())
+
+    bench.loop._endings.settle_source(number)
+    assert (bench.job(number).error, bench.job(number).error_kind) == (None, None)
+    assert bench.queue.staying_sources() == (0, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -19,6 +20,8 @@ from flashvsr.jobs.database import DATABASE_NAME
 from flashvsr.jobs.queue import Queue
 from flashvsr.preset import PRESET_NAME, load_preset
 from flashvsr.state import service_process
+from flashvsr.status.problems import known_problems
+from flashvsr.system.account import account_name, account_of
 from flashvsr.text import printable
 
 LOW_SPACE = 10 << 30  # bytes; a film's chunks and its result need room at the same time
@@ -44,11 +47,11 @@ def run(config: Config, _options: argparse.Namespace) -> int:
 
 
 def _findings(config: Config) -> Iterator[Finding]:
-    yield Finding("settings", str(config.origin or "none found, the defaults apply"))
-    yield from (Finding("settings", note) for note in config.notes)
+    yield from _account(config)
+    yield from _settings(config)
     yield from _tools(config)
-    yield from _inboxes(config)
-    yield from _folders(config)
+    yield from _each("inboxes", _inboxes(config))
+    yield from _each("folders", _folders(config))
     slots: list[Slot] = []
     yield _guarded("devices", lambda: _devices(config, slots))
     if slots:
@@ -57,7 +60,7 @@ def _findings(config: Config) -> Iterator[Finding]:
             yield _guarded("attention", partial(_attention, config, kind))
     yield from _encoders()
     yield _guarded("queue", lambda: _queue(config))
-    yield from (Finding("queue", "", notice) for notice in notices(config.paths.state))
+    yield from _each("service", _problems(config))
 
 
 def _guarded(subject: str, look: Callable[[], str]) -> Finding:
@@ -65,6 +68,49 @@ def _guarded(subject: str, look: Callable[[], str]) -> Finding:
         return Finding(subject, look())
     except FlashVSRError as error:
         return Finding(subject, "", str(error))
+    except OSError as error:
+        return _out_of_reach(subject, error)
+
+
+def _each(subject: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """Yield findings up to the first that cannot be made, and say so."""
+    try:
+        yield from findings
+    except OSError as error:
+        yield _out_of_reach(subject, error)
+
+
+def _out_of_reach(subject: str, error: OSError) -> Finding:
+    place = f" {printable(error.filename)}" if error.filename else ""
+    advice = "; run this as root, or as the service's account" if error.errno in (errno.EACCES, errno.EPERM) else ""
+    return Finding(subject, "", f"cannot look at{place}: {error.strerror or error}{advice}")
+
+
+def _account(config: Config) -> Iterator[Finding]:
+    """Root has become the service's account by now, if there is one. Anybody else sees what they may see."""
+    service, own = account_of(config.paths.state), account_name(os.geteuid())
+    if service not in ("", own):
+        text = f"{own} is not the service's account, {service}: what follows is true for {own}. Run this as root"
+        yield Finding("account", "", text)
+
+
+def _settings(config: Config) -> Iterator[Finding]:
+    origin = config.origin
+    if origin is not None and not os.access(origin, os.R_OK):  # read as root, before this became the service's account
+        yield Finding("settings", "", f"{printable(origin)} cannot be read by the service's account; let it read that")
+    else:
+        yield Finding("settings", printable(origin) if origin else "none found, the defaults apply")
+    yield from (Finding("settings", note) for note in config.notes)
+
+
+def _problems(config: Config) -> Iterator[Finding]:
+    """What the running service knows to be wrong; without one, what can be told of its queue database."""
+    state = config.paths.state
+    if service_process(state) is None:
+        yield from (Finding("queue", "", notice) for notice in notices(state))
+        return
+    for problem in known_problems(state):
+        yield Finding(f"service, {problem.subject}", "", problem.text)
 
 
 def _tools(config: Config) -> Iterator[Finding]:
@@ -75,23 +121,27 @@ def _tools(config: Config) -> Iterator[Finding]:
 
 
 def _inboxes(config: Config) -> Iterator[Finding]:
-    inboxes = config.inboxes()
-    if not inboxes:
+    inboxes, root = config.inboxes(), config.paths.inbox
+    if root.exists() and not os.access(root, os.R_OK | os.X_OK):
+        yield Finding(f"inbox root {printable(root)}", "", "cannot be read; give the service's user access")
+    elif not inboxes:
         yield Finding(
-            "inboxes",
-            "",
-            f"none in {config.paths.inbox}; create a directory in it (the service makes default/)",
+            "inboxes", "", f"none in {printable(root)}; create a directory in it (the service makes default/)"
         )
     for inbox in inboxes:
-        subject = f"inbox {printable(inbox.path)}"
-        if not inbox.path.is_dir():
-            yield Finding(subject, "", "does not exist; create it, or mount its share")
-        elif not os.access(inbox.path, os.R_OK | os.X_OK):
-            yield Finding(subject, "", "cannot be read; give the service's user access")
-        elif not (inbox.path / PRESET_NAME).exists():
-            yield Finding(subject, "no preset yet, the service writes one with the defaults")
-        else:
-            yield _guarded(f"preset {printable(inbox.path / PRESET_NAME)}", partial(_preset, inbox.path))
+        yield from _each(f"inbox {printable(inbox.path)}", _inbox(inbox.path))
+
+
+def _inbox(inbox: Path) -> Iterator[Finding]:
+    subject = f"inbox {printable(inbox)}"
+    if not inbox.is_dir():
+        yield Finding(subject, "", "does not exist; create it, or mount its share")
+    elif not os.access(inbox, os.R_OK | os.X_OK):
+        yield Finding(subject, "", "cannot be read; give the service's user access")
+    elif not (inbox / PRESET_NAME).exists():
+        yield Finding(subject, "no preset yet, the service writes one with the defaults")
+    else:
+        yield _guarded(f"preset {printable(inbox / PRESET_NAME)}", partial(_preset, inbox))
 
 
 def _preset(inbox: Path) -> str:
@@ -104,20 +154,21 @@ def _preset(inbox: Path) -> str:
 def _folders(config: Config) -> Iterator[Finding]:
     outboxes = {inbox.outbox for inbox in config.inboxes()} | {config.paths.outbox}
     for name, folder in [("state", config.paths.state), *(("outbox", path) for path in sorted(outboxes))]:
-        yield _folder(name, folder)
+        yield from _each(f"{name} {printable(folder)}", _folder(name, folder))
 
 
-def _folder(name: str, folder: Path) -> Finding:
+def _folder(name: str, folder: Path) -> Iterator[Finding]:
     subject = f"{name} {printable(folder)}"
     # What does not exist yet is made by the service, below the nearest directory that does.
     existing = next(path for path in (folder, *folder.parents) if path.exists())
-    if not os.access(existing, os.W_OK | os.X_OK):
-        return Finding(subject, "", f"{existing} is not writable; give the service's user access")
     free = shutil.disk_usage(existing).free
     space = f"{free / (1 << 30):.1f} GiB free"
-    if free < LOW_SPACE:
-        return Finding(subject, "", f"only {space}; a film needs {LOW_SPACE >> 30} GiB, make room")
-    return Finding(subject, space if existing == folder else f"{space}, will be created")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        yield Finding(subject, "", f"{printable(existing)} is not writable; give the service's user access")
+    elif free < LOW_SPACE:
+        yield Finding(subject, "", f"only {space}; a film needs {LOW_SPACE >> 30} GiB, make room")
+    else:
+        yield Finding(subject, space if existing == folder else f"{space}, will be created")
 
 
 def _devices(config: Config, slots: list[Slot]) -> str:

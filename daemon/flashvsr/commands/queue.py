@@ -10,6 +10,8 @@ from flashvsr.config import Config
 from flashvsr.errors import FlashVSRError
 from flashvsr.jobs.database import DATABASE_NAME
 from flashvsr.jobs.queue import Queue
+from flashvsr.system.account import account_of
+from flashvsr.text import printable
 
 
 def retry(config: Config, options: argparse.Namespace) -> int:
@@ -34,7 +36,10 @@ def existing_queue(config: Config) -> Iterator[Queue]:
     try:
         exists = path.exists()
     except OSError as error:
-        raise FlashVSRError(f"cannot reach {path}: {error.strerror}; run this as the service's user") from error
+        raise FlashVSRError(
+            f"cannot reach {printable(path)}: {error.strerror}; run this as root, or as the service's account "
+            f"{account_of(config.paths.state)}".rstrip()
+        ) from error
     if not exists:
         raise FlashVSRError(f"there is no queue in {config.paths.state}; start the service first, or give its --config")
     queue = Queue(config.paths.state)

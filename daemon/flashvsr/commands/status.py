@@ -6,6 +6,7 @@ import argparse
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from flashvsr.config import Config
 from flashvsr.errors import BadConfig, FlashVSRError
 from flashvsr.jobs.damage import notices
 from flashvsr.jobs.queue import Queue
-from flashvsr.jobs.schema import FAILED, FINISHED, HELD, QUEUED, RUNNING, Job, Worker
+from flashvsr.jobs.schema import DONE, FAILED, FINISHED, HELD, QUEUED, RUNNING, Job, Worker
 from flashvsr.preset import PRESET_NAME, load_preset
 from flashvsr.report_text import report_toml
 from flashvsr.state import service_process
+from flashvsr.status.problems import known_problems
 from flashvsr.text import printable
 
 LAST_FINISHED = 10
@@ -67,8 +69,10 @@ def _show_job(queue: Queue, options: argparse.Namespace) -> int:
 def _facts(config: Config, queue: Queue, everything: bool) -> dict[str, Any]:
     finished = queue.jobs(states=FINISHED, limit=None if everything else LAST_FINISHED)
     open_jobs = queue.jobs(states=(RUNNING, HELD, QUEUED))
+    process = service_process(config.paths.state)
     return {
-        "service": {"process": service_process(config.paths.state), "state": str(config.paths.state)},
+        "service": {"process": process, "state": str(config.paths.state)},
+        "problems": [asdict(problem) for problem in known_problems(config.paths.state)] if process else [],
         "workers": [_worker(worker) for worker in queue.workers()],
         "notices": notices(config.paths.state),
         "counts": queue.counts(),
@@ -110,11 +114,14 @@ def _print(facts: dict[str, Any], everything: bool) -> None:
         doing = f"job {worker['job']}" if worker["job"] else worker["state"]
         trouble = f": {worker['error']}" if worker["error"] else ""
         console.print(escape(f"{worker['slot']} ({worker['label']}): {doing}{trouble}"))
-    for notice in facts["notices"]:
-        console.print(escape(notice))
-    for inbox in facts["inboxes"]:
-        if inbox["preset"] != "ok":
-            console.print(escape(f"inbox {inbox['path']}: {inbox['preset']}"))
+    for problem in facts["problems"]:
+        console.print(escape(f"problem since {_when(problem['since'])}, {problem['subject']}: {problem['text']}"))
+    if not process:  # else the service's own problems tell this
+        for notice in facts["notices"]:
+            console.print(escape(notice))
+        for inbox in facts["inboxes"]:
+            if inbox["preset"] != "ok":
+                console.print(escape(f"inbox {inbox['path']}: {inbox['preset']}"))
     counts = ", ".join(f"{number} {state}" for state, number in facts["counts"].items() if number)
     console.print(f"jobs: {counts or 'none'}")
     jobs = facts["jobs"] if everything else _first_waiting(facts["jobs"])
@@ -148,7 +155,8 @@ def _what(job: dict[str, Any]) -> str:
     if job["error"] and job["state"] in (QUEUED, HELD, FAILED):
         wait = job["not_before"] - time.time() if job["not_before"] else 0
         return f"{job['error']}{f' (again in {wait:.0f} s)' if job['state'] == QUEUED and wait > 0 else ''}"
-    return job["result"] or ""
+    # The error of one that is done: its source could not be taken away.
+    return "; ".join(text for text in (job["result"], job["error"] if job["state"] == DONE else None) if text)
 
 
 def _parsed(text: str | None) -> Any:

@@ -6,8 +6,12 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from peewee import fn
+
 from flashvsr.jobs.records import Records, partial_result
 from flashvsr.jobs.schema import CANCELLED, DONE, FAILED, FINISHED, Job
+
+SOURCE_STAYS = "source"  # kind of the error of a job that is done, but whose source could not be taken away
 
 
 class Aftermath(Records):
@@ -25,6 +29,22 @@ class Aftermath(Records):
         """Return done jobs whose source was not yet archived, deleted or kept: a crash came in between."""
         return self._select(Job.select().where(Job.state == DONE, Job.settled.is_null()).order_by(Job.id))
 
+    def source_stays(self, job_id: int, why: str) -> bool:
+        """Note why the source of a done job could not be taken away yet; whether that was not known before."""
+        with self._writing():
+            row = self._existing(job_id)
+            if row.state != DONE or row.settled is not None or row.error == why:
+                return False
+            self._change(job_id, error=why, error_kind=SOURCE_STAYS)
+            return True
+
+    def staying_sources(self) -> tuple[int, Job | None]:
+        """How many sources of done jobs could not be taken away yet, and the last such job."""
+        stays = (Job.state == DONE) & Job.settled.is_null() & (Job.error_kind == SOURCE_STAYS)
+        with self._reading():
+            number = self._first(Job.select(fn.COUNT(Job.id).alias("number")).where(stays)).number
+            return number, self._first(Job.select().where(stays).order_by(Job.id.desc())) if number else None
+
     def settled(self, job_id: int, archived: Path | None, departed: bool) -> None:
         """Record that the source of a done job has been dealt with, and where it went.
 
@@ -32,7 +52,7 @@ class Aftermath(Records):
         """
         where = None if archived is None else str(archived)
         with self._writing():
-            self._change(job_id, settled=time.time(), archived=where, departed=departed)
+            self._change(job_id, settled=time.time(), archived=where, departed=departed, error=None, error_kind=None)
 
     def forget(self, job_ids: Iterable[int]) -> int:
         """Delete ended jobs from the history; how many these were."""

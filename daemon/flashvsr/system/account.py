@@ -52,6 +52,14 @@ def account_name(user: int) -> str:
         return f"#{user}"  # as runuser's sister sudo takes it
 
 
+def account_of(directory: Path) -> str:
+    """The name of the account that a directory belongs to; empty where that cannot be told."""
+    try:
+        return account_name(directory.stat().st_uid)
+    except OSError:
+        return ""
+
+
 def _other_owner(directory: Path) -> tuple[int, int] | None:
     """User and group that a directory belongs to, if this process is root and that user is not."""
     if os.geteuid() != 0:

@@ -137,7 +137,9 @@ class Endings:
                 identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
             archived = settle_source(Path(job.source), identity, action, archive, job.relative)
         except FlashVSRError as error:
-            log.warning("the source stays in the inbox for now: %s", error)
+            why = _why_it_stays(Path(job.source).parent, error)
+            if self._queue.source_stays(job.id, why):
+                log.warning("%s", why)
             self._postpone(job.id)
             return
         departed = action != "keep" and _is_gone(Path(job.source))
@@ -241,6 +243,16 @@ class Endings:
     def _marker(self, job_id: int) -> Path:
         """One byte for each try at a partial video; also the lock. Beside the folder of chunks."""
         return jobs_directory(self.config.paths.state) / f"{job_id}{ENDING}"
+
+
+def _why_it_stays(folder: Path, error: FlashVSRError) -> str:
+    """What a person reads whose film is done and still lies in the inbox."""
+    if isinstance(error.__cause__, PermissionError) and not os.access(folder, os.W_OK | os.X_OK):
+        return (
+            f"the source stays in the inbox: its folder {printable(folder)} does not let flashvsr take files away; "
+            f"make that folder writable for flashvsr, as with: chmod g+w FOLDER"
+        )
+    return f"the source stays in the inbox for now: {error}"
 
 
 def _is_gone(source: Path) -> bool:
