@@ -1,0 +1,64 @@
+"""`check` and `status` asked by somebody who may not look into the service's directories."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from accounts import as_nobody, let_in
+from flashvsr.jobs.queue import Queue
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="acts as root and as another account")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    let_in(tmp_path)
+    for name in ("inbox/open", "inbox/closed", "outbox", "state"):
+        (tmp_path / name).mkdir(parents=True)
+    Queue(tmp_path / "state").close()
+    (tmp_path / "inbox" / "closed" / "preset.toml").write_text("width = 960\n")
+    for name in ("state", "inbox/closed"):
+        (tmp_path / name).chmod(0o700)
+    file = tmp_path / "flashvsr.toml"
+    file.write_text("[paths]\ninbox = 'inbox'\noutbox = 'outbox'\nstate = 'state'\nmodels = 'state/models'\n")
+    with file.open("a") as settings:
+        settings.write("[gpu]\ndevices = 'cpu'\n")
+    return file
+
+
+@pytest.mark.parametrize(
+    "command", [("status",), ("status", "--json"), ("status", "1"), ("retry", "1"), ("cancel", "1")], ids=" ".join
+)
+def test_a_question_about_the_queue(config: Path, command: tuple[str, ...]) -> None:
+    done = as_nobody(sys.executable, "-m", "flashvsr", *command, "--config", config)
+    assert (done.returncode, done.stdout) == (1, "")
+    queue = config.parent / "state" / "queue.db"
+    said = f"cannot reach {queue}: Permission denied; run this as root, or as the service's account root\n"
+    assert done.stderr == f"flashvsr: {said}"
+
+
+def test_check_names_what_it_could_not_look_at_and_goes_on(config: Path) -> None:
+    done = as_nobody(sys.executable, "-m", "flashvsr", "check", "--config", config)
+    assert (done.returncode, done.stderr) == (1, "")
+    lines = done.stdout.splitlines()
+    for wanted in (
+        "TODO  account: nobody is not the service's account, root: what follows is true for nobody. Run this as root",
+        f"TODO  inbox {config.parent}/inbox/closed: cannot be read; give the service's user access",
+        f"TODO  queue: cannot look at {config.parent}/state/queue.db: Permission denied; run this as root, or as the "
+        "service's account",
+    ):
+        assert wanted in lines
+    assert any(line.startswith(f"OK    inbox {config.parent}/inbox/open") for line in lines)
+    assert any(line.startswith("OK    encoder h264") for line in lines), "what can be told is told"
+
+
+def test_settings_that_only_root_may_read(config: Path) -> None:
+    config.chmod(0o600)
+    done = as_nobody(sys.executable, "-m", "flashvsr", "check", "--config", config)
+    assert done.returncode == 78
+    assert "permission denied" in done.stderr
+    assert "Traceback" not in done.stderr
