@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from flashvsr.jobs.damage import notices
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import FAILED, RUNNING, Job, Worker
 from flashvsr.summary import summarize
-from flashvsr.text import printable
+from flashvsr.text import printable, visible
 from flashvsr.watching import WatchThread
 from flashvsr.workers import WorkerPool
 
@@ -103,6 +102,6 @@ class Overview:
             troubles.append(f"no inbox could be read for {silent:.0f} s: does a share hang?")
         troubles += [f"{printable(path)}: {text}" for path, text in self._watch.problems().items()]
         troubles += [f"{row.slot}: {row.error}" for row in self._workers if row.error]
-        shown = [textwrap.shorten(trouble, TROUBLE_LENGTH, placeholder="...") for trouble in troubles[:NAMED_TROUBLES]]
+        shown = [visible(" ".join(trouble.split()), TROUBLE_LENGTH) for trouble in troubles[:NAMED_TROUBLES]]
         hidden = len(troubles) - len(shown)
         return shown + ([f"and {hidden} more: flashvsr status"] if hidden else [])

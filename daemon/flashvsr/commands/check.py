@@ -18,6 +18,7 @@ from flashvsr.jobs.damage import notices
 from flashvsr.jobs.database import DATABASE_NAME
 from flashvsr.jobs.queue import Queue
 from flashvsr.preset import PRESET_NAME, load_preset
+from flashvsr.say import say
 from flashvsr.state import service_process
 from flashvsr.text import printable
 
@@ -39,12 +40,12 @@ def run(config: Config, _options: argparse.Namespace) -> int:
     for finding in _findings(config):
         failed |= finding.problem is not None
         outcome = "OK  " if finding.problem is None else "TODO"
-        print(f"{outcome}  {finding.subject}: {finding.problem or finding.note}", flush=True)
+        say(f"{outcome}  {finding.subject}: {finding.problem or finding.note}")
     return int(failed)
 
 
 def _findings(config: Config) -> Iterator[Finding]:
-    yield Finding("settings", str(config.origin or "none found, the defaults apply"))
+    yield Finding("settings", printable(config.origin or "none found, the defaults apply"))
     yield from (Finding("settings", note) for note in config.notes)
     yield from _tools(config)
     yield from _inboxes(config)
@@ -80,7 +81,7 @@ def _inboxes(config: Config) -> Iterator[Finding]:
         yield Finding(
             "inboxes",
             "",
-            f"none in {config.paths.inbox}; create a directory in it (the service makes default/)",
+            f"none in {printable(config.paths.inbox)}; create a directory in it (the service makes default/)",
         )
     for inbox in inboxes:
         subject = f"inbox {printable(inbox.path)}"
@@ -112,7 +113,7 @@ def _folder(name: str, folder: Path) -> Finding:
     # What does not exist yet is made by the service, below the nearest directory that does.
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     if not os.access(existing, os.W_OK | os.X_OK):
-        return Finding(subject, "", f"{existing} is not writable; give the service's user access")
+        return Finding(subject, "", f"{printable(existing)} is not writable; give the service's user access")
     free = shutil.disk_usage(existing).free
     space = f"{free / (1 << 30):.1f} GiB free"
     if free < LOW_SPACE:
@@ -130,7 +131,7 @@ def _weights(config: Config, has_gpu: bool) -> str:
     if choice.fetchable and not weights.is_complete(choice.folder, choice.prompt_file):
         return f"{choice.name} is not there yet, it is fetched at the first job (or by `flashvsr weights fetch`)"
     notes = weights.verify(choice)
-    return "; ".join([f"{choice.name} in {choice.folder}, every key and shape as expected", *notes])
+    return "; ".join([f"{choice.name} in {printable(choice.folder)}, every key and shape as expected", *notes])
 
 
 def _attention(config: Config, slot: Slot) -> str:
@@ -165,4 +166,4 @@ def _queue(config: Config) -> str:
         counts = ", ".join(f"{number} {state}" for state, number in queue.counts().items() if number)
     finally:
         queue.close()
-    return f"{path}, {counts or 'no jobs'}; {service}"
+    return f"{printable(path)}, {counts or 'no jobs'}; {service}"

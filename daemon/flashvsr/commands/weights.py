@@ -16,9 +16,12 @@ from rich.progress import (
 from rich.progress import Progress as Bar
 
 from flashvsr import weights
+from flashvsr.commands.screen import Screen
 from flashvsr.config import Config
 from flashvsr.devices import discover
 from flashvsr.fetching import Progress
+from flashvsr.say import say
+from flashvsr.text import NAME, printable, visible
 
 
 def fetch(config: Config, options: argparse.Namespace) -> int:
@@ -33,12 +36,11 @@ def verify(config: Config, _options: argparse.Namespace) -> int:
 
 def fetch_command(config: Config, *, vae: bool = False) -> int:
     """Fetch the official weights, with a bar on standard error; damaged files are fetched anew."""
-    console = Console(stderr=True, highlight=False)
-    with _bar(console) as bar:
+    with _bar(Screen(stderr=True)) as bar:
         show = _Display(bar)
         folder = weights.fetch(config.paths.models, show, vae=vae, recheck=True)
         show.finish()
-    print(folder)
+    say(printable(folder))
     return 0
 
 
@@ -47,8 +49,8 @@ def verify_command(config: Config) -> int:
     slots = discover(config.gpu.devices, config.gpu.max_concurrent)
     choice = weights.choose(config.model, config.paths.models, has_gpu=bool(slots[0].visible))
     for note in weights.verify(choice):
-        print(note)
-    print(f"{choice.name}: {choice.folder} is complete and fits")
+        say(note)
+    say(f"{choice.name}: {printable(choice.folder)} is complete and fits")
     return 0
 
 
@@ -66,7 +68,7 @@ class _Display:
         self._bar.update(self._connecting, visible=False)
         if progress.file not in self._tasks:
             self.finish()
-            self._tasks[progress.file] = self._bar.add_task(progress.file, total=progress.total_bytes)
+            self._tasks[progress.file] = self._bar.add_task(visible(progress.file, NAME), total=progress.total_bytes)
         task = self._tasks[progress.file]
         self._bar.update(task, completed=progress.done_bytes, total=progress.total_bytes)
 
