@@ -24,9 +24,10 @@ MODULES = sorted(ROOT.rglob("*.py"))
 LAYERS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "model": (frozenset({"errors", "kernels", "model"}), frozenset({"torch", "einops", "safetensors"})),
     "kernels": (frozenset({"kernels"}), frozenset({"torch", "triton"})),
-    "video": (frozenset({"errors", "preset", "files", "video"}), frozenset({"av", "numpy"})),
+    # `text`: what a video says of itself is bounded where it enters, and names are made visible where they are quoted.
+    "video": (frozenset({"errors", "text", "preset", "files", "video"}), frozenset({"av", "numpy"})),
     "bench": (
-        frozenset({"errors", "preset", "model", "video", "worker", "bench"}),
+        frozenset({"errors", "text", "preset", "model", "video", "worker", "bench"}),
         frozenset({"torch", "av", "numpy", "pyanime4k"}),
     ),
 }
@@ -39,7 +40,9 @@ LIGHT_EXCEPTIONS = {("weights", "model.files")}  # names of files, without torch
 LAZY = frozenset({"cli", "commands", "weights", "worker"})  # may import heavy parts inside functions
 NEVER_IMPORTED = frozenset({"training", "modelscope_child"})
 QUEUE_FREE = {"jobs": {"errors", "jobs"}, "outbox": {"errors", "outbox"}}  # besides helpers at the top level
-FOUNDATION = frozenset({"errors", "text", "fstype", "settings", "logs", "mounts", "space", "files", "system"})
+FOUNDATION = frozenset(
+    {"errors", "text", "report_text", "fstype", "settings", "logs", "mounts", "space", "files", "system"}
+)
 
 
 @dataclass(frozen=True)

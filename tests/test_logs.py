@@ -103,7 +103,7 @@ def test_lines_carry_the_job_from_every_thread(log: logging.Logger) -> None:
     ("name", "shown"),
     [
         ("a\nb\r\tc", "a\\nb\\r\\tc"),
-        ("\x1b[2J\x00\x7f\x9b", "\\x1b[2J\\x00\\x7f\\x9b"),
+        ("\x1b[2J\x00\x7f\x9b", "\\x1b[2J\\x00\\x7f\\u009b"),
         (os.fsdecode(b"caf\xe9.mp4"), "caf\\xe9.mp4"),
         ("evil\u202egpj.exe\u2028x", "evil\\u202egpj.exe\\u2028x"),
         ("Größe 映画 😀", "Größe 映画 😀"),

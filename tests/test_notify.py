@@ -76,8 +76,15 @@ def test_an_unchanged_status_is_not_repeated(systemd: Systemd) -> None:
 
 def test_any_name_survives_and_none_forges_a_message(systemd: Systemd) -> None:
     notifier = Notifier()
-    notifier.status("Größe 映画\nREADY=1\udcff")
-    assert systemd.messages() == [["STATUS=Größe 映画 READY=1\\udcff"]]
+    notifier.status("Größe 映画\nREADY=1\udcff \x1b[2J\u202e")
+    assert systemd.messages() == [["STATUS=Größe 映画 READY=1\\xff \\x1b[2J\\u202e"]]
+
+
+def test_a_long_status_is_cut(systemd: Systemd) -> None:
+    Notifier().status("x" * 300_000)
+    ((line,),) = systemd.messages()
+    assert len(line) < 1100
+    assert "(300000 characters)" in line
 
 
 def test_an_abstract_socket(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,11 +13,14 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import NoReturn
 
 from flashvsr import __version__, logs
 from flashvsr.config import Config, load_config
 from flashvsr.errors import BadConfig, Cancelled, FlashVSRError
+from flashvsr.say import complain, prepare
 from flashvsr.system.account import become_owner
+from flashvsr.text import visible
 
 EX_FAILURE, EX_CONFIG, EX_INTERRUPTED = 1, 78, 130
 LEAST_SPEED_FRAMES = 45  # `flashvsr.bench.speed` says why; it is too heavy to be asked here
@@ -27,6 +30,7 @@ Command = Callable[[Config, argparse.Namespace], int]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    prepare()
     parser = _parser()
     options = parser.parse_args(arguments)
     if not hasattr(options, "module"):
@@ -60,12 +64,20 @@ def _complain(error: Exception, code: int) -> int:
         logs.setup()
         logs.each_line(logging.getLogger(logs.ROOT), logging.ERROR, str(error))
     else:
-        print(f"flashvsr: {error}", file=sys.stderr)
+        complain(str(error))
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+class _Parser(argparse.ArgumentParser):
+    """Quotes arguments as visible text: they may be names of files."""
+
+    def error(self, message: str) -> NoReturn:
+        """Tell what is wrong with the arguments, and end."""
+        super().error(visible(message))
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
         prog="flashvsr",
         description="Watches folders and super-resolves the videos dropped into them, with FlashVSR v1.1.",
         epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 78 wrong settings, 130 stopped by Ctrl-C.",
@@ -126,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_quality(measurements: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_quality(measurements: argparse._SubParsersAction[_Parser]) -> None:
     quality = _add(
         measurements,
         "quality",
@@ -158,7 +170,7 @@ def _add_quality(measurements: argparse._SubParsersAction[argparse.ArgumentParse
     quality.add_argument("--json", type=Path, metavar="FILE", help="where the numbers go (default: quality.json there)")
 
 
-def _add_speed(measurements: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_speed(measurements: argparse._SubParsersAction[_Parser]) -> None:
     speed = _add(
         measurements,
         "speed",
@@ -222,12 +234,12 @@ def _multiples(side: int) -> list[int]:
 
 
 def _add(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    commands: argparse._SubParsersAction[_Parser],
     name: str,
     module: str,
     summary: str,
     function: str = "run",
-) -> argparse.ArgumentParser:
+) -> _Parser:
     command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
     # A default here would overwrite what was given before the command's name.
     _add_config(command, default=argparse.SUPPRESS)

@@ -168,7 +168,7 @@ def _named(gpus: list[_Gpu], devices: tuple[int | str, ...]) -> list[_Gpu]:
         else:
             chosen += matches
     if problems:
-        raise BadConfig("\n".join(problems))
+        raise BadConfig(*problems)
     return chosen
 
 

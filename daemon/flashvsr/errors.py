@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+from flashvsr.text import visible_lines
+
 
 class FlashVSRError(Exception):
-    """An expected failure: the message says what happened and what to do."""
+    r"""An expected failure: the message says what happened and what to do.
+
+    Each argument is one line. Whatever name it quotes, it becomes one visible line of bounded length here (a line end
+    in it is shown as `\n`): the message can then be stored, sent and shown anywhere.
+    """
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__(*visible_lines(lines))
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The lines of the message."""
+        return self.args
+
+    def __str__(self) -> str:
+        return "\n  ".join(self.args)
 
 
 class BadInput(FlashVSRError):

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TextIO
 
-from flashvsr.text import one_line
+from flashvsr.text import LINE, MOST_LINES, visible, visible_lines
 
 ROOT = "flashvsr"
 
@@ -76,7 +76,7 @@ def job(job_id: int) -> Iterator[None]:
 
 def each_line(log: logging.Logger, level: int, text: str) -> None:
     """Log a message of several lines (all the problems of a file) as one record a line."""
-    for line in text.splitlines():
+    for line in visible_lines(text.split("\n")):
         if line.strip():
             log.log(level, "%s", line.rstrip())
 
@@ -95,16 +95,25 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The record as text without a final line end."""
         start = self._start(record)
-        lines = [start + _job_mark(record) + one_line(record.getMessage())]
+        lines = [start + _job_mark(record) + visible(record.getMessage())]
         if record.exc_info:
             trace = self.formatException(record.exc_info)
-            lines += [f"{start}  | {one_line(line)}" for line in trace.splitlines()]
+            lines += [f"{start}  | {line}" for line in visible_lines(_ends(trace.splitlines()), LINE * MOST_LINES)]
         return "\n".join(lines)
 
     def _start(self, record: logging.LogRecord) -> str:
         if self._journal:
             return f"<{_priority(record.levelno)}>"
         return f"{self.formatTime(record, '%Y-%m-%d %H:%M:%S')} {record.levelname.lower():7} "
+
+
+def _ends(lines: list[str]) -> list[str]:
+    """A traceback's first and last lines: where it began, and what happened."""
+    left = len(lines) - MOST_LINES
+    if left <= 0:
+        return lines
+    half = MOST_LINES // 2 - 1
+    return [*lines[:half], f"… {left + 2} lines …", *lines[-half:]]
 
 
 def _priority(levelno: int) -> int:

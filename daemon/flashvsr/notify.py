@@ -8,6 +8,9 @@ from collections.abc import Mapping
 
 import sdnotify
 
+from flashvsr.text import visible
+
+LONGEST_STATUS = 1_000  # characters; systemd takes 64 KiB, a person far fewer
 SEND_SECONDS = 1.0  # a notification never holds the main loop up longer than this
 WITHOUT_SYSTEMD_SECONDS = 5.0  # how often the health check runs when nobody asked for a watchdog
 
@@ -73,4 +76,4 @@ def _watchdog_seconds(environ: Mapping[str, str]) -> float:
 
 def _one_line(text: str) -> str:
     """A status must not smuggle in a second assignment: file names may hold line ends."""
-    return " ".join(text.split())
+    return visible(" ".join(text.split()), LONGEST_STATUS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import FAILED, RUNNING, Job, Worker
 from flashvsr.status.problems import ProblemList
 from flashvsr.summary import summarize
-from flashvsr.text import printable
+from flashvsr.text import printable, visible
 from flashvsr.watching import WatchThread
 from flashvsr.workers import WorkerPool
 
@@ -98,7 +97,7 @@ class Overview:
         """One line for `systemctl status`: the newest problems with it, all of them in `flashvsr status`."""
         problems = self._list.update(self._problems())
         texts = [p.text if p.subject in _SPEAKS_FOR_ITSELF else f"{p.subject}: {p.text}" for p in problems]
-        shown = [textwrap.shorten(text, TROUBLE_LENGTH, placeholder="...") for text in texts[:NAMED_TROUBLES]]
+        shown = [visible(" ".join(text.split()), TROUBLE_LENGTH) for text in texts[:NAMED_TROUBLES]]
         if len(texts) > len(shown):
             shown.append(f"and {len(texts) - len(shown)} more: flashvsr status")
         return summarize(self._running, self._counts, self._failed_today, shown)

@@ -189,7 +189,7 @@ def check_inbox_preset(inbox: Path, default_quality: int = 6) -> Preset:
             write_default_preset(path, default_quality)
         preset = load_preset(path, default_quality)
     except BadConfig as error:
-        raise BadConfig(f"{error}{_explain(inbox, str(error))}") from error
+        raise BadConfig(*error.lines, *_explain(inbox, str(error))) from error
     _withdraw(inbox / PRESET_ERROR_NAME)
     return preset
 
@@ -218,8 +218,8 @@ def _is_missing(path: Path) -> bool:
     return False
 
 
-def _explain(inbox: Path, message: str) -> str:
-    """Put the problems beside the preset; return what to add to the message if that fails."""
+def _explain(inbox: Path, message: str) -> tuple[str, ...]:
+    """Put the problems beside the preset; return what to add to the message if that fails, as lines."""
     path = inbox / PRESET_ERROR_NAME
     text = (
         f"The {PRESET_NAME} of this folder cannot be used, so its videos wait. Nothing is lost.\n\n"
@@ -231,10 +231,10 @@ def _explain(inbox: Path, message: str) -> str:
         if not _holds(path, text):
             write_replacing(path, text)
     except FileNotFoundError:  # no inbox, so nobody to read it there; the message says so already
-        return ""
+        return ()
     except OSError as error:
-        return f"\n(this could not be written to {path}: {error.strerror})"
-    return ""
+        return (f"(this could not be written to {path}: {error.strerror})",)
+    return ()
 
 
 def _holds(path: Path, text: str) -> bool:

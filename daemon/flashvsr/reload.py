@@ -11,6 +11,7 @@ import tomli_w
 from flashvsr.config import TABLES, Config, load_config
 from flashvsr.errors import Transient
 from flashvsr.files.texts import write_replacing
+from flashvsr.settings.escaped import written
 from flashvsr.settings.schema import comment_block
 from flashvsr.text import printable
 
@@ -45,9 +46,13 @@ def write_worker_config(config: Config) -> Path:
 
 def _plain(table: dict[str, Any]) -> dict[str, Any]:
     """The values as TOML has them; an option without a value is an empty text there."""
-    return {
-        key: "" if value is None else str(value) if isinstance(value, Path) else value for key, value in table.items()
-    }
+    return {key: _value(value) for key, value in table.items()}
+
+
+def _value(value: object) -> object:
+    if value is None:
+        return ""
+    return written(str(value)) if isinstance(value, str | Path) else value
 
 
 def read_again(current: Config) -> tuple[Config, tuple[str, ...]]:

@@ -16,6 +16,7 @@ import torch
 from flashvsr import __version__
 from flashvsr.bench.metrics import psnr
 from flashvsr.bench.quality import BICUBIC, MODEL, Measured
+from flashvsr.text import printable
 from flashvsr.worker.engine import Engine
 
 HEADER = f"{'':38}{'PSNR-Y, dB':>16}{'SSIM':>10}{'steadiness, dB':>20}"
@@ -32,7 +33,7 @@ def clip_table(measured: Measured, model: str) -> str:
     width, height = task.size
     extended = "" if task.geometry.model == task.size else ", extended for the model and cut back"
     lines = [
-        f"{task.info.path.name}: {measured.frames} frames from {task.start} on, {width}x{height}{extended}, "
+        f"{printable(task.info.path.name)}: {measured.frames} frames from {task.start} on, {width}x{height}{extended}, "
         f"x{task.scale}, made smaller by {_filter_words(task.filter)}",
         HEADER,
         SUBHEADER,
@@ -59,7 +60,7 @@ def median_table(all_measured: Sequence[Measured], model: str) -> str:
         lines += [f"median over {clips}, made smaller by {_filter_words(filter_name)}", HEADER, SUBHEADER]
         for other, gains in medians(chosen).items():
             lines.append(_row(f"{model} - {other}", gains, "+"))
-        psnr_gains = {measured.task.info.path.name: measured.gains()["psnr_y"] for measured in chosen}
+        psnr_gains = {printable(measured.task.info.path.name): measured.gains()["psnr_y"] for measured in chosen}
         name, least = min(psnr_gains.items(), key=lambda item: item[1])
         lines.append(f"  least gain over bicubic {least:+.2f} dB ({name})")
     return "\n".join([*lines, EXPLANATION])
@@ -116,7 +117,7 @@ def _clip_json(measured: Measured) -> dict[str, Any]:
     task, gains = measured.task, measured.frame_gains()
     worst, starts = int(gains.argmin()), measured.window_start_gain()
     return {
-        "file": task.info.path.name,
+        "file": printable(task.info.path.name),
         "frames": measured.frames,
         "start": task.start,
         "size": f"{task.size[0]}x{task.size[1]}",

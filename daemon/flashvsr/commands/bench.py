@@ -10,13 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from flashvsr.commands.progress import JobProgress, job_progress
+from flashvsr.commands.screen import Screen
 from flashvsr.config import Config
 from flashvsr.errors import BadInput, FlashVSRError, Transient
 from flashvsr.files.texts import write_replacing
+from flashvsr.say import say, say_lines
 from flashvsr.settings.processing_tables import MODEL_NAMES
+from flashvsr.text import printable
 
 if TYPE_CHECKING:
     from flashvsr.bench.enlargers import Enlarger
@@ -38,7 +39,7 @@ def quality(config: Config, options: argparse.Namespace) -> int:
     others = _others(options.against)
     measured: list[Measured] = []
     failures: list[str] = []
-    with job_progress(Console(stderr=True, highlight=False)) as progress:
+    with job_progress(Screen(stderr=True)) as progress:
         engine = _engine(config, options, progress)
         progress.say(f"model {engine.name} on {engine.label}")
         for task, strip in zip(tasks, strips, strict=True):
@@ -49,16 +50,17 @@ def quality(config: Config, options: argparse.Namespace) -> int:
                 progress.say(f"flashvsr: {error}")
                 continue
             for warning in measured[-1].warnings:
-                progress.say(f"flashvsr: {task.info.path}: {warning}")
+                progress.say(f"flashvsr: {printable(task.info.path)}: {warning}")
             # After each video: whatever ends a long measurement, what is measured is kept.
             packages = [name.split()[0] for name in others]
             _write(numbers, json.dumps(report.as_json(measured, engine, packages), indent=2) + "\n")
-            print(report.clip_table(measured[-1], engine.name), end="\n\n", flush=True)
+            say_lines([*report.clip_table(measured[-1], engine.name).splitlines(), ""])
     if measured:
-        print(report.median_table(measured, engine.name))
-        print(f"numbers:  {numbers}\npictures: {strips[0].parent}")
+        say_lines(report.median_table(measured, engine.name).splitlines())
+        say(f"numbers:  {printable(numbers)}")
+        say(f"pictures: {printable(strips[0].parent)}")
     if failures:
-        raise FlashVSRError(f"{len(failures)} of {len(tasks)} measurements failed:\n" + "\n".join(failures))
+        raise FlashVSRError(f"{len(failures)} of {len(tasks)} measurements failed:", *failures)
     return 0
 
 
@@ -78,7 +80,7 @@ def _tasks(options: argparse.Namespace) -> list[Task]:
         for filter_name in FILTERS if options.filter == BOTH else (options.filter,):
             tasks.append(Task(info, size, options.scale, filter_name, options.start, options.frames))
     if problems:
-        raise BadInput("\n".join(problems))
+        raise BadInput(*problems)
     return tasks
 
 

@@ -11,15 +11,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from flashvsr.commands.bench import chosen_weights
 from flashvsr.commands.progress import JobProgress, job_progress
+from flashvsr.commands.screen import Screen
 from flashvsr.commands.speed_table import table_of
 from flashvsr.config import Config
 from flashvsr.devices import driver_version
 from flashvsr.errors import FlashVSRError, Transient
 from flashvsr.files.texts import write_replacing
+from flashvsr.say import say
+from flashvsr.text import printable
 from flashvsr.weights import NANO
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
     size: Size = options.size or (GPU_SIZE if has_gpu else CPU_SIZE)
     frames: int = options.frames or (GPU_FRAMES if has_gpu else CPU_FRAMES)
     _prepare(options.output)
-    with job_progress(Console(stderr=True, highlight=False)) as progress:
+    with job_progress(Screen(stderr=True)) as progress:
         load = partial(_engine, config, weights, progress)
         try:
             engine = load()
@@ -61,8 +62,8 @@ def run(config: Config, options: argparse.Namespace) -> int:
             raise Transient(f"the GPU's memory is full; give a smaller --size, or free some of it ({error})") from error
     # The numbers first: a pipe that closes on the table must not lose them.
     _write(options.output, json.dumps(as_json(found, engine), indent=2) + "\n")
-    Console(highlight=False).print(table_of(found, engine))
-    print(f"numbers: {options.output}")
+    Screen().print(table_of(found, engine))
+    say(f"numbers: {printable(options.output)}")
     return 0
 
 

@@ -19,6 +19,7 @@ from flashvsr.jobs.damage import notices
 from flashvsr.jobs.database import DATABASE_NAME
 from flashvsr.jobs.queue import Queue
 from flashvsr.preset import PRESET_NAME, load_preset
+from flashvsr.say import say
 from flashvsr.state import service_process
 from flashvsr.status.problems import known_problems
 from flashvsr.system.account import account_name, account_of
@@ -42,7 +43,7 @@ def run(config: Config, _options: argparse.Namespace) -> int:
     for finding in _findings(config):
         failed |= finding.problem is not None
         outcome = "OK  " if finding.problem is None else "TODO"
-        print(f"{outcome}  {finding.subject}: {finding.problem or finding.note}", flush=True)
+        say(f"{outcome}  {finding.subject}: {finding.problem or finding.note}")
     return int(failed)
 
 
@@ -181,7 +182,7 @@ def _weights(config: Config, has_gpu: bool) -> str:
     if choice.fetchable and not weights.is_complete(choice.folder, choice.prompt_file):
         return f"{choice.name} is not there yet, it is fetched at the first job (or by `flashvsr weights fetch`)"
     notes = weights.verify(choice)
-    return "; ".join([f"{choice.name} in {choice.folder}, every key and shape as expected", *notes])
+    return "; ".join([f"{choice.name} in {printable(choice.folder)}, every key and shape as expected", *notes])
 
 
 def _attention(config: Config, slot: Slot) -> str:
@@ -216,4 +217,4 @@ def _queue(config: Config) -> str:
         counts = ", ".join(f"{number} {state}" for state, number in queue.counts().items() if number)
     finally:
         queue.close()
-    return f"{path}, {counts or 'no jobs'}; {service}"
+    return f"{printable(path)}, {counts or 'no jobs'}; {service}"

@@ -14,14 +14,16 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from rich.console import Console
-
 from flashvsr.commands.progress import JobProgress, job_progress
+from flashvsr.commands.screen import Screen
 from flashvsr.config import Config
 from flashvsr.errors import FlashVSRError
 from flashvsr.jobs.database import DATABASE_NAME
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import DONE, FINISHED, Job
+from flashvsr.say import say
+from flashvsr.settings.kinds import toml_value
+from flashvsr.text import printable
 
 CLIP = Path(__file__).parent.parent / "assets" / "demo.mp4"
 PICTURE = "before_after.png"
@@ -29,6 +31,7 @@ RESULT = "demo.mp4"
 LOG = "service.log"
 POLL_SECONDS = 0.3
 STOP_SECONDS = 30.0
+LAST_LINES = 40  # of the log of a service that ended
 
 _SETTINGS = """\
 [paths]
@@ -57,23 +60,23 @@ def run(config: Config, options: argparse.Namespace) -> int:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FlashVSRError(f"cannot create {output}: {error.strerror}; give another --output") from error
-    console = Console(highlight=False)
+    console = Screen()
     with tempfile.TemporaryDirectory(prefix="flashvsr-demo-") as name:
         folder = Path(name)
         settings = _prepare(folder, config)
-        console.print(f"service on {folder}: inbox, outbox, queue")
+        say(f"service on {printable(folder)}: inbox, outbox, queue")
         with _service(settings, folder / LOG) as service:
             _wait_until_started(service, folder)
             shutil.copyfile(CLIP, folder / "inbox" / "demo" / CLIP.name)
-            console.print(f"dropped {CLIP.name} into the inbox")
+            say(f"dropped {CLIP.name} into the inbox")
             with closing(Queue(folder / "state")) as queue, job_progress(console) as progress:
                 job = _follow(service, queue, progress, folder)
         if job.state != DONE or job.result is None:
             raise FlashVSRError(f"the demo's job ended {job.state}: {job.error}")
         result, picture = _keep(Path(job.result), output)
-    console.print(f"result:  {result}", soft_wrap=True)
-    console.print(f"picture: {picture}", soft_wrap=True)
-    console.print(f"model {job.model}, {job.frames_done} frames at {job.fps or 0:.1f} frames/s")
+    say(f"result:  {printable(result)}")
+    say(f"picture: {printable(picture)}")
+    say(f"model {job.model}, {job.frames_done} frames at {job.fps or 0:.1f} frames/s")
     return 0
 
 
@@ -87,18 +90,12 @@ def _prepare(folder: Path, config: Config) -> Path:
     devices = config.gpu.devices
     settings.write_text(
         _SETTINGS.format(
-            models=_toml(str(config.paths.models)),
-            devices=_toml(devices) if isinstance(devices, str) else f"[{', '.join(map(_toml, devices))}]",
-            weights=_toml(config.model.weights),
+            models=toml_value(config.paths.models),
+            devices=toml_value(devices),
+            weights=toml_value(config.model.weights),
         )
     )
     return settings
-
-
-def _toml(value: str | int) -> str:
-    if isinstance(value, int):
-        return str(value)
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 @contextmanager
@@ -141,7 +138,7 @@ def _follow(service: subprocess.Popen[bytes], queue: Queue, progress: JobProgres
 def _check_alive(service: subprocess.Popen[bytes], folder: Path) -> None:
     if service.poll() is not None:
         log = (folder / LOG).read_text(errors="replace")
-        raise FlashVSRError(f"the service ended with code {service.returncode}:\n{log}")
+        raise FlashVSRError(f"the service ended with code {service.returncode}:", *log.splitlines()[-LAST_LINES:])
 
 
 def _keep(result: Path, output: Path) -> tuple[Path, Path]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from flashvsr.commands.screen import Screen
+from flashvsr.text import NAME, visible
 
 PLAIN_STEPS = 4  # plain lines per job
 
@@ -14,7 +16,7 @@ PLAIN_STEPS = 4  # plain lines per job
 class JobProgress:
     """Shows what one job is doing; `update` may be called as often as one likes."""
 
-    def __init__(self, console: Console, bar: Progress, task: TaskID) -> None:
+    def __init__(self, console: Screen, bar: Progress, task: TaskID) -> None:
         self._console, self._bar, self._task = console, bar, task
         self._said: tuple[str, int] | None = None
 
@@ -22,7 +24,7 @@ class JobProgress:
         """`what` is being done; `done` of `total` frames are, at `fps` frames per second."""
         rate = f"{fps:.1f} frames/s" if fps else ""
         if self._console.is_terminal:
-            self._bar.update(self._task, description=what, completed=done, total=total, rate=rate)
+            self._bar.update(self._task, description=visible(what, NAME), completed=done, total=total, rate=rate)
             return
         step = done * PLAIN_STEPS // total if total else 0
         if (what, step) != self._said:
@@ -31,11 +33,11 @@ class JobProgress:
 
     def say(self, message: str) -> None:
         """A line above the bar."""
-        self._bar.console.print(message, markup=False, soft_wrap=True)
+        self._bar.console.print(message, soft_wrap=True)
 
 
 @contextmanager
-def job_progress(console: Console) -> Iterator[JobProgress]:
+def job_progress(console: Screen) -> Iterator[JobProgress]:
     """Show progress on `console` for as long as the block runs."""
     bar = Progress(
         TextColumn("{task.description}", markup=False),

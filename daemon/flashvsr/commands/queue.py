@@ -10,6 +10,7 @@ from flashvsr.config import Config
 from flashvsr.errors import FlashVSRError
 from flashvsr.jobs.database import DATABASE_NAME
 from flashvsr.jobs.queue import Queue
+from flashvsr.say import say
 from flashvsr.system.account import account_of
 from flashvsr.text import printable
 
@@ -18,14 +19,14 @@ def retry(config: Config, options: argparse.Namespace) -> int:
     """Put a job back into the queue."""
     with existing_queue(config) as queue:
         queue.retry(options.job)
-    print(f"job {options.job} is queued again")
+    say(f"job {options.job} is queued again")
     return 0
 
 
 def cancel(config: Config, options: argparse.Namespace) -> int:
     """Cancel a job."""
     with existing_queue(config) as queue:
-        print(f"job {options.job}: {queue.cancel(options.job)}")
+        say(f"job {options.job}: {queue.cancel(options.job)}")
     return 0
 
 
@@ -41,7 +42,9 @@ def existing_queue(config: Config) -> Iterator[Queue]:
             f"{account_of(config.paths.state)}".rstrip()
         ) from error
     if not exists:
-        raise FlashVSRError(f"there is no queue in {config.paths.state}; start the service first, or give its --config")
+        raise FlashVSRError(
+            f"there is no queue in {printable(config.paths.state)}; start the service first, or give its --config"
+        )
     queue = Queue(config.paths.state)
     try:
         yield queue

@@ -11,18 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from flashvsr.commands.queue import existing_queue
+from flashvsr.commands.screen import Screen
 from flashvsr.config import Config
 from flashvsr.errors import BadConfig, FlashVSRError
 from flashvsr.jobs.damage import notices
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import DONE, FAILED, FINISHED, HELD, QUEUED, RUNNING, Job, Worker
 from flashvsr.preset import PRESET_NAME, load_preset
-from flashvsr.report_text import report_toml
+from flashvsr.report_text import bounded_facts, report_toml
+from flashvsr.say import say, say_json
 from flashvsr.state import service_process
 from flashvsr.status.problems import known_problems
 from flashvsr.text import printable
@@ -42,7 +43,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
             return _show_job(queue, options)
         facts = _facts(config, queue, options.all)
     if options.json:
-        print(json.dumps(facts, indent=2))
+        say_json(facts)
     else:
         _print(facts, options.all)
     return 0
@@ -52,18 +53,22 @@ def _show_job(queue: Queue, options: argparse.Namespace) -> int:
     job = queue.get(options.job)
     if job is None:
         raise FlashVSRError(f"there is no job {options.job}; `flashvsr status --all` lists them")
-    facts = _job(job) | {"preset": _parsed(job.preset), "report": _parsed(job.report)}
+    facts = _job(job) | {"preset": _parsed(job.preset), "report": bounded_facts(_parsed(job.report))}
     if options.json:
-        print(json.dumps(facts, indent=2))
+        say_json(facts)
         return 0
-    console = Console(highlight=False)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for key, value in facts.items():
         if value not in (None, [], {}):
-            shown = report_toml(value).rstrip() if isinstance(value, dict) else str(value)
-            table.add_row(key, escape(_when(value) if key in ("created", "claimed", "finished") else shown))
-    console.print(table)
+            table.add_row(key, _when(value) if key in ("created", "claimed", "finished") else _shown(value))
+    Screen().print(table)
     return 0
+
+
+def _shown(value: Any) -> str | Text:
+    if isinstance(value, dict):
+        return Text(report_toml(value).rstrip())
+    return "\n".join(value) if isinstance(value, list) else str(value)
 
 
 def _facts(config: Config, queue: Queue, everything: bool) -> dict[str, Any]:
@@ -71,7 +76,7 @@ def _facts(config: Config, queue: Queue, everything: bool) -> dict[str, Any]:
     open_jobs = queue.jobs(states=(RUNNING, HELD, QUEUED))
     process = service_process(config.paths.state)
     return {
-        "service": {"process": process, "state": str(config.paths.state)},
+        "service": {"process": process, "state": printable(config.paths.state)},
         "problems": [asdict(problem) for problem in known_problems(config.paths.state)] if process else [],
         "workers": [_worker(worker) for worker in queue.workers()],
         "notices": notices(config.paths.state),
@@ -107,28 +112,27 @@ def _first_waiting(jobs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _print(facts: dict[str, Any], everything: bool) -> None:
-    console = Console(highlight=False)
     process = facts["service"]["process"]
-    console.print(f"service: {f'running, process {process}' if process else 'not running'}")
+    say(f"service: {f'running, process {process}' if process else 'not running'}")
     for worker in facts["workers"]:
         doing = f"job {worker['job']}" if worker["job"] else worker["state"]
         trouble = f": {worker['error']}" if worker["error"] else ""
-        console.print(escape(f"{worker['slot']} ({worker['label']}): {doing}{trouble}"))
+        say(f"{worker['slot']} ({worker['label']}): {doing}{trouble}")
     for problem in facts["problems"]:
-        console.print(escape(f"problem since {_when(problem['since'])}, {problem['subject']}: {problem['text']}"))
+        say(f"problem since {_when(problem['since'])}, {problem['subject']}: {problem['text']}")
     if not process:  # else the service's own problems tell this
         for notice in facts["notices"]:
-            console.print(escape(notice))
+            say(notice)
         for inbox in facts["inboxes"]:
             if inbox["preset"] != "ok":
-                console.print(escape(f"inbox {inbox['path']}: {inbox['preset']}"))
+                say(f"inbox {inbox['path']}: {inbox['preset']}")
     counts = ", ".join(f"{number} {state}" for state, number in facts["counts"].items() if number)
-    console.print(f"jobs: {counts or 'none'}")
+    say(f"jobs: {counts or 'none'}")
     jobs = facts["jobs"] if everything else _first_waiting(facts["jobs"])
     if jobs:
-        console.print(_table(jobs))
+        Screen().print(_table(jobs))
     if len(jobs) < len(facts["jobs"]):
-        console.print(f"and {len(facts['jobs']) - len(jobs)} more that wait: flashvsr status --all")
+        say(f"and {len(facts['jobs']) - len(jobs)} more that wait: flashvsr status --all")
 
 
 def _table(jobs: Sequence[dict[str, Any]]) -> Table:
@@ -136,9 +140,7 @@ def _table(jobs: Sequence[dict[str, Any]]) -> Table:
     for name in ("id", "state", "file", "progress", "what"):
         table.add_column(name, overflow="fold")
     for job in jobs:
-        table.add_row(
-            str(job["id"]), job["state"], escape(Path(job["source"]).name), _progress(job), escape(_what(job))
-        )
+        table.add_row(str(job["id"]), job["state"], Path(job["source"]).name, _progress(job), _what(job))
     return table
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import signal
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -13,12 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-from rich.console import Console
-
 from flashvsr.commands.progress import JobProgress, job_progress
+from flashvsr.commands.screen import Screen
 from flashvsr.config import Config
 from flashvsr.errors import BadInput, Cancelled, FlashVSRError
 from flashvsr.preset import Preset, load_preset, override
+from flashvsr.say import complain, say
+from flashvsr.text import printable
 
 CONTAINERS = {".mp4": "mp4", ".mkv": "mkv"}
 JOB_ID = 0  # no job of the queue has it
@@ -29,12 +29,12 @@ def run(config: Config, options: argparse.Namespace) -> int:
     preset = _preset(config, options)
     source = options.source
     if not source.is_file():
-        raise BadInput(f"{source} is no file; give the path of a video")
+        raise BadInput(f"{printable(source)} is no file; give the path of a video")
     target, preset = _target(options.target, source, preset)
 
     from flashvsr.worker import upscale
 
-    console = Console(stderr=True, highlight=False)
+    console = Screen(stderr=True)
     with job_progress(console) as progress, tempfile.TemporaryDirectory(prefix="flashvsr-") as workdir:
         engine = upscale.load_engine(config, progress.say)
         progress.say(f"model {engine.name} on {engine.label}")
@@ -45,11 +45,12 @@ def run(config: Config, options: argparse.Namespace) -> int:
             except FlashVSRError as error:
                 partial = upscale.salvage(task, config, str(error))
                 if partial is not None:
-                    raise type(error)(f"{error}; what was finished is in {partial}") from error
+                    *others, last = error.lines
+                    raise type(error)(*others, f"{last}; what was finished is in {printable(partial)}") from error
                 raise
     for warning in report.warnings:
-        print(f"flashvsr: {warning}", file=sys.stderr)
-    print(report.result)
+        complain(warning)
+    say(printable(report.result))
     console.print(f"{report.frames} frames, {report.fps:.1f} frames/s")
     return 0
 
@@ -69,11 +70,11 @@ def _target(target: Path, source: Path, preset: Preset) -> tuple[Path, Preset]:
         target = target / f"{source.stem}.{preset.container}"
     container = CONTAINERS.get(target.suffix.lower())
     if container is None:
-        raise FlashVSRError(f"{target}: the result is an .mp4 or .mkv file, or give an existing directory")
+        raise FlashVSRError(f"{printable(target)}: the result is an .mp4 or .mkv file, or give an existing directory")
     if target.exists():
-        raise FlashVSRError(f"{target} exists and is not overwritten; choose another name or remove it")
+        raise FlashVSRError(f"{printable(target)} exists and is not overwritten; choose another name or remove it")
     if not target.absolute().parent.is_dir():
-        raise FlashVSRError(f"{target.parent} is no directory; create it first")
+        raise FlashVSRError(f"{printable(target.parent)} is no directory; create it first")
     return target, replace(preset, container=container)
 
 

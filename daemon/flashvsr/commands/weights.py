@@ -16,9 +16,12 @@ from rich.progress import (
 from rich.progress import Progress as Bar
 
 from flashvsr import weights
+from flashvsr.commands.screen import Screen
 from flashvsr.config import Config
 from flashvsr.devices import discover
 from flashvsr.fetching import Progress
+from flashvsr.say import say
+from flashvsr.text import NAME, printable, visible
 
 
 def fetch(config: Config, options: argparse.Namespace) -> int:
@@ -33,12 +36,11 @@ def verify(config: Config, _options: argparse.Namespace) -> int:
 
 def fetch_command(config: Config, *, vae: bool = False) -> int:
     """Fetch the official weights, with a bar on standard error; damaged files are fetched anew."""
-    console = Console(stderr=True, highlight=False)
-    with _bar(console) as bar:
-        show = _Display(bar, console)
+    with _bar(Screen(stderr=True)) as bar:
+        show = _Display(bar)
         folder = weights.fetch(config.paths.models, show, vae=vae, recheck=True)
         show.finish()
-    print(folder)
+    say(printable(folder))
     return 0
 
 
@@ -47,29 +49,28 @@ def verify_command(config: Config) -> int:
     slots = discover(config.gpu.devices, config.gpu.max_concurrent)
     choice = weights.choose(config.model, config.paths.models, has_gpu=bool(slots[0].visible))
     for note in weights.verify(choice):
-        print(note)
-    print(f"{choice.name}: {choice.folder} is complete and fits")
+        say(note)
+    say(f"{choice.name}: {printable(choice.folder)} is complete and fits")
     return 0
 
 
 class _Display:
     """One bar for each file."""
 
-    def __init__(self, bar: Bar, console: Console) -> None:
+    def __init__(self, bar: Bar) -> None:
         self._bar = bar
-        self._console = console
         self._tasks: dict[str, TaskID] = {}
         self._connecting = bar.add_task("asking ModelScope, checking what is here", total=None)
 
     def __call__(self, progress: Progress) -> None:
         if not progress.file:
             if progress.total_bytes:
-                self._console.print(str(progress), markup=False)  # also where there is no bar: it may be gigabytes
+                self._bar.console.print(str(progress))  # also where there is no bar: it may be gigabytes
             return
         self._bar.update(self._connecting, visible=False)
         if progress.file not in self._tasks:
             self.finish()
-            self._tasks[progress.file] = self._bar.add_task(progress.file, total=progress.total_bytes)
+            self._tasks[progress.file] = self._bar.add_task(visible(progress.file, NAME), total=progress.total_bytes)
         task = self._tasks[progress.file]
         self._bar.update(task, completed=progress.done_bytes, total=progress.total_bytes)
 

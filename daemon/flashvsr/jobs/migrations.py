@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flashvsr.errors import BadConfig
+from flashvsr.text import printable
 
 Migration = tuple[str, ...]  # SQL statements from one version to the next; never edited once released
 
@@ -47,7 +48,23 @@ _DEPARTED: Migration = (
     "CREATE UNIQUE INDEX job_identity ON job (device, inode, size, mtime_ns) WHERE departed = 0",
 )
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST_TABLES, _DEPARTED)
+# Earlier versions kept messages and reports of any length. Reading many thousands of those takes all memory.
+_BOUNDED: Migration = (
+    "UPDATE job SET error = substr(error, 1, 1900) || '… (' || length(error) || ' characters)' "
+    "WHERE length(error) > 2000",
+    "UPDATE worker SET error = substr(error, 1, 1900) || '… (' || length(error) || ' characters)' "
+    "WHERE length(error) > 2000",
+    """
+    UPDATE job SET warnings = '["warnings of ' || length(warnings) || ' characters are not kept"]'
+    WHERE length(warnings) > 100000
+    """,
+    """
+    UPDATE job SET report = '{"note": "a report of ' || length(report) || ' characters is not kept"}'
+    WHERE length(report) > 100000
+    """,
+)
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST_TABLES, _DEPARTED, _BOUNDED)
 
 
 def migrate(database: Any, path: Path, migrations: Sequence[Migration] | None = None) -> int:
@@ -62,7 +79,7 @@ def migrate(database: Any, path: Path, migrations: Sequence[Migration] | None = 
         version = _version(database)
         if version > len(steps):
             raise BadConfig(
-                f"The queue database {path} has version {version}, this flashvsr knows versions up to "
+                f"The queue database {printable(path)} has version {version}, this flashvsr knows versions up to "
                 f"{len(steps)}. Install the newer flashvsr again, or set paths.state to another directory."
             )
         for statement in (statement for step in steps[version:] for statement in step):

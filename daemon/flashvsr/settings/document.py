@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from flashvsr.errors import BadConfig
+from flashvsr.settings import escaped
 from flashvsr.settings.kinds import Kind, Refused, did_you_mean, shown
 from flashvsr.settings.schema import options
 from flashvsr.settings.toml_lines import Key, key_lines
@@ -87,11 +88,18 @@ def read_table(
 def check(kind: Kind, value: object, label: str, problems: list[str], *, base: Path = Path()) -> Setting | None:
     """Accept one value, or add a problem that shows it and says what is allowed."""
     try:
-        return Setting(kind.accept(value, base), label)
+        return Setting(kind.accept(_read(value), base), label)
     except Refused as refusal:
         hint = f"; {refusal}" if str(refusal) else ""
         problems.append(f"{label} = {shown(value)}: expected {kind.allowed}{hint}")
         return None
+
+
+def _read(value: object) -> object:
+    try:
+        return escaped.read(value)
+    except ValueError as error:
+        raise Refused(str(error)) from error
 
 
 def unknown_key(document: Document, key: Key, known: Sequence[str], noun: str = "key") -> str:
@@ -118,8 +126,8 @@ def raise_problems(problems: Sequence[str]) -> None:
         raise BadConfig(problems[0])
     if problems:
         rest = len(problems) - MOST_SHOWN
-        lines = [f"{len(problems)} problems in the settings:", *problems[:MOST_SHOWN]]
-        raise BadConfig("\n  ".join([*lines, f"and {rest} more"] if rest > 0 else lines))
+        more = [f"and {rest} more"] if rest > 0 else []
+        raise BadConfig(f"{len(problems)} problems in the settings:", *problems[:MOST_SHOWN], *more)
 
 
 def _syntax_problem(text: str, origin: str, reason: str) -> str:

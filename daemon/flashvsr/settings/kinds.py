@@ -15,6 +15,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from flashvsr.settings import escaped
+
 TOML_LARGEST = 2**63 - 1
 
 
@@ -236,7 +238,9 @@ def toml_value(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str | Path):
-        return json.dumps(str(value), ensure_ascii=False)
+        if isinstance(text := escaped.written(str(value)), dict):
+            return toml_value(text)
+        return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")  # TOML allows no DEL, JSON does
     if isinstance(value, list | tuple):
         return "[" + ", ".join(toml_value(item) for item in value) + "]"
     if isinstance(value, Mapping):

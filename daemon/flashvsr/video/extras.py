@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from av.error import FFmpegError
 from av.packet import Packet
 
+from flashvsr.text import NAME, visible
 from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.media import open_source, packets
 from flashvsr.video.probe import ATTACHED_PICTURE, SourceInfo, codec_name
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from av.stream import Stream
 
 _IMAGES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png"), "bmp": ("cover.bmp", "image/bmp")}
+LONGEST_NAME = 255  # characters of an attachment's name, as of a file's
 
 
 @dataclass(frozen=True)
@@ -69,16 +71,17 @@ def add_attachments(source: InputContainer, out: OutputContainer, container: str
     """Copy fonts and other attachments; returns what could not be kept, in words."""
     lost = []
     for number, stream in enumerate((s for s in source.streams if s.type == "attachment"), 1):
-        known = tags(stream.metadata)
+        known = tags(stream.metadata, LONGEST_NAME)
         name = known.get("filename", f"attachment {number}")
+        shown = visible(name, NAME)
         if container != "mkv":
-            lost.append(f"attachment {name} left out: {container} holds none")
+            lost.append(f"attachment {shown} left out: {container} holds none")
             continue
         mime = known.get("mimetype", "application/octet-stream")
         try:
             out.add_attachment(name, mime, bytes(stream.data))  # type: ignore[attr-defined]
         except (ValueError, FFmpegError) as error:
-            lost.append(f"attachment {name} left out: {error}")
+            lost.append(f"attachment {shown} left out: {error}")
     return lost
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from av.error import FFmpegError, InvalidDataError, PatchWelcomeError
 
 from flashvsr.errors import FlashVSRError, Transient
+from flashvsr.text import NAME, bounded_warnings, visible
 from flashvsr.video.audio import MP4_AUDIO, AacTrack, CopyTrack, Timed, Track
 from flashvsr.video.chunks import Chunk
 from flashvsr.video.counted import Progress, nothing
@@ -21,7 +22,7 @@ from flashvsr.video.encode import REORDER_DEPTH
 from flashvsr.video.extras import add_attachments, add_covers, covers, left_out
 from flashvsr.video.media import create_told, open_own, open_source, packets, write_error
 from flashvsr.video.probe import SourceInfo, codec_name, track_title
-from flashvsr.video.pyav import tags
+from flashvsr.video.pyav import LONGEST_TITLE, tags
 from flashvsr.video.subtitles import TextTrack, is_bitmap, is_text
 from flashvsr.video.timeline import Timeline
 from flashvsr.video.timing import DecodeClock, TimestampGrid
@@ -161,7 +162,7 @@ class _Assembly:
             self.warnings.append(f"{self.damaged} damaged places in the source's sound or subtitles were skipped")
         frames = sum(chunk.frames for chunk in self.chunks)
         duration = float(self.end - self.first_pts * self.grid.time_base)
-        return Assembled(frames, duration, self.audio_tracks, tuple(self.warnings))
+        return Assembled(frames, duration, self.audio_tracks, tuple(bounded_warnings(self.warnings)))
 
     def _write(self, out: OutputContainer, packet: Packet[Stream], video: VideoStream) -> None:
         """Write one packet. Sound that the container cannot take because it is damaged is left out, and counted."""
@@ -252,7 +253,7 @@ class _Assembly:
             track = TextTrack(stream, out, self.container, self.info.start)
             _describe_stream(stream, track.target)
             return track
-        kind, language = codec_name(stream) or "unknown", tags(stream.metadata).get("language")
+        kind, language = codec_name(stream) or "unknown", visible(tags(stream.metadata).get("language", ""), NAME)
         name = f"subtitle track {number} ({kind}{f', {language}' if language else ''})"
         advice = '; set container = "mkv" in the preset to keep it' if is_bitmap(stream) else ""
         self.warnings.append(f"{name} left out: {self.container} cannot hold it{advice}")
@@ -321,7 +322,7 @@ def _copied(stream: Stream, out: OutputContainer) -> Stream | None:
 
 
 def _describe_stream(source: Stream, target: Stream) -> None:
-    known = tags(source.metadata)
+    known = tags(source.metadata, LONGEST_TITLE)
     target.metadata.update({key: known[key] for key in _STREAM_METADATA if key in known})
     title = track_title(source)
     if title is not None:
@@ -333,4 +334,4 @@ def _shifted(chapter: Any, start: Fraction) -> Any:
     """A chapter (PyAV's dictionary) with its times counted from `start`."""
     shift = round(start / chapter["time_base"])
     times = {"start": max(0, chapter["start"] - shift), "end": max(0, chapter["end"] - shift)}
-    return {**chapter, **times, "metadata": tags(chapter["metadata"])}
+    return {**chapter, **times, "metadata": tags(chapter["metadata"], LONGEST_TITLE)}

@@ -13,12 +13,13 @@ import av
 from av.error import FFmpegError
 
 from flashvsr.errors import BadInput
+from flashvsr.text import NAME, visible
 from flashvsr.video.color import ColorInfo, resolve
 from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.limits import GENEROUS, Limits
 from flashvsr.video.mastering import Mastering, mastering_of
 from flashvsr.video.media import open_source, packets
-from flashvsr.video.pyav import fraction, tags
+from flashvsr.video.pyav import LONGEST_TITLE, fraction, tags
 from flashvsr.video.timeline import JOINABLE, Joint, JumpFinder
 from flashvsr.video.timing import choose_rate
 
@@ -213,7 +214,7 @@ def codec_name(stream: Stream) -> str:
 
 def track_title(stream: Stream) -> str | None:
     """What a track calls itself; MP4 has another word for it."""
-    known = tags(stream.metadata)
+    known = tags(stream.metadata, LONGEST_TITLE)
     return known.get("title") or known.get("name")
 
 
@@ -267,13 +268,17 @@ def _sample_aspect(stream: VideoStream, turned: bool) -> Fraction:
     return 1 / aspect if turned else aspect
 
 
+def _visible(text: str | None) -> str | None:
+    return None if text is None else visible(text, NAME)
+
+
 def _audio_track(stream: AudioStream) -> AudioTrack:
     context = stream.codec_context
     return AudioTrack(
         index=stream.index,
         codec=codec_name(stream),
-        language=tags(stream.metadata).get("language"),
-        title=track_title(stream),
+        language=_visible(tags(stream.metadata).get("language")),
+        title=_visible(track_title(stream)),
         channels=context.channels if context is not None else 0,
         sample_rate=context.sample_rate if context is not None else 0,
     )

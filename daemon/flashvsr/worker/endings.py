@@ -31,7 +31,7 @@ from flashvsr.outbox.publish import (
 from flashvsr.preset import Preset, preset_from_json
 from flashvsr.space import writing_state
 from flashvsr.state import jobs_directory
-from flashvsr.text import printable
+from flashvsr.text import printable, storable
 from flashvsr.worker.faults import backoff
 from flashvsr.worker.places import archive_of, outbox_of, work_directory
 from flashvsr.worker.source import SourceChanged, SourceGone, check_source
@@ -106,7 +106,7 @@ class Endings:
     def tell(self, job: Job, message: str, partial: Path | None) -> None:
         """Put a text with the reason into the outbox, for the person who looks for the result there."""
         finished = f"What was finished until then: {printable(partial)}\n" if partial else ""
-        text = f"{message}\n{finished}To try again: flashvsr retry {job.id}\n"
+        text = f"{storable(message)}\n{finished}To try again: flashvsr retry {job.id}\n"
         try:
             self.check_outbox(job)
             write_error_text(self._folder(job), Path(job.relative).name, text)

@@ -10,6 +10,7 @@ from enum import Enum
 from flashvsr.errors import BadConfig, BadInput, Cancelled, Interrupted, LeaseLost, NoSpace, Transient
 from flashvsr.jobs.schema import Job
 from flashvsr.mounts import ShareAway
+from flashvsr.text import storable
 from flashvsr.worker.source import SourceChanged, SourceGone
 
 CONFIG_SECONDS = 60.0
@@ -64,7 +65,7 @@ class Verdict:
 
 def judge(error: Exception, job: Job, *, settle_seconds: float, max_attempts: int, failures: int) -> Verdict:
     """Decide what `error` means for `job`; `failures` counts its transient failures before this one."""
-    text = str(error) or type(error).__name__
+    text = storable(str(error)) or type(error).__name__
     if isinstance(error, LeaseLost):
         return Verdict(Outcome.DROP, text)
     if isinstance(error, Cancelled):

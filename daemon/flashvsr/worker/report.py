@@ -9,7 +9,8 @@ from typing import Any
 
 from flashvsr import __version__
 from flashvsr.preset import Preset
-from flashvsr.report_text import report_toml
+from flashvsr.report_text import bounded_json, report_toml
+from flashvsr.text import printable
 from flashvsr.video.geometry import Geometry
 from flashvsr.video.probe import SourceInfo
 from flashvsr.video.scan import Scan
@@ -42,8 +43,8 @@ class Report:
 
     def to_json(self) -> str:
         """The report as a JSON object."""
-        fields = asdict(self) | {"result": str(self.result), "version": __version__}
-        return json.dumps(fields, default=str)
+        fields = asdict(self) | {"result": printable(self.result), "version": __version__}
+        return bounded_json(json.dumps(fields, default=str))
 
     def to_toml(self) -> str:
         """The report for people."""
@@ -53,7 +54,7 @@ class Report:
 def source_facts(info: SourceInfo, scan: Scan) -> dict[str, Any]:
     """The part of a source's facts that a person may want to read again."""
     return {
-        "path": str(info.path),
+        "path": printable(info.path),
         "container": info.container,
         "codec": info.codec,
         "pixel_format": info.pixel_format,

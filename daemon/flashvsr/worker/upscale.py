@@ -31,6 +31,7 @@ from flashvsr.model.windows import FRAMES_PER_WINDOW
 from flashvsr.outbox.intent import Intent
 from flashvsr.outbox.publish import publish, remove_temporaries, target_for, temporary_for, write_report
 from flashvsr.preset import Preset
+from flashvsr.text import bounded_warnings
 from flashvsr.video.chunks import Chunk, ChunkStore, stored_chunks
 from flashvsr.video.decode import DecodeOptions, Decoder, Rgb, VideoFrame, decode
 from flashvsr.video.encode import EncoderSettings, VideoEncoder, open_encoder, output_format
@@ -158,7 +159,7 @@ def _upscale(task: Task, engine: AnyEngine, settings: Config, control: Control, 
             seconds=seconds,
             fps=(assembled.frames - resumed_at) / seconds,
             resumed_at=resumed_at,
-            warnings=[*warnings, *assembled.warnings],
+            warnings=bounded_warnings([*warnings, *assembled.warnings]),
         )
 
     made = _publish(task, temporary, output.chunks, info, geometry, control, report)
