@@ -116,7 +116,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_file():
         ("width = 960\n\nscale 2", 3),
         ("width = 1\nwidth = 2", 2),
         ("fit = 'crop", 1),
-        ("a =\x00", 1),
+        ("a =\x01", 1),
     ],
 )
 def test_syntax_errors_have_their_line(text, line):
@@ -125,9 +125,9 @@ def test_syntax_errors_have_their_line(text, line):
 
 
 def test_a_flood_of_problems_is_cut_short():
-    lines = problems("".join(f"key{number} = 1\n" for number in range(5000)))
-    assert len(lines) == 101
-    assert lines[-1] == "and 4900 more"
+    lines = problems("".join(f"key{number} = 1\n" for number in range(199)))
+    assert len(lines) == 31
+    assert lines[-1] == "and 169 more"
 
 
 def test_overrides_are_toml_values_or_bare_words():

@@ -191,8 +191,10 @@ def test_a_pipe_is_refused_without_waiting(tmp_path):
     ("data", "expected"),
     [
         (b"width = 640\n# caf\xe9\n", r"preset.toml:2: byte 0xe9 is not UTF-8"),
-        ("width = 640".encode("utf-16"), r"preset.toml:1: byte 0xff is not UTF-8"),
-        (b"#" * (2**20 + 1), "larger than 1 MiB"),
+        ("width = 640".encode("utf-16"), r"preset.toml: written as UTF-16; save the file with UTF-8"),
+        ("width = 640".encode("utf-16-be"), r"preset.toml:1: a zero byte, so it is no text in UTF-8"),
+        (b"# old\rwidth = 640\r", r"preset.toml:1: a line end of old Macs"),
+        (b"#" * (2**16 + 1), "larger than 64 KiB"),
     ],
 )
 def test_what_is_no_utf8_text_is_refused(tmp_path, data, expected):

@@ -31,9 +31,11 @@ def test_every_key_of_an_awkward_text():
     assert key_lines(AWKWARD) == {
         ("a",): 1,
         ("b c",): 4,
+        ("t",): 8,
         ("t", "u v"): 8,
         ("t", "u v", "x"): 9,
         ("t", "u v", "x", "y"): 9,
+        ("arr",): 10,
         ("arr", 0): 10,
         ("arr", 0, "k"): 11,
         ("arr", 1): 13,

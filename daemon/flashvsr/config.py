@@ -10,6 +10,7 @@ from typing import cast
 
 from flashvsr.errors import BadConfig
 from flashvsr.files.texts import read_text
+from flashvsr.preset import Preset
 from flashvsr.settings.crosscheck import INBOX, OTHER, OUTBOX, Folder, check_folders, check_not_available
 from flashvsr.settings.document import (
     Document,
@@ -20,6 +21,8 @@ from flashvsr.settings.document import (
     unknown_key,
 )
 from flashvsr.settings.environment import CONFIG_VARIABLE, read_environment
+from flashvsr.settings.limits import CONFIG_LIMITS
+from flashvsr.settings.nearness import folded
 from flashvsr.settings.processing_tables import Chunks, Gpu, Limits, Model, Pipeline, Preprocess, Streaming
 from flashvsr.settings.schema import comment_block, keys, render
 from flashvsr.settings.service_tables import (
@@ -32,6 +35,7 @@ from flashvsr.settings.service_tables import (
     Tools,
     Watch,
 )
+from flashvsr.settings.synonyms import CONFIG_KEYS
 
 DEFAULT_CONFIG_PATH = Path("/etc/flashvsr/flashvsr.toml")
 NO_INBOX = frozenset({"@eaDir", "#recycle", "#snapshot", "lost+found", "$RECYCLE.BIN", "System Volume Information"})
@@ -111,7 +115,9 @@ def load_config(path: Path | None = None, environ: Mapping[str, str] = os.enviro
         path = Path(environ[CONFIG_VARIABLE])
     origin = _absolute(path) if path is not None else DEFAULT_CONFIG_PATH
     text = _read_file(origin, path is not None, problems)
-    document = (parse(text, str(origin), problems) if text is not None else None) or Document(str(origin))
+    document = (parse(text, str(origin), problems, CONFIG_LIMITS) if text is not None else None) or Document(
+        str(origin)
+    )
 
     settings = _read_tables(document, origin.parent, problems)
     extras = _read_extra_inboxes(document, origin.parent, problems)
@@ -160,7 +166,7 @@ def _absolute(path: Path) -> Path:
 
 def _read_file(path: Path, required: bool, problems: list[str]) -> str | None:
     try:
-        return read_text(path)
+        return read_text(path, CONFIG_LIMITS.bytes)
     except FileNotFoundError:
         if required:
             problems.append(f"{path}: there is no such file; give the path of a flashvsr.toml")
@@ -173,7 +179,7 @@ def _read_tables(document: Document, base: Path, problems: list[str]) -> dict[tu
     settings: dict[tuple[str, str], Setting] = {}
     for name, value in document.data.items():
         if name in TABLES:
-            accepted = read_table(TABLES[name], value, document, problems, at=(name,), base=base)
+            accepted = read_table(TABLES[name], value, document, problems, at=(name,), base=base, advise=_home_of)
             settings |= {(name, key): setting for key, setting in accepted.items()}
         elif name != "inbox":
             problems.append(_unknown(name, value, document))
@@ -181,11 +187,22 @@ def _read_tables(document: Document, base: Path, problems: list[str]) -> dict[tu
 
 
 def _unknown(name: str, value: object, document: Document) -> str:
-    homes = [table for table, options in TABLES.items() if name in keys(options)]
-    if homes and not isinstance(value, dict):
-        return f"{document.label((name,))}: belongs below the line [{homes[0]}]"
+    home = _home_of(name)
+    if home and not isinstance(value, dict):
+        return f"{document.label((name,))}: {home}"
     noun = "table" if isinstance(value, dict) else "key"
-    return unknown_key(document, (name,), (*TABLES, "inbox"), noun)
+    return unknown_key(document, (name,), (*TABLES, "inbox"), noun, home)
+
+
+def _home_of(key: str) -> str:
+    """Where a key that stands in the wrong place belongs; an empty text if that is not known."""
+    homes = [table for table, options in TABLES.items() if key in keys(options)]
+    if homes:
+        return f"belongs below the line [{homes[0]}]"
+    if folded(key) in CONFIG_KEYS:
+        table, name = CONFIG_KEYS[folded(key)]
+        return f"it is called {name} here, below the line [{table}]"
+    return "belongs in the preset.toml of an inbox" if key in keys(Preset) else ""
 
 
 def _read_extra_inboxes(document: Document, base: Path, problems: list[str]) -> list[dict[str, Setting]]:

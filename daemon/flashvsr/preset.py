@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -13,9 +12,11 @@ from pathlib import Path
 from flashvsr.errors import BadConfig
 from flashvsr.files import trees
 from flashvsr.files.texts import read_text, write_new, write_replacing
-from flashvsr.settings.document import Document, parse, raise_problems, read_table
-from flashvsr.settings.kinds import Choice, Flag, Number, Whole
+from flashvsr.settings.document import Document, parse, parse_value, raise_problems, read_table
+from flashvsr.settings.kinds import Choice, Flag, Number, Whole, shown
+from flashvsr.settings.limits import PRESET_LIMITS
 from flashvsr.settings.schema import comment_block, option, render
+from flashvsr.settings.suggestions import for_preset_key
 
 PRESET_NAME = "preset.toml"
 PRESET_ERROR_NAME = "preset.error.txt"
@@ -97,7 +98,7 @@ def load_preset(path: Path, default_quality: int = 6, *, follow_symlinks: bool =
     Symbolic links are refused unless asked for: whoever may write to a share could aim one anywhere.
     """
     try:
-        text = read_text(path, follow_symlinks=follow_symlinks)
+        text = read_text(path, PRESET_LIMITS.bytes, follow_symlinks=follow_symlinks)
     except FileNotFoundError as error:
         missing = (
             "there is no such file" if path.parent.is_dir() else "its folder does not exist; is the share mounted?"
@@ -109,7 +110,7 @@ def load_preset(path: Path, default_quality: int = 6, *, follow_symlinks: bool =
 def parse_preset(text: str, origin: str, default_quality: int = 6) -> Preset:
     """Check the text of a preset; `origin` names it in messages. Raises BadConfig with all problems."""
     problems: list[str] = []
-    document = parse(text, origin, problems)
+    document = parse(text, origin, problems, PRESET_LIMITS)
     if document is None:
         raise BadConfig(problems[0])
     return _checked(document, Preset(quality=default_quality), problems)
@@ -125,9 +126,9 @@ def override(preset: Preset, assignments: Sequence[str]) -> Preset:
     for assignment in assignments:
         key, equals, text = (part.strip() for part in assignment.partition("="))
         if not equals or not re.fullmatch(r"[A-Za-z0-9_-]+", key):
-            problems.append(f"{assignment!r}: expected key=value, such as width=1280")
+            problems.append(f"{shown(assignment)}: expected key=value, such as width=1280")
         else:
-            data[key] = _value(text)
+            data[key] = parse_value(text, PRESET_LIMITS)
     return _checked(Document("command line", data), preset, problems)
 
 
@@ -138,10 +139,12 @@ def preset_to_json(preset: Preset) -> str:
 
 def preset_from_json(text: str) -> Preset:
     """Read what `preset_to_json` wrote, with the checks of a file; raises BadConfig."""
+    if len(text) > PRESET_LIMITS.bytes:
+        raise BadConfig("the preset stored with the job is damaged: too long; retry the job")
     try:
         data = json.loads(text)
-    except ValueError as error:
-        raise BadConfig(f"the preset stored with the job is damaged: {error}; retry the job") from error
+    except (ValueError, RecursionError) as error:
+        raise BadConfig("the preset stored with the job is damaged: no JSON; retry the job") from error
     if not isinstance(data, dict):
         raise BadConfig("the preset stored with the job is damaged: not an object; retry the job")
     return _checked(Document("preset stored with the job", data), Preset(), [])
@@ -195,17 +198,9 @@ def check_inbox_preset(inbox: Path, default_quality: int = 6) -> Preset:
 
 
 def _checked(document: Document, defaults: Preset, problems: list[str]) -> Preset:
-    accepted = read_table(Preset, document.data, document, problems)
+    accepted = read_table(Preset, document.data, document, problems, advise=for_preset_key)
     raise_problems(problems)
     return replace(defaults, **{key: setting.value for key, setting in accepted.items()})
-
-
-def _value(text: str) -> object:
-    try:
-        data = tomllib.loads(f"value = {text}")
-    except (ValueError, RecursionError):  # a bare word
-        return text
-    return data["value"] if len(data) == 1 else text  # more keys: the text held a line end, no single value
 
 
 def _is_missing(path: Path) -> bool:
@@ -239,7 +234,7 @@ def _explain(inbox: Path, message: str) -> tuple[str, ...]:
 
 def _holds(path: Path, text: str) -> bool:
     try:
-        return read_text(path, follow_symlinks=False) == text
+        return read_text(path, PRESET_LIMITS.bytes, follow_symlinks=False) == text
     except (FileNotFoundError, BadConfig):
         return False
 

@@ -11,11 +11,12 @@ from pathlib import Path
 from flashvsr.errors import BadConfig
 from flashvsr.files import trees
 
-LARGEST = 1 << 20  # bytes; a settings file is a few KiB, anything this large was put there by mistake
+LARGEST = 1 << 20  # bytes; what people write by hand is a few KiB, anything this large was put there by mistake
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")  # its byte order marks
 
 
-def read_text(path: Path, *, follow_symlinks: bool = True) -> str:
-    """Read a UTF-8 text file, with or without a byte order mark.
+def read_text(path: Path, largest: int = LARGEST, *, follow_symlinks: bool = True) -> str:
+    """Read a UTF-8 text file of at most `largest` bytes, with or without a byte order mark.
 
     FileNotFoundError passes through; everything else that is wrong raises BadConfig with the file's name.
     A pipe or device is refused instead of waited for.
@@ -26,15 +27,17 @@ def read_text(path: Path, *, follow_symlinks: bool = True) -> str:
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise BadConfig(f"{path}: not a regular file; replace it by a text file")
-            data = _read_up_to(descriptor, LARGEST + 1)
+            data = _read_up_to(descriptor, largest + 1)
         finally:
             os.close(descriptor)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise BadConfig(f"{path}: cannot be read: {_advice(error)}") from error
-    if len(data) > LARGEST:
-        raise BadConfig(f"{path}: larger than {LARGEST >> 20} MiB, so it is no settings file; replace it")
+    if len(data) > largest:
+        raise BadConfig(f"{path}: larger than {largest >> 10} KiB, so this is the wrong file; replace it")
+    if data.startswith(_UTF16):
+        raise BadConfig(f"{path}: written as UTF-16; save the file with UTF-8 encoding")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -47,21 +47,31 @@ def check_not_available(settings: Mapping[tuple[str, str], Setting]) -> Iterator
 def check_folders(folders: Sequence[Folder]) -> Iterator[str]:
     """Yield a problem for each pair of folders that would feed results or state back into an inbox.
 
-    Symbolic links are followed for the comparison: a linked outbox inside an inbox is just as endless.
+    Symbolic links are followed for the comparison: a linked outbox inside an inbox is just as endless. Of folders
+    that are the same and for the same purpose, the others are compared with the first. Takes time by their number.
     """
-    real = {folder: Path(os.path.realpath(folder.path)) for folder in folders}
-    for index, one in enumerate(folders):
-        for other in folders[index + 1 :]:
-            inbox, second = (one, other) if one.role == INBOX else (other, one)
-            if inbox.role != INBOX:
-                continue
-            if real[second].is_relative_to(real[inbox]):
-                inner, outer = second, inbox
-            elif second.role != OTHER and real[inbox].is_relative_to(real[second]):
-                inner, outer = inbox, second
-            else:
-                continue
-            yield _nested(inner, outer, second.role, same=real[inner] == real[outer])
+    real = [Path(os.path.realpath(folder.path)) for folder in folders]
+    places: dict[tuple[Path, str], int] = {}
+    for number, folder in enumerate(folders):
+        places.setdefault((real[number], folder.role), number)
+    pairs = [
+        (number, outer)
+        for number, path in enumerate(real)
+        for above in (path, *path.parents)
+        for role in (INBOX, OUTBOX)
+        if (outer := places.get((above, role))) is not None
+        and _feeds_back(folders[number], folders[outer], same=above == path)
+        and number != outer
+    ]
+    for number, outer in sorted(pairs, key=sorted):
+        inner_role, outer_role = folders[number].role, folders[outer].role
+        role = inner_role if outer_role == INBOX else outer_role
+        yield _nested(folders[number], folders[outer], role, same=real[number] == real[outer])
+
+
+def _feeds_back(inner: Folder, outer: Folder, *, same: bool) -> bool:
+    """Whether a folder must not lie in another; of two that are the same, only one order counts."""
+    return outer.role == INBOX or (inner.role == INBOX and not same)
 
 
 def _nested(inner: Folder, outer: Folder, role: str, *, same: bool) -> str:

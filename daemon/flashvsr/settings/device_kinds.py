@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flashvsr.settings.kinds import Kind, Refused, Whole, absolute_path, did_you_mean, one_of
+from flashvsr.settings.kinds import Kind, Refused, Whole, absolute_path, one_of, shown, toml_value
+from flashvsr.settings.nearness import folded, nearest
+from flashvsr.settings.synonyms import VALUES
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,8 @@ class EnvForm:
 class GpuDevices(Kind):
     """Which GPUs get a worker: a word, or a list of indexes and UUIDs."""
 
+    words = ("auto", "cpu", "cuda")
+
     @property
     def allowed(self) -> str:
         """All forms."""
@@ -31,9 +35,12 @@ class GpuDevices(Kind):
     def accept(self, value: object, base: Path) -> str | tuple[int | str, ...]:
         """Return the word, or the list as a tuple; `devices.discover` finds whether the GPUs exist."""
         if isinstance(value, str):
-            if value in ("auto", "cpu", "cuda"):
+            if value in self.words:
                 return value
-            raise Refused(did_you_mean(value, ("auto", "cpu", "cuda")))
+            number = _cuda_number(value)
+            raise Refused("" if number is None else f"write [{number}]")
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 1023:
+            raise Refused(f"write [{value}]")
         if not isinstance(value, list) or not value:
             raise Refused
         for item in value:
@@ -104,8 +111,17 @@ class Weights(Kind):
         if isinstance(value, str) and value in self.names:
             return value
         if isinstance(value, str) and value and "/" not in value and not value.startswith("~"):
-            raise Refused(did_you_mean(value, self.names) or f'for a folder beside the settings write "./{value}"')
+            raise Refused(_weights_hint(value, self.names))
         return str(absolute_path(value, base))
+
+
+def _weights_hint(value: str, names: tuple[str, ...]) -> str:
+    meant = VALUES["weights"].get(folded(value)) or nearest(value, names)
+    return (
+        f"did you mean {toml_value(meant)}?"
+        if meant
+        else f"for a folder beside the settings write {shown('./' + value)}"
+    )
 
 
 def _cuda_number(text: str) -> int | None:

@@ -8,18 +8,23 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from flashvsr.errors import BadConfig
 from flashvsr.settings import escaped
-from flashvsr.settings.kinds import Kind, Refused, did_you_mean, shown
+from flashvsr.settings.kinds import Kind, Refused, shortened, shown
+from flashvsr.settings.limits import Limits, too_much
 from flashvsr.settings.schema import options
+from flashvsr.settings.suggestions import did_you_mean, for_value
+from flashvsr.settings.syntax import syntax_problem
 from flashvsr.settings.toml_lines import Key, key_lines
 
-MOST_SHOWN = 100  # a file with more problems than this was not meant as settings
+MOST_SHOWN = 30  # a file with more problems than this was not meant as settings
+MOST_TEXT = 8_000  # characters of all problems together: they are stored, logged and read on a screen
+_LONGEST_NAME = 60  # characters of a key in a message
 
 
 @dataclass(frozen=True)
@@ -44,27 +49,46 @@ class Document:
         return f"{self.origin}{'' if line is None else f':{line}'}: {dotted(key)}"
 
 
-def parse(text: str, origin: str, problems: list[str]) -> Document | None:
-    """Parse a TOML text; on a syntax error add one problem with its line and return None."""
+def parse(text: str, origin: str, problems: list[str], limits: Limits) -> Document | None:
+    """Parse a TOML text; where that fails, or the text is beyond its limits, add one problem with its line."""
     text = text.removeprefix("\ufeff")
+    beyond = too_much(text, limits)
+    if beyond is not None:
+        problems.append(f"{origin}:{beyond.line}: {beyond.what}")
+        return None
     try:
         data = tomllib.loads(text)
-    except RecursionError:
-        problems.append(f"{origin}: not valid TOML: brackets nested too deeply")
-        return None
     except ValueError as error:  # TOMLDecodeError, or a number with thousands of digits
-        problems.append(_syntax_problem(text, origin, str(error)))
+        problems.append(syntax_problem(text, origin, str(error)))
         return None
     return Document(origin, data, key_lines(text))
 
 
+def parse_value(text: str, limits: Limits) -> object:
+    """Read one value of TOML; what is none is taken for the text itself, a bare word."""
+    line = f"value = {text}"
+    try:
+        data = {} if too_much(line, limits) else tomllib.loads(line)
+    except ValueError:
+        return text
+    return data["value"] if len(data) == 1 else text  # more keys: the text held a line end, no single value
+
+
 def read_table(
-    table: type, data: object, document: Document, problems: list[str], *, at: Key = (), base: Path = Path()
+    table: type,
+    data: object,
+    document: Document,
+    problems: list[str],
+    *,
+    at: Key = (),
+    base: Path = Path(),
+    advise: Callable[[str], str] = lambda key: "",
 ) -> dict[str, Setting]:
     """Check one table against the options of a dataclass; return the accepted values by key.
 
     `at` is the table's place in the document, `base` the folder relative paths start from. A wrong value, an
-    unknown key and (for options without default) a missing key each add a problem.
+    unknown key and (for options without default) a missing key each add a problem. `advise` says what there is
+    instead of an unknown key, where it knows.
     """
     if not isinstance(data, Mapping):
         problems.append(f"{document.label(at)} = {shown(data)}: expected a table")
@@ -73,25 +97,27 @@ def read_table(
     accepted = {}
     for key, value in data.items():
         if key in known:
-            setting = check(known[key].kind, value, document.label((*at, key)), problems, base=base)
+            setting = check(key, known[key].kind, value, document.label((*at, key)), problems, base=base)
             if setting is not None:
                 accepted[key] = setting
         else:
             noun = "table" if isinstance(value, Mapping) else "key"
-            problems.append(unknown_key(document, (*at, key), tuple(known), noun))
+            problems.append(unknown_key(document, (*at, key), tuple(known), noun, advise(key)))
     for key, item in known.items():
         if item.default is MISSING and key not in data:
             problems.append(f"{document.label(at)}: {key} is missing; it must be {item.kind.allowed}")
     return accepted
 
 
-def check(kind: Kind, value: object, label: str, problems: list[str], *, base: Path = Path()) -> Setting | None:
-    """Accept one value, or add a problem that shows it and says what is allowed."""
+def check(
+    key: str, kind: Kind, value: object, label: str, problems: list[str], *, base: Path = Path()
+) -> Setting | None:
+    """Accept the value of `key`, or add a problem that shows it and says what is allowed."""
     try:
         return Setting(kind.accept(_read(value), base), label)
     except Refused as refusal:
-        hint = f"; {refusal}" if str(refusal) else ""
-        problems.append(f"{label} = {shown(value)}: expected {kind.allowed}{hint}")
+        hint = str(refusal) or for_value(key, kind, value)
+        problems.append(f"{label} = {shown(value)}: expected {kind.allowed}{'; ' if hint else ''}{hint}")
         return None
 
 
@@ -102,9 +128,9 @@ def _read(value: object) -> object:
         raise Refused(str(error)) from error
 
 
-def unknown_key(document: Document, key: Key, known: Sequence[str], noun: str = "key") -> str:
-    """The problem of a key (or table) that does not exist, with the nearest name or all names."""
-    near = did_you_mean(str(key[-1]), tuple(known))
+def unknown_key(document: Document, key: Key, known: Sequence[str], noun: str = "key", advice: str = "") -> str:
+    """The problem of a key (or table) that does not exist: a known name it is a slip of, advice, or all names."""
+    near = did_you_mean(str(key[-1]), known) or advice
     return f"{document.label(key)}: unknown {noun}; {near or 'known here: ' + ', '.join(known)}"
 
 
@@ -115,7 +141,8 @@ def dotted(key: Key) -> str:
         if isinstance(part, int):
             text += f"[{part + 1}]"
         else:
-            word = part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else json.dumps(part, ensure_ascii=False)
+            bare = re.fullmatch(r"[A-Za-z0-9_-]+", part)
+            word = shortened(part if bare else json.dumps(part, ensure_ascii=False), _LONGEST_NAME)
             text += f".{word}" if text else word
     return text
 
@@ -125,25 +152,11 @@ def raise_problems(problems: Sequence[str]) -> None:
     if len(problems) == 1:
         raise BadConfig(problems[0])
     if problems:
-        rest = len(problems) - MOST_SHOWN
-        more = [f"and {rest} more"] if rest > 0 else []
-        raise BadConfig(f"{len(problems)} problems in the settings:", *problems[:MOST_SHOWN], *more)
-
-
-def _syntax_problem(text: str, origin: str, reason: str) -> str:
-    match = re.fullmatch(
-        r"(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)", reason, re.S
-    )
-    if match is None:
-        return f"{origin}: not valid TOML: {reason}"
-    lines = text.splitlines() or [""]
-    line = int(match["line"] or len(lines))
-    content = lines[line - 1].strip() if line <= len(lines) else ""
-    hint = ""
-    if match["what"] == "Invalid value":
-        hint = '; text needs quotes, as in key = "text", and true and false are lower case'
-    elif match["what"].startswith("Cannot overwrite"):
-        hint = "; the same key stands there twice"
-    elif match["what"].startswith("Cannot declare"):
-        hint = "; the same table stands there twice"
-    return f"{origin}:{line}: not valid TOML: {match['what']} in {shown(content)}{hint}"
+        shown_problems: list[str] = []
+        for problem in problems[:MOST_SHOWN]:
+            if shown_problems and sum(map(len, shown_problems)) + len(problem) > MOST_TEXT:
+                break
+            shown_problems.append(problem)
+        rest = len(problems) - len(shown_problems)
+        more = [f"and {rest} more"] if rest else []
+        raise BadConfig(f"{len(problems)} problems in the settings:", *shown_problems, *more)

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from flashvsr.settings.document import Setting
-from flashvsr.settings.kinds import Refused, did_you_mean, shown
+from flashvsr.settings.kinds import Refused, shortened, shown
 from flashvsr.settings.schema import Option, options
+from flashvsr.settings.suggestions import did_you_mean, for_value
 
 CONFIG_VARIABLE = "FLASHVSR_CONFIG"  # names the settings file itself, so it overrides no option
 DATABASE_VARIABLE = "DATABASE_URL"
@@ -38,13 +39,15 @@ def read_environment(
                 overrides[table, item.key] = setting
         elif variable.startswith("FLASHVSR_") and variable != CONFIG_VARIABLE:
             near = did_you_mean(variable, (*known, CONFIG_VARIABLE), "FLASHVSR_")
-            problems.append(f"environment variable {variable}: unknown; {near or 'remove it'}")
+            problems.append(f"environment variable {shortened(variable)}: unknown; {near or 'remove it'}")
         elif variable.startswith("PREPROCESS_"):
             near = did_you_mean(variable, tuple(known), "PREPROCESS_")
-            notes.append(f"environment variable {variable} is not one of flashvsr; {near or 'it is ignored'}")
+            notes.append(
+                f"environment variable {shortened(variable)} is not one of flashvsr; {near or 'it is ignored'}"
+            )
         elif variable == "REDIS_URL" or variable.startswith("CELERY_"):
             notes.append(
-                f"environment variable {variable} is ignored: there is no Redis or Celery any more, the "
+                f"environment variable {shortened(variable)} is ignored: there is no Redis or Celery any more, the "
                 "queue is a file in paths.state; remove the variable"
             )
     if environ.get(DATABASE_VARIABLE):
@@ -58,8 +61,9 @@ def _read(variable: str, text: str, item: Option, problems: list[str]) -> Settin
         return Setting(item.kind.accept(item.env_form.read(text), Path()), label)
     except ValueError as error:  # Refused is one
         if text:
-            hint = f"; {error}" if isinstance(error, Refused) and str(error) else ""
-            problems.append(f"{label} = {shown(text)}: expected {item.env_form.allowed}{hint}")
+            hint = str(error) if isinstance(error, Refused) else ""
+            hint = hint or for_value(item.key, item.kind, text)
+            problems.append(f"{label} = {shown(text)}: expected {item.env_form.allowed}{'; ' if hint else ''}{hint}")
         return None
 
 
@@ -69,7 +73,7 @@ def _database(url: str, problems: list[str], notes: list[str]) -> None:
     if scheme == "sqlite":
         notes.append(f"environment variable {DATABASE_VARIABLE} is ignored: the queue is queue.db in paths.state")
         return
-    found = f"a {scheme} address" if scheme else "no database address"
+    found = f"a {shortened(scheme)} address" if scheme else "no database address"
     problems.append(
         f"environment variable {DATABASE_VARIABLE} is {found}: expected sqlite:///…, the only database of "
         "this version; remove the variable"

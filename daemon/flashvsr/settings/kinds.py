@@ -11,13 +11,14 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from flashvsr.settings import escaped
+from flashvsr.text import one_line
 
 TOML_LARGEST = 2**63 - 1
+LONGEST_PATH = 4095  # bytes; Linux takes no longer one
 
 
 class Refused(ValueError):
@@ -141,11 +142,9 @@ class Choice(Kind):
         return one_of(self.words)
 
     def accept(self, value: object, base: Path) -> str:
-        """Accept a listed word exactly; a near miss gets a hint."""
-        if not isinstance(value, str):
+        """Accept a listed word exactly."""
+        if not isinstance(value, str) or value not in self.words:
             raise Refused
-        if value not in self.words:
-            raise Refused(did_you_mean(value, self.words))
         return value
 
 
@@ -159,9 +158,10 @@ class Text(Kind):
         return "text in quotes"
 
     def accept(self, value: object, base: Path) -> str:
-        """Accept a string without NUL, which no program argument can carry."""
+        """Accept a string without NUL, which no program argument can carry, and no longer than a path."""
         if not isinstance(value, str) or "\0" in value:
             raise Refused
+        _refuse_long(value)
         return value
 
 
@@ -208,6 +208,7 @@ def absolute_path(value: object, base: Path) -> Path:
     """Expand `~`, start relative paths at `base`, remove `.` and `..` as written (links unseen)."""
     if not isinstance(value, str) or not value or "\0" in value:
         raise Refused
+    _refuse_long(value)
     try:
         path = Path(value).expanduser()
     except RuntimeError as error:  # "~name" of a user who does not exist
@@ -215,20 +216,15 @@ def absolute_path(value: object, base: Path) -> Path:
     return Path(os.path.abspath(base / path))  # noqa: PTH100 - Path.absolute() keeps ".."
 
 
+def _refuse_long(value: str) -> None:
+    if len(value) > LONGEST_PATH or len(value.encode("utf-8", "surrogateescape")) > LONGEST_PATH:
+        raise Refused(f"at most {LONGEST_PATH} bytes")
+
+
 def one_of(words: tuple[str, ...]) -> str:
     """List quoted words for a message: `"a", "b" or "c"`."""
     quoted = [toml_value(word) for word in words]
     return quoted[0] if len(quoted) == 1 else ", ".join(quoted[:-1]) + " or " + quoted[-1]
-
-
-def did_you_mean(word: str, known: tuple[str, ...], prefix: str = "") -> str:
-    """Return `did you mean "x"?` for the nearest known word, or an empty text if none is near.
-
-    A `prefix` that the words share says nothing about nearness and is left out of the comparison.
-    """
-    folded = {name.removeprefix(prefix).lower(): name for name in known if name}
-    near = get_close_matches(word.removeprefix(prefix).lower(), folded, n=1, cutoff=0.5)
-    return f"did you mean {toml_value(folded[near[0]])}?" if near else ""
 
 
 def toml_value(value: object) -> str:
@@ -249,10 +245,17 @@ def toml_value(value: object) -> str:
 
 
 def shown(value: object, limit: int = 80) -> str:
-    """Write a found value for a message: TOML, shortened, printable whatever bytes it was made of."""
+    """Write a found value for a message: TOML, shortened, one line of visible text whatever bytes it was made of."""
     try:
         text = toml_value(value)
     except ValueError:  # a number beyond Python's limit of digits; the parser lets hexadecimal ones through
         text = "a very large number"
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    except RecursionError:
+        text = "brackets nested too deeply"
+    return shortened(text, limit)
+
+
+def shortened(text: str, limit: int = 80) -> str:
+    """One line of visible text of at most `limit` characters."""
+    text = one_line(text[: limit + 1])
     return text if len(text) <= limit else text[: limit - 1] + "…"

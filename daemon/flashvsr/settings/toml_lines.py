@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from bisect import bisect_right
 from collections import Counter
 
 Key = tuple[str | int, ...]  # ("gpu", "devices"); a table of an array carries its number: ("inbox", 0, "path")
 
-_STRING = r'"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\''
-_SPACE = re.compile(r"(?:\s|#[^\n]*)*")
-_PART = re.compile(rf"[ \t]*({_STRING}|[A-Za-z0-9_-]+)[ \t]*", re.DOTALL)
-_IN_VALUE = re.compile(rf"{_STRING}|#[^\n]*|[\[{{]|[\]}}]|\n|[^\"'#\[\]{{}}\n]+", re.DOTALL)
+# Nothing in these patterns is matched in two ways, and nothing given back: each takes time by the length of its match.
+STRING = (
+    r'"""(?:[^"\\]++|\\.|"{1,2}(?!"))*+"{3,5}'
+    r"|'''(?:[^']++|'{1,2}(?!'))*+'{3,5}"
+    r'|"(?!"")(?:[^"\\\n]++|\\[^\n])*+"'
+    r"|'(?!'')[^'\n]*+'"
+)
+_SPACE = re.compile(r"(?:\s++|#[^\n]*+)*+")
+_PART = re.compile(rf"[ \t]*+({STRING}|[A-Za-z0-9_-]++)[ \t]*+", re.DOTALL)
+_IN_VALUE = re.compile(rf"{STRING}|#[^\n]*+|[\[{{]|[\]}}]|\n|[^\"'#\[\]{{}}\n]++", re.DOTALL)
 
 
 def key_lines(text: str) -> dict[Key, int]:
     """Map each key and table header of a valid TOML text to its line, counted from 1.
 
-    Keys inside inline tables are left out: use the line of the key that holds the inline table.
+    The text is within `flashvsr.settings.limits`: a key of n parts takes time by the square of n. Keys inside
+    inline tables are left out: use the line of the key that holds the inline table.
     """
     starts = [0, *(match.end() for match in re.finditer("\n", text))]
     lines: dict[Key, int] = {}
@@ -34,7 +42,8 @@ def key_lines(text: str) -> dict[Key, int]:
             if double:
                 arrays[table] += 1
             table = _numbered(parts, arrays)
-            lines.setdefault(table, line)
+            for length in range(1, len(table) + 1):
+                lines.setdefault(table[:length], line)
             position += 1 + double
         else:
             parts, position = _dotted(text, position)
@@ -50,12 +59,19 @@ def _dotted(text: str, position: int) -> tuple[tuple[str, ...], int]:
     parts = []
     while match := _PART.match(text, position):
         word = match[1]
-        parts.append(word[1:-1] if word[0] in "\"'" else word)
+        parts.append(_plain(word))
         position = match.end()
         if not text.startswith(".", position):
             return tuple(parts), position
         position += 1
     raise ValueError(f"no key at character {position}")
+
+
+def _plain(word: str) -> str:
+    """A part of a key without its quotes and escapes."""
+    if word.startswith('"') and "\\" in word:
+        return str(tomllib.loads(f"word = {word}")["word"])
+    return word[1:-1] if word[0] in "\"'" else word
 
 
 def _numbered(parts: tuple[str, ...], arrays: Counter[Key]) -> Key:
