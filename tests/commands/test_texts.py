@@ -20,6 +20,7 @@ from flashvsr.commands.screen import Screen
 from flashvsr.errors import BadInput
 from flashvsr.report_text import report_toml
 from flashvsr.text import from_printable, printable
+from flashvsr.weights import nano_folder
 from nasty import NAMES, TEXTS, is_safe
 
 CLIPS = Path(__file__).parent.parent / "data" / "clips"
@@ -125,22 +126,23 @@ def test_what_upscale_says_about_odd_names(tmp_path: Path, capsys: pytest.Captur
         assert len(own_lines(done.stderr)) <= 2  # the second one: how to use it
 
 
-def test_upscale_of_an_odd_name_into_one(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_upscale_of_an_odd_name_into_one_with_a_model_in_an_odd_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("FLASHVSR_WEIGHTS", "nano") if False else None
     folder = tmp_path / ODD
     folder.mkdir()
+    shutil.copytree(nano_folder(), folder / os.fsdecode(b"mod\xe9l"))
+    settings = folder / os.fsdecode(b"\xe9.toml")
+    settings.write_text("[model]\nweights = {escaped = './mod\\xe9l'}\n[gpu]\ndevices = 'cpu'\n")
     source = shutil.copyfile(CLIPS / "ocean.webm", folder / f"in {ODD}.webm")
     target = folder / f"out {ODD}"
-    done = upscale(capsys, source, target)
+    done = upscale(capsys, source, target, "--set", "fit=pad", "--config", str(settings))
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{printable(target)}\n"
     assert target.stat().st_size
-    assert os.fsdecode(source.name) not in done.stderr
-    assert all(
-        line.startswith(("model ", "in caf", "flashvsr: ")) or "frames/s" in line for line in own_lines(done.stderr)
-    )
+    lines = own_lines(done.stderr)
+    assert lines[0] == r"model mod\xe9l on CPU"
+    assert all(line.startswith((printable(source.name), "36 frames, ")) for line in lines[1:])
 
 
 @pytest.mark.parametrize("terminal", [False, True], ids=["piped", "terminal"])

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,12 +23,9 @@ FORGED = os.fsdecode(b"\xff\n\x1b[2JOK  weights: fine \xe2\x80\xae [red]x")
 
 
 @pytest.fixture
-def service(tmp_path: Path):
-    made = RealService(
-        tmp_path / LATIN_1,
-        preset=PRESET + "report = true\n",
-        more='[preprocess]\nmode = "file"\npreset = "ultrafast"\n',
-    )
+def service(tmp_path: Path) -> Iterator[RealService]:
+    more = '[preprocess]\nmode = "file"\npreset = "ultrafast"\n'
+    made = RealService(tmp_path / LATIN_1, preset=f"{PRESET}report = true\n", more=more)
     yield made
     made.close()
 
