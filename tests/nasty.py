@@ -24,8 +24,8 @@ TEXTS = {
     "backslashes": "C:\\new\\x41 \\\\ \\",
     "nul": "a\0b",
     "long": LONG,
-    "long and odd": "\udce9\x1b" * 100_000,
-    "long line ends": "\n" * 100_000,
+    "long and odd": "\udce9\x1b" * 25_000,
+    "long line ends": "\n" * 50_000,
 }  # fmt: skip
 
 # As names of files: Linux allows all but these two, in 255 bytes.

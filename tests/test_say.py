@@ -6,6 +6,7 @@ import ast
 import io
 import json
 import logging
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,14 @@ def test_warnings_that_a_command_logs_take_the_same_way(capsys: pytest.CaptureFi
     record = logging.LogRecord("x", logging.WARNING, "f", 1, "lost %s", ("a\n\x1b[2Jb",), None)
     logging.lastResort.handle(record)
     assert capsys.readouterr().err == "flashvsr: lost a\\n\\x1b[2Jb\n"
+
+
+def test_a_traceback_is_visible_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.excepthook", sys.excepthook)
+    say.prepare()
+    error = ValueError("a\x1b[2J\u202eb")
+    sys.excepthook(ValueError, error, None)
+    assert capsys.readouterr().err == "ValueError: a\\x1b[2J\\u202eb\n"
 
 
 def prints_around(source: str) -> list[int]:

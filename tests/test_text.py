@@ -130,3 +130,6 @@ def test_warnings_are_bounded_in_number_and_length(text: str, times: int) -> Non
     assert bounded_warnings(warnings) == warnings
     if times > MOST_WARNINGS:
         assert warnings[-1] == f"and {times - MOST_WARNINGS + 1} more warnings"
+        assert (
+            bounded_warnings([*warnings, "one", *warnings])[-1] == f"and {2 * times - MOST_WARNINGS + 2} more warnings"
+        )
