@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
 import subprocess
@@ -14,6 +15,7 @@ from flashvsr.config import Config, InboxDir, load_config
 from flashvsr.errors import BadConfig
 from flashvsr.settings.crosscheck import NOT_YET
 from flashvsr.settings.service_tables import ExtraInbox
+from flashvsr.text import printable
 from settings_text import load, problems
 
 
@@ -238,3 +240,19 @@ def test_settings_load_without_the_heavy_libraries():
     environ = {"PYTHONPATH": ":".join(sys.path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environ)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_path_that_is_no_text_is_written_as_messages_show_it(tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9 \\ \n\xff")
+    config = load(tmp_path, f"[paths]\ninbox = {{escaped = '{printable(path)}'}}\noutbox = {{escaped = 'r\\xe9s'}}\n")
+    assert config.paths.inbox == path
+    assert config.paths.outbox == tmp_path / os.fsdecode(b"r\xe9s")
+
+
+@pytest.mark.parametrize(
+    "value", ["{escaped = 'a\\q'}", "{escaped = 'a\\x00'}", "{escaped = 1}", "{escaped = ''}", "{escaped = 'a', b = 1}"]
+)
+def test_a_wrongly_escaped_path_is_refused(tmp_path, value):
+    (line,) = problems(tmp_path, f"[paths]\ninbox = {value}\n")
+    assert "flashvsr.toml:2: paths.inbox = {escaped = " in line
+    assert "expected a path in quotes" in line

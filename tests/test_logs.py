@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from flashvsr import logs
+from flashvsr.text import LINE, MOST_LINES
+from nasty import TEXTS, is_safe
 
 
 @pytest.fixture(autouse=True)
@@ -160,3 +162,31 @@ def test_setting_up_twice_logs_once(log: logging.Logger) -> None:
     stream = terminal()
     log.info("once")
     assert stream.getvalue().count("once") == 1
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_any_text_is_short_lines(log: logging.Logger, text: str) -> None:
+    stream = terminal()
+    log.error("bad file %s", text)
+    many = f"{text}\n" * (1000 if len(text) < 1000 else 2)
+    logs.each_line(log, logging.ERROR, many)
+    try:
+        raise ValueError(many)
+    except ValueError:
+        log.exception("failed")
+    lines = stream.getvalue().splitlines()
+    assert len(lines) <= 2 + 2 * MOST_LINES
+    assert all(len(line) <= LINE + 100 and is_safe(line) for line in lines)
+    assert [line for line in lines if "Traceback" in line]
+
+
+def test_a_long_traceback_keeps_its_beginning_and_its_end(log: logging.Logger) -> None:
+    stream = terminal()
+    try:
+        raise ValueError("\n".join(map(str, range(1000))))
+    except ValueError:
+        log.exception("failed")
+    lines = stream.getvalue().splitlines()
+    assert lines[1].endswith("  | Traceback (most recent call last):")
+    assert lines[-1].endswith("  | 999")
+    assert "lines …" in "".join(lines)

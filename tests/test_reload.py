@@ -10,6 +10,7 @@ import pytest
 from flashvsr.config import Config, load_config
 from flashvsr.errors import BadConfig, Transient
 from flashvsr.reload import read_again, write_worker_config
+from nasty import NAMES
 
 EVERYTHING = """
 [paths]
@@ -83,3 +84,15 @@ def test_an_error_is_all_that_comes_out_of_a_wrong_file(config: Config) -> None:
     config.origin.write_text(EVERYTHING.replace("12.5", "-1").replace('"poll"', '"pol"'))
     with pytest.raises(BadConfig, match=r"(?s)observer.*stall_seconds"):
         read_again(config)
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_workers_get_paths_that_are_no_text(tmp_path: Path, name: str) -> None:
+    root = tmp_path / name
+    (root / "state").mkdir(parents=True)
+    (root / "flashvsr.toml").write_text(EVERYTHING)
+    config = load_config(root / "flashvsr.toml", {"FLASHVSR_MODEL_PATH": f"/weights/{name}"})
+    assert (config.paths.inbox, config.model.weights) == (root / "in", f"/weights/{name}")
+    file = write_worker_config(config)
+    file.read_bytes().decode("utf-8")
+    assert replace(load_config(file, {}), origin=config.origin) == config

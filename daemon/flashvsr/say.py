@@ -10,15 +10,14 @@ import json
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from types import TracebackType
 from typing import Any, TextIO
 
 from flashvsr.errors import FlashVSRError
-from flashvsr.text import visible, visible_lines
-
-_LINE = 20_000  # characters: the longest path there is fits, each of its bytes an escape
-_MESSAGE = 200_000
+from flashvsr.text import PRINTED, PRINTED_LINE, visible, visible_lines
 
 
 def prepare() -> None:
@@ -35,6 +34,7 @@ def prepare() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
+    sys.excepthook = _unexpected
     if logging.lastResort is not None:  # warnings that are logged below a command that keeps no log
         logging.lastResort.setFormatter(_Complaint())
 
@@ -46,7 +46,7 @@ def say(text: str = "") -> None:
 
 def say_lines(lines: Iterable[str]) -> None:
     """Print lines that belong together, such as a table, on standard output. No name may bring line ends into them."""
-    _write(sys.stdout, "\n".join(visible(line, _LINE) for line in lines))
+    _write(sys.stdout, "\n".join(visible(line, PRINTED_LINE) for line in lines))
 
 
 def say_json(value: Any) -> None:
@@ -80,8 +80,14 @@ class _Complaint(logging.Formatter):
         return f"flashvsr: {visible(record.getMessage())}"
 
 
+def _unexpected(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A traceback quotes names, too."""
+    lines = "".join(traceback.format_exception(kind, error, trace)).rstrip("\n").split("\n")
+    _write(sys.stderr, "\n".join(visible(line) for line in lines))
+
+
 def _message(text: str) -> str:
-    first, *others = visible_lines(text.split("\n"), _MESSAGE, _LINE)
+    first, *others = visible_lines(text.split("\n"), PRINTED, PRINTED_LINE)
     return "\n".join([first, *(f"  {line.lstrip()}" for line in others)])
 
 

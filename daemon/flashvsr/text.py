@@ -15,12 +15,14 @@ LINE = 4_000  # of one line of a message: a path and what to do about it
 MESSAGE = 20_000  # of all lines of a message
 MOST_LINES = 120
 STORED = 2_000  # of a message that is kept with a job: there may be many thousands of them
+PRINTED_LINE, PRINTED = 20_000, 200_000  # of what a command prints: the longest path fits, each byte an escape
 WARNING, MOST_WARNINGS = 1_000, 50  # characters of one, and how many of them are kept of a job
 
 _LONGEST_ESCAPE = 10  # \U0001f600
 _ESCAPE = re.compile(r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|[nrt\\])")
 _PIECE = re.compile(rf"{_ESCAPE.pattern}|.", re.DOTALL)
 _REST_LENGTH = 40  # characters that "and N more lines" may take
+_MORE_WARNINGS = re.compile(r"and ([0-9]{1,9}) more warnings")
 _FAR = 1_000  # characters to look back for the beginning of an escape
 
 
@@ -95,10 +97,15 @@ def storable(text: str, most: int = STORED) -> str:
 
 
 def bounded_warnings(warnings: Sequence[str]) -> list[str]:
-    """Return warnings about one result, each visible and of bounded length; the last one counts those left out."""
-    shown = [visible(warning, WARNING) for warning in warnings[:MOST_WARNINGS]]
-    left = len(warnings) - MOST_WARNINGS
-    return [*shown[:-1], f"and {left + 1} more warnings"] if left > 0 else shown
+    """Return warnings about one result, each visible and of bounded length; the last one counts those left out.
+
+    Such lists may be joined and bounded again: what was counted before is counted on.
+    """
+    own = [warning for warning in warnings if not _MORE_WARNINGS.fullmatch(warning)]
+    before = sum(int(match[1]) for warning in warnings if (match := _MORE_WARNINGS.fullmatch(warning)))
+    kept = own if not before and len(own) <= MOST_WARNINGS else own[: MOST_WARNINGS - 1]
+    left = before + len(own) - len(kept)
+    return [*(visible(warning, WARNING) for warning in kept), *([f"and {left} more warnings"] if left else [])]
 
 
 def _cut(text: str, index: int) -> tuple[int, int]:

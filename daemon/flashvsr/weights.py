@@ -11,6 +11,7 @@ from flashvsr.fetching import OnProgress, download
 from flashvsr.model.files import PROMPT_FILE, REQUIRED_FILES, VAE_FILE
 from flashvsr.settings.processing_tables import Model
 from flashvsr.system.account import refuse_as_root
+from flashvsr.text import printable
 
 AUTO = "auto"
 OFFICIAL = "FlashVSR-v1.1"
@@ -59,7 +60,7 @@ def choose(model: Model, models: Path, has_gpu: bool) -> Choice:
     if name == OFFICIAL:
         return Choice(OFFICIAL, official_folder(models, model.prompt), model.prompt, fetchable=True)
     folder = official_folder(Path(name), model.prompt, new=Path(name))
-    return Choice(folder.absolute().name or str(folder), folder, model.prompt, fetchable=False)
+    return Choice(printable(folder.absolute().name or folder), folder, model.prompt, fetchable=False)
 
 
 def official_folder(models: Path, prompt_file: Path | None = None, new: Path | None = None) -> Path:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from flashvsr.commands.screen import Screen
-from flashvsr.text import NAME, visible
+from flashvsr.text import LINE, NAME, visible
 
 PLAIN_STEPS = 4  # plain lines per job
 
@@ -22,9 +22,10 @@ class JobProgress:
 
     def update(self, what: str, done: int = 0, total: int | None = None, fps: float = 0.0) -> None:
         """`what` is being done; `done` of `total` frames are, at `fps` frames per second."""
+        what = visible(what, NAME if self._console.is_terminal else LINE)
         rate = f"{fps:.1f} frames/s" if fps else ""
         if self._console.is_terminal:
-            self._bar.update(self._task, description=visible(what, NAME), completed=done, total=total, rate=rate)
+            self._bar.update(self._task, description=what, completed=done, total=total, rate=rate)
             return
         step = done * PLAIN_STEPS // total if total else 0
         if (what, step) != self._said:
@@ -32,8 +33,8 @@ class JobProgress:
             self.say(f"{what}: {done}/{total or '?'} frames {rate}".rstrip() if done else what)
 
     def say(self, message: str) -> None:
-        """A line above the bar."""
-        self._bar.console.print(message, soft_wrap=True)
+        """One line above the bar."""
+        self._bar.console.print(visible(message), soft_wrap=True)
 
 
 @contextmanager

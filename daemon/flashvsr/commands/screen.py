@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from flashvsr.say import writing
-from flashvsr.text import visible_lines
+from flashvsr.text import PRINTED, PRINTED_LINE, visible_lines
 
 UNLIMITED = 100_000  # columns of a pipe or a file: nothing is cut or folded there
 
@@ -33,5 +33,5 @@ class Screen(Console):
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Make a plain string, of a cell or a message, something to render."""
-        shown = "\n".join(visible_lines(text.split("\n")))
+        shown = "\n".join(visible_lines(text.split("\n"), PRINTED, PRINTED_LINE))
         return super().render_str(shown, **options | {"emoji": False, "markup": False, "highlight": False})

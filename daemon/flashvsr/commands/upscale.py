@@ -39,7 +39,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
         engine = upscale.load_engine(config, progress.say)
         progress.say(f"model {engine.name} on {engine.label}")
         task = upscale.Task(source.absolute(), target.absolute(), preset, Path(workdir), JOB_ID)
-        with _interruptible(source.name, progress) as control:
+        with _interruptible(printable(source.name), progress) as control:
             try:
                 report = upscale.upscale_file(task, engine, config, control)
             except FlashVSRError as error:

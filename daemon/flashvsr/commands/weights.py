@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -81,7 +80,7 @@ class _Display:
                 self._bar.update(task.id, completed=task.total)
 
 
-def _bar(console: Console) -> Bar:
+def _bar(console: Screen) -> Bar:
     return Bar(
         TextColumn("{task.description}", markup=False),
         BarColumn(),

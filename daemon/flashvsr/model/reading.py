@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import pickle
 import warnings
 from collections.abc import Iterator, Mapping
@@ -31,20 +32,33 @@ def read_safetensors(file: Path) -> Mapping[str, Tensor]:
         BadConfig: it cannot be read, or is not such a file, or is cut short.
     """
     _refuse_web_page(file)
-    with _telling_safetensors_errors(file):
-        state: Mapping[str, Tensor] = load_file(file)
+    with _telling_safetensors_errors(file), _named_in_utf8(file) as name:
+        state: Mapping[str, Tensor] = load_file(name)
     return state
 
 
 def read_safetensors_header(file: Path) -> Mapping[str, Tensor]:
     """Names and shapes of a safetensors file, as tensors without data. Raises as `read_safetensors`."""
     _refuse_web_page(file)
-    with _telling_safetensors_errors(file), safe_open(file, "pt") as opened:
+    with _telling_safetensors_errors(file), _named_in_utf8(file) as name, safe_open(name, "pt") as opened:
         slices = {key: opened.get_slice(key) for key in opened.keys()}  # noqa: SIM118
         return {
             key: torch.empty(found.get_shape(), dtype=FORMATS.get(found.get_dtype(), OTHER_FORMAT), device="meta")
             for key, found in slices.items()
         }
+
+
+@contextmanager
+def _named_in_utf8(file: Path) -> Iterator[Path]:
+    """A name for a file that safetensors takes: it wants UTF-8, which the name of a folder need not be."""
+    if os.fsencode(file).decode("utf-8", "ignore") == str(file):
+        yield file
+        return
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield Path(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ class CountedFile(io.FileIO):
 
     def __init__(self, path: Path, mode: str, progress: Progress) -> None:
         super().__init__(path, mode, opener=trees.open_file)
+        self.name = "file"  # for PyAV, which hands it to FFmpeg and back as UTF-8: a path need not be
         self._progress = progress
         self._unflushed = 0
 

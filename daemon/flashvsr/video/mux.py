@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from av.error import FFmpegError, InvalidDataError, PatchWelcomeError
 
 from flashvsr.errors import FlashVSRError, Transient
-from flashvsr.text import NAME, bounded_warnings, visible
+from flashvsr.text import NAME, visible
 from flashvsr.video.audio import MP4_AUDIO, AacTrack, CopyTrack, Timed, Track
 from flashvsr.video.chunks import Chunk
 from flashvsr.video.counted import Progress, nothing
@@ -162,7 +162,7 @@ class _Assembly:
             self.warnings.append(f"{self.damaged} damaged places in the source's sound or subtitles were skipped")
         frames = sum(chunk.frames for chunk in self.chunks)
         duration = float(self.end - self.first_pts * self.grid.time_base)
-        return Assembled(frames, duration, self.audio_tracks, tuple(bounded_warnings(self.warnings)))
+        return Assembled(frames, duration, self.audio_tracks, tuple(self.warnings))
 
     def _write(self, out: OutputContainer, packet: Packet[Stream], video: VideoStream) -> None:
         """Write one packet. Sound that the container cannot take because it is damaged is left out, and counted."""
