@@ -17,6 +17,7 @@ from pathlib import Path
 from flashvsr import __version__, logs
 from flashvsr.config import Config, load_config
 from flashvsr.errors import BadConfig, Cancelled, FlashVSRError
+from flashvsr.files import trees
 
 EX_FAILURE, EX_CONFIG, EX_INTERRUPTED = 1, 78, 130
 LEAST_SPEED_FRAMES = 45  # `flashvsr.bench.speed` says why; it is too heavy to be asked here
@@ -32,7 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help(sys.stderr)
         return 2
     try:
-        return _command(options)(load_config(options.config), options)
+        config = load_config(options.config)
+        trees.guard(config.trees())
+        return _command(options)(config, options)
     except BadConfig as error:
         return _complain(error, EX_CONFIG)
     except Cancelled as error:

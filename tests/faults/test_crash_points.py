@@ -15,6 +15,7 @@ from flashvsr.jobs.queue import Queue
 from mount_kit import Mounted
 
 BEFORE, AFTER = False, True
+MADE = "flashvsr.files.made"
 UPSCALE, CHUNKS, SOURCE = "flashvsr.worker.upscale", "flashvsr.video.chunks", "flashvsr.outbox.source"
 MOMENTS = {
     "claimed": ("flashvsr.jobs.queue:Queue.claim", 1, AFTER),
@@ -36,11 +37,12 @@ MOMENTS = {
     "joining": ("flashvsr.worker.control:JobControl.working", 2, AFTER),
     "joined": (f"{UPSCALE}:assemble", 1, AFTER),
     "checked": (f"{UPSCALE}:verify", 1, AFTER),
-    "the result is on the disk": ("flashvsr.outbox.publish:sync_file", 1, AFTER),
+    "the result is on the disk": (f"{MADE}:Made.sync", 1, AFTER),
     "its record is half made": ("flashvsr.jobs.ledger:Ledger.write", 1, AFTER),
     "its record is made": ("flashvsr.jobs.queue:Queue.publishing", 1, AFTER),
-    "about to be named": ("flashvsr.outbox.publish:move_new", 1, BEFORE),
-    "named": ("flashvsr.outbox.publish:move_new", 1, AFTER),
+    "about to be named": (f"{MADE}:Made.give_name", 1, BEFORE),
+    "named beside its hidden name": (f"{MADE}:_link", 1, AFTER),
+    "named": (f"{MADE}:Made.give_name", 1, AFTER),
     "its name is on the disk": ("flashvsr.outbox.publish:sync_directory", 1, AFTER),
     "its end is half recorded": ("flashvsr.jobs.ledger:Ledger.write", 2, AFTER),
     "done": ("flashvsr.jobs.queue:Queue.finish", 1, AFTER),
@@ -141,8 +143,8 @@ READ = "flashvsr.video.counted:CountedFile.read"  # once each to look at it, to 
         (READ, 4),
         ("flashvsr.outbox.publish:make_directories", 1),
         (f"{CHUNKS}:_sync", 1),
-        ("flashvsr.outbox.publish:sync_file", 1),
-        ("flashvsr.outbox.publish:move_new", 1),
+        (f"{MADE}:Made.sync", 1),
+        (f"{MADE}:Made.give_name", 1),
         ("flashvsr.outbox.publish:sync_directory", 1),
         (f"{SOURCE}:move_new", 1),
     ],

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flashvsr.files import trees
-from flashvsr.files.texts import _write_beside
+from flashvsr.files.texts import hidden_text_name
 from flashvsr.outbox.leftovers import remove_all, remove_texts
 from flashvsr.outbox.publish import temporary_for
 from flashvsr.outbox.source import _hidden_name
@@ -34,7 +34,7 @@ def put(path: Path, moment: float = OLD) -> Path:
 
 
 def text(directory: Path, moment: float = OLD) -> Path:
-    return put(_write_beside(directory / "a.mp4.error.txt", "why"), moment)
+    return put(directory / hidden_text_name(), moment)
 
 
 def files(root: Path) -> set[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
+from flashvsr.files.names import those_numbered
 from flashvsr.preset import PRESET_ERROR_NAME, PRESET_NAME
 
 VIDEO_EXTENSIONS = frozenset(
@@ -35,7 +36,9 @@ _UNFINISHED = (
 def ignored(name: str) -> bool:
     """Tell whether a file or directory of this name is never looked at and never mentioned."""
     lower = name.lower()
-    return lower.startswith(_PREFIXES) or lower in _NAMES or lower.endswith(_UNFINISHED)
+    if lower.startswith(_PREFIXES) or lower in _NAMES or lower.endswith(_UNFINISHED):
+        return True
+    return bool(those_numbered([lower], PRESET_ERROR_NAME))  # beside a person's own file of that name
 
 
 def is_video_name(name: str) -> bool:
