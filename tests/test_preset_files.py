@@ -174,7 +174,7 @@ def test_an_inbox_that_is_a_file_is_refused(tmp_path):
 
 
 def test_a_folder_that_cannot_be_written_to_says_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "open", read_only)
+    monkeypatch.setattr(at, "create", read_only)
     with pytest.raises(BadConfig, match=r"Read-only file system.*put a preset\.toml there"):
         check_inbox_preset(tmp_path)
 

@@ -46,8 +46,8 @@ MOMENTS = {
     "its name is on the disk": ("flashvsr.outbox.publish:sync_directory", 1, AFTER),
     "its end is half recorded": ("flashvsr.jobs.ledger:Ledger.write", 2, AFTER),
     "done": ("flashvsr.jobs.queue:Queue.finish", 1, AFTER),
-    "about to be archived": (f"{SOURCE}:move_new", 1, BEFORE),
-    "archived": (f"{SOURCE}:move_new", 1, AFTER),
+    "about to be archived": (f"{SOURCE}:move_numbered", 1, BEFORE),
+    "archived": (f"{SOURCE}:move_numbered", 1, AFTER),
     "the archive is on the disk": (f"{SOURCE}:sync_directory", 2, AFTER),
     "settled": ("flashvsr.jobs.queue:Queue.settled", 1, AFTER),
     "tidied": ("flashvsr.worker.endings:remove_temporaries", 1, AFTER),
@@ -111,10 +111,10 @@ def test_killed_when_the_attempts_are_used_up(
 COPYING = {
     "copying": (f"{SOURCE}:_writer", 1, AFTER),
     "copied": (f"{SOURCE}:shutil.copyfileobj", 1, AFTER),
-    "the copy is on the disk": (f"{SOURCE}:move_new", 2, BEFORE),
-    "the copy is named": (f"{SOURCE}:move_new", 2, AFTER),
+    "the copy is on the disk": (f"{SOURCE}:move_numbered", 2, BEFORE),
+    "the copy is named": (f"{SOURCE}:move_numbered", 2, AFTER),
     "its name is on the disk": (f"{SOURCE}:sync_directory", 1, AFTER),
-    "the source is hidden": (f"{SOURCE}:move_new", 3, AFTER),
+    "the source is hidden": (f"{SOURCE}:move_new", 1, AFTER),
     "the source is removed": (f"{SOURCE}:_delete", 1, AFTER),
 }
 
@@ -146,7 +146,7 @@ READ = "flashvsr.video.counted:CountedFile.read"  # once each to look at it, to 
         (f"{MADE}:Made.sync", 1),
         (f"{MADE}:Made.give_name", 1),
         ("flashvsr.outbox.publish:sync_directory", 1),
-        (f"{SOURCE}:move_new", 1),
+        (f"{SOURCE}:move_numbered", 1),
     ],
 )
 def test_a_stale_handle_is_waited_for(workers: Workers, clip: Path, tmp_path: Path, place: str, call: int) -> None:

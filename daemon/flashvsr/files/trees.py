@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import errno
 import os
+import stat as stat_bits
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from flashvsr.files import at
@@ -65,7 +66,7 @@ def open_directory(path: Path, create: bool = False) -> int:
         with at.closing(descriptor):
             if create:
                 at.make(descriptor, name)
-            with _told(path):
+            with _told(path, descriptor, name):
                 descriptor = at.enter(descriptor, name)
     return descriptor
 
@@ -96,7 +97,7 @@ def open_file(path: str | os.PathLike[str], flags: int, mode: int = 0o666) -> in
     path = Path(path)
     if root_of(path) is None:
         return open_named(path, flags, mode)
-    with directory(path.parent) as parent, _told(path):
+    with directory(path.parent) as parent, _told(path, parent, path.name):
         if not flags & _WRITING:
             return at.read(parent, path.name)
         if _roots is None:
@@ -198,11 +199,17 @@ def _make(path: Path) -> None:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _told(path: Path, parent: int, name: str) -> Iterator[None]:
     """Say in an error that a link is in the way, and of which path."""
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+        if error.errno in (errno.ELOOP, errno.ENOTDIR) and _is_link(parent, name):
             raise OSError(errno.ELOOP, _IN_THE_WAY, str(path)) from error
         raise
+
+
+def _is_link(parent: int, name: str) -> bool:
+    with suppress(OSError):
+        return stat_bits.S_ISLNK(at.status(parent, name).st_mode)
+    return False

@@ -202,7 +202,7 @@ def _lies_at(path: str, device: int, inode: int) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        return error.errno != errno.ELOOP  # through a link it is no file of an inbox
+        return error.errno not in (errno.ELOOP, errno.ENOTDIR)  # no longer a way to a file of an inbox
     return (stat.st_dev, stat.st_ino) == (device, inode)
 
 
