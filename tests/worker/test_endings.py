@@ -184,3 +184,24 @@ def test_the_same_file_dropped_again_is_done_again_once_the_first_is_gone(bench:
     archive = bench.root / "state" / "archive" / "clips"
     assert len(list(archive.glob("*"))) == (2 if action == "archive" else 0)
     assert not source.exists()
+
+
+def test_peoples_files_by_the_names_of_ours_stay(bench: Bench) -> None:
+    (bench.inbox / "preset.toml").write_text("report = true\n")
+    bench.outbox.mkdir(parents=True)
+    theirs = [bench.outbox / name for name in ("clip.mov.error.txt", "clip.mp4.report.toml")]
+    for path in theirs:
+        path.write_text("mine")
+    number = bench.add()
+    bench.fail_at("start", BadInput("no picture"))
+    bench.loop.step()
+    assert bench.job(number).state == "failed"
+    assert "no picture" in (bench.outbox / "clip.mov.error (2).txt").read_text()
+    bench.upscaling.at.clear()
+    bench.queue.retry(number)
+    die_after_the_rename(bench)  # who comes after that writes the report
+    bench.queue.recover(lambda owner: True)
+    bench.new_loop().step()
+    assert bench.job(number).state == "done"
+    assert bench.outputs() == sorted(["clip.mp4", "clip.mp4.report (2).toml", *(path.name for path in theirs)])
+    assert {path.read_text() for path in theirs} == {"mine"}
