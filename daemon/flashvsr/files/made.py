@@ -15,8 +15,9 @@ from types import TracebackType
 from flashvsr.files import at, trees
 from flashvsr.files.moves import NO_LINKS, move_new
 
-# Without /proc there is no name to link from, nor for a file that somebody removed; a second name needs some room.
-_NO_WAY = NO_LINKS | {errno.ENOENT, errno.ENOSPC, errno.EDQUOT}
+# Without /proc there is no name to link from, nor for a file that somebody removed; a second name needs some room; and
+# file systems that are laid over others have two names only where both lie on one of these.
+_NO_WAY = NO_LINKS | {errno.ENOENT, errno.ENOSPC, errno.EDQUOT, errno.EXDEV}
 
 
 class Exchanged(OSError):
