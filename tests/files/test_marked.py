@@ -88,6 +88,13 @@ def test_ours_is_found_behind_a_gap(path: Path) -> None:
     assert listing(path.parent) == []
 
 
+def test_a_text_without_end_is_cut_and_known_again(path: Path) -> None:
+    for letter in "xü":
+        assert put(path, letter * (2 * LARGEST), ABOUT) == path
+    assert listing(path.parent) == [path.name]
+    assert LARGEST - 1000 < path.stat().st_size <= LARGEST
+
+
 def test_a_change_at_the_last_moment_is_kept(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(path, "why", ABOUT)
     move = marked.move_new

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -102,8 +103,9 @@ class Made:
         try:
             self._must_have(directory, name)
         except Exchanged:
-            # Between the look and the move: what was moved is somebody else's, and goes back.
-            move_new(directory, name, self._directory, self.path.name)
+            # Between the look and the move: what was moved is somebody else's, and goes back if its name is free.
+            with suppress(OSError):
+                move_new(directory, name, self._directory, self.path.name)
             raise
 
     def _remove_name(self) -> None:

@@ -58,8 +58,11 @@ def withdraw(path: Path, about: str) -> None:
 
 
 def signed(text: str, about: str) -> bytes:
-    """Return the bytes of a text with the line that makes it recognisable."""
-    body = encoded(text.rstrip("\n") + "\n")
+    """Return the bytes of a text with the line that makes it recognisable.
+
+    What is too long for that is cut: one that is not recognised would be written again and again, under ever new names.
+    """
+    body = encoded(text)[: LARGEST - 2 * len(_MARK)].rstrip(b"\n") + b"\n"
     return body + _MARK + _digest(body, about) + b"\n"
 
 

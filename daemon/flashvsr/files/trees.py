@@ -96,7 +96,7 @@ def open_file(path: str | os.PathLike[str], flags: int, mode: int = 0o666) -> in
     """
     path = Path(path)
     if root_of(path) is None:
-        return open_named(path, flags, mode)
+        return at.regular(os.open(path, _careful(flags), mode), str(path))
     with directory(path.parent) as parent, _told(path, parent, path.name):
         if not flags & _WRITING:
             return at.read(parent, path.name)
@@ -108,7 +108,9 @@ def open_file(path: str | os.PathLike[str], flags: int, mode: int = 0o666) -> in
 
 
 def open_named(path: Path, flags: int, mode: int = 0o666) -> int:
-    """Do the same for a path that an administrator named, who may have put links into it: no tree is looked for."""
+    """Do the same for a path that an administrator named, whose links count even before trees are known."""
+    if _roots is not None:
+        return open_file(path, flags, mode)
     return at.regular(os.open(path, _careful(flags), mode), str(path))
 
 

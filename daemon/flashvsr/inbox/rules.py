@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
-from flashvsr.files.names import those_numbered
 from flashvsr.preset import PRESET_ERROR_NAME, PRESET_NAME
 
 VIDEO_EXTENSIONS = frozenset(
@@ -27,6 +26,7 @@ _NAMES = frozenset(
         "lost+found",
     }
 )
+_NUMBERED = f"{PurePath(PRESET_ERROR_NAME).stem} ("  # where a person's own file has that name
 _UNFINISHED = (
     *(".part", ".tmp", ".temp", ".crdownload", ".filepart", ".partial", ".download", ".opdownload"),
     *(".unfinished", ".incomplete", ".aria2", ".!ut", ".!qb"),
@@ -38,7 +38,7 @@ def ignored(name: str) -> bool:
     lower = name.lower()
     if lower.startswith(_PREFIXES) or lower in _NAMES or lower.endswith(_UNFINISHED):
         return True
-    return bool(those_numbered([lower], PRESET_ERROR_NAME))  # beside a person's own file of that name
+    return lower.startswith(_NUMBERED) and lower.endswith(".txt")
 
 
 def is_video_name(name: str) -> bool:
