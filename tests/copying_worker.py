@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import flashvsr.worker
-from flashvsr.outbox.publish import publish, temporary_for
+from flashvsr.outbox.publish import new_result, publish, temporary_for
 from flashvsr.worker import endings, faults
 
 
@@ -23,13 +23,13 @@ def upscale_file(task: Any, engine: Any, settings: Any, control: Any) -> Any:
     if content.startswith(b"deadly"):
         os.kill(os.getpid(), signal.SIGSEGV)
     control.progress(1, 1, 1.0)
-    temporary = temporary_for(task.target, task.job_id)
-    temporary.write_bytes(content)
 
     def report(path: Path) -> Any:
         return types.SimpleNamespace(result=path, model="copy", warnings=[], to_json=lambda: "{}")
 
-    result = publish(temporary, task.target, lambda path, *facts: control.publishing(report(path), *facts))
+    with new_result(temporary_for(task.target, task.job_id)) as made:
+        made.write(content)
+        result = publish(made, task.target, lambda path, *facts: control.publishing(report(path), *facts))
     return report(result)
 
 

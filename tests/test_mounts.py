@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from flashvsr.errors import Transient
+from flashvsr.files import trees
 from flashvsr.mounts import Mounts, ShareAway
 
 ROOT = "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"
@@ -79,10 +85,122 @@ def test_forgetting_is_a_persons_decision(table: Table) -> None:
     table.mounts.check(table.share)
 
 
-def test_a_damaged_memory_is_made_anew(table: Table, caplog: pytest.LogCaptureFixture) -> None:
-    table.mounts.path.write_text("{")
+def test_a_link_in_a_tree_of_others_is_not_remembered(table: Table, tmp_path: Path) -> None:
+    """Somebody put a link into the outbox, to wherever they liked, and took it away again."""
+    outbox, elsewhere = table.share / "out", tmp_path / "elsewhere"
+    outbox.mkdir(parents=True)
+    elsewhere.mkdir()
+    trees.guard([outbox])
+    (outbox / "clips").symlink_to(elsewhere)
+    table.show(table.share, elsewhere)
+    table.mounts.check(outbox)
+    table.mounts.check(outbox / "clips")
+    assert "elsewhere" not in table.mounts.path.read_text()
+    (outbox / "clips").unlink()
+    (outbox / "clips").mkdir()
+    table.show(table.share)
+    table.mounts.check(outbox / "clips")
+    table.show()
+    assert not table.mounts.present(outbox / "clips")  # what protects the share still does
+
+
+def test_a_place_that_was_left_is_forgotten_while_its_share_is_there(table: Table, tmp_path: Path) -> None:
+    """The root itself may be a link, an administrator's, who aims it elsewhere."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    new.mkdir()
+    table.share.symlink_to(old)
+    trees.guard([table.share])
+    table.show(old)
     table.mounts.check(table.share)
-    assert "remembered anew" in caplog.text
+    table.share.unlink()
+    table.share.symlink_to(new)
+    table.mounts.check(table.share)
+    assert json.loads(table.mounts.path.read_text()) == {str(table.share): "/"}
+
+
+def test_what_the_directory_above_says_is_not_remembered_again(table: Table) -> None:
+    table.show(table.share, table.share / "clips-7")
+    for directory in (table.share, *(table.share / f"clips-{number}" for number in range(20))):
+        table.mounts.check(directory)
+    expected = {str(path): str(path) for path in (table.share, table.share / "clips-7")}
+    assert json.loads(table.mounts.path.read_text()) == expected
+    table.show(table.share)
+    assert not table.mounts.present(table.share / "clips-7")
+    assert table.mounts.present(table.share / "clips-8")
+
+
+def test_what_an_older_version_remembered_of_each_directory_is_tidied(table: Table) -> None:
+    table.show(table.share)
+    old = {str(table.share / f"clips-{number}"): str(table.share) for number in range(3000)}
+    table.mounts.path.write_text(json.dumps(old | {str(table.share): str(table.share)}))
+    table.mounts.check(table.share.with_name("other"))
+    expected = {str(table.share): str(table.share), str(table.share.with_name("other")): "/"}
+    assert json.loads(table.mounts.path.read_text()) == expected
+
+
+def make_directory(path: Path) -> None:
+    path.mkdir()
+    (path / "something").touch()
+
+
+DAMAGED = {
+    "cut": lambda path: path.write_text("{"),
+    "empty": lambda path: path.touch(),
+    "list": lambda path: path.write_text('["/nas"]'),
+    "numbers": lambda path: path.write_text('{"/nas": 7}'),
+    "null": lambda path: path.write_text("null"),
+    "deep": lambda path: path.write_text("[" * 200_000),
+    "large": lambda path: path.write_text(json.dumps({"/" + "x" * (1 << 20): "/"})),
+    "no text": lambda path: path.write_bytes(b"\xff\xfe\x00"),
+    "latin-1": lambda path: path.write_bytes('{"/Gerät": "/"}'.encode("latin-1")),
+    "directory": make_directory,
+    "pipe": os.mkfifo,
+}
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("damage", DAMAGED.values(), ids=DAMAGED.keys())
+def test_a_damaged_memory_is_made_anew(
+    table: Table, caplog: pytest.LogCaptureFixture, damage: Callable[[Path], object]
+) -> None:
+    damage(table.mounts.path)
+    table.show(table.share)
+    for mounts in (table.mounts, Mounts(table.mounts.path.parent, table.file)):
+        mounts.check(table.share)
+    assert caplog.text.count("remembered anew") == 1
+    assert json.loads(table.mounts.path.read_text()) == {str(table.share): str(table.share)}
+    (aside,) = table.mounts.path.parent.glob("mounts.json.damaged-*")
+    assert aside.lstat().st_mode
+    table.show()
+    assert not table.mounts.present(table.share)
+
+
+def test_a_disk_that_fails_is_no_damage(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is remembered there is what protects the share."""
+    table.show(table.share)
+    table.mounts.check(table.share)
+
+    def fail(*_: object) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trees, "open_file", fail)
+        with pytest.raises(Transient, match=r"Cannot read .*mounts\.json"):
+            Mounts(table.mounts.path.parent, table.file).check(table.share)
+    assert json.loads(table.mounts.path.read_text())
+
+
+def test_the_memory_is_read_once_for_each_change(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked for each inbox at each scan."""
+    table.show(table.share)
+    table.mounts.check(table.share)
+    table.mounts.check(table.share / "a")
+    opened: list[Path] = []
+    monkeypatch.setattr(trees, "open_file", lambda path, flags: opened.append(path) or os.open(path, flags))
+    for number in range(100):
+        table.mounts.check(table.share / f"clips-{number}")
+    assert not opened
 
 
 def test_where_nothing_can_be_told_nothing_is_refused(tmp_path: Path) -> None:

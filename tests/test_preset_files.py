@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from flashvsr.errors import BadConfig
+from flashvsr.files import at, marked
 from flashvsr.preset import (
     PRESET_ERROR_NAME,
     PRESET_NAME,
@@ -99,18 +100,64 @@ def test_a_wrong_preset_is_explained_beside_it_until_mended(tmp_path):
     assert listing(tmp_path) == [PRESET_NAME]
 
 
-def test_an_explanation_that_cannot_be_written_is_mentioned(tmp_path):
+def read_only(*_args, **_kwargs):
+    raise OSError(30, "Read-only file system")
+
+
+def test_an_explanation_that_cannot_be_written_is_mentioned(tmp_path, monkeypatch):
     (tmp_path / PRESET_NAME).write_text("width = 100\n")
-    (tmp_path / PRESET_ERROR_NAME).mkdir()
-    with pytest.raises(BadConfig, match=r"(?s)width = 100.*could not be written to"):
+    monkeypatch.setattr(at, "create", read_only)
+    with pytest.raises(BadConfig, match=r"(?s)width = 100.*could not be written to.*Read-only"):
         check_inbox_preset(tmp_path)
+    assert listing(tmp_path) == [PRESET_NAME]
+
+
+def test_an_explanation_that_cannot_be_removed_does_not_hold_the_inbox(tmp_path, monkeypatch, caplog):
+    (tmp_path / PRESET_NAME).write_text("width = 100\n")
+    with pytest.raises(BadConfig):
+        check_inbox_preset(tmp_path)
+    (tmp_path / PRESET_NAME).write_text("width = 960\n")
+    monkeypatch.setattr(marked, "move_new", read_only)
+    assert check_inbox_preset(tmp_path) == Preset(width=960)
+    assert "cannot be removed" in caplog.text
     assert listing(tmp_path) == [PRESET_ERROR_NAME, PRESET_NAME]
 
 
-def test_an_explanation_that_cannot_be_removed_does_not_hold_the_inbox(tmp_path, caplog):
-    (tmp_path / PRESET_ERROR_NAME).mkdir()
-    assert check_inbox_preset(tmp_path) == Preset()
-    assert "cannot be removed" in caplog.text
+PEOPLES = {
+    "text": lambda path: path.write_text("why do my videos wait?\n"),
+    "link": lambda path: path.symlink_to(path.parent / PRESET_NAME),
+    "directory": lambda path: path.mkdir(),
+    "pipe": lambda path: os.mkfifo(path),
+}
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("put", PEOPLES.values(), ids=PEOPLES.keys())
+def test_what_a_person_put_there_stays_and_the_explanation_comes_beside_it(tmp_path, put):
+    (tmp_path / PRESET_NAME).write_text("width = 100\n")
+    put(tmp_path / PRESET_ERROR_NAME)
+    theirs = (tmp_path / PRESET_ERROR_NAME).lstat()
+    beside = "preset.error (2).txt"
+    for _ in range(2):
+        with pytest.raises(BadConfig):
+            check_inbox_preset(tmp_path)
+        assert "width = 100" in (tmp_path / beside).read_text()
+        assert listing(tmp_path) == [beside, PRESET_ERROR_NAME, PRESET_NAME]
+    (tmp_path / PRESET_NAME).write_text("width = 960\n")
+    check_inbox_preset(tmp_path)
+    assert listing(tmp_path) == [PRESET_ERROR_NAME, PRESET_NAME]
+    assert (tmp_path / PRESET_ERROR_NAME).lstat().st_ino == theirs.st_ino
+
+
+def test_an_explanation_that_a_person_changed_is_theirs(tmp_path):
+    (tmp_path / PRESET_NAME).write_text("width = 100\n")
+    with pytest.raises(BadConfig):
+        check_inbox_preset(tmp_path)
+    with (tmp_path / PRESET_ERROR_NAME).open("a") as file:
+        file.write("Anna: I will look at it on Monday\n")
+    (tmp_path / PRESET_NAME).write_text("width = 960\n")
+    check_inbox_preset(tmp_path)
+    assert "Anna" in (tmp_path / PRESET_ERROR_NAME).read_text()
 
 
 def test_a_missing_inbox_is_named_and_not_created(tmp_path):
@@ -127,10 +174,7 @@ def test_an_inbox_that_is_a_file_is_refused(tmp_path):
 
 
 def test_a_folder_that_cannot_be_written_to_says_what_to_do(tmp_path, monkeypatch):
-    def read_only(*_args, **_kwargs):
-        raise OSError(30, "Read-only file system")
-
-    monkeypatch.setattr(os, "open", read_only)
+    monkeypatch.setattr(at, "create", read_only)
     with pytest.raises(BadConfig, match=r"Read-only file system.*put a preset\.toml there"):
         check_inbox_preset(tmp_path)
 
@@ -161,7 +205,7 @@ def test_a_link_is_not_followed_out_of_the_inbox(tmp_path):
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_a_link_in_place_of_the_explanation_is_replaced_not_written_through(tmp_path):
+def test_a_link_in_place_of_the_explanation_is_not_written_through(tmp_path):
     victim = tmp_path / "victim"
     victim.write_text("mine")
     inbox = tmp_path / "in"
@@ -171,7 +215,7 @@ def test_a_link_in_place_of_the_explanation_is_replaced_not_written_through(tmp_
     with pytest.raises(BadConfig):
         check_inbox_preset(inbox)
     assert victim.read_text() == "mine"
-    assert not (inbox / PRESET_ERROR_NAME).is_symlink()
+    assert (inbox / PRESET_ERROR_NAME).is_symlink()
 
 
 def test_the_command_line_may_name_a_link(tmp_path):

@@ -18,6 +18,7 @@ from typing import NoReturn
 from flashvsr import __version__, logs
 from flashvsr.config import Config, load_config
 from flashvsr.errors import BadConfig, Cancelled, FlashVSRError
+from flashvsr.files import trees
 from flashvsr.say import complain, prepare
 from flashvsr.system.account import become_owner
 from flashvsr.text import visible
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         config, command = load_config(options.config), _command(options)
+        trees.guard(config.trees())
         if options.as_service:
             become_owner(config.paths.state)
         return command(config, options)

@@ -93,7 +93,7 @@ class Config:
         )
 
     def trees(self) -> tuple[Path, ...]:
-        """List the roots of the directories that other people write to, for `flashvsr.trees`."""
+        """List the roots of the directories that other people write to, for `flashvsr.files.trees`."""
         extra = (path for inbox in self.extra_inboxes for path in (inbox.path, inbox.outbox))
         return (self.paths.inbox, self.paths.outbox, *extra)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from pathlib import Path
@@ -26,33 +27,48 @@ def fstype_of(path: Path, mountinfo: Path = MOUNTINFO) -> str:
 
     Symbolic links are resolved. `mountinfo` has the format of /proc/self/mountinfo, see proc(5).
     """
-    return _mount_of(path, mountinfo)[1].decode("ascii", "replace")
+    return _mount_of(os.path.realpath(path), mountinfo)[1].decode("ascii", "replace")
 
 
-def mount_point_of(path: Path, mountinfo: Path = MOUNTINFO) -> str | None:
-    """Return the directory at which the file system of `path` is mounted, None if it cannot be told."""
-    return os.fsdecode(_mount_of(path, mountinfo)[0]) or None
+def mount_point_of(real: str, mountinfo: Path = MOUNTINFO) -> str | None:
+    """Return the directory at which the file system of a path without links is mounted, None if it cannot be told."""
+    return os.fsdecode(_mount_of(real, mountinfo)[0]) or None
 
 
-def _mount_of(path: Path, mountinfo: Path) -> tuple[bytes, bytes]:
+def mount_points(mountinfo: Path = MOUNTINFO) -> frozenset[str]:
+    """Return the directories at which anything is mounted; none if it cannot be told."""
+    return frozenset(os.fsdecode(point) for point, _ in _mounts(mountinfo))
+
+
+def _mount_of(real: str, mountinfo: Path) -> tuple[bytes, bytes]:
     """Mount point and type of the innermost mount, both empty if they cannot be told."""
-    try:
-        table = mountinfo.read_bytes()
-    except OSError:
-        return b"", b""
-    wanted = os.fsencode(os.path.realpath(path))
+    wanted = os.fsencode(real)
     best, kind = b"", b""
-    for line in table.splitlines():
-        mount, separator, source = line.partition(b" - ")
-        fields = mount.split(b" ")
-        if not separator or len(fields) < 5:
-            continue
-        point = _unescape(fields[4])
+    for point, fstype in _mounts(mountinfo):
         inside = wanted == point or wanted.startswith(point.rstrip(b"/") + b"/")
         # `>=`: of several mounts on one point the last one listed is the one that is seen.
         if inside and len(point) >= len(best):
-            best, kind = point, source.split(b" ")[0]
+            best, kind = point, fstype
     return best, kind
+
+
+def _mounts(mountinfo: Path) -> tuple[tuple[bytes, bytes], ...]:
+    try:
+        return _parsed(mountinfo.read_bytes())
+    except OSError:
+        return ()
+
+
+@functools.lru_cache(maxsize=1)
+def _parsed(table: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """Mount points and types. Asked for each inbox at each scan, and the table hardly ever changes."""
+    found = []
+    for line in table.splitlines():
+        mount, separator, source = line.partition(b" - ")
+        fields = mount.split(b" ")
+        if separator and len(fields) >= 5:
+            found.append((_unescape(fields[4]), source.split(b" ")[0]))
+    return tuple(found)
 
 
 def is_network(fstype: str) -> bool:

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from flashvsr.errors import BadConfig
-from flashvsr.files import trees
-from flashvsr.files.texts import read_text, write_new, write_replacing
+from flashvsr.files import marked, trees
+from flashvsr.files.texts import read_text, write_new
 from flashvsr.settings.document import Document, parse, parse_value, raise_problems, read_table
 from flashvsr.settings.kinds import Choice, Flag, Number, Whole, shown
 from flashvsr.settings.limits import PRESET_LIMITS
@@ -100,9 +100,8 @@ def load_preset(path: Path, default_quality: int = 6, *, follow_symlinks: bool =
     try:
         text = read_text(path, PRESET_LIMITS.bytes, follow_symlinks=follow_symlinks)
     except FileNotFoundError as error:
-        missing = (
-            "there is no such file" if path.parent.is_dir() else "its folder does not exist; is the share mounted?"
-        )
+        homeless = _is_missing(path.parent)
+        missing = "its folder does not exist; is the share mounted?" if homeless else "there is no such file"
         raise BadConfig(f"{path}: {missing}") from error
     return parse_preset(text, str(path), default_quality)
 
@@ -205,16 +204,13 @@ def _checked(document: Document, defaults: Preset, problems: list[str]) -> Prese
 
 def _is_missing(path: Path) -> bool:
     try:
-        trees.lstat(path)
-    except FileNotFoundError:
-        return True
+        return not trees.exists(path)
     except OSError:  # loading the preset says what is wrong
         return False
-    return False
 
 
 def _explain(inbox: Path, message: str) -> tuple[str, ...]:
-    """Put the problems beside the preset; return what to add to the message if that fails, as lines."""
+    """Put the problems beside the preset, no person's text out of its place; return lines to add if that fails."""
     path = inbox / PRESET_ERROR_NAME
     text = (
         f"The {PRESET_NAME} of this folder cannot be used, so its videos wait. Nothing is lost.\n\n"
@@ -222,9 +218,7 @@ def _explain(inbox: Path, message: str) -> tuple[str, ...]:
         "Correct it and save. The videos then start by themselves and this text disappears.\n"
     )
     try:
-        # An unchanged text is not written again: this runs at every scan and would keep the share busy.
-        if not _holds(path, text):
-            write_replacing(path, text)
+        marked.put(path, text, PRESET_NAME)
     except FileNotFoundError:  # no inbox, so nobody to read it there; the message says so already
         return ()
     except OSError as error:
@@ -232,15 +226,8 @@ def _explain(inbox: Path, message: str) -> tuple[str, ...]:
     return ()
 
 
-def _holds(path: Path, text: str) -> bool:
-    try:
-        return read_text(path, PRESET_LIMITS.bytes, follow_symlinks=False) == text
-    except (FileNotFoundError, BadConfig):
-        return False
-
-
 def _withdraw(path: Path) -> None:
     try:
-        trees.unlink(path)
+        marked.withdraw(path, PRESET_NAME)
     except OSError as error:
         log.warning("%s no longer applies but cannot be removed: %s", path, error.strerror)

@@ -10,13 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flashvsr.errors import NoSpace, Transient
+from flashvsr.files import at, trees
+from flashvsr.files.moves import explained
 from flashvsr.text import printable
 
 _GIB = 1 << 30
 
 
 def free_bytes(directory: Path) -> int:
-    """Bytes that can be written at `directory`, or where it will be made. Raises OSError."""
+    """Bytes that can be written at `directory`, or where it will be made. Raises Transient if that cannot be told."""
     return _status(directory)[1]
 
 
@@ -66,9 +68,9 @@ def bytes_at_crf(width: int, height: int, frames: int, crf: int) -> int:
 
 
 def _status(directory: Path) -> tuple[int, int]:
-    existing = next(path for path in (directory, *directory.parents) if path.exists())
-    status = os.statvfs(existing)
-    return existing.stat().st_dev, status.f_bavail * status.f_frsize
+    with explained("look at", directory), at.closing(trees.nearest_directory(directory)) as existing:
+        status = os.fstatvfs(existing)
+        return os.fstat(existing).st_dev, status.f_bavail * status.f_frsize
 
 
 def _text(size: int) -> str:

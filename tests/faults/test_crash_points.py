@@ -15,6 +15,7 @@ from flashvsr.jobs.queue import Queue
 from mount_kit import Mounted
 
 BEFORE, AFTER = False, True
+MADE = "flashvsr.files.made"
 UPSCALE, CHUNKS, SOURCE = "flashvsr.worker.upscale", "flashvsr.video.chunks", "flashvsr.outbox.source"
 MOMENTS = {
     "claimed": ("flashvsr.jobs.queue:Queue.claim", 1, AFTER),
@@ -36,16 +37,17 @@ MOMENTS = {
     "joining": ("flashvsr.worker.control:JobControl.working", 2, AFTER),
     "joined": (f"{UPSCALE}:assemble", 1, AFTER),
     "checked": (f"{UPSCALE}:verify", 1, AFTER),
-    "the result is on the disk": ("flashvsr.outbox.publish:sync_file", 1, AFTER),
+    "the result is on the disk": (f"{MADE}:Made.sync", 1, AFTER),
     "its record is half made": ("flashvsr.jobs.ledger:Ledger.write", 1, AFTER),
     "its record is made": ("flashvsr.jobs.queue:Queue.publishing", 1, AFTER),
-    "about to be named": ("flashvsr.outbox.publish:move_new", 1, BEFORE),
-    "named": ("flashvsr.outbox.publish:move_new", 1, AFTER),
+    "about to be named": (f"{MADE}:Made.give_name", 1, BEFORE),
+    "named beside its hidden name": (f"{MADE}:_link", 1, AFTER),
+    "named": (f"{MADE}:Made.give_name", 1, AFTER),
     "its name is on the disk": ("flashvsr.outbox.publish:sync_directory", 1, AFTER),
     "its end is half recorded": ("flashvsr.jobs.ledger:Ledger.write", 2, AFTER),
     "done": ("flashvsr.jobs.queue:Queue.finish", 1, AFTER),
-    "about to be archived": (f"{SOURCE}:move_new", 1, BEFORE),
-    "archived": (f"{SOURCE}:move_new", 1, AFTER),
+    "about to be archived": (f"{SOURCE}:move_numbered", 1, BEFORE),
+    "archived": (f"{SOURCE}:move_numbered", 1, AFTER),
     "the archive is on the disk": (f"{SOURCE}:sync_directory", 2, AFTER),
     "settled": ("flashvsr.jobs.queue:Queue.settled", 1, AFTER),
     "tidied": ("flashvsr.worker.endings:remove_temporaries", 1, AFTER),
@@ -109,10 +111,10 @@ def test_killed_when_the_attempts_are_used_up(
 COPYING = {
     "copying": (f"{SOURCE}:_writer", 1, AFTER),
     "copied": (f"{SOURCE}:shutil.copyfileobj", 1, AFTER),
-    "the copy is on the disk": (f"{SOURCE}:move_new", 2, BEFORE),
-    "the copy is named": (f"{SOURCE}:move_new", 2, AFTER),
+    "the copy is on the disk": (f"{SOURCE}:move_numbered", 2, BEFORE),
+    "the copy is named": (f"{SOURCE}:move_numbered", 2, AFTER),
     "its name is on the disk": (f"{SOURCE}:sync_directory", 1, AFTER),
-    "the source is hidden": (f"{SOURCE}:move_new", 3, AFTER),
+    "the source is hidden": (f"{SOURCE}:move_new", 1, AFTER),
     "the source is removed": (f"{SOURCE}:_delete", 1, AFTER),
 }
 
@@ -141,10 +143,10 @@ READ = "flashvsr.video.counted:CountedFile.read"  # once each to look at it, to 
         (READ, 4),
         ("flashvsr.outbox.publish:make_directories", 1),
         (f"{CHUNKS}:_sync", 1),
-        ("flashvsr.outbox.publish:sync_file", 1),
-        ("flashvsr.outbox.publish:move_new", 1),
+        (f"{MADE}:Made.sync", 1),
+        (f"{MADE}:Made.give_name", 1),
         ("flashvsr.outbox.publish:sync_directory", 1),
-        (f"{SOURCE}:move_new", 1),
+        (f"{SOURCE}:move_numbered", 1),
     ],
 )
 def test_a_stale_handle_is_waited_for(workers: Workers, clip: Path, tmp_path: Path, place: str, call: int) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from flashvsr import cli
 from flashvsr.files import trees
+from flashvsr.video.media import create, open_own
 
 
 @pytest.fixture
@@ -52,10 +56,12 @@ def test_a_link_on_the_way_is_not_followed(share: Path, act: Callable[[Path], An
     assert {path.name: path.read_text() for path in private.iterdir()} == {"a.mp4": "secret"}
 
 
-@pytest.mark.parametrize("flags", [os.O_RDONLY, os.O_RDWR | os.O_CREAT | os.O_TRUNC])
-def test_a_link_in_place_of_the_file_is_not_followed(share: Path, flags: int) -> None:
+@pytest.mark.parametrize(
+    ("flags", "why"), [(os.O_RDONLY, "symbolic link"), (os.O_RDWR | os.O_CREAT | os.O_TRUNC, "File exists")]
+)
+def test_a_link_in_place_of_the_file_is_not_followed(share: Path, flags: int, why: str) -> None:
     (share / "link.mp4").symlink_to(share.parent / "private" / "a.mp4")
-    with pytest.raises(OSError, match="symbolic link"):
+    with pytest.raises(OSError, match=why):
         trees.open_file(share / "link.mp4", flags)
     assert (share.parent / "private" / "a.mp4").read_text() == "secret"
     trees.unlink(share / "link.mp4")
@@ -82,6 +88,83 @@ def test_an_administrators_links_are_followed(share: Path) -> None:
     swap(share)
     trees.guard([share.parent / "elsewhere"])
     os.close(trees.open_file(share / "season" / "a.mp4", os.O_RDONLY))  # not a tree of others
+
+
+@pytest.mark.parametrize("flags", [os.O_WRONLY, os.O_RDWR, os.O_WRONLY | os.O_TRUNC, os.O_RDWR | os.O_CREAT])
+def test_what_is_there_is_not_written_to(share: Path, flags: int) -> None:
+    """It may be another name of a file of ours."""
+    os.link(share.parent / "private" / "a.mp4", share / "season" / "b.mp4")
+    with pytest.raises(OSError, match=r"File exists|not written to"):
+        trees.open_file(share / "season" / "b.mp4", flags)
+    assert (share.parent / "private" / "a.mp4").read_text() == "secret"
+
+
+def test_what_opens_files_by_name_gets_none_of_a_share(share: Path) -> None:
+    assert trees.own(share.parent / "private") == share.parent / "private"
+    with pytest.raises(OSError, match="not opened by its name"):
+        trees.own(share / "season" / "a.mp4")
+    with pytest.raises(OSError, match="not opened by its name"), open_own(share / "season" / "a.mp4"):
+        pass
+    with pytest.raises(OSError, match="not opened by its name"):
+        create(share / "season" / "new.mp4", "mp4")
+
+
+FORGETFUL = """
+import os, sys
+from pathlib import Path
+from flashvsr.files import trees
+place = Path(sys.argv[1])
+os.close(trees.open_file(place / "season" / "a.mp4", os.O_RDONLY))
+for act in (
+    lambda: trees.open_file(place / "season" / "link.mp4", os.O_RDONLY),
+    lambda: trees.open_file(place / "link" / "a.mp4", os.O_RDONLY),
+    lambda: trees.open_directory(place / "link"),
+    lambda: trees.lstat(place / "link" / "a.mp4"),
+):
+    try:
+        act()
+    except OSError as error:
+        assert "symbolic link" in str(error), error
+    else:
+        sys.exit("followed")
+os.close(trees.open_named(place / "link" / "a.mp4", os.O_RDONLY))  # an administrator's
+trees.guard([])
+os.close(trees.open_file(place / "link" / "a.mp4", os.O_RDONLY))
+"""
+
+
+def test_a_process_that_forgot_to_say_where_shares_are_follows_no_link(share: Path) -> None:
+    (share / "link").symlink_to(share.parent / "private")
+    (share / "season" / "link.mp4").symlink_to(share.parent / "private" / "a.mp4")
+    done = subprocess.run([sys.executable, "-c", FORGETFUL, share], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_every_command_says_where_shares_are(share: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "flashvsr.toml").write_text(f'[paths]\ninbox = "{share}"\noutbox = "{tmp_path / "out"}"\n')
+    seen: list[tuple[Path | None, Path | None]] = []
+
+    def command(config: object, options: object) -> int:
+        seen.append((trees.root_of(share / "clips"), trees.root_of(tmp_path / "out" / "clips")))
+        return 0
+
+    monkeypatch.setattr(cli, "_command", lambda options: command)
+    for arguments in (["status"], ["check"], ["upscale", "a", "b"], ["run"], ["retry", "1"]):
+        assert cli.main(["--config", str(tmp_path / "flashvsr.toml"), *arguments]) == 0
+    assert seen == [(share, tmp_path / "out")] * 5
+
+
+def test_a_walk_is_not_ended_by_depth_or_by_what_it_meets(share: Path) -> None:
+    deep = share
+    for _ in range(200):
+        deep = deep / "d"
+        deep.mkdir()
+    (share / "link").symlink_to(share.parent / "private")
+    open_files = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    found = list(trees.walk(share, 150))
+    assert len(found) == 1 + 1 + 150
+    assert sorted(name for _, names in found for name in names) == ["a.mp4", "link"]
+    assert len(os.listdir("/proc/self/fd")) == open_files  # noqa: PTH208
 
 
 def test_directories_are_made_on_the_way(share: Path) -> None:

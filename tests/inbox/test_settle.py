@@ -25,6 +25,7 @@ from flashvsr.inbox.settle import Settler, has_writer
             "#recycle",
             "preset.toml",
             "preset.error.txt",
+            "preset.error (2).txt",
         ),
         *("a.mp4.part", "a.TMP", "a.mp4.crdownload", "a.filepart", "a.partial", "~a.mp4", "~$a.mp4"),
         *(".flashvsr-3-ab12.mp4.part", "$RECYCLE.BIN", "lost+found"),

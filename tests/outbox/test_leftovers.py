@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from flashvsr.files import trees
-from flashvsr.files.texts import _write_beside
+from flashvsr.files.texts import hidden_text_name
 from flashvsr.outbox.leftovers import remove_all, remove_texts
-from flashvsr.outbox.publish import temporary_for
+from flashvsr.outbox.publish import remove_temporaries, temporary_for
 from flashvsr.outbox.source import _hidden_name
 
 OLD, LIMIT, YOUNG = 1_000_000_000, 1_000_000_500, 1_000_001_000
@@ -34,7 +35,17 @@ def put(path: Path, moment: float = OLD) -> Path:
 
 
 def text(directory: Path, moment: float = OLD) -> Path:
-    return put(_write_beside(directory / "a.mp4.error.txt", "why"), moment)
+    return put(directory / hidden_text_name(), moment)
+
+
+def looking_like_ours(place: Path) -> list[Path]:
+    """People's: the names are not quite those, or it is no file."""
+    paths = [put(place / name) for name in (".flashvsr-4-notes.mp4.part", ".flashvsr-4-0123abcd.tmp.txt")]
+    for path in (place / hidden_text_name(), place / ".flashvsr-4-0123abcd.mkv.part"):
+        path.symlink_to("nowhere")
+        os.utime(path, (OLD, OLD), follow_symlinks=False)
+        paths.append(path)
+    return paths
 
 
 def files(root: Path) -> set[Path]:
@@ -55,6 +66,7 @@ def test_what_nobody_writes_any_more_goes_anywhere_in_an_outbox(outbox: Path) ->
         put(temporary_for(deep / "a.mp4", RUNNING)),
         put(temporary_for(deep / "a.mp4", OVER), YOUNG),
         text(deep, YOUNG),
+        *looking_like_ours(deep),
     }
     assert remove_all(outbox, LIMIT, {RUNNING}) == 5
     assert files(outbox) == stays
@@ -83,3 +95,26 @@ def test_no_link_leads_out(outbox: Path, tmp_path: Path) -> None:
 
 def test_where_nothing_was_ever_put(tmp_path: Path) -> None:
     assert remove_all(tmp_path / "none", LIMIT, ()) == remove_texts(tmp_path / "none", LIMIT) == 0
+
+
+def test_a_job_removes_its_own_temporaries_alone(outbox: Path) -> None:
+    put(temporary_for(outbox / "a.mp4", OVER))
+    stays = {*looking_like_ours(outbox), put(temporary_for(outbox / "a.mp4", FORGOTTEN)), put(outbox / "a.mp4")}
+    assert remove_temporaries(outbox, OVER) == 1
+    assert files(outbox) == stays
+    assert remove_temporaries(outbox / "none", OVER) == 0
+
+
+def test_a_deep_tree_ends_nothing(outbox: Path) -> None:
+    """Deeper than an inbox is looked into lies no result; what is above is found."""
+    deep = outbox / "clips"
+    put(temporary_for(deep / "a.mp4", OVER))
+    place = os.open(deep, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("d", dir_fd=place)
+        inner = os.open("d", os.O_RDONLY, dir_fd=place)
+        os.close(place)
+        place = inner
+    os.close(place)
+    assert remove_all(outbox, LIMIT, ()) == 1
+    subprocess.run(["rm", "-r", deep], check=True)  # what Python's own rmtree cannot

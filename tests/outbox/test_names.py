@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flashvsr.errors import BadInput
-from flashvsr.outbox.names import fitted, numbered
+from flashvsr.files.names import fitted, numbered, those_numbered
 from flashvsr.outbox.publish import remove_temporaries, target_for, temporary_for
 
 OUT = Path("/out")
@@ -49,6 +49,24 @@ def test_long_names_fit_with_everything_added(letter: str, tmp_path: Path) -> No
 def test_numbers() -> None:
     assert list(islice(numbered("a.mp4"), 3)) == ["a.mp4", "a (2).mp4", "a (3).mp4"]
     assert list(islice(numbered("noext"), 2)) == ["noext", "noext (2)"]
+
+
+def test_numbers_are_told_from_names_that_only_look_like_them() -> None:
+    names = list(islice(numbered("a.b.txt"), 12))
+    others = [
+        "a.b (1).txt",
+        "a.b (02).txt",
+        "a.b (2).txt.txt",
+        "a.b (-2).txt",
+        "a (2).txt",
+        "a.b(2).txt",
+        "a.b (٢).txt",
+    ]
+    assert those_numbered([*others, *reversed(names)], "a.b.txt") == names
+    assert those_numbered(others, "a.b.txt") == []
+    long = "ü" * 120 + ".error.txt"
+    names = list(islice(numbered(long), 12))
+    assert those_numbered(reversed(names), long) == names
 
 
 def test_temporaries_are_fresh_hidden_and_removed_by_job(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,7 +22,9 @@ from video_kit import (
     write_video,
 )  # fmt: skip
 
-from flashvsr.errors import FlashVSRError, Interrupted
+from flashvsr.errors import BadInput, FlashVSRError, Interrupted, Transient
+from flashvsr.files import trees
+from flashvsr.outbox.publish import new_result, publish
 from flashvsr.video import mux
 from flashvsr.video.mux import assemble
 from flashvsr.video.probe import SourceInfo, probe
@@ -190,6 +194,45 @@ def test_verify_names_what_differs(tmp_path: Path) -> None:
     result.write_bytes(result.read_bytes()[:5000])
     with pytest.raises(FlashVSRError):
         verify(result, 35, SIZE, 1.4)
+
+
+def test_a_result_is_checked_and_named_whatever_is_put_in_its_place(tmp_path: Path) -> None:
+    info = clip_info("bigbuckbunny.mp4")
+    chunks, _ = make_chunks(info, SIZE, tmp_path / "work")
+    share = tmp_path / "share"
+    share.mkdir()
+    trees.guard([share])
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"secret")
+    calls = 0
+
+    def exchange() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 20:  # while it is joined; the muxer opens it again to move its index to the front
+            made.path.rename(share / "taken")
+            made.path.symlink_to(victim)
+
+    with new_result(share / ".flashvsr-1-0123abcd.mp4.part") as made:
+        joined = assemble(chunks, info, made.path, "copy", "mp4", progress=exchange, opener=made.opener)
+        verify(made.path, 35, SIZE, 1.4, 1, opener=made.opener)
+        with pytest.raises(Transient, match="symbolic link"):
+            verify(made.path, 35, SIZE, 1.4, 1)
+        result = publish(made, share / "a.mp4", lambda *_: None)
+    assert calls > 20
+    assert joined.frames == len(frames_of(result)) == 35
+    assert result.samefile(share / "taken")
+    assert (victim.read_bytes(), victim.stat().st_nlink) == (b"secret", 1)
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir], ids=["pipe", "directory"])
+def test_a_source_that_became_something_else_is_not_waited_for(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "a.mov")
+    for roots in ([tmp_path], []):
+        trees.guard(roots)
+        with pytest.raises(BadInput, match="not a regular file"):
+            probe(tmp_path / "a.mov")
 
 
 def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:

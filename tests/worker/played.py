@@ -14,7 +14,7 @@ from typing import Any
 from flashvsr.config import Config, Paths, QueueSettings, Watch
 from flashvsr.jobs.owner import current_owner
 from flashvsr.jobs.queue import Queue
-from flashvsr.outbox.publish import publish, temporary_for
+from flashvsr.outbox.publish import new_result, publish, temporary_for
 from flashvsr.preset import Preset, preset_to_json
 from flashvsr.worker.loop import WorkerLoop
 from flashvsr.worker.orders import Orders
@@ -75,14 +75,14 @@ class Upscaling:
             self.happen(frame)
             control.progress(frame, FRAMES, 2.5)
         control.check_outbox()
-        temporary = temporary_for(task.target, task.job_id)
-        temporary.write_bytes(b"upscaled " + task.source.read_bytes())
-        self.happen("publish")
-        result = publish(
-            temporary,
-            task.target,
-            lambda path, size, mtime_ns: control.publishing(Report(path, ["a warning"]), size, mtime_ns),
-        )
+        with new_result(temporary_for(task.target, task.job_id)) as made:
+            made.write(b"upscaled " + task.source.read_bytes())
+            self.happen("publish")
+            result = publish(
+                made,
+                task.target,
+                lambda path, size, mtime_ns: control.publishing(Report(path, ["a warning"]), size, mtime_ns),
+            )
         self.happen("published")
         return Report(result, ["a warning"])
 

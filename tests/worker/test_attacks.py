@@ -15,7 +15,7 @@ from video_kit import ALL_CLIPS
 
 from flashvsr.errors import BadConfig, BadInput, Transient
 from flashvsr.files import trees
-from flashvsr.outbox.publish import remove_temporaries, temporary_for, write_error_text
+from flashvsr.outbox.publish import new_result, remove_temporaries, temporary_for, write_error_text
 from flashvsr.preset import Preset, check_inbox_preset
 from flashvsr.settings.kinds import Choice, Flag, Number, Whole
 from flashvsr.settings.schema import options
@@ -118,10 +118,10 @@ def test_an_error_text_and_its_removal_do_not_leave_the_outbox(bench: Bench, pri
         "a.mov.error.txt": SECRET,
         ".flashvsr-1-abcd.part": SECRET,
     }
-    # A link in place of the text itself gives way to the text.
+    # A link in place of the text itself is somebody's: the text comes beside it.
     (bench.outbox / "b.mov.error.txt").symlink_to(private / "a.mov.error.txt")
-    write_error_text(bench.outbox, "b.mov", "no picture")
-    assert not (bench.outbox / "b.mov.error.txt").is_symlink()
+    assert write_error_text(bench.outbox, "b.mov", "no picture").name == "b.mov.error (2).txt"
+    assert (bench.outbox / "b.mov.error.txt").is_symlink()
     assert (private / "a.mov.error.txt").read_bytes() == SECRET
 
 
@@ -133,8 +133,10 @@ def test_a_guessed_temporary_name_is_no_way_out(bench: Bench, private: Path, mon
     temporary = temporary_for(target, 1)
     temporary.symlink_to(victim)
     (bench.outbox / f".flashvsr-{os.getpid()}-guessed.tmp").symlink_to(victim)
-    with pytest.raises(OSError, match="symbolic link"):
+    with pytest.raises(OSError, match="File exists"):
         CountedFile(temporary, "w+b", nothing)
+    with pytest.raises(Transient, match="File exists"), new_result(temporary):
+        pass
     with pytest.raises(Transient):
         write_error_text(bench.outbox, "a.mov", "no picture")
     assert victim.read_bytes() == SECRET

@@ -214,3 +214,24 @@ def test_a_source_that_cannot_be_taken_away_is_told_with_its_folder_until_it_can
     bench.loop._endings.settle_source(number)
     assert (bench.job(number).error, bench.job(number).error_kind) == (None, None)
     assert bench.queue.staying_sources() == (0, None)
+
+
+def test_peoples_files_by_the_names_of_ours_stay(bench: Bench) -> None:
+    (bench.inbox / "preset.toml").write_text("report = true\n")
+    bench.outbox.mkdir(parents=True)
+    theirs = [bench.outbox / name for name in ("clip.mov.error.txt", "clip.mp4.report.toml")]
+    for path in theirs:
+        path.write_text("mine")
+    number = bench.add()
+    bench.fail_at("start", BadInput("no picture"))
+    bench.loop.step()
+    assert bench.job(number).state == "failed"
+    assert "no picture" in (bench.outbox / "clip.mov.error (2).txt").read_text()
+    bench.upscaling.at.clear()
+    bench.queue.retry(number)
+    die_after_the_rename(bench)  # who comes after that writes the report
+    bench.queue.recover(lambda owner: True)
+    bench.new_loop().step()
+    assert bench.job(number).state == "done"
+    assert bench.outputs() == sorted(["clip.mp4", "clip.mp4.report (2).toml", *(path.name for path in theirs)])
+    assert {path.read_text() for path in theirs} == {"mine"}

@@ -22,7 +22,7 @@ from flashvsr.jobs.queue import Queue
 PROGRAM = """
 import os, signal, sys, time, types
 from pathlib import Path
-from flashvsr.outbox.publish import publish, temporary_for
+from flashvsr.outbox.publish import new_result, publish, temporary_for
 
 def upscale_file(task, engine, settings, control):
     for frame in range(1, 1000):
@@ -30,12 +30,12 @@ def upscale_file(task, engine, settings, control):
         time.sleep(0.02)
         if task.source.with_name("go").exists():
             break
-    temporary = temporary_for(task.target, task.job_id)
-    temporary.write_bytes(task.source.read_bytes())
     def report(path):
         return types.SimpleNamespace(result=path, model="copy", warnings=["so"], to_json=lambda: '{"frames": 1000}')
     told = lambda path, size, mtime_ns: control.publishing(report(path), size, mtime_ns)
-    result = publish(temporary, task.target, told)
+    with new_result(temporary_for(task.target, task.job_id)) as made:
+        made.write(task.source.read_bytes())
+        result = publish(made, task.target, told)
     if task.source.with_name("die").exists():
         task.source.with_name("die").unlink()
         os.kill(os.getpid(), signal.SIGKILL)

@@ -11,15 +11,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flashvsr.errors import Transient
-from flashvsr.files import trees
-from flashvsr.files.trees import UNSUPPORTED
+from flashvsr.files import at, trees
+from flashvsr.files.at import UNSUPPORTED
+from flashvsr.files.names import numbered
 from flashvsr.text import printable
 
 MTIME_SLACK_NS = 2_000_000_000  # the coarsest clock of a file system that a share may have (FAT)
 
 _RENAME_NOREPLACE = 1
 
-_NO_LINKS = UNSUPPORTED | {errno.EPERM, errno.EMLINK, errno.EACCES}
+NO_LINKS = UNSUPPORTED | {errno.EPERM, errno.EMLINK, errno.EACCES}  # what it says when it has no hard links
 
 _ADVICE = {
     errno.ENOSPC: "free some space there",
@@ -32,6 +33,7 @@ _ADVICE = {
     errno.ELOOP: "put a real directory there; results for another place need an [[inbox]] with its own outbox",
     errno.ENOENT: "the directory or file is gone; is the share still mounted?",
     errno.ENOTCONN: "the share is not connected; mount it again",
+    errno.EBUSY: "somebody else changes files there; see who does, and let them stop",
     errno.ETIMEDOUT: "the share does not answer; check its server",
     errno.EHOSTDOWN: "the share does not answer; check its server",
 }
@@ -56,16 +58,6 @@ def opened(directory: Path) -> Iterator[int]:
         yield descriptor
 
 
-def sync_file(path: Path) -> os.stat_result:
-    """Bring a file's content to the disk; returns what it looks like then."""
-    descriptor = trees.open_file(path, os.O_RDONLY | os.O_NOFOLLOW)
-    try:
-        os.fsync(descriptor)
-        return os.fstat(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def make_directories(directory: Path) -> None:
     """Create a directory and its parents, each one durable before anything is put into it."""
     with trees.directory(directory, create=True):
@@ -81,11 +73,22 @@ def move_new(old_directory: int, old: str, new_directory: int, new: str) -> None
         try:
             way(old_directory, old, new_directory, new)
         except OSError as error:
-            if error.errno not in (UNSUPPORTED if way is _rename_noreplace else _NO_LINKS):
+            if error.errno not in (UNSUPPORTED if way is _rename_noreplace else NO_LINKS):
                 raise
         else:
             return
     _rename_over_own_placeholder(old_directory, old, new_directory, new)
+
+
+def move_numbered(old_directory: int, old: str, new_directory: int, wanted: str) -> str:
+    """Rename to `wanted`, or the first of its numbered names that is free; returns the name."""
+    for name in numbered(wanted):
+        try:
+            move_new(old_directory, old, new_directory, name)
+        except FileExistsError:
+            continue
+        return name
+    raise AssertionError("the numbers of names have no end")
 
 
 def _rename_noreplace(old_directory: int, old: str, new_directory: int, new: str) -> None:
@@ -116,10 +119,11 @@ def _link_and_unlink(old_directory: int, old: str, new_directory: int, new: str)
 
 def _rename_over_own_placeholder(old_directory: int, old: str, new_directory: int, new: str) -> None:
     """Reserve the name by creating it exclusively, then rename over that empty file of ours."""
-    placeholder = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=new_directory)
-    os.close(placeholder)
+    with at.closing(at.create(new_directory, new, 0o600)) as descriptor:
+        placeholder = os.fstat(descriptor)
     try:
         os.rename(old, new, src_dir_fd=old_directory, dst_dir_fd=new_directory)
     except OSError:
-        os.unlink(new, dir_fd=new_directory)
+        if at.taken(new_directory, new) and at.same(at.status(new_directory, new), placeholder):
+            at.remove(new_directory, new)
         raise

@@ -5,14 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-import stat
 from pathlib import Path
 
 from flashvsr.errors import BadConfig
-from flashvsr.files import trees
+from flashvsr.files import at, trees
+from flashvsr.files.made import Made
+from flashvsr.files.names import OUR_PREFIX
 
 LARGEST = 1 << 20  # bytes; what people write by hand is a few KiB, anything this large was put there by mistake
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")  # its byte order marks
+OWN_MODE = 0o644  # of the service's own files: not even the group of a share writes to them
 
 
 def read_text(path: Path, largest: int = LARGEST, *, follow_symlinks: bool = True) -> str:
@@ -21,17 +23,17 @@ def read_text(path: Path, largest: int = LARGEST, *, follow_symlinks: bool = Tru
     FileNotFoundError passes through; everything else that is wrong raises BadConfig with the file's name.
     A pipe or device is refused instead of waited for.
     """
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow_symlinks else os.O_NOFOLLOW)
     try:
-        descriptor = trees.open_file(path, flags)
-        try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise BadConfig(f"{path}: not a regular file; replace it by a text file")
-            data = _read_up_to(descriptor, largest + 1)
-        finally:
-            os.close(descriptor)
+        if follow_symlinks:
+            descriptor = trees.open_named(path, os.O_RDONLY)
+        else:
+            descriptor = trees.open_file(path, os.O_RDONLY | os.O_NOFOLLOW)
+        with at.closing(descriptor):
+            data = read_up_to(descriptor, largest + 1)
     except FileNotFoundError:
         raise
+    except at.NotRegular as error:
+        raise BadConfig(f"{path}: not a regular file; replace it by a text file") from error
     except OSError as error:
         raise BadConfig(f"{path}: cannot be read: {_advice(error)}") from error
     if len(data) > largest:
@@ -50,64 +52,56 @@ def read_text(path: Path, largest: int = LARGEST, *, follow_symlinks: bool = Tru
 def write_new(path: Path, text: str) -> bool:
     """Write a file that does not exist yet; return False, changing nothing, if there is one. Raises OSError.
 
-    The file appears whole, by a hard link. File systems without hard links get an exclusive create instead.
+    The file appears whole.
     """
-    temporary = _write_beside(path, text)
-    try:
-        with trees.directory(path.parent) as directory:
-            os.link(temporary.name, path.name, src_dir_fd=directory, dst_dir_fd=directory)
-    except FileExistsError:
-        return False
-    except OSError:
-        return _create(path, text)
-    finally:
-        trees.unlink(temporary)
+    with trees.directory(path.parent) as directory, hidden_text(path.parent, directory, encoded(text)) as made:
+        try:
+            made.give_name(directory, path.name)
+        except FileExistsError:
+            return False
     return True
 
 
 def write_replacing(path: Path, text: str) -> None:
-    """Write a file, replacing an older one in one step; durable when it returns.
+    """Write a file of the service's own, replacing an older one in one step; durable when it returns.
 
     Raises OSError, and leaves no temporary file behind then.
     """
-    temporary = _write_beside(path, text)
+    with (
+        trees.directory(path.parent) as directory,
+        hidden_text(path.parent, directory, encoded(text), OWN_MODE) as made,
+    ):
+        made.replace(path.name)
+
+
+def hidden_text(place: Path, directory: int, data: bytes, mode: int = 0o666) -> Made:
+    """Make a hidden file with this content in the opened directory `place`, on the disk when it returns."""
+    made = Made(place / hidden_text_name(), mode, directory)
     try:
-        with trees.directory(path.parent) as directory:
-            os.replace(temporary.name, path.name, src_dir_fd=directory, dst_dir_fd=directory)
-            trees.sync_directory(directory)
-    except OSError:
-        trees.unlink(temporary)
+        made.write(data)
+        made.sync()
+    except OSError as error:
+        made.__exit__(type(error), error, None)
         raise
+    return made
 
 
-def _write_beside(path: Path, text: str) -> Path:
-    # Hidden and ending in .tmp: neither people nor the watcher take it for a finished file.
-    # Not the name itself and more: it may be as long as names get.
-    temporary = path.with_name(f".flashvsr-{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    if not _create(temporary, text):
-        raise FileExistsError(errno.EEXIST, "somebody else uses this temporary name", str(temporary))
-    return temporary
+def hidden_text_name() -> str:
+    """A fresh name for a text that is not in its place.
+
+    Hidden and ending in .tmp: neither people nor the watcher take it for a finished file. Not the text's own name and
+    more: that may be as long as names get.
+    """
+    return f"{OUR_PREFIX}{os.getpid()}-{secrets.token_hex(4)}.tmp"
 
 
-def _create(path: Path, text: str) -> bool:
-    """Create a file with the permissions the umask leaves; False if the name is taken."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    try:
-        descriptor = trees.open_file(path, flags)
-    except FileExistsError:
-        return False
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(text.encode("utf-8", "backslashreplace"))
-            file.flush()
-            os.fsync(descriptor)
-    except OSError:
-        trees.unlink(path)
-        raise
-    return True
+def encoded(text: str) -> bytes:
+    """Return the bytes of a text; those of names that are no UTF-8 become escapes."""
+    return text.encode("utf-8", "backslashreplace")
 
 
-def _read_up_to(descriptor: int, limit: int) -> bytes:
+def read_up_to(descriptor: int, limit: int) -> bytes:
+    """Read an open file up to so many bytes."""
     parts: list[bytes] = []
     while limit > 0 and (part := os.read(descriptor, limit)):
         parts.append(part)

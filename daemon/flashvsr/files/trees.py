@@ -2,10 +2,11 @@
 
 Whoever may write to a share could aim a link anywhere, also between a look and the act that follows. So nothing there
 is opened by its path: the root is (it may be a link itself, an administrator's), and from there each step is taken in
-the directory that the step before it opened. Elsewhere paths mean what they always do.
+the directory that the step before it opened. What is there is opened for reading alone. Elsewhere paths mean what they
+always do.
 
 Which trees these are holds for the whole process, as its log and its umask do: code that opens a source or writes a
-result does not know the settings.
+result does not know the settings. A process that has not said which they are follows no link anywhere.
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ import errno
 import os
 import stat as stat_bits
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_IN_THE_WAY = "a symbolic link is in the way, and none is followed there"
-# What a file system says when it cannot do an operation at all, as opposed to failing at it.
-UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY})
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+from flashvsr.files import at
 
-_roots: tuple[Path, ...] = ()
+_IN_THE_WAY = "a symbolic link is in the way, and none is followed there"
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+
+_roots: tuple[Path, ...] | None = None  # None: nobody has said
 
 
 def guard(roots: Iterable[Path]) -> None:
@@ -31,99 +33,162 @@ def guard(roots: Iterable[Path]) -> None:
     _roots = tuple(dict.fromkeys(roots))
 
 
+def root_of(path: Path) -> Path | None:
+    """Return the root of the tree that `path` lies in; None if it is in none. OSError if it leads out of it again."""
+    if _roots is None:
+        root: Path | None = Path(path.anchor)
+    else:
+        root = next((root for root in _roots if path.is_relative_to(root)), None)
+    if root is not None and ".." in path.relative_to(root).parts:
+        raise OSError(errno.ELOOP, "the path leads upwards", str(path))
+    return root
+
+
+def own(path: Path) -> Path:
+    """Return a path of the service's own, for what opens files by their names; OSError if it lies in a tree."""
+    if _roots is not None and root_of(path) is not None:
+        raise OSError(errno.EPERM, "a file of a share is not opened by its name", str(path))
+    return path
+
+
 def open_directory(path: Path, create: bool = False) -> int:
     """Open a directory; the caller closes the descriptor. `create`: make what is missing of it, durably.
 
     Raises OSError, with ELOOP where a link is in the way.
     """
-    root = _root_of(path)
+    root = root_of(path)
     if create:
         _make(path if root is None else root)
     if root is None:
         return os.open(path, _DIRECTORY)
     descriptor = os.open(root, _DIRECTORY)
     for name in path.relative_to(root).parts:
-        try:
-            inner = _step(descriptor, name, path, create)
-        finally:
-            os.close(descriptor)
-        descriptor = inner
+        with at.closing(descriptor):
+            if create:
+                at.make(descriptor, name)
+            with _told(path, descriptor, name):
+                descriptor = at.enter(descriptor, name)
     return descriptor
 
 
 @contextmanager
 def directory(path: Path, create: bool = False) -> Iterator[int]:
     """Open a directory for a while."""
-    descriptor = open_directory(path, create)
-    try:
+    with at.closing(open_directory(path, create)) as descriptor:
         yield descriptor
-    finally:
-        os.close(descriptor)
+
+
+def nearest_directory(path: Path) -> int:
+    """Open a directory, or the nearest one above it if it is not there yet; the caller closes the descriptor."""
+    for place in (path, *path.parents):
+        try:
+            return open_directory(place)
+        except FileNotFoundError:
+            continue
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
 
 
 def open_file(path: str | os.PathLike[str], flags: int, mode: int = 0o666) -> int:
-    """Open a file as `os.open` does; in a tree it has to be a regular one. An opener for Python's own `open`."""
+    """Open a regular file as `os.open` does, without waiting for anybody. An opener for Python's own `open`.
+
+    In a tree a file that is there is opened for reading alone, and one for writing is made new. Raises OSError,
+    NotRegular for a pipe and the like.
+    """
     path = Path(path)
-    flags |= os.O_CLOEXEC
-    if _root_of(path) is None:
-        return os.open(path, flags, mode)
-    with directory(path.parent) as parent:
-        try:
-            # Without waiting: a pipe that somebody put there would be waited for.
-            descriptor = os.open(path.name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, mode, dir_fd=parent)
-        except OSError as error:
-            raise _told(error, path) from error
-    if not stat_bits.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "not a regular file", str(path))
-    return descriptor
+    if root_of(path) is None:
+        return at.regular(os.open(path, _careful(flags), mode), str(path))
+    with directory(path.parent) as parent, _told(path, parent, path.name):
+        if not flags & _WRITING:
+            return at.read(parent, path.name)
+        if _roots is None:
+            return at.regular(os.open(path.name, _careful(flags) | os.O_NOFOLLOW, mode, dir_fd=parent), path.name)
+        if not flags & os.O_CREAT:
+            raise OSError(errno.EPERM, "a file that is there is not written to", str(path))
+        return at.create(parent, path.name, mode)
+
+
+def open_named(path: Path, flags: int, mode: int = 0o666) -> int:
+    """Do the same for a path that an administrator named, whose links count even before trees are known."""
+    if _roots is not None:
+        return open_file(path, flags, mode)
+    return at.regular(os.open(path, _careful(flags), mode), str(path))
 
 
 def lstat(path: Path) -> os.stat_result:
-    """Look at what has this name, without following it."""
-    if _root_of(path) in (None, path):
+    """Look at what has this name, without following it. The root of a tree is what it leads to."""
+    root = root_of(path)
+    if root is None:
         return path.lstat()
+    if root == path:
+        return path.stat()
     with directory(path.parent) as parent:
-        return os.stat(path.name, dir_fd=parent, follow_symlinks=False)
+        return at.status(parent, path.name)
+
+
+def exists(path: Path) -> bool:
+    """Tell whether anything has this name. Raises OSError where that cannot be told."""
+    try:
+        lstat(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def file_status(path: Path) -> os.stat_result:
+    """Look at a regular file as it would be opened: outside of trees a link leads to it."""
+    with at.closing(open_file(path, os.O_RDONLY)) as descriptor:
+        return os.fstat(descriptor)
 
 
 def unlink(path: Path) -> None:
     """Remove a file if there is one."""
     try:
         with directory(path.parent) as parent:
-            os.unlink(path.name, dir_fd=parent)
+            at.remove(parent, path.name)
     except FileNotFoundError:
         return
 
 
-def sync_directory(descriptor: int) -> None:
-    """Bring a directory's names to the disk, where its file system can do that."""
+def walk(top: Path, deepest: int) -> Iterator[tuple[int, list[str]]]:
+    """Yield `top` and the directories below it, opened until the next one, with the names of what else is in each.
+
+    What lies deeper than so many levels is left out, and so is a directory that cannot be entered.
+    """
+    way = [_Listed(open_directory(top))]
     try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in UNSUPPORTED:  # some network file systems have no fsync for directories
+        yield way[0].descriptor, way[0].others
+        while way:
+            if not way[-1].inner or len(way) > deepest:
+                os.close(way.pop().descriptor)
+                continue
+            try:
+                way.append(_Listed(at.enter(way[-1].descriptor, way[-1].inner.pop())))
+            except OSError:
+                continue  # gone, another thing by now, or none of our business
+            yield way[-1].descriptor, way[-1].others
+    finally:
+        for listed in way:
+            os.close(listed.descriptor)
+
+
+class _Listed:
+    """An open directory, the directories in it and everything else."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.inner: list[str] = []
+        self.others: list[str] = []
+        try:
+            with os.scandir(descriptor) as entries:
+                for entry in entries:
+                    (self.inner if entry.is_dir(follow_symlinks=False) else self.others).append(entry.name)
+        except OSError:
+            os.close(descriptor)
             raise
 
 
-def _root_of(path: Path) -> Path | None:
-    root = next((root for root in _roots if path.is_relative_to(root)), None)
-    if root is not None and ".." in path.relative_to(root).parts:
-        raise OSError(errno.ELOOP, "the path leads upwards", str(path))
-    return root
-
-
-def _step(parent: int, name: str, path: Path, create: bool) -> int:
-    if create:
-        try:
-            os.mkdir(name, dir_fd=parent)
-        except FileExistsError:
-            pass  # most of the time; what it is shows when it is opened
-        else:
-            sync_directory(parent)
-    try:
-        return os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
-    except OSError as error:
-        raise _told(error, path) from error
+def _careful(flags: int) -> int:
+    return flags | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 def _make(path: Path) -> None:
@@ -131,11 +196,22 @@ def _make(path: Path) -> None:
         return
     _make(path.parent)
     path.mkdir(exist_ok=True)
-    with directory(path.parent) as parent:
-        sync_directory(parent)
+    with at.closing(os.open(path.parent, _DIRECTORY)) as parent:
+        at.sync_directory(parent)
 
 
-def _told(error: OSError, path: Path) -> OSError:
-    if error.errno in (errno.ELOOP, errno.ENOTDIR):
-        return OSError(errno.ELOOP, _IN_THE_WAY, str(path))
-    return error
+@contextmanager
+def _told(path: Path, parent: int, name: str) -> Iterator[None]:
+    """Say in an error that a link is in the way, and of which path."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR) and _is_link(parent, name):
+            raise OSError(errno.ELOOP, _IN_THE_WAY, str(path)) from error
+        raise
+
+
+def _is_link(parent: int, name: str) -> bool:
+    with suppress(OSError):
+        return stat_bits.S_ISLNK(at.status(parent, name).st_mode)
+    return False

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from flashvsr.errors import BadConfig
+from flashvsr.files import trees
 from flashvsr.jobs.queue import Queue
 from flashvsr.preset import PRESET_NAME, check_inbox_preset
 from flashvsr.text import printable
@@ -59,7 +60,7 @@ class PresetGuard:
 
 def _version(inbox: Path) -> _Version:
     try:
-        stat = (inbox / PRESET_NAME).lstat()
+        stat = trees.lstat(inbox / PRESET_NAME)
     except OSError:
         return None
     return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns

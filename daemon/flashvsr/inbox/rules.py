@@ -26,6 +26,7 @@ _NAMES = frozenset(
         "lost+found",
     }
 )
+_NUMBERED = f"{PurePath(PRESET_ERROR_NAME).stem} ("  # where a person's own file has that name
 _UNFINISHED = (
     *(".part", ".tmp", ".temp", ".crdownload", ".filepart", ".partial", ".download", ".opdownload"),
     *(".unfinished", ".incomplete", ".aria2", ".!ut", ".!qb"),
@@ -35,7 +36,9 @@ _UNFINISHED = (
 def ignored(name: str) -> bool:
     """Tell whether a file or directory of this name is never looked at and never mentioned."""
     lower = name.lower()
-    return lower.startswith(_PREFIXES) or lower in _NAMES or lower.endswith(_UNFINISHED)
+    if lower.startswith(_PREFIXES) or lower in _NAMES or lower.endswith(_UNFINISHED):
+        return True
+    return lower.startswith(_NUMBERED) and lower.endswith(".txt")
 
 
 def is_video_name(name: str) -> bool:

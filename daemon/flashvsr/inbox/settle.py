@@ -6,7 +6,6 @@ import errno
 import fcntl
 import os
 import signal
-import stat as stat_bits
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,12 +74,10 @@ def has_writer(path: Path) -> bool | None:
     owner or CAP_LEASE and a local file system, so it is a help, not a proof: the settle time is what counts.
     """
     try:
-        descriptor = trees.open_file(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        descriptor = trees.open_file(path, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:
         return None
     try:
-        if not stat_bits.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
         # A writer who comes while we hold the lease breaks it with a signal; SIGIO would end this process,
         # SIGURG is ignored by default.
         fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)

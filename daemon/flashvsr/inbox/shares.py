@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from flashvsr.config import Config, InboxDir
+from flashvsr.files import trees
 from flashvsr.inbox.rules import ignored, is_video_name
 from flashvsr.jobs.queue import Queue
 from flashvsr.mounts import Mounts, ShareAway
@@ -48,7 +49,7 @@ class Shares:
         """Report videos that lie in the inbox root itself, where no preset applies to them."""
         root = self._config.paths.inbox
         try:
-            with os.scandir(root) as entries:
+            with trees.directory(root) as opened, os.scandir(opened) as entries:
                 stray = sorted(
                     entry.name
                     for entry in entries
@@ -68,8 +69,8 @@ class Shares:
         if not self._mounted(directory, report):
             return False
         try:
-            device = directory.stat().st_dev
-            with os.scandir(directory) as entries:
+            with trees.directory(directory) as opened, os.scandir(opened) as entries:
+                device = os.fstat(opened).st_dev
                 empty = next(entries, None) is None
         except FileNotFoundError:
             report(directory, "does not exist; mount the share or create the directory")
@@ -107,7 +108,8 @@ class Shares:
     def _create_first(self, root: Path, report: Report) -> None:
         first = root / FIRST_INBOX
         try:
-            first.mkdir()
+            with trees.directory(first, create=True):
+                pass
         except OSError as error:
             report(root, f"has no inbox, and {FIRST_INBOX} cannot be created in it: {error.strerror}")
             return

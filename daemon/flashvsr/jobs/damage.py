@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from flashvsr.files import trees
+from flashvsr.files.at import sync_directory
 from flashvsr.fstype import MOUNTINFO
 from flashvsr.jobs.database import BUSY_SECONDS, DATABASE_NAME, refuse_network, speaks_of_damage
 from flashvsr.jobs.ledger import Ledger
@@ -113,7 +114,7 @@ def _set_aside(path: Path) -> Path:
         if os.path.lexists(old):
             old.rename(aside.with_name(aside.name + suffix))
     with trees.directory(path.parent) as directory:
-        trees.sync_directory(directory)
+        sync_directory(directory)
     return aside
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import peewee as pw
 
+from flashvsr.files import trees
 from flashvsr.jobs.commands import fresh_start
 from flashvsr.jobs.records import Records, no_result
 from flashvsr.jobs.schema import CANCELLED, FAILED, HELD, QUEUED, RUNNING, SUPERSEDED, Job
@@ -196,11 +198,11 @@ def _batches(sources: Sequence[Source]) -> Iterator[Sequence[Source]]:
 def _lies_at(path: str, device: int, inode: int) -> bool:
     """Tell whether that file is (or, where the share does not answer, may be) at that path."""
     try:
-        stat = os.lstat(path)
+        stat = trees.lstat(Path(path))
     except FileNotFoundError:
         return False
-    except OSError:
-        return True
+    except OSError as error:
+        return error.errno not in (errno.ELOOP, errno.ENOTDIR)  # no longer a way to a file of an inbox
     return (stat.st_dev, stat.st_ino) == (device, inode)
 
 

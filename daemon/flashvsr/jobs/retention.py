@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from flashvsr.files import at, trees
 from flashvsr.jobs.damage import ASIDE
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import FINISHED, Job
@@ -43,19 +44,18 @@ def prune(queue: Queue, archive_dir: Path, jobs_dir: Path, days: float, now: flo
 
 def _source_gone(job: Job, mounts: Mounts) -> bool:
     """Tell whether the source is surely gone; while it may be there, its row keeps it from being redone."""
-    return not os.path.lexists(job.source) and _share_present(Path(job.inbox), mounts)
+    try:
+        return not trees.exists(Path(job.source)) and _share_present(Path(job.inbox), mounts)
+    except OSError:
+        return False
 
 
 def _share_present(inbox: Path, mounts: Mounts) -> bool:
     """Tell an inbox without this file from an unmounted share, of which only an empty directory is seen."""
     if not mounts.present(inbox):
         return False
-    try:
-        if inbox.is_dir():
-            return any(inbox.iterdir())
-        return any(inbox.parent.iterdir())  # the inbox was removed; are its neighbours still there?
-    except OSError:
-        return False
+    with trees.directory(inbox if trees.exists(inbox) else inbox.parent) as directory:  # or are its neighbours there?
+        return bool(at.names(directory))
 
 
 def _prune_leftovers(queue: Queue, jobs_dir: Path, over: set[int], limit: float) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,12 +31,12 @@ class Intent:
 
     def fulfilled(self) -> Path | None:
         """Return the result if it was published, else None. Raises Transient if the outbox cannot be asked."""
-        try:
-            with explained("read", self.path):
-                told = json.loads(self.path.read_text(encoding="ascii")) if os.path.lexists(self.path) else None
-        except ValueError:
-            told = None  # damaged: then nothing is known, and the result is published under the next free name
-        if told is None or told["content"] != self.content:
-            return None
-        result = Path(told["result"])
-        return result if already_published(result, told["size"], told["mtime_ns"]) else None
+        match self._told():
+            case {"content": self.content, "result": str(result), "size": int(size), "mtime_ns": int(mtime_ns)}:
+                return Path(result) if already_published(Path(result), size, mtime_ns) else None
+        return None  # damaged or about something else: the result is published under the next free name
+
+    def _told(self) -> object:
+        with explained("read", self.path), suppress(FileNotFoundError, ValueError, RecursionError):
+            return json.loads(self.path.read_text(encoding="ascii"))
+        return None

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container
 from contextlib import suppress
 from pathlib import Path
+from stat import S_ISREG
 
-from flashvsr.files import trees
+from flashvsr.files import at, trees
+from flashvsr.files.names import OUR_PREFIX
+from flashvsr.outbox.publish import RESULT_NAME
 from flashvsr.text import printable
 
 log = logging.getLogger(__name__)
 
-# Small texts by the process that wrote them, results by their job; see `write_replacing` and `temporary_for`.
-_TEXT = re.compile(r"\.flashvsr-\d+-[0-9a-f]{8}\.tmp")
-_RESULT = re.compile(r"\.flashvsr-(\d+)-[0-9a-f]{8}(?:\..+)?\.part", re.DOTALL)
+# Small texts by the process that wrote them, see `hidden_text_name`.
+_TEXT = re.compile(re.escape(OUR_PREFIX) + r"\d+-[0-9a-f]{8}\.tmp", re.ASCII)
+DEEPEST = 80  # levels of an outbox: more than an inbox is looked into, so more than results have
 
 
 def remove_texts(directory: Path, limit: float) -> int:
@@ -24,39 +26,31 @@ def remove_texts(directory: Path, limit: float) -> int:
 
     `limit`: seconds since the epoch, so long ago that whoever wrote has given up. What cannot be removed is logged.
     """
-    return _remove(directory, limit, lambda name: bool(_TEXT.fullmatch(name)), deep=False)
+    return _remove(directory, limit, lambda name: bool(_TEXT.fullmatch(name)), 0)
 
 
 def remove_all(outbox: Path, limit: float, running: Container[int]) -> int:
     """Remove half-written texts and results anywhere in an outbox. Results of the jobs `running` stay."""
 
     def is_left(name: str) -> bool:
-        result = _RESULT.fullmatch(name)
+        result = RESULT_NAME.fullmatch(name)
         return bool(_TEXT.fullmatch(name)) if result is None else int(result[1]) not in running
 
-    return _remove(outbox, limit, is_left, deep=True)
+    return _remove(outbox, limit, is_left, DEEPEST)
 
 
-def _remove(top: Path, limit: float, is_left: Callable[[str], bool], deep: bool) -> int:
+def _remove(top: Path, limit: float, is_left: Callable[[str], bool], deepest: int) -> int:
     removed = 0
     try:
-        for directory, names in _directories(top, deep):
+        for directory, names in trees.walk(top, deepest):
             for name in filter(is_left, names):
                 with suppress(FileNotFoundError):  # its owner was there first
-                    if os.stat(name, dir_fd=directory, follow_symlinks=False).st_mtime < limit:
-                        os.unlink(name, dir_fd=directory)
-                        removed += 1
+                    status = at.status(directory, name)
+                    # People's files that only look like ours are none: no name of ours is a link or a pipe.
+                    if S_ISREG(status.st_mode) and status.st_mtime < limit:
+                        removed += at.remove(directory, name)
     except FileNotFoundError:
         return removed  # nothing was ever put there
     except OSError as error:
         log.warning("cannot look for leftovers in %s: %s", printable(top), error.strerror)
     return removed
-
-
-def _directories(top: Path, deep: bool) -> Iterator[tuple[int, list[str]]]:
-    """Yield the directory and those below it, opened, with the files in each. No link is followed."""
-    with trees.directory(top) as opened:
-        for _, _, names, directory in os.fwalk(".", dir_fd=opened, follow_symlinks=False):
-            yield directory, names
-            if not deep:
-                return

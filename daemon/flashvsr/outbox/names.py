@@ -1,18 +1,12 @@
-"""Names in an outbox: the shape of the source's path, short enough, numbered when taken."""
+"""Names in an outbox: the shape of the source's path, short enough."""
 
 from __future__ import annotations
 
-import itertools
-import os
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from flashvsr.errors import BadInput
+from flashvsr.files.names import fitted
 from flashvsr.text import printable
-
-NAME_BYTES = 255  # the longest name that common file systems take
-
-OUR_PREFIX = ".flashvsr-"
 
 
 def target_for(outbox: Path, relative: str, container: str, suffix: str = "") -> Path:
@@ -31,19 +25,3 @@ def inside(directory: Path, relative: str) -> Path:
     if inner.is_absolute() or ".." in inner.parts or not inner.name:
         raise BadInput(f"{printable(relative)} is no path inside an inbox; nothing was written for it.")
     return directory / inner
-
-
-def numbered(name: str) -> Iterator[str]:
-    """Yield `name`, then "stem (2).ext", "stem (3).ext" and so on, all short enough."""
-    yield name
-    path = PurePosixPath(name)
-    for number in itertools.count(2):
-        yield fitted(path.stem, f" ({number}){path.suffix}")
-
-
-def fitted(stem: str, tail: str) -> str:
-    """Return `stem + tail`, with characters taken off the end of the stem until it fits into a file name."""
-    room = NAME_BYTES - len(os.fsencode(tail))
-    while len(os.fsencode(stem)) > room:
-        stem = stem[:-1]
-    return stem + tail

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import fnmatch
-import os
+import re
 import secrets
 import stat as stat_bits
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from flashvsr.files import trees
-from flashvsr.files.moves import MTIME_SLACK_NS, explained, make_directories, move_new, opened, sync_file
-from flashvsr.files.texts import write_replacing
-from flashvsr.files.trees import sync_directory
-from flashvsr.outbox.names import OUR_PREFIX, fitted, numbered, target_for
+from flashvsr.files import at, marked, trees
+from flashvsr.files.at import sync_directory
+from flashvsr.files.made import Made
+from flashvsr.files.moves import MTIME_SLACK_NS, explained, make_directories, opened
+from flashvsr.files.names import OUR_PREFIX, fitted, numbered
+from flashvsr.outbox.names import target_for
 from flashvsr.outbox.source import settle_source
 
 __all__ = [
+    "RESULT_NAME",
     "already_published",
-    "error_text_path",
+    "new_result",
     "publish",
     "remove_error_text",
     "remove_temporaries",
@@ -31,8 +32,12 @@ __all__ = [
 ]
 
 
+# Results by their job, see `temporary_for`.
+RESULT_NAME = re.compile(re.escape(OUR_PREFIX) + r"(\d+)-[0-9a-f]{8}(?:\..+)?\.part", re.DOTALL | re.ASCII)
+
+
 def temporary_for(target: Path, job_id: int) -> Path:
-    """Return a fresh hidden name beside `target`, to write the result to before it is published.
+    """Return a fresh hidden name beside `target`, to make the result under (as `Made`) before it is published.
 
     The name is new with each call, so that a worker which lost its job never writes into the file of the next
     one. The directory is created; raises Transient if that cannot be done now.
@@ -42,35 +47,46 @@ def temporary_for(target: Path, job_id: int) -> Path:
     return target.with_name(f"{OUR_PREFIX}{job_id}-{secrets.token_hex(4)}{target.suffix}.part")
 
 
+@contextmanager
+def new_result(temporary: Path) -> Iterator[Made]:
+    """Make the file that a result is written to. Raises Transient if that cannot be done now."""
+    with explained("create", temporary):
+        made = Made(temporary)
+    with made:
+        yield made
+
+
 def remove_temporaries(directory: Path, job_id: int) -> int:
-    """Remove what earlier attempts of this job left in `directory`; how many files these were."""
-    if not os.path.lexists(directory):
-        return 0
-    with opened(directory) as descriptor:
-        left = fnmatch.filter(os.listdir(descriptor), f"{OUR_PREFIX}{job_id}-*.part")  # noqa: PTH208
-        for name in left:
-            with suppress(FileNotFoundError):
-                os.unlink(name, dir_fd=descriptor)
-    return len(left)
+    """Remove what earlier attempts of this job left in `directory`; how many files these were. Raises OSError."""
+    removed = 0
+    try:
+        with opened(directory) as descriptor:
+            for name in at.names(descriptor):
+                match = RESULT_NAME.fullmatch(name)
+                if match is not None and int(match[1]) == job_id and at.is_file(descriptor, name):
+                    removed += at.remove(descriptor, name)
+    except FileNotFoundError:
+        return removed  # nothing was ever put there
+    return removed
 
 
-def publish(temporary: Path, target: Path, record: Callable[[Path, int, int], None]) -> Path:
-    """Give the finished file `temporary`, which lies beside `target`, its visible name; returns that path.
+def publish(made: Made, target: Path, record: Callable[[Path, int, int], None]) -> Path:
+    """Give the finished file `made`, which lies beside `target`, its visible name; returns that path.
 
     The content is on the disk first. If `target` is taken, the name is numbered. `record(path, size,
     mtime_ns)` is called before each try, so that after a crash `already_published` can tell whether it
-    succeeded; what it raises ends the publication with the temporary file still there. Raises Transient for
-    what the file system refuses.
+    succeeded; what it raises ends the publication with nothing named. Raises Transient for what the file system
+    refuses, and if somebody put another file in the place of this one.
     """
     with explained("publish", target), opened(target.parent) as directory:
-        stat = sync_file(temporary)
+        stat = made.sync()
         for name in numbered(target.name):
-            if _taken(directory, name):
+            if at.taken(directory, name):
                 continue
             path = target.with_name(name)
             record(path, stat.st_size, stat.st_mtime_ns)
             try:
-                move_new(directory, temporary.name, directory, name)
+                made.give_name(directory, name)
             except FileExistsError:
                 continue  # somebody else was faster
             sync_directory(directory)
@@ -94,44 +110,36 @@ def already_published(result: Path, size: int, mtime_ns: int) -> bool:
     )
 
 
-def error_text_path(directory: Path, name: str) -> Path:
-    """Return where the text about the failed source `name` lies."""
-    return directory / fitted(name, ".error.txt")
-
-
 def write_error_text(directory: Path, name: str, message: str) -> Path:
-    """Explain a failure to the person who looks at the share: `<name>.error.txt`, in place of an older one.
+    """Explain a failure to the person who looks at the share: `<name>.error.txt`, in place of our older one.
 
-    Raises Transient if the text cannot be written.
+    A file of that name that is not ours stays, and the text's name is numbered. Returns where the text lies. Raises
+    Transient if it cannot be written.
     """
-    return _write_text(error_text_path(directory, name), message.rstrip() + "\n")
+    return _put(_error_text_path(directory, name), message, name)
 
 
 def write_report(result: Path, text: str) -> Path:
-    """Put `<name of the result>.report.toml` beside a published result, in place of an older one.
+    """Put `<name of the result>.report.toml` beside a published result, in place of our older one about it.
 
+    A file of that name that is not ours stays, and the report's name is numbered. Returns where the report lies.
     Raises Transient if it cannot be written.
     """
-    return _write_text(result.with_name(fitted(result.name, ".report.toml")), text)
-
-
-def _write_text(path: Path, text: str) -> Path:
-    with explained("write", path):
-        make_directories(path.parent)
-        write_replacing(path, text)
-    return path
+    return _put(result.with_name(fitted(result.name, ".report.toml")), text, result.name)
 
 
 def remove_error_text(directory: Path, name: str) -> None:
     """Take back an error text that no longer applies: the source was processed after all."""
-    path = error_text_path(directory, name)
+    path = _error_text_path(directory, name)
     with explained("remove", path):
-        trees.unlink(path)
+        marked.withdraw(path, name)
 
 
-def _taken(directory: int, name: str) -> bool:
-    try:
-        os.lstat(name, dir_fd=directory)
-    except FileNotFoundError:
-        return False
-    return True
+def _error_text_path(directory: Path, name: str) -> Path:
+    return directory / fitted(name, ".error.txt")
+
+
+def _put(path: Path, text: str, about: str) -> Path:
+    with explained("write", path):
+        make_directories(path.parent)
+        return marked.put(path, text, about)

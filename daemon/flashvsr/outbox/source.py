@@ -12,12 +12,13 @@ import logging
 import os
 import shutil
 import stat as stat_bits
-from collections.abc import Iterator
 from pathlib import Path
 
-from flashvsr.files.moves import MTIME_SLACK_NS, explained, make_directories, move_new, opened
-from flashvsr.files.trees import sync_directory
-from flashvsr.outbox.names import OUR_PREFIX, inside, numbered
+from flashvsr.files import at, trees
+from flashvsr.files.at import sync_directory
+from flashvsr.files.moves import MTIME_SLACK_NS, explained, make_directories, move_new, move_numbered, opened
+from flashvsr.files.names import OUR_PREFIX, numbered
+from flashvsr.outbox.names import inside
 from flashvsr.text import printable
 
 log = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ def _archive(directory: int, name: str, source: Path, identity: Identity, wanted
         make_directories(wanted.parent)
         with opened(wanted.parent) as archive:
             try:
-                archived = _move_numbered(directory, name, archive, wanted.name)
+                archived = move_numbered(directory, name, archive, wanted.name)
             except OSError as error:
                 if error.errno != errno.EXDEV:
                     raise
@@ -79,7 +80,7 @@ def _archive(directory: int, name: str, source: Path, identity: Identity, wanted
                 return wanted.with_name(copied)
             if _identity(archived, archive) != identity:
                 # Replaced between the look and the move: what was moved is new, so it goes back.
-                _move_numbered(archive, archived, directory, source.name)
+                move_numbered(archive, archived, directory, source.name)
                 return None
             sync_directory(archive)
             sync_directory(directory)
@@ -96,10 +97,10 @@ def _archived_before(wanted: Path, identity: Identity) -> Path | None:
     for name in numbered(wanted.name):
         path = wanted.with_name(name)
         try:
-            stat = path.lstat()
+            stat = trees.lstat(path)
         except FileNotFoundError:
             return copy
-        if (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns) == identity:
+        if _identity_of(stat) == identity:
             return path
         if stat.st_dev != device and _looks_like(stat, size, mtime_ns):
             copy = path
@@ -112,9 +113,9 @@ def _delete(directory: int, name: str, identity: Identity) -> None:
     if name != hidden:
         move_new(directory, name, directory, hidden)
     if _identity(hidden, directory) != identity:
-        _move_numbered(directory, hidden, directory, name)
+        move_numbered(directory, hidden, directory, name)
         return
-    os.unlink(hidden, dir_fd=directory)
+    at.remove(directory, hidden)
     sync_directory(directory)
 
 
@@ -130,26 +131,29 @@ def _copy(directory: int, name: str, identity: Identity, archive: int, wanted: s
     often this is cut short, one copy is left in the end.
     """
     hidden = _hidden_name(identity)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(hidden, dir_fd=archive)
+    at.remove(archive, hidden)
     try:
-        with _reader(directory, name) as source:
+        with at.closing(at.read(directory, name)) as source:
+            before = os.fstat(source)
+            if _identity_of(before) != identity:
+                return None  # exchanged between the look and the opening
             earlier = _copied_before(source, identity, archive, wanted)
             if earlier is not None:
                 return earlier
-            with _writer(archive, hidden, os.fstat(source).st_mode) as copy:
+            with _writer(archive, hidden, before.st_mode) as copy:
                 with open(source, "rb", closefd=False) as reader, open(copy, "wb", closefd=False) as writer:
                     shutil.copyfileobj(reader, writer, _BLOCK)
                 os.utime(copy, ns=(identity[3], identity[3]))
                 os.fsync(copy)
                 whole = os.fstat(copy).st_size == identity[2]
-        if not whole or _identity(name, directory) != identity:
+            if not whole or _identity_of(os.fstat(source)) != identity:
+                return None
+        if _identity(name, directory) != identity:
             return None
-        return _move_numbered(archive, hidden, archive, wanted)
+        return move_numbered(archive, hidden, archive, wanted)
     finally:
         # After the move there is nothing of that name; after a failure a part of a copy.
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(hidden, dir_fd=archive)
+        at.remove(archive, hidden)
 
 
 def _copied_before(source: int, identity: Identity, archive: int, wanted: str) -> str | None:
@@ -157,11 +161,11 @@ def _copied_before(source: int, identity: Identity, archive: int, wanted: str) -
     _, _, size, mtime_ns = identity
     for name in numbered(wanted):
         try:
-            if not _looks_like(os.stat(name, dir_fd=archive, follow_symlinks=False), size, mtime_ns):
+            if not _looks_like(at.status(archive, name), size, mtime_ns):
                 continue
         except FileNotFoundError:
             return None
-        with _reader(archive, name) as copy:
+        with at.closing(at.read(archive, name)) as copy:
             if _same_content(source, copy):
                 return name
     raise AssertionError("the numbers of names have no end")
@@ -185,35 +189,13 @@ def _same_content(first: int, second: int) -> bool:
         offset += length
 
 
-@contextlib.contextmanager
-def _reader(directory: int, name: str) -> Iterator[int]:
-    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _writer(directory: int, name: str, mode: int) -> Iterator[int]:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    descriptor = os.open(name, flags, mode & 0o777, dir_fd=directory)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _move_numbered(old_directory: int, old: str, new_directory: int, wanted: str) -> str:
-    for name in numbered(wanted):
-        try:
-            move_new(old_directory, old, new_directory, name)
-        except FileExistsError:
-            continue
-        return name
-    raise AssertionError("the numbers of names have no end")
+def _writer(directory: int, name: str, mode: int) -> contextlib.AbstractContextManager[int]:
+    return at.closing(at.create(directory, name, mode & 0o777))
 
 
 def _identity(name: str, directory: int) -> Identity:
-    stat = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    return _identity_of(at.status(directory, name))
+
+
+def _identity_of(stat: os.stat_result) -> Identity:
     return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns

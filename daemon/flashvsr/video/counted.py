@@ -12,6 +12,7 @@ from flashvsr.files import trees
 FLUSH_BYTES = 1 << 26  # written between two flushes: no single one, nor the fsync at the end, takes long
 
 Progress = Callable[[], None]
+Opener = Callable[[str | os.PathLike[str], int], int]  # path and flags to descriptor, as for Python's `open`
 
 
 def nothing() -> None:
@@ -21,8 +22,8 @@ def nothing() -> None:
 class CountedFile(io.FileIO):
     """A file that calls `progress` after each read and write; what that raises ends the reading or writing."""
 
-    def __init__(self, path: Path, mode: str, progress: Progress) -> None:
-        super().__init__(path, mode, opener=trees.open_file)
+    def __init__(self, path: Path, mode: str, progress: Progress, opener: Opener = trees.open_file) -> None:
+        super().__init__(path, mode, opener=opener)
         self.name = "file"  # for PyAV, which hands it to FFmpeg and back as UTF-8: a path need not be
         self._progress = progress
         self._unflushed = 0

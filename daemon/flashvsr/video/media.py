@@ -8,7 +8,7 @@ OSError, which can be told from FFmpeg's errors about damaged content.
 from __future__ import annotations
 
 import errno
-import stat
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +20,9 @@ from av.error import EOFError as AvEOFError
 from av.error import FFmpegError
 
 from flashvsr.errors import BadInput, FlashVSRError, Transient
-from flashvsr.video.counted import CountedFile, Progress, nothing
+from flashvsr.files import trees
+from flashvsr.files.at import NotRegular
+from flashvsr.video.counted import CountedFile, Opener, Progress, nothing
 from flashvsr.video.pyav import SOURCE_TEXT
 
 if TYPE_CHECKING:
@@ -94,17 +96,16 @@ def open_source(
     Transient when the operating system fails to read it.
     """
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise BadInput(f"{path} is not a regular file")
-        if status.st_size == 0:
-            raise BadInput(f"{path} is empty; copy the video again")
         file = CountedFile(path, "rb", progress)
+    except NotRegular as error:
+        raise BadInput(f"{path} is not a regular file") from error
     except (FileNotFoundError, NotADirectoryError) as error:
         raise BadInput(f"{path} does not exist") from error
     except OSError as error:
         raise transient(path, "opening", error) from error
     with file:
+        if os.fstat(file.fileno()).st_size == 0:
+            raise BadInput(f"{path} is empty; copy the video again")
         container = _open_on(hardware, path, file, warn) if hardware else None
         container = container or _open_container(path, file)
         # PyAV asks libavformat to invent missing timestamps, which shifts B-frame streams in AVI by the
@@ -192,9 +193,26 @@ def _open_container(path: Path, file: IO[bytes], hwaccel: HWAccel | None = None)
 
 @contextmanager
 def open_own(path: Path) -> Iterator[InputContainer]:
-    """Open a file this package wrote (a chunk or a result). Raises FlashVSRError or Transient."""
+    """Open a file this package wrote into a directory of its own. Raises FlashVSRError or Transient."""
+    with _read_back(path, f"file:{trees.own(path)}") as container:
+        yield container
+
+
+@contextmanager
+def open_made(path: Path, opener: Opener) -> Iterator[InputContainer]:
+    """Open a file this package wrote where others may write, by its descriptor. Raises FlashVSRError or Transient."""
     try:
-        container = av.open(f"file:{path}", mode="r", container_options={"protocol_whitelist": "file"})
+        file = CountedFile(path, "rb", nothing, opener)
+    except OSError as error:
+        raise transient(path, "reading", error) from error
+    with file, _read_back(path, file) as container:
+        yield container
+
+
+@contextmanager
+def _read_back(path: Path, source: str | IO[bytes]) -> Iterator[InputContainer]:
+    try:
+        container = av.open(source, mode="r", container_options={"protocol_whitelist": "file"})
     except FFmpegError as error:
         if isinstance(error, OSError) and error.errno in _ENVIRONMENT_ERRNOS:
             raise transient(path, "reading", error) from error
@@ -207,21 +225,28 @@ def open_own(path: Path) -> Iterator[InputContainer]:
 
 
 def create(path: Path, container_format: str, options: dict[str, str] | None = None) -> OutputContainer:
-    """Create a media file for writing. The `file:` prefix keeps names with colons from being read as URLs."""
-    return av.open(f"file:{path}", mode="w", format=container_format, container_options=options or {})
+    """Create a media file in a directory of the service's own. `file:` keeps names with colons from being URLs."""
+    return av.open(f"file:{trees.own(path)}", mode="w", format=container_format, container_options=options or {})
 
 
 @contextmanager
 def create_told(
-    path: Path, container_format: str, options: dict[str, str] | None, progress: Progress
+    path: Path,
+    container_format: str,
+    options: dict[str, str] | None,
+    progress: Progress,
+    opener: Opener = trees.open_file,
 ) -> Iterator[OutputContainer]:
-    """Like `create`, and closed afterwards; `progress` is called as bytes are written, also during the closing."""
+    """Write a media file that `opener` opens, also anew; closed afterwards.
+
+    `progress` is called as bytes are written, also during the closing.
+    """
 
     def again(_url: str, _flags: int, _options: object) -> CountedFile:
-        return CountedFile(path, "rb", progress)  # the MP4 muxer moves its index to the front of the file
+        return CountedFile(path, "rb", progress, opener)  # the MP4 muxer moves its index to the front of the file
 
     with (
-        CountedFile(path, "w+b", progress) as file,
+        CountedFile(path, "w+b", progress, opener) as file,
         av.open(
             file,
             mode="w",

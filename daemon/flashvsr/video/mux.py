@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, cast
 from av.error import FFmpegError, InvalidDataError, PatchWelcomeError
 
 from flashvsr.errors import FlashVSRError, Transient
+from flashvsr.files import trees
 from flashvsr.text import NAME, visible
 from flashvsr.video.audio import MP4_AUDIO, AacTrack, CopyTrack, Timed, Track
 from flashvsr.video.chunks import Chunk
-from flashvsr.video.counted import Progress, nothing
+from flashvsr.video.counted import Opener, Progress, nothing
 from flashvsr.video.decode import output_grid
 from flashvsr.video.encode import REORDER_DEPTH
 from flashvsr.video.extras import add_attachments, add_covers, covers, left_out
@@ -62,8 +63,9 @@ def assemble(
     container: str,
     partial: bool = False,
     progress: Progress = nothing,
+    opener: Opener = trees.open_file,
 ) -> Assembled:
-    """Join `chunks` by stream copy, add the sound of the source, write `target` (replacing it).
+    """Join `chunks` by stream copy, add the sound of the source, write `target`, which `opener` opens, from its start.
 
     `audio`: copy, aac or none. `container`: mp4 or mkv. `partial`: the video ends early, so the sound is cut
     there. Tracks of a damaged source that the container refuses are encoded anew or, if need be, left out, with a
@@ -76,7 +78,7 @@ def assemble(
     refusals: tuple[str, ...] = ()
     for way in (ways := _ways(audio)):
         try:
-            made = _Assembly(chunks, info, target, container, partial, way, progress).run()
+            made = _Assembly(chunks, info, target, container, partial, way, progress, opener).run()
         except _Refused as refused:
             if way is ways[-1]:
                 raise
@@ -120,7 +122,9 @@ class _Assembly:
         partial: bool,
         way: _Way,
         progress: Progress,
+        opener: Opener,
     ) -> None:
+        self.opener = opener
         self.subtitles = way.subtitles
         self.chunks = chunks
         self.info = info
@@ -141,7 +145,7 @@ class _Assembly:
             with ExitStack() as stack:
                 source = stack.enter_context(open_source(self.info.path, self.progress))
                 form, options = _FORMATS[self.container], self._options()
-                out = stack.enter_context(create_told(self.target, form, options, self.progress))
+                out = stack.enter_context(create_told(self.target, form, options, self.progress, self.opener))
                 video = self._add_video(out)
                 tracks = self._add_tracks(source, out)
                 first = add_covers(source, out, covers(source, self.info, self.progress), self.container)

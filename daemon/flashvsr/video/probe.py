@@ -13,6 +13,7 @@ import av
 from av.error import FFmpegError
 
 from flashvsr.errors import BadInput
+from flashvsr.files import trees
 from flashvsr.text import NAME, visible
 from flashvsr.video.color import ColorInfo, resolve
 from flashvsr.video.counted import Progress, nothing
@@ -162,7 +163,7 @@ def check_frames(count: int, path: Path, limits: Limits) -> None:
 
 
 def _check_file(path: Path, limits: Limits) -> None:
-    size = path.stat().st_size
+    size = trees.file_status(path).st_size
     if limits.file_bytes and size > limits.file_bytes:
         raise BadInput(
             f"{path} has {size} bytes, more than the {limits.file_bytes} that limits.file_bytes allows; cut it into "

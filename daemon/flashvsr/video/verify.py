@@ -6,8 +6,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from flashvsr.errors import FlashVSRError
-from flashvsr.video.counted import Progress, nothing
-from flashvsr.video.media import open_own
+from flashvsr.files import trees
+from flashvsr.video.counted import Opener, Progress, nothing
+from flashvsr.video.media import open_made
 from flashvsr.video.pyav import fraction
 
 
@@ -18,13 +19,14 @@ def verify(
     duration: float,
     audio_tracks: int | None = None,
     progress: Progress = nothing,
+    opener: Opener = trees.open_file,
 ) -> None:
     """Check a finished file: frames, picture size (width, height), duration in seconds, audio tracks.
 
-    The duration may be off by one frame. `progress` is called for each frame looked at. Raises FlashVSRError
-    naming everything that differs.
+    The duration may be off by one frame. `progress` is called for each frame looked at. `opener` opens the file, which
+    may be held by its descriptor. Raises FlashVSRError naming everything that differs.
     """
-    with open_own(path) as container:
+    with open_made(path, opener) as container:
         if not container.streams.video:
             raise FlashVSRError(f"{path.name} has no video stream")
         stream = container.streams.video[0]

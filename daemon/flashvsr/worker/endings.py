@@ -18,6 +18,7 @@ from typing import Any
 from flashvsr import logs
 from flashvsr.config import Config
 from flashvsr.errors import Damaged, FlashVSRError, LeaseLost, Transient
+from flashvsr.files import trees
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import CANCELLED, DONE, FAILED, SUPERSEDED, Job
 from flashvsr.mounts import Mounts
@@ -258,9 +259,6 @@ def _why_it_stays(folder: Path, error: FlashVSRError) -> str:
 def _is_gone(source: Path) -> bool:
     """Whether it is surely not there; a share that fails to answer is no answer."""
     try:
-        source.lstat()
-    except FileNotFoundError:
-        return True
+        return not trees.exists(source)
     except OSError:
         return False
-    return False

@@ -44,7 +44,8 @@ def _check_mounted(job: Job) -> None:
     """A share that is not mounted is an empty directory on another device; nothing was deleted then."""
     inbox = Path(job.inbox)
     try:
-        device = inbox.stat().st_dev
+        with trees.directory(inbox) as directory:
+            device = os.fstat(directory).st_dev
     except FileNotFoundError as error:
         raise Transient(f"the inbox {printable(inbox)} is not there; is its share mounted?") from error
     except OSError as error:

@@ -29,7 +29,7 @@ from flashvsr.model.resize import enlarge, place, to_unit, to_whole
 from flashvsr.model.stream import StreamOptions
 from flashvsr.model.windows import FRAMES_PER_WINDOW
 from flashvsr.outbox.intent import Intent
-from flashvsr.outbox.publish import publish, remove_temporaries, target_for, temporary_for, write_report
+from flashvsr.outbox.publish import new_result, publish, remove_temporaries, target_for, temporary_for, write_report
 from flashvsr.preset import Preset
 from flashvsr.text import bounded_warnings
 from flashvsr.video.chunks import Chunk, ChunkStore, stored_chunks
@@ -189,7 +189,7 @@ def _picture(
     wanted = NormaliseSettings(
         how.video_codec, how.preset, how.crf, how.nvenc_preset, how.nvenc_rc, how.nvenc_cq, own_threads(settings)
     )
-    status = task.source.stat()
+    status = trees.file_status(task.source)
     facts = [status.st_size, status.st_mtime_ns, asdict(geometry), asdict(decoding), asdict(wanted)]
     target = task.workdir / name_for(hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest())
     task.workdir.mkdir(parents=True, exist_ok=True)
@@ -214,12 +214,10 @@ def salvage(task: Task, settings: Config, reason: str, working: Callable[[], Non
     published = intent.fulfilled()
     if published is not None:
         return published  # the attempt before this one died just after the rename
-    temporary = temporary_for(target, task.job_id)
-    try:
-        assemble(chunks, info, temporary, task.preset.audio, task.preset.container, partial=True, progress=working)
-        published = publish(temporary, target, intent.record)
-    finally:
-        temporary.unlink(missing_ok=True)
+    audio, container = task.preset.audio, task.preset.container
+    with new_result(temporary_for(target, task.job_id)) as made:
+        assemble(chunks, info, made.path, audio, container, partial=True, progress=working, opener=made.opener)
+        published = publish(made, target, intent.record)
     log.info("%d frames kept as %s (%s)", chunks[-1].end, published.name, reason)
     return published
 
@@ -340,21 +338,21 @@ def _publish(
     report: Callable[[Path, Assembled], Report],
 ) -> Report:
     """Join, verify, rename. The report is recorded before the rename: a crash after it finds everything told."""
-    try:
-        control.check_outbox()
-        working = control.working
-        assembled = assemble(chunks, info, temporary, task.preset.audio, task.preset.container, progress=working)
-        verify(temporary, assembled.frames, geometry.output, assembled.duration, assembled.audio_tracks, working)
+    control.check_outbox()
+    working, audio, container = control.working, task.preset.audio, task.preset.container
+    with new_result(temporary) as made:
+        joined = assemble(chunks, info, temporary, audio, container, progress=working, opener=made.opener)
+        verify(
+            temporary, joined.frames, geometry.output, joined.duration, joined.audio_tracks, working, opener=made.opener
+        )
         told: list[Report] = []
 
         def record(path: Path, size: int, mtime_ns: int) -> None:
-            told.append(report(path, assembled))
+            told.append(report(path, joined))
             control.publishing(told[-1], size, mtime_ns)
 
-        publish(temporary, task.target, record)
+        publish(made, task.target, record)
         return told[-1]
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _fingerprint(task: Task, engine: AnyEngine, encoder: VideoEncoder, geometry: Geometry, settings: Config) -> str:

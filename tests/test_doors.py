@@ -1,0 +1,195 @@
+"""What lies in a share is touched in `files/` alone: elsewhere no call opens, looks at or changes a file by its name.
+
+By a name one follows whatever lies there at that moment, and there it is other people who say what that is. So each
+call that takes a path is looked at here. Those that are allowed handle files of the service's own, or of whoever calls
+a command; each says which.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import flashvsr
+
+ROOT = Path(flashvsr.__file__).parent
+
+# Rooms that no share reaches.
+ROOMS = {
+    "files": "the one place for it",
+    "model": "weights, which an administrator puts there",
+    "kernels": "none",
+    "bench": "run by hand, on files of the one who runs it",
+    "training": "run by hand, on files of the one who runs it",
+    "settings": "compares the folders that an administrator configured",
+}
+# Module, or module:function -> the directory that it handles.
+ALLOWED = {
+    "config.py:Config.inboxes": "lists the root of the inboxes, which may be a link of the administrator's",
+    "config.py:_is_inbox": "an entry of that list",
+    "fetching.py": "paths.models",
+    "fstype.py": "/proc, and where a path of the administrator's leads",
+    "modelscope_child.py": "paths.models",
+    "mounts.py:Mounts._version": "<state>/mounts.json",
+    "mounts.py:Mounts._set_aside": "<state>/mounts.json",
+    "mounts.py:_real": "the way to a tree's root",
+    "mounts.py:_parsed": "<state>/mounts.json",
+    "state.py": "the state directory",
+    "weights.py": "paths.models",
+    "commands/bench.py": "where whoever calls it wants the results",
+    "commands/bench_speed.py": "where whoever calls it wants the results",
+    "commands/check.py": "looks whether folders are there and writable, for whoever calls it; reads nothing",
+    "commands/demo.py": "a temporary directory, and where whoever calls it wants the result",
+    "commands/queue.py": "the queue in the state directory",
+    "commands/upscale.py": "files of whoever calls it; a result in a share is written through files/ like any other",
+    "inbox/notifier.py": "inotify knows paths alone; what it tells are hints, for a scan that goes by descriptors",
+    "inbox/scan.py": "by descriptor at each step",
+    "inbox/shares.py:Shares._usable": "lists an opened directory",
+    "inbox/shares.py:Shares.stray_files": "lists an opened directory",
+    "jobs/damage.py": "the state directory",
+    "jobs/database.py": "the state directory",
+    "jobs/ledger.py": "<state>/records",
+    "jobs/owner.py": "/proc",
+    "jobs/retention.py:_prune_leftovers": "<state>/jobs",
+    "jobs/retention.py:_prune_damaged": "the state directory",
+    "jobs/retention.py:_prune_archive": "<state>/archive",
+    "jobs/retention.py:_entries": "directories of the state directory",
+    "jobs/retention.py:_remove": "directories of the state directory",
+    "outbox/intent.py:Intent._told": "<state>/jobs/<number>",
+    "outbox/source.py:_copy": "descriptors",
+    "video/chunks.py": "<state>/jobs/<number>",
+    "video/media.py:_open_container": "a file that is open already",
+    "video/media.py:_read_back": "a file that is open already, or one of the service's own",
+    "video/media.py:create": "refuses what lies in a share",
+    "video/media.py:create_told": "a file that is open already",
+    "video/normalise.py": "<state>/jobs/<number>",
+    "video/picture.py": "a picture for whoever calls the demo or the bench",
+    "worker/budgets.py": "<state>/jobs/<number>",
+    "worker/endings.py": "<state>/jobs",
+    "worker/upscale.py:_picture": "<state>/jobs/<number>",
+}
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_OS = _words(
+    "access chflags chmod chown fwalk getxattr lchown link listdir listxattr lstat makedirs mkdir mkfifo mknod open "
+    "pathconf readlink remove removedirs removexattr rename renames replace rmdir scandir setxattr stat statvfs "
+    "symlink truncate unlink utime walk"
+)
+_OS_PATH = _words("exists lexists getatime getctime getmtime getsize isdir isfile islink ismount realpath samefile")
+_PATH = _words(
+    "chmod exists glob group hardlink_to is_block_device is_char_device is_dir is_fifo is_file is_mount is_socket "
+    "is_symlink iterdir lchmod lstat mkdir open owner read_bytes read_text readlink rename resolve rglob rmdir "
+    "samefile stat symlink_to touch unlink walk write_bytes write_text"
+)
+_MODULES = frozenset({"shutil", "tempfile", "glob", "fileinput"})
+_OURS = frozenset({"trees", "at", "marked"})  # modules of files/, called by such names as well
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call that takes a path: where, and what is called."""
+
+    file: str
+    function: str
+    line: int
+    name: str
+
+    def is_allowed(self) -> bool:
+        return self.file.partition("/")[0] in ROOMS or bool(
+            {self.file, f"{self.file}:{self.function}"} & ALLOWED.keys()
+        )
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line} ({self.function or 'module'}) calls {self.name}"
+
+
+def calls_of(file: str, source: str) -> Iterator[Call]:
+    """All calls of a module that take a path."""
+
+    def walk(node: ast.AST, inside: tuple[str, ...]) -> Iterator[Call]:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            inside = (*inside, node.name)
+        if isinstance(node, ast.Call) and (name := by_path(node)):
+            yield Call(file, ".".join(inside), node.lineno, name)
+        if isinstance(node, ast.ImportFrom) and node.module in ("os", "os.path", *_MODULES):
+            names = (alias.name for alias in node.names if alias.name in _OS | _OS_PATH or node.module in _MODULES)
+            yield from (Call(file, ".".join(inside), node.lineno, name) for name in names)
+        for child in ast.iter_child_nodes(node):
+            yield from walk(child, inside)
+
+    yield from walk(ast.parse(source), ())
+
+
+def by_path(call: ast.Call) -> str | None:
+    """The name of what is called, if it takes a path."""
+    function = call.func
+    if isinstance(function, ast.Name):
+        return function.id if function.id == "open" else None
+    if not isinstance(function, ast.Attribute):
+        return None
+    owner, name = ast.unparse(function.value), function.attr
+    if owner in _OURS:
+        return None
+    known = (
+        (owner == "os" and name in _OS)
+        or (owner == "os.path" and name in _OS_PATH)
+        or owner in _MODULES
+        or (owner, name) in {("av", "open"), ("io", "open"), ("os", "fdopen"), ("io", "FileIO")}
+        or (owner not in ("os", "os.path") and name in _PATH)
+        or (owner != "os" and name == "replace" and len(call.args) + len(call.keywords) == 1)  # that of text has two
+    )
+    return f"{owner}.{name}" if known else None
+
+
+MODULES = {str(file.relative_to(ROOT)): file.read_text(encoding="utf-8") for file in sorted(ROOT.rglob("*.py"))}
+CALLS = [call for file, source in MODULES.items() for call in calls_of(file, source)]
+
+
+def test_nothing_touches_a_share_by_name() -> None:
+    assert not [str(call) for call in CALLS if not call.is_allowed()], (
+        "use flashvsr.files, or say whose files these are"
+    )
+
+
+def test_nothing_is_allowed_for_no_reason() -> None:
+    used = {place for call in CALLS for place in (call.file, f"{call.file}:{call.function}")}
+    assert not ALLOWED.keys() - used
+    assert not [place for place, why in (ALLOWED | ROOMS).items() if not why]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "os.open(path, 0)",
+        "os.link(a, b, src_dir_fd=c)",
+        "os.path.lexists(path)",
+        "open(path)",
+        "path.stat()",
+        "self.inbox.joinpath('x').unlink(missing_ok=True)",
+        "path.replace(other)",
+        "shutil.copyfile(a, b)",
+        "av.open(f'file:{path}')",
+        "(path / 'x').is_dir()",
+        "from os import open",
+        "from shutil import rmtree",
+    ],
+)
+def test_a_call_by_name_is_found(line: str) -> None:
+    (call,) = calls_of("outbox/publish.py", f"class A:\n def f(self):\n  {line}")
+    assert not call.is_allowed()
+    assert call.function == "A.f"
+
+
+@pytest.mark.parametrize(
+    "line", ["'a'.replace('b', 'c')", "at.read(d, n)", "trees.unlink(p)", "os.fstat(d)", "os.close(d)"]
+)
+def test_other_calls_are_not(line: str) -> None:
+    assert not list(calls_of("outbox/publish.py", line))
