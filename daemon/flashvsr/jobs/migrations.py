@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flashvsr.errors import BadConfig
+from flashvsr.errors import BadConfig, Damaged
+from flashvsr.jobs.fitting import misfit
+from flashvsr.text import printable
 
-Migration = tuple[str, ...]  # SQL statements from one version to the next; never edited once released
+# SQL statements from one version to the next; never edited once released. Each changes tables or columns: that tells
+# the database of a newer flashvsr from one whose version is wrong, see `flashvsr.jobs.fitting`.
+Migration = tuple[str, ...]
 
 _FIRST_TABLES: Migration = (
     # AUTOINCREMENT: a job number names folders and temporary files, so it must not come back after retention.
@@ -53,13 +57,17 @@ MIGRATIONS: tuple[Migration, ...] = (_FIRST_TABLES, _DEPARTED)
 def migrate(database: Any, path: Path, migrations: Sequence[Migration] | None = None) -> int:
     """Bring the database to the newest version and return that version; all steps in one transaction.
 
-    Raises BadConfig if a newer flashvsr wrote the database: it is left as it is.
+    Raises BadConfig if a newer flashvsr wrote the database: it is left as it is. Raises Damaged if its version does
+    not fit its tables: no step would lead anywhere from there.
     """
     steps = MIGRATIONS if migrations is None else migrations
     if _version(database) == len(steps):
         return len(steps)
     with database.transaction("IMMEDIATE"):  # several processes may start at once: the version is read again inside
         version = _version(database)
+        reason = misfit(database.execute_sql, steps)
+        if reason is not None:
+            raise Damaged(damaged_text(path, reason))
         if version > len(steps):
             raise BadConfig(
                 f"The queue database {path} has version {version}, this flashvsr knows versions up to "
@@ -69,6 +77,14 @@ def migrate(database: Any, path: Path, migrations: Sequence[Migration] | None = 
             database.execute_sql(statement)
         database.execute_sql(f"PRAGMA user_version = {len(steps)}")
     return len(steps)
+
+
+def damaged_text(path: Path, reason: object) -> str:
+    """What a person is told when a database turns out to be damaged while it is used."""
+    return (
+        f"The queue database {printable(path)} is damaged: {reason}. When flashvsr starts the next time, it sets the "
+        "file aside, makes a new one and scans the inboxes again."
+    )
 
 
 def _version(database: Any) -> int:

@@ -8,7 +8,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from flashvsr.jobs.damage import ASIDE
+from flashvsr.jobs.exchange import ASIDE
+from flashvsr.jobs.ledger import DAMAGED_NAME
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import FINISHED, Job
 from flashvsr.mounts import Mounts
@@ -70,12 +71,10 @@ def _prune_leftovers(queue: Queue, jobs_dir: Path, over: set[int], limit: float)
 
 
 def _prune_damaged(state: Path, limit: float) -> int:
-    """Remove damaged databases that were set aside, with their journals."""
-    return sum(
-        _remove(entry)
-        for entry in _entries(state)
-        if entry.name.startswith(ASIDE) and entry.stat(follow_symlinks=False).st_ctime < limit
-    )
+    """Remove damaged databases that were set aside, with their journals, and damaged records."""
+    aside = [entry for entry in _entries(state) if entry.name.startswith(ASIDE)]
+    aside += _entries(state / DAMAGED_NAME)
+    return sum(_remove(entry) for entry in aside if entry.stat(follow_symlinks=False).st_ctime < limit)
 
 
 def _prune_archive(archive_dir: Path, limit: float) -> int:

@@ -28,7 +28,7 @@ from flashvsr.outbox.publish import (
     target_for,
     write_error_text,
 )
-from flashvsr.preset import Preset, preset_from_json
+from flashvsr.preset import Preset, preset_of_job
 from flashvsr.space import writing_state
 from flashvsr.state import jobs_directory
 from flashvsr.text import printable
@@ -91,7 +91,7 @@ class Endings:
         with writing_state(tries), tries.open("ab") as file:
             file.write(b".")  # before the try, which may end this process
         try:
-            return self._upscaling.salvage(self.task(job, preset_from_json(job.preset)), self.config, reason, working)
+            return self._upscaling.salvage(self.task(job, preset_of_job(job.preset)), self.config, reason, working)
         except (LeaseLost, Damaged):
             raise
         except Transient:
