@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from flashvsr.text import printable
+
+log = logging.getLogger(__name__)
 
 LARGEST = 1 << 20  # bytes
 DAMAGED = ".damaged"  # how the name of what was set aside ends, before a number
@@ -60,13 +66,20 @@ def object_of(text: str) -> dict[str, Any]:
     return found
 
 
-def clear_name(path: Path) -> Path | None:
-    """Set aside what has this name and is no file, such as a folder or a link; where it is now. Raises OSError."""
+def clear_name(path: Path, wanted: Callable[[int], bool] = stat.S_ISREG) -> Path | None:
+    """Set aside what has this name and is no file, such as a folder or a link; where it is now. Raises OSError.
+
+    `wanted`: what may be there, told by its mode, where that is something else than a file.
+    """
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
         return None
-    return None if stat.S_ISREG(mode) else set_aside(path)
+    if wanted(mode):
+        return None
+    where = set_aside(path)
+    log.error("%s was in the way and is none of ours; it is kept as %s", printable(path), printable(where))
+    return where
 
 
 def set_aside(path: Path, folder: Path | None = None) -> Path:

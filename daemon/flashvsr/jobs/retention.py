@@ -11,6 +11,7 @@ from pathlib import Path
 from flashvsr.jobs.exchange import ASIDE
 from flashvsr.jobs.ledger import DAMAGED_NAME
 from flashvsr.jobs.queue import Queue
+from flashvsr.jobs.rows import LARGEST_NUMBER
 from flashvsr.jobs.schema import FINISHED, Job
 from flashvsr.mounts import Mounts
 from flashvsr.text import printable
@@ -63,7 +64,7 @@ def _prune_leftovers(queue: Queue, jobs_dir: Path, over: set[int], limit: float)
     removed = 0
     for folder in _entries(jobs_dir):
         digits = folder.name.partition(".")[0]
-        number = int(digits) if digits.isascii() and digits.isdigit() else None
+        number = int(digits) if digits.isascii() and digits.isdigit() and int(digits) <= LARGEST_NUMBER else None
         forgotten = number is None or queue.get(number) is None
         if number in over or (forgotten and folder.stat(follow_symlinks=False).st_mtime < limit):
             removed += _remove(folder)

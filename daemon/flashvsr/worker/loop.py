@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from flashvsr import logs
 from flashvsr.config import Config
 from flashvsr.errors import BadConfig, Damaged, FlashVSRError, Interrupted, LeaseLost, NoSpace, Transient
 from flashvsr.files import trees
+from flashvsr.files.objects import object_of
 from flashvsr.jobs.owner import current_owner
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job
@@ -199,7 +199,7 @@ class WorkerLoop:
         log.info("done already: %s", printable(result))
         if preset.report and job.report:
             try:
-                write_report(result, report_toml(json.loads(job.report)))
+                write_report(result, report_toml(object_of(job.report)))
             except (FlashVSRError, ValueError) as error:  # also of a row that is damaged
                 log.warning("the report could not be written beside the result: %s", error)
         # `publishing` recorded the rest before the rename; only a row of an earlier version lacks it.
