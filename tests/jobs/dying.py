@@ -12,13 +12,16 @@ from pathlib import Path
 _STEPS = frozenset({"open", "os.rename", "os.remove", "os.mkdir", "sqlite3.connect"})
 
 
-def killed_at(step: int, work: Callable[[], object]) -> bool:
-    """Do the work in a process of its own that is killed before its step of this number; False if it got through."""
+def killed_at(step: int, work: Callable[[], object], kind: str = "") -> bool:
+    """Do the work in a process of its own that is killed before its step of this number; False if it got through.
+
+    `kind`: count only steps whose name begins so, such as "rename".
+    """
     left = step
 
-    def count(_: str) -> None:
+    def count(event: str) -> None:
         nonlocal left
-        left -= 1
+        left -= event.startswith(kind)
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 

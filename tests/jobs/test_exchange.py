@@ -106,7 +106,7 @@ def test_a_database_that_looks_sound_without_its_journal_stays_condemned(
         assert step < MOST_STEPS
         state = tmp_path / f"killed-{step}"
         shutil.copytree(lived, state)
-        killed = killed_at(step, lambda state=state: heal(state, state / "jobs"))
+        killed = killed_at(step, lambda state=state: heal(state, state / "jobs"), "rename")
         heal(state, state / "jobs")
         assert [job[0] for job in outcome(state)[0]] == [2, 1], f"killed at step {step}"
         journals = [f"queue.damaged-when.db{suffix}" for suffix in ("", "-shm", "-wal")]

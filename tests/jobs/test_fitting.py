@@ -12,7 +12,7 @@ import pytest
 from flashvsr.errors import BadConfig, Damaged
 from flashvsr.jobs.damage import heal
 from flashvsr.jobs.exchange import aside_files
-from flashvsr.jobs.fitting import misfit, shape_of
+from flashvsr.jobs.fitting import mark_of, misfit, shape_of
 from flashvsr.jobs.intake import Source
 from flashvsr.jobs.migrations import MIGRATIONS
 from flashvsr.jobs.queue import Queue
@@ -20,12 +20,15 @@ from flashvsr.jobs.queue import Queue
 NEWEST = len(MIGRATIONS)
 
 
-def make(path: Path, version: int, statements: Sequence[str]) -> None:
+def make(path: Path, version: int, statements: Sequence[str], marked: int | None = None) -> None:
+    """`marked`: the version that its second mark tells, if it has one."""
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA journal_mode = wal")
         for statement in statements:
             database.execute(statement)
         database.execute(f"PRAGMA user_version = {version}")
+        if marked is not None:
+            database.execute(f"PRAGMA application_id = {mark_of(marked)}")
         database.commit()
 
 
@@ -52,9 +55,13 @@ SET_ASIDE = {
     "an old one with a column lost": (1, [*ours(1), "ALTER TABLE worker DROP COLUMN error"]),
     "a newer one with other tables": (NEWEST + 1, ["CREATE TABLE mine (x)"]),
     "a newer one without tables": (NEWEST + 1, []),
+    "higher than its mark": (NEWEST + 1, ours(), NEWEST),
+    "lower than its mark": (1, ours(1), NEWEST),
+    "ours with the mark of a newer one": (NEWEST, ours(), NEWEST + 1),
 }
 KEPT = {
-    "ours": (NEWEST, ours()),
+    "ours": (NEWEST, ours(), NEWEST),
+    "ours without a mark": (NEWEST, ours()),
     "ours with a table and an index of somebody": (
         NEWEST,
         [*ours(), "CREATE TABLE mine (x)", 'CREATE TABLE "it\'s" (y)', "CREATE INDEX by_x ON mine (x)", "ANALYZE"],
@@ -66,8 +73,8 @@ KEPT = {
 
 @pytest.mark.parametrize("name", SET_ASIDE)
 def test_what_does_not_fit_is_set_aside_and_never_migrated(name: str, tmp_path: Path) -> None:
-    version, statements = SET_ASIDE[name]
-    make(tmp_path / "queue.db", version, statements)
+    version = SET_ASIDE[name][0]
+    make(tmp_path / "queue.db", *SET_ASIDE[name])
     # Whoever opens a queue of the newest version does not look at its tables: the start of the service does.
     with nullcontext() if version == NEWEST else pytest.raises(Damaged, match="next time, it sets the file aside"):
         Queue(tmp_path).close()
@@ -88,9 +95,19 @@ def test_what_fits_is_kept(name: str, tmp_path: Path) -> None:
         assert queue.add_many([Source("/in", "/in/a.mp4", "a.mp4", 1, 2, 3, 4)]) == [1]
 
 
-@pytest.mark.parametrize("version", [NEWEST + 1, NEWEST + 40])
-def test_the_database_of_a_newer_one_is_refused_with_what_to_do(version: int, tmp_path: Path) -> None:
-    make(tmp_path / "queue.db", version, OF_A_NEWER)
+@pytest.mark.parametrize(
+    ("version", "statements", "marked"),
+    [
+        (NEWEST + 1, OF_A_NEWER, NEWEST + 1),
+        (NEWEST + 40, OF_A_NEWER, NEWEST + 40),
+        (NEWEST + 1, ours(), NEWEST + 1),  # the step to it changed rows alone
+        (NEWEST + 1, OF_A_NEWER, None),  # in doubt nothing is set aside
+    ],
+)
+def test_the_database_of_a_newer_one_is_refused_with_what_to_do(
+    version: int, statements: list[str], marked: int | None, tmp_path: Path
+) -> None:
+    make(tmp_path / "queue.db", version, statements, marked)
     content = (tmp_path / "queue.db").read_bytes()
     heal(tmp_path, tmp_path / "jobs")
     with pytest.raises(BadConfig, match=rf"version {version}.*Install the newer flashvsr"):
@@ -99,13 +116,9 @@ def test_the_database_of_a_newer_one_is_refused_with_what_to_do(version: int, tm
     assert aside_files(tmp_path) == []
 
 
-def test_every_migration_changes_tables_or_columns() -> None:
-    """What tells the database of a newer flashvsr from one whose version is wrong."""
-    shapes = []
-    for version in range(NEWEST + 1):
-        with closing(sqlite3.connect(":memory:")) as database:
-            for statement in ours(version):
-                database.execute(statement)
-            assert misfit(database.execute, ()) == (None if version == 0 else "it holds other tables")
-            shapes.append(shape_of(database.execute))
-    assert all(shape not in shapes[:version] for version, shape in enumerate(shapes))
+def test_a_database_is_marked_with_its_version(tmp_path: Path) -> None:
+    Queue(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "queue.db")) as database:
+        assert database.execute("PRAGMA application_id").fetchone() == (mark_of(NEWEST),)
+        assert misfit(database.execute, MIGRATIONS) is None
+        assert set(shape_of(database.execute)) == {"job", "worker"}

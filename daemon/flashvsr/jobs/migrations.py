@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from flashvsr.errors import BadConfig, Damaged
-from flashvsr.jobs.fitting import misfit
+from flashvsr.jobs.fitting import mark_of, misfit
 from flashvsr.text import printable
 
-# SQL statements from one version to the next; never edited once released. Each changes tables or columns: that tells
-# the database of a newer flashvsr from one whose version is wrong, see `flashvsr.jobs.fitting`.
-Migration = tuple[str, ...]
+Migration = tuple[str, ...]  # SQL statements from one version to the next; never edited once released
 
 _FIRST_TABLES: Migration = (
     # AUTOINCREMENT: a job number names folders and temporary files, so it must not come back after retention.
@@ -76,6 +74,7 @@ def migrate(database: Any, path: Path, migrations: Sequence[Migration] | None = 
         for statement in (statement for step in steps[version:] for statement in step):
             database.execute_sql(statement)
         database.execute_sql(f"PRAGMA user_version = {len(steps)}")
+        database.execute_sql(f"PRAGMA application_id = {mark_of(len(steps))}")
     return len(steps)
 
 

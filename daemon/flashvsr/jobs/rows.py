@@ -7,9 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import peewee as pw
-
-from flashvsr.jobs.schema import STATES, Job, OptionalPathField, PathField, TextListField, Unsigned64
+from flashvsr.jobs.schema import STATES, Job
 
 LARGEST_NUMBER = 1 << 53  # of a job; far below what SQLite can count to, and far above what any queue gives out
 
@@ -31,7 +29,9 @@ def misfit(row: Mapping[str, Any]) -> str | None:
 
 
 def _fits(field: Any, value: Any) -> bool:
-    return next((fits(value) for kind, fits in _KINDS if isinstance(field, kind)), True)
+    if field.default is list:
+        return isinstance(value, list) and all(map(_is_text, value))
+    return _KINDS[field.field_type](value)
 
 
 def _is_path(value: Any) -> bool:
@@ -53,13 +53,12 @@ def _is_number(value: Any) -> bool:
     return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
 
 
-# The first that a field is an instance of.
-_KINDS: tuple[tuple[Any, Callable[[Any], bool]], ...] = (
-    ((PathField, OptionalPathField), _is_path),
-    (Unsigned64, lambda value: _is_whole(value, 0, (1 << 64) - 1)),
-    (TextListField, lambda value: isinstance(value, list) and all(map(_is_text, value))),
-    (pw.BooleanField, lambda value: isinstance(value, bool)),
-    (pw.FloatField, _is_number),
-    (pw.IntegerField, _is_whole),  # a job's number is one of them
-    (pw.TextField, _is_text),
-)
+_KINDS: dict[str, Callable[[Any], bool]] = {
+    "AUTO": _is_whole,
+    "BLOB": _is_path,
+    "BOOL": lambda value: isinstance(value, bool),
+    "FLOAT": _is_number,
+    "INT": _is_whole,
+    "INTEGER": lambda value: _is_whole(value, 0, (1 << 64) - 1),  # unsigned: a device, an inode
+    "TEXT": _is_text,
+}
