@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 LARGEST = 1 << 20  # bytes
 DAMAGED = ".damaged"  # how the name of what was set aside ends, before a number
+MOST = 1000  # things set aside under one name
 
 
 class Unusable(ValueError):
@@ -85,8 +86,8 @@ def clear_name(path: Path, wanted: Callable[[int], bool] = stat.S_ISREG) -> Path
 def set_aside(path: Path, folder: Path | None = None) -> Path:
     """Give what has this name another one that says it is damaged, in its own folder or another. Raises OSError."""
     folder = folder or path.parent
-    for number in range(1, 1000):
+    for number in range(1, MOST + 1):
         name = folder / f"{path.name}{DAMAGED}{f'-{number}' if number > 1 else ''}"
         if not os.path.lexists(name):
             return path.rename(name)
-    raise FileExistsError(errno.EEXIST, "a thousand damaged ones lie there already", str(path))
+    raise FileExistsError(errno.EEXIST, "too many damaged ones lie there already", str(path))
