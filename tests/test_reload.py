@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +11,8 @@ import pytest
 
 from flashvsr.config import Config, load_config
 from flashvsr.errors import BadConfig, Transient
-from flashvsr.reload import read_again, write_worker_config
+from flashvsr.reload import keep_worker_config, read_again, write_worker_config
+from flashvsr.settings.service_tables import ExtraInbox
 from nasty import NAMES
 
 EVERYTHING = """
@@ -64,6 +67,58 @@ def test_a_full_disk_is_said(config: Config) -> None:
     missing = replace(config, paths=replace(config.paths, state=config.paths.state / "missing"))
     with pytest.raises(Transient, match=r"worker\.toml"):
         write_worker_config(missing)
+
+
+def odd_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def odd_link(path: Path) -> None:
+    path.rename(path.with_name("elsewhere"))
+    path.symlink_to("elsewhere")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        Path.unlink,
+        odd_folder,
+        odd_link,
+        lambda path: path.write_text(""),
+        lambda path: path.write_text(path.read_text() + "[queue"),
+        lambda path: path.write_text(path.read_text().replace("12.5", "13.5")),
+        lambda path: path.write_bytes(b"\xff" * 99),
+        lambda path: path.write_bytes(b"#" * (2 << 20)),
+    ],
+)
+def test_whatever_became_of_the_file_it_is_written_again_for_the_next_worker(
+    config: Config, spoil: Callable[[Path], object], caplog: pytest.LogCaptureFixture
+) -> None:
+    file = write_worker_config(config)
+    spoil(file)
+    keep_worker_config(config)
+    assert "written again" in caplog.text
+    assert replace(load_config(file, {}), origin=config.origin) == config
+    before = file.stat().st_mtime_ns, file.stat().st_ino
+    keep_worker_config(config)
+    assert (file.stat().st_mtime_ns, file.stat().st_ino) == before
+
+
+def test_a_name_that_is_no_text_is_not_written_again_and_again(tmp_path: Path) -> None:
+    defaults = Config()
+    inbox = tmp_path / os.fsdecode(b"caf\xe9")
+    config = replace(defaults, paths=replace(defaults.paths, state=tmp_path, inbox=inbox))
+    file = write_worker_config(config)
+    before = file.stat().st_ino
+    keep_worker_config(config)
+    assert file.stat().st_ino == before
+
+
+def test_settings_that_no_worker_could_read_are_refused_before(config: Config) -> None:
+    inboxes = tuple(ExtraInbox(Path("/", "d" * 250, str(n)), Path("/", "e" * 250, str(n))) for n in range(2000))
+    with pytest.raises(BadConfig, match="1 MiB"):
+        write_worker_config(replace(config, extra_inboxes=inboxes))
 
 
 def test_tables_that_need_a_restart_are_kept_and_named(config: Config) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from flashvsr.errors import FlashVSRError
 from flashvsr.state import LOCK_NAME, AlreadyRunning, prepare_state, service_process, state_lock
 
 
@@ -34,3 +37,43 @@ def test_a_service_that_stays_is_named(tmp_path: Path) -> None:
         state_lock(tmp_path, patience=0.1),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\n", b"x", b"-5", b"1_0", b"12 13", "٣".encode(), b"\xff\xfe", bytes(40), b"9" * 5000, b"\x1b[2Jservice\n"],
+)
+def test_a_lock_of_any_content_is_a_lock(tmp_path: Path, content: bytes) -> None:
+    prepare_state(tmp_path)
+    lock = tmp_path / LOCK_NAME
+    lock.write_bytes(content)
+    assert service_process(tmp_path) is None
+    with lock.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert service_process(tmp_path) is None
+        with pytest.raises(AlreadyRunning, match=r"\(process unknown\)"), state_lock(tmp_path, patience=0):
+            pass
+    with state_lock(tmp_path):
+        assert lock.read_bytes() == f"{os.getpid()}\n".encode()
+        assert service_process(tmp_path) == os.getpid()
+
+
+def _link(path: Path) -> None:
+    path.with_name("elsewhere").write_text("precious")
+    path.symlink_to("elsewhere")
+
+
+def _socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(path))
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, _link, _socket])
+def test_what_is_no_lock_is_named_with_what_to_do(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    prepare_state(tmp_path)
+    make(tmp_path / LOCK_NAME)
+    assert service_process(tmp_path) is None
+    with pytest.raises(FlashVSRError, match=r"flashvsr\.lock.*remove it"), state_lock(tmp_path):
+        pass
+    if (tmp_path / "elsewhere").exists():
+        assert (tmp_path / "elsewhere").read_text() == "precious"

@@ -232,6 +232,16 @@ def test_reload_refuses_a_wrong_configuration_as_a_whole(make_service: MakeServi
     eventually(lambda: [note["days"] for note in service.noted("SIGHUP")] == [9], "the mended configuration")
 
 
+def test_the_settings_of_workers_are_written_again_when_they_were_damaged(make_service: MakeService) -> None:
+    service = make_service("idle", first=0.2)
+    (worker,) = eventually(lambda: service.noted("start"), "a worker")
+    (service.state / "worker.toml").write_text("[queue\n")
+    os.kill(worker["pid"], signal.SIGKILL)
+    (_, again) = eventually(lambda: len(service.noted("start")) == 2 and service.noted("start"), "another worker")
+    eventually(lambda: service.ask(lambda queue: [row.pid for row in queue.workers()]) == [again["pid"]], "it works")
+    assert "worker.toml is not as the service wrote it" in service.log()
+
+
 def test_a_share_that_hangs_does_not_freeze_the_service_but_starves_the_watchdog(
     make_service: MakeService,
 ) -> None:

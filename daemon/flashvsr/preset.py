@@ -139,14 +139,27 @@ def preset_to_json(preset: Preset) -> str:
 def preset_from_json(text: str) -> Preset:
     """Read what `preset_to_json` wrote, with the checks of a file; raises BadConfig."""
     if len(text) > PRESET_LIMITS.bytes:
-        raise BadConfig("the preset stored with the job is damaged: too long; retry the job")
+        raise BadConfig("the preset stored with the job is damaged: too long")
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise BadConfig("the preset stored with the job is damaged: no JSON; retry the job") from error
+        raise BadConfig("the preset stored with the job is damaged: no JSON") from error
     if not isinstance(data, dict):
-        raise BadConfig("the preset stored with the job is damaged: not an object; retry the job")
+        raise BadConfig("the preset stored with the job is damaged: not an object")
     return _checked(Document("preset stored with the job", data), Preset(), [])
+
+
+def preset_of_job(text: str | None) -> Preset:
+    """The preset that a job was claimed with, as its row has it; the default one where that cannot be read.
+
+    A damaged row, or one of another version of flashvsr, is no reason to stop a job: its next claim stores the preset
+    of its inbox again.
+    """
+    try:
+        return preset_from_json(text) if text else Preset()
+    except BadConfig as error:
+        log.warning("%s", error)
+        return Preset()
 
 
 def preset_text(preset: Preset, heading: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +20,7 @@ ARCHIVE_NAME = "archive"  # sources that are done, one folder per inbox
 
 LOCK_SECONDS = 1.0  # `flashvsr status` holds the lock, shared, for an instant: no reason not to start
 _LOCK_PAUSE = 0.02
+_LONGEST_NUMBER = 10  # digits of a process number
 
 
 class AlreadyRunning(FlashVSRError):
@@ -55,14 +58,17 @@ def state_lock(state: Path, patience: float = LOCK_SECONDS) -> Iterator[None]:
     """
     path = state / LOCK_NAME
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o640)
     except OSError as error:
-        raise FlashVSRError(f"cannot open {path}: {error.strerror}; check its owner and mode") from error
+        advice = "remove it" if error.errno in (errno.EISDIR, errno.ELOOP, errno.ENXIO) else "check its owner and mode"
+        raise FlashVSRError(f"cannot open {path}: {error.strerror}; {advice}") from error
     try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise FlashVSRError(f"{path} is no file; remove it")
         if not _lock(descriptor, patience):
-            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            holder = _number(os.pread(descriptor, 32, 0))
             raise AlreadyRunning(
-                f"another flashvsr service (process {holder}) already uses {state}; "
+                f"another flashvsr service (process {holder or 'unknown'}) already uses {state}; "
                 "stop it first, or give this one a state directory of its own (paths.state)"
             )
         os.ftruncate(descriptor, 0)
@@ -88,11 +94,21 @@ def _lock(descriptor: int, patience: float) -> bool:
 def service_process(state: Path) -> int | None:
     """Number of the process that serves this state directory now; None if there is none."""
     try:
-        with (state / LOCK_NAME).open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return int(file.read(32).strip() or 0) or None
-    except (OSError, ValueError):
+        descriptor = os.open(state / LOCK_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
         return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _number(os.pread(descriptor, 32, 0))
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
     return None
+
+
+def _number(content: bytes) -> int | None:
+    """The process that a lock tells of; whatever else the file holds tells of none."""
+    digits = content.strip()
+    return int(digits) if digits.isdigit() and len(digits) <= _LONGEST_NUMBER else None

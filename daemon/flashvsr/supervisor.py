@@ -20,7 +20,7 @@ from flashvsr.jobs.owner import owner_alive
 from flashvsr.jobs.queue import Queue
 from flashvsr.notify import Notifier
 from flashvsr.overview import Overview
-from flashvsr.reload import read_again, write_worker_config
+from flashvsr.reload import keep_worker_config, read_again, write_worker_config
 from flashvsr.signals import SignalQueue
 from flashvsr.state import jobs_directory, prepare_state, state_lock
 from flashvsr.stopping import CHECKPOINT, FINISH, Stop
@@ -110,7 +110,9 @@ class Supervisor:
         gpu = self._config.gpu
         slots = discover(gpu.devices, gpu.max_concurrent) if self._slots is None else self._slots
         config_file = write_worker_config(self._config)
-        self._pool = WorkerPool(slots, config_file, self._worker_command, self._patience)
+        self._pool = WorkerPool(
+            slots, config_file, self._worker_command, self._patience, lambda: keep_worker_config(self._config)
+        )
         self._watch = WatchThread(self._config, self._make_watcher, time.monotonic)
         self._overview = Overview(self._queue, self._pool, self._watch, self._pace.silence)
         self._watch.start()

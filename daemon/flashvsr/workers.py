@@ -7,11 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from flashvsr.devices import Slot
+from flashvsr.errors import FlashVSRError
 
 log = logging.getLogger(__name__)
 
@@ -80,11 +81,14 @@ class WorkerPool:
         config_file: Path,
         command: Sequence[str] = WORKER_COMMAND,
         patience: Patience | None = None,
+        prepare: Callable[[], None] = lambda: None,
     ) -> None:
+        """`prepare` is called before each worker starts; an error of it is one of starting the worker."""
         self._places = [_Place(slot) for slot in slots]
         self._config_file = config_file
         self._command = tuple(command)
         self._patience = patience or Patience()
+        self._prepare = prepare
 
     def start_due(self, now: float) -> None:
         """Give every empty slot whose waiting time is over a new process."""
@@ -145,13 +149,14 @@ class WorkerPool:
         place.started, place.kill_reason = now, ""
         held_back = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)  # inherited by the new process
         try:
+            self._prepare()
             place.process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 env=worker_environment(place.slot),
                 start_new_session=True,  # its own process group, so that all of it can be killed
             )
-        except OSError as error:
+        except (OSError, FlashVSRError) as error:
             ended = self._note_end(place, 0, 1, now)
             log.error("%s: cannot start a worker: %s; next try in %.0f s", place.slot.name, error, ended.delay)
         else:

@@ -15,7 +15,8 @@ import pytest
 from video_kit import frames_of, number_of
 
 import flashvsr
-from flashvsr.jobs.damage import aside_files, heal
+from flashvsr.jobs.damage import heal
+from flashvsr.jobs.exchange import aside_files
 from flashvsr.jobs.owner import owner_alive
 from flashvsr.jobs.queue import Queue
 

@@ -14,7 +14,8 @@ import pytest
 
 from flashvsr.errors import BadConfig, Damaged, NoSpace
 from flashvsr.jobs import damage, ledger
-from flashvsr.jobs.damage import aside_files, heal, notices
+from flashvsr.jobs.damage import heal, notices
+from flashvsr.jobs.exchange import aside_files
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.retention import prune
 from flashvsr.jobs.schema import DONE, QUEUED, Job
@@ -162,22 +163,12 @@ def test_a_sound_database_a_new_one_and_a_newer_one_are_left_alone(
     heal(tmp_path / "new", jobs_dir)
     assert not (tmp_path / "new").exists()
     with closing(sqlite3.connect(state / "queue.db")) as database:
+        database.execute("ALTER TABLE job ADD COLUMN priority INTEGER")
         database.execute("PRAGMA user_version = 99")
     heal(state, jobs_dir)
     assert aside_files(state) == []
     with pytest.raises(BadConfig, match="version 99"):
         Queue(state)
-
-
-def test_a_record_that_cannot_be_read_is_said_and_left_out(
-    state: Path, jobs_dir: Path, lived: Queue, caplog: pytest.LogCaptureFixture
-) -> None:
-    (state / "records" / "3.json").write_text("{")
-    garbage(state / "queue.db")
-    heal(state, jobs_dir)
-    assert "3.json cannot be read" in caplog.text
-    with closing(Queue(state)) as queue:
-        assert [job.id for job in queue.jobs()] == [5, 4, 2, 1]
 
 
 def test_a_job_that_is_tried_again_has_not_ended_any_more(

@@ -54,8 +54,11 @@ def test_an_older_database_is_upgraded(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_failed_upgrade_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Queue(tmp_path).close()
-    step = ("ALTER TABLE job ADD COLUMN colour TEXT", "NO SUCH STATEMENT")
+    queue = Queue(tmp_path)
+    queue.add_many([SOURCE])
+    queue.close()
+    # The second fails on a row, where the first has changed the table already.
+    step = ("ALTER TABLE job ADD COLUMN colour TEXT", f"UPDATE job SET colour = abs({-(2**63)})")
     monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, step))
     with pytest.raises(FlashVSRError):
         Queue(tmp_path)
@@ -65,6 +68,7 @@ def test_a_failed_upgrade_changes_nothing(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
     Queue(tmp_path).close()
+    read(tmp_path, "ALTER TABLE job ADD COLUMN priority INTEGER")
     read(tmp_path, "PRAGMA user_version = 99")
     with pytest.raises(BadConfig, match=r"version 99.*Install the newer flashvsr"):
         Queue(tmp_path)

@@ -1,14 +1,34 @@
-"""Who may read the records of ended jobs."""
+"""The records of ended jobs: who may read them, and what becomes of one that holds anything else."""
 
 from __future__ import annotations
 
+import errno
+import json
+import logging
 import os
+import socket
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from flashvsr.jobs import ledger
+from flashvsr.jobs.damage import heal, notices
 from flashvsr.jobs.ledger import Ledger
+from flashvsr.jobs.queue import Queue
+from flashvsr.jobs.retention import prune
+from flashvsr.jobs.rows import misfit
 from flashvsr.jobs.schema import Job
+
+Drop = Callable[..., int]
+Claim = Callable[..., Job]
+
+ROW: dict[str, Any] = {
+    **{"id": 2, "inbox": "/in", "source": "/in/b.mp4", "relative": "b.mp4", "device": 1, "inode": 2, "size": 3},
+    **{"mtime_ns": 4, "state": "done", "created": 5.0},
+}
 
 ACCOUNT = (12345, 12346)  # user and group of a service
 
@@ -20,10 +40,172 @@ def test_what_root_records_is_the_services(tmp_path: Path) -> None:
     os.chown(tmp_path, *ACCOUNT)
     before = os.umask(0o077)  # as some set it for root: nobody else could read the record
     try:
-        Ledger(tmp_path).write(Job(id=7, source="/inbox/a.mp4", state="cancelled"))
+        Ledger(tmp_path).write(Job(**{**ROW, "id": 7}))
     finally:
         os.umask(before)
     for path in (tmp_path / "records", tmp_path / "records" / "7.json"):
         status = path.stat()
         assert (status.st_uid, status.st_gid) == ACCOUNT, path
     assert [row["id"] for row in Ledger(tmp_path).rows()] == [7]
+
+
+def folder(path: Path) -> None:
+    path.mkdir()
+    (path / "inside").touch()
+
+
+def link(path: Path) -> None:
+    other = path.with_name("elsewhere")
+    other.write_text(json.dumps(ROW))
+    path.symlink_to(other)
+
+
+def unix_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(path))
+
+
+def text(content: str | bytes) -> Callable[[Path], None]:
+    return lambda path: path.write_bytes(content if isinstance(content, bytes) else content.encode()) and None
+
+
+def row(**values: Any) -> Callable[[Path], None]:
+    return text(json.dumps(ROW | values))
+
+
+def lacking(name: str) -> Callable[[Path], None]:
+    return text(json.dumps({key: value for key, value in ROW.items() if key != name}))
+
+
+DAMAGED = {
+    "nothing": text(""),
+    "half": text('{"id": 2, '),
+    "list": text("[]"),
+    "number": text("3"),
+    "null": text("null"),
+    "text": text('"x"'),
+    "empty object": text("{}"),
+    "deep": text("[" * 100_000),
+    "digits": text("9" * 100_000),
+    "latin-1": text(b'{"id": "\xe9"}'),
+    "utf-16": text(json.dumps(ROW).encode("utf-16")),
+    "zeros": text(bytes(4096)),
+    "large": text(json.dumps(ROW) + " " * (1 << 20)),
+    "folder": folder,
+    "link": link,
+    "dangling link": lambda path: path.symlink_to("nowhere"),
+    "pipe": os.mkfifo,
+    "socket": unix_socket,
+    "another job's": row(id=7),
+    "no number": row(id=True),
+    "a negative number": row(id=-2),
+    "a huge number": row(id=2**70),
+    "no id": lacking("id"),
+    "no source": lacking("source"),
+    "no state": lacking("state"),
+    "a state of a newer version": row(state="skipped"),
+    "a state that is a list": row(state=["done"]),
+    "a path that is a number": row(source=5),
+    "a path with a zero byte": row(source="/in/a\0b"),
+    "a path with half a letter": row(source="/in/\ud800"),
+    "an inode too large": row(inode=2**64),
+    "a size that is text": row(size="3"),
+    "a size too large": row(size=2**63),
+    "a time that is no number": row(created=float("nan")),
+    "a time that is infinite": row(finished=float("inf")),
+    "a time that is text": row(claimed="now"),
+    "an error that is an object": row(error={}),
+    "an error with half a letter": row(error="\ud800"),
+    "warnings that are text": row(warnings="none"),
+    "warnings of numbers": row(warnings=[1]),
+    "a flag that is text": row(departed="no"),
+    "attempts that are null": row(attempts=None),
+}
+
+
+@pytest.fixture
+def lived(tmp_path: Path, queue: Queue, drop: Drop, claim: Claim) -> Path:
+    """A state directory without its database, with records of three jobs."""
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        job = claim(drop(name))
+        queue.finish(job.id, str(job.lease), Path("/out") / name, "nano", "{}", [])
+    queue.close()
+    state = tmp_path / "state"
+    (state / "queue.db").unlink()
+    return state
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_record_of_any_content_is_set_aside_by_itself(
+    name: str, lived: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "LARGEST_RECORD", 1 << 20)
+    (lived / "records" / "2.json").unlink()
+    DAMAGED[name](lived / "records" / "2.json")
+    heal(lived, lived / "jobs")
+    with closing(Queue(lived)) as queue:
+        assert [(job.id, job.state) for job in queue.jobs()] == [(3, "done"), (1, "done")]
+    assert not os.path.lexists(lived / "records" / "2.json")
+    assert os.path.lexists(lived / "records.damaged" / "2.json.damaged")
+    assert any(record.levelno == logging.ERROR and "2.json is damaged: " in record.message for record in caplog.records)
+    (notice,) = notices(lived)
+    assert notice.startswith("1 records of ended jobs were damaged and are kept in ")
+
+
+def test_the_row_that_the_others_differ_from_is_right() -> None:
+    assert misfit(ROW) is None
+    assert (
+        misfit(ROW | {"of a newer version": 1, "warnings": ["x"], "result": None, "fps": 2, "source": "/in/\udcff"})
+        is None
+    )
+
+
+def test_records_set_aside_at_several_times_are_all_kept(lived: Path) -> None:
+    for _ in range(3):
+        (lived / "records" / "2.json").write_text("{")
+        list(Ledger(lived).rows())
+    names = sorted(path.name for path in (lived / "records.damaged").iterdir())
+    assert names == ["2.json.damaged", "2.json.damaged-2", "2.json.damaged-3"]
+    assert notices(lived)[0].startswith("3 records")
+
+
+def test_damaged_records_leave_with_the_history(lived: Path, queue: Queue) -> None:
+    (lived / "records" / "2.json").write_text("{")
+    heal(lived, lived / "jobs")
+    later = (lived / "records.damaged" / "2.json.damaged").stat().st_ctime + 31 * 86400
+    with closing(Queue(lived)) as opened:
+        assert prune(opened, lived / "archive", lived / "jobs", 30, later)["leftovers"] == 1
+    assert notices(lived) == []
+
+
+def test_a_record_that_the_disk_cannot_read_stays_where_it_is(
+    lived: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = ledger.read_object
+
+    def failing(path: Path, largest: int) -> Any:
+        if path.name == "2.json":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(path, largest)
+
+    monkeypatch.setattr(ledger, "read_object", failing)
+    assert [found["id"] for found in Ledger(lived).rows()] == [1, 3]
+    assert "2.json cannot be read and is left out: Input/output error" in caplog.text
+    assert (lived / "records" / "2.json").exists()
+
+
+def test_a_folder_in_the_place_of_a_record_keeps_no_job_from_ending(
+    tmp_path: Path, queue: Queue, drop: Drop, claim: Claim
+) -> None:
+    ended, retried = claim(drop("a.mp4")), claim(drop("b.mp4"))
+    records = tmp_path / "state" / "records"
+    records.mkdir()
+    folder(records / f"{ended.id}.json")
+    queue.fail(ended.id, str(ended.lease), "no video", "bad_input", None, [])
+    assert queue.ledger.numbers() == [ended.id]
+    queue.fail(retried.id, str(retried.lease), "no video", "bad_input", None, [])
+    (records / f"{retried.id}.json").unlink()
+    folder(records / f"{retried.id}.json")
+    queue.retry(retried.id)
+    assert queue.get(retried.id).state == "queued"
+    assert len(list((tmp_path / "state" / "records.damaged").iterdir())) == 2

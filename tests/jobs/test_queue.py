@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from flashvsr.errors import FlashVSRError, LeaseLost
+from flashvsr.jobs.intake import LONGEST_REASON, Source
 from flashvsr.jobs.owner import Owner
 from flashvsr.jobs.queue import CRASHED, Queue
 from flashvsr.jobs.schema import STATES, SUPERSEDED, Job
@@ -205,6 +206,21 @@ def test_hold_and_release_an_inbox(queue: Queue, drop: Drop, inbox: Path, claim:
     assert queue.release(inbox) == 1
     assert queue.get(waiting).state == "queued"
     assert queue.get(waiting).error is None
+
+
+def test_the_reason_of_held_jobs_is_kept_short(queue: Queue, drop: Drop, inbox: Path) -> None:
+    reason = "preset.toml:1: " + "k" * 900_000
+    first = drop("a.mp4")
+    assert queue.hold(inbox, reason) == 1
+    other = inbox / "b.mp4"
+    other.write_bytes(b"other")
+    (second,) = queue.add_many([Source.of(inbox, other, "b.mp4", other.lstat())], {str(inbox): reason})
+    for number in (first, second):
+        job = queue.get(number)
+        assert job.state == "held"
+        assert job.error.startswith("preset.toml:1: kkk")
+        assert job.error.endswith("… (the rest: flashvsr check)")
+        assert len(job.error) == LONGEST_REASON
 
 
 def test_stalled_means_no_new_frame(queue: Queue, drop: Drop, claim: Claim) -> None:

@@ -138,6 +138,7 @@ def test_raw_texts_of_an_earlier_version_are_read_safe_and_cut(queue: Queue, dro
     raw = "a\x1b[2J\u202e\nb"
     with closing(sqlite3.connect(state / "queue.db")) as connection:
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) - 1}")
+        connection.execute("PRAGMA application_id = 0")  # that version had none
         connection.execute("UPDATE job SET error = ?, warnings = ? WHERE id = 1", (raw, json.dumps([raw, "\udce9"])))
         connection.execute(
             "UPDATE job SET error = ?, warnings = ?, report = ? WHERE id = 2",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -44,7 +45,39 @@ def test_known_after_the_rename_and_not_before(tmp_path: Path, name: str) -> Non
     assert not os.path.lexists(tmp_path / "partial.tmp")
 
 
-@pytest.mark.parametrize("damaged", ["{", "[]", "7", '{"content": "x"}', '{"content": "x", "result": 7}', "[" * 99999])
-def test_a_damaged_file_tells_nothing(tmp_path: Path, damaged: str) -> None:
-    (tmp_path / "partial.json").write_text(damaged)
-    assert Intent(tmp_path / "partial.json", "x").fulfilled() is None
+TOLD = {"content": "x", "result": "/out/a.mp4", "size": 1, "mtime_ns": 2}
+
+
+def folder(path: Path) -> None:
+    path.mkdir()
+    (path / "inside").touch()
+
+
+def link(path: Path) -> None:
+    path.with_name("elsewhere").write_text(json.dumps(TOLD))
+    path.symlink_to("elsewhere")
+
+
+def text(content: str | bytes) -> Callable[[Path], object]:
+    return lambda path: path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        *(text(""), text("{"), text("[]"), text("null"), text('"x"'), text("{}"), text("[" * 100_000)),
+        *(text(b"\xff\xfe"), text("9" * 9_999), text(json.dumps(TOLD) + " " * (1 << 21))),
+        *(text(json.dumps(TOLD | {"result": value})) for value in (None, 3, ["a"], "a\0b", "\ud800")),
+        *(text(json.dumps(TOLD | {name: "1"})) for name in ("size", "mtime_ns")),
+        *(text(json.dumps({key: TOLD[key] for key in TOLD if key != name})) for name in TOLD),
+        *(folder, link, os.mkfifo),
+    ],
+)
+def test_a_file_of_any_content_tells_nothing_and_stops_nothing(tmp_path: Path, spoil: Callable[[Path], object]) -> None:
+    outbox = tmp_path / "outbox"
+    outbox.mkdir()
+    intent = Intent(tmp_path / "partial.json", "x")
+    spoil(intent.path)
+    assert intent.fulfilled() is None
+    published = make(outbox, "a_partial.mp4", intent.record)
+    assert intent.fulfilled() == published

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -136,6 +137,38 @@ def test_a_chunk_cut_short_is_noticed(tmp_path: Path) -> None:
     chunk.path.write_bytes(chunk.path.read_bytes()[: chunk.path.stat().st_size // 2])
     with pytest.raises(FlashVSRError, match="damaged"):
         assemble([chunk], info, tmp_path / "out.mp4", "none", "mp4")
+
+
+def folder(path: Path) -> None:
+    path.mkdir(parents=True)
+    (path / "inside").touch()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda work: (work / "chunks.fingerprint").write_bytes(b"\xff\xfe"),
+        lambda work: (work / "chunks.fingerprint").write_bytes(b""),
+        lambda work: folder(work / "chunks.fingerprint"),
+        lambda work: (work / "chunks.fingerprint").symlink_to("nowhere"),
+        lambda work: os.mkfifo(work / "chunks.fingerprint"),
+        lambda work: folder(work / "chunks.tmp"),
+        lambda work: folder(work / "chunk-000000000.tmp"),
+        lambda work: folder(work / "chunk-000000000-000003-2.nut"),
+        lambda work: (work / "chunk-000000000-000003-2.nut").symlink_to("nowhere"),
+        lambda work: (work.rmdir(), work.write_bytes(b"a file")),
+    ],
+)
+def test_whatever_lies_where_chunks_go_stops_no_job(spoil: Callable[[Path], object], tmp_path: Path) -> None:
+    work = tmp_path / "7"
+    work.mkdir()
+    spoil(work)
+    store = ChunkStore(work, "x")
+    assert store.durable() == []
+    assert (work / "chunks.fingerprint").read_text() == "x"
+    (work / "chunk-000000000.tmp").write_bytes(b"half")  # the name is free
+    store.discard()
+    assert list(work.iterdir()) == []
 
 
 WRITE_FOR_EVER = """

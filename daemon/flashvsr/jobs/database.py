@@ -14,7 +14,7 @@ import peewee as pw
 
 from flashvsr.errors import BadConfig, Damaged, NoSpace, Transient
 from flashvsr.fstype import MOUNTINFO, fstype_of, is_network
-from flashvsr.jobs.migrations import migrate
+from flashvsr.jobs.migrations import damaged_text, migrate
 from flashvsr.text import printable
 
 DATABASE_NAME = "queue.db"
@@ -33,12 +33,14 @@ _PRAGMAS = (
 class Store:
     """One connection to `<state>/queue.db`, shared by the threads of one process and never across a fork.
 
+    `name`: of another database in that directory, such as one that is still being made.
+
     Raises BadConfig on a network file system, a newer schema or a directory that cannot be used. Every method
     raises Damaged when the database turns out to be, see `flashvsr.jobs.damage`.
     """
 
-    def __init__(self, state: Path, mountinfo: Path = MOUNTINFO) -> None:
-        self.path = state / DATABASE_NAME
+    def __init__(self, state: Path, mountinfo: Path = MOUNTINFO, name: str = DATABASE_NAME) -> None:
+        self.path = state / name
         self._lock = threading.RLock()
         refuse_network(state, mountinfo)
         try:
@@ -121,10 +123,7 @@ class Store:
             raise self._damaged(error) from error
 
     def _damaged(self, error: Exception) -> Damaged:
-        return Damaged(
-            f"The queue database {printable(self.path)} is damaged: {error}. When flashvsr starts the next time, it "
-            "sets the file aside, makes a new one and scans the inboxes again."
-        )
+        return Damaged(damaged_text(self.path, error))
 
 
 def speaks_of_damage(error: BaseException | None) -> bool:

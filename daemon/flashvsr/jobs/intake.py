@@ -16,6 +16,7 @@ from flashvsr.jobs.commands import fresh_start
 from flashvsr.jobs.records import Records, no_result
 from flashvsr.jobs.schema import CANCELLED, FAILED, HELD, QUEUED, RUNNING, SUPERSEDED, Job
 
+LONGEST_REASON = 1_000  # characters of why jobs are held: each job of an inbox stores them
 _BATCH = 200  # files per transaction: workers must not wait long for the write lock
 
 _Mark = str | tuple[int, int]  # a name, or a device and inode
@@ -90,8 +91,8 @@ class Intake(Records):
         return {Path(row.inbox): row.device for row in rows}
 
     def hold(self, inbox: Path, reason: str) -> int:
-        """Let the queued jobs of `inbox` wait, for the reason given; how many these were."""
-        return self._move(inbox, QUEUED, HELD, reason, "config")
+        """Let the queued jobs of `inbox` wait, for the reason given (its beginning is kept); how many these were."""
+        return self._move(inbox, QUEUED, HELD, _kept(reason), "config")
 
     def release(self, inbox: Path) -> int:
         """Let the held jobs of `inbox` go on; how many these were."""
@@ -186,9 +187,14 @@ def _start(source: Source, held: Mapping[str, str]) -> dict[str, str | None]:
     reason = held.get(source.inbox)
     return {
         "state": QUEUED if reason is None else HELD,
-        "error": reason,
+        "error": None if reason is None else _kept(reason),
         "error_kind": None if reason is None else "config",
     }
+
+
+def _kept(reason: str) -> str:
+    rest = "… (the rest: flashvsr check)"
+    return reason if len(reason) <= LONGEST_REASON else reason[: LONGEST_REASON - len(rest)] + rest
 
 
 def _batches(sources: Sequence[Source]) -> Iterator[Sequence[Source]]:

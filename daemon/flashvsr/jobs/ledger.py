@@ -13,7 +13,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from flashvsr.files.objects import Unusable, read_object, set_aside
 from flashvsr.files.texts import write_replacing
+from flashvsr.jobs.rows import LARGEST_NUMBER, misfit
 from flashvsr.jobs.schema import Job
 from flashvsr.space import writing_state
 from flashvsr.text import printable
@@ -21,7 +23,9 @@ from flashvsr.text import printable
 log = logging.getLogger(__name__)
 
 RECORDS_NAME = "records"
+DAMAGED_NAME = "records.damaged"  # where a record goes that cannot be used
 
+LARGEST_RECORD = 16 << 20  # bytes; the report of a job is the most of it
 _LEFT_OUT = frozenset({"owner_host", "owner_pid", "owner_start", "lease", "heartbeat", "progress_at", "progress_ticks"})
 
 
@@ -30,6 +34,7 @@ class Ledger:
 
     def __init__(self, state: Path) -> None:
         self.folder = state / RECORDS_NAME
+        self.damaged = state / DAMAGED_NAME
 
     def write(self, job: Job) -> None:
         """Keep what the job's row says now; durable when it returns. Raises NoSpace or another Transient."""
@@ -38,30 +43,72 @@ class Ledger:
         with writing_state(path):
             self.folder.mkdir(exist_ok=True)
             _give_to_owner(self.folder)
-            write_replacing(path, json.dumps(row))  # escaped: a name that is no text comes back byte for byte
+            try:
+                self._write(path, row)
+            except IsADirectoryError:
+                self._set_aside(path, "it is a folder")
+                self._write(path, row)
             _give_to_owner(path)
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield the kept rows by number. One that cannot be read is logged and left out."""
+        """Yield the kept rows by number, each with the values its columns hold. What cannot be used is set aside."""
         for number in sorted(self.numbers()):
             path = self._path(number)
             try:
-                row = json.loads(path.read_text(encoding="ascii"))
-            except (OSError, ValueError) as error:
-                log.error("the record %s cannot be read and is left out: %s", printable(path), error)
-                continue
-            yield row
+                row = read_object(path, LARGEST_RECORD)
+                if row is not None:
+                    self._check(row, number)
+                    yield row
+            except Unusable as error:
+                self._set_aside(path, str(error))
+            except OSError as error:
+                log.error("the record %s cannot be read and is left out: %s", printable(path), error.strerror)
 
     def numbers(self) -> list[int]:
         """The numbers of the jobs that have a record."""
         if not self.folder.is_dir():
             return []
-        return [int(path.stem) for path in self.folder.glob("*.json") if path.stem.isascii() and path.stem.isdecimal()]
+        names = (path.stem for path in self.folder.glob("*.json"))
+        numbers = [int(name) for name in names if name.isascii() and name.isdecimal() and not name.startswith("0")]
+        return [number for number in numbers if number <= LARGEST_NUMBER]
 
     def forget(self, job_ids: Iterable[int]) -> None:
         """Remove the records of jobs that leave the history, or begin anew."""
         for number in job_ids:
-            self._path(number).unlink(missing_ok=True)
+            try:
+                self._path(number).unlink(missing_ok=True)
+            except IsADirectoryError:
+                self._set_aside(self._path(number), "it is a folder")
+
+    def notices(self) -> list[str]:
+        """What a person should know about records that were set aside."""
+        if not self.damaged.is_dir():
+            return []
+        number = sum(1 for _ in self.damaged.iterdir())
+        return [
+            f"{number} records of ended jobs were damaged and are kept in {printable(self.damaged)}; if the queue "
+            "database was lost at that time, too, their sources are done again. Remove that folder to end this notice"
+        ][: min(number, 1)]
+
+    def _check(self, row: dict[str, Any], number: int) -> None:
+        reason = misfit(row)
+        if reason is None and row["id"] != number:
+            reason = f"it tells of job {row['id']}"
+        if reason is not None:
+            raise Unusable(reason)
+
+    def _write(self, path: Path, row: dict[str, Any]) -> None:
+        write_replacing(path, json.dumps(row))  # escaped: a name that is no text comes back byte for byte
+
+    def _set_aside(self, path: Path, reason: str) -> None:
+        try:
+            self.damaged.mkdir(exist_ok=True)
+            _give_to_owner(self.damaged)
+            where = set_aside(path, self.damaged)
+        except OSError as error:
+            log.error("the record %s is damaged and left out: %s; it cannot be moved: %s", path, reason, error.strerror)
+        else:
+            log.error("the record %s is damaged: %s; it is kept as %s", printable(path), reason, printable(where))
 
     def _path(self, job_id: int) -> Path:
         return self.folder / f"{job_id}.json"

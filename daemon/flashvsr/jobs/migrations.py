@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flashvsr.errors import BadConfig
+from flashvsr.errors import BadConfig, Damaged
+from flashvsr.jobs.fitting import mark_of, misfit
 from flashvsr.text import printable
 
 Migration = tuple[str, ...]  # SQL statements from one version to the next; never edited once released
@@ -70,13 +71,17 @@ MIGRATIONS: tuple[Migration, ...] = (_FIRST_TABLES, _DEPARTED, _BOUNDED)
 def migrate(database: Any, path: Path, migrations: Sequence[Migration] | None = None) -> int:
     """Bring the database to the newest version and return that version; all steps in one transaction.
 
-    Raises BadConfig if a newer flashvsr wrote the database: it is left as it is.
+    Raises BadConfig if a newer flashvsr wrote the database: it is left as it is. Raises Damaged if its version does
+    not fit its tables: no step would lead anywhere from there.
     """
     steps = MIGRATIONS if migrations is None else migrations
     if _version(database) == len(steps):
         return len(steps)
     with database.transaction("IMMEDIATE"):  # several processes may start at once: the version is read again inside
         version = _version(database)
+        reason = misfit(database.execute_sql, steps)
+        if reason is not None:
+            raise Damaged(damaged_text(path, reason))
         if version > len(steps):
             raise BadConfig(
                 f"The queue database {printable(path)} has version {version}, this flashvsr knows versions up to "
@@ -85,7 +90,16 @@ def migrate(database: Any, path: Path, migrations: Sequence[Migration] | None = 
         for statement in (statement for step in steps[version:] for statement in step):
             database.execute_sql(statement)
         database.execute_sql(f"PRAGMA user_version = {len(steps)}")
+        database.execute_sql(f"PRAGMA application_id = {mark_of(len(steps))}")
     return len(steps)
+
+
+def damaged_text(path: Path, reason: object) -> str:
+    """What a person is told when a database turns out to be damaged while it is used."""
+    return (
+        f"The queue database {printable(path)} is damaged: {reason}. When flashvsr starts the next time, it sets the "
+        "file aside, makes a new one and scans the inboxes again."
+    )
 
 
 def _version(database: Any) -> int:

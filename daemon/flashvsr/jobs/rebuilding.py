@@ -17,6 +17,8 @@ class Rebuilding(Records):
     def restore(self, rows: Iterable[dict[str, Any]], last_number: int) -> int:
         """Take in kept rows of a lost database; how many these were. New jobs get numbers above `last_number`.
 
+        All in one transaction. The values are such as the columns hold (`flashvsr.jobs.rows`).
+
         A job that had ended stays as it ended. One that was about to be published is queued with its intent, so that
         its worker looks whether the result is out before it does anything.
         """

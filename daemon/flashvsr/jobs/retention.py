@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flashvsr.files import at, trees
-from flashvsr.jobs.damage import ASIDE
+from flashvsr.jobs.exchange import ASIDE
+from flashvsr.jobs.ledger import DAMAGED_NAME
 from flashvsr.jobs.queue import Queue
+from flashvsr.jobs.rows import LARGEST_NUMBER
 from flashvsr.jobs.schema import FINISHED, Job
 from flashvsr.mounts import Mounts
 from flashvsr.text import printable
@@ -62,7 +64,7 @@ def _prune_leftovers(queue: Queue, jobs_dir: Path, over: set[int], limit: float)
     removed = 0
     for folder in _entries(jobs_dir):
         digits = folder.name.partition(".")[0]
-        number = int(digits) if digits.isascii() and digits.isdigit() else None
+        number = int(digits) if digits.isascii() and digits.isdigit() and int(digits) <= LARGEST_NUMBER else None
         forgotten = number is None or queue.get(number) is None
         if number in over or (forgotten and folder.stat(follow_symlinks=False).st_mtime < limit):
             removed += _remove(folder)
@@ -70,12 +72,10 @@ def _prune_leftovers(queue: Queue, jobs_dir: Path, over: set[int], limit: float)
 
 
 def _prune_damaged(state: Path, limit: float) -> int:
-    """Remove damaged databases that were set aside, with their journals."""
-    return sum(
-        _remove(entry)
-        for entry in _entries(state)
-        if entry.name.startswith(ASIDE) and entry.stat(follow_symlinks=False).st_ctime < limit
-    )
+    """Remove damaged databases that were set aside, with their journals, and damaged records."""
+    aside = [entry for entry in _entries(state) if entry.name.startswith(ASIDE)]
+    aside += _entries(state / DAMAGED_NAME)
+    return sum(_remove(entry) for entry in aside if entry.stat(follow_symlinks=False).st_ctime < limit)
 
 
 def _prune_archive(archive_dir: Path, limit: float) -> int:

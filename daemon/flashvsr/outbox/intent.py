@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 from flashvsr.files.moves import explained
+from flashvsr.files.objects import Unusable, clear_name, read_object
 from flashvsr.files.texts import write_replacing
 from flashvsr.outbox.publish import already_published
 
@@ -27,16 +29,26 @@ class Intent:
         # Names are bytes: the escapes of JSON keep those that are no text, too.
         text = json.dumps({"content": self.content, "result": str(result), "size": size, "mtime_ns": mtime_ns})
         with explained("write", self.path):
+            clear_name(self.path)
             write_replacing(self.path, text)
 
     def fulfilled(self) -> Path | None:
         """Return the result if it was published, else None. Raises Transient if the outbox cannot be asked."""
-        match self._told():
-            case {"content": self.content, "result": str(result), "size": int(size), "mtime_ns": int(mtime_ns)}:
-                return Path(result) if already_published(Path(result), size, mtime_ns) else None
-        return None  # damaged or about something else: the result is published under the next free name
+        try:
+            with explained("read", self.path):
+                told = read_object(self.path) or {}
+        except Unusable:
+            told = {}  # damaged: then nothing is known, and the result is published under the next free name
+        result, size, mtime_ns = told.get("result"), told.get("size"), told.get("mtime_ns")
+        if told.get("content") != self.content or not _is_path(result):
+            return None
+        if not isinstance(size, int) or not isinstance(mtime_ns, int):
+            return None
+        return Path(result) if already_published(Path(result), size, mtime_ns) else None
 
-    def _told(self) -> object:
-        with explained("read", self.path), suppress(FileNotFoundError, ValueError, RecursionError):
-            return json.loads(self.path.read_text(encoding="ascii"))
-        return None
+
+def _is_path(value: object) -> TypeGuard[str]:
+    try:
+        return isinstance(value, str) and b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        return False

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ from typing import TYPE_CHECKING
 from av.error import FFmpegError
 
 from flashvsr.errors import FlashVSRError
+from flashvsr.files.objects import clear_name
 from flashvsr.video.decode import Rgb
 from flashvsr.video.encode import VideoEncoder
 from flashvsr.video.media import create, transient, write_error
@@ -59,9 +62,10 @@ class ChunkStore:
     def __init__(self, workdir: Path, fingerprint: str) -> None:
         self._workdir = workdir
         try:
+            clear_name(workdir, stat.S_ISDIR)
             workdir.mkdir(parents=True, exist_ok=True)
             mark = workdir / _FINGERPRINT
-            if not mark.is_file() or mark.read_text(encoding="utf-8") != fingerprint:
+            if not mark.is_file() or mark.read_bytes() != fingerprint.encode():
                 self.discard()
                 _write_durably(mark, fingerprint)
         except OSError as error:
@@ -73,7 +77,7 @@ class ChunkStore:
         wanted = {chunk.path for chunk in kept}
         for path in self._files():
             if path not in wanted:
-                path.unlink(missing_ok=True)
+                _remove(path)
         return kept
 
     def writer(self, first: int, encoder: VideoEncoder) -> ChunkWriter:
@@ -82,9 +86,8 @@ class ChunkStore:
 
     def discard(self) -> None:
         """Delete all chunks, finished or not."""
-        (self._workdir / _FINGERPRINT).unlink(missing_ok=True)
-        for path in self._files():
-            path.unlink(missing_ok=True)
+        for path in (self._workdir / _FINGERPRINT, *self._files()):
+            _remove(path)
 
     def _files(self) -> list[Path]:
         return [path for path in self._workdir.glob("chunk*") if path.name != _FINGERPRINT]
@@ -95,7 +98,7 @@ def stored_chunks(workdir: Path) -> list[Chunk]:
     found = []
     for path in workdir.glob("chunk-*.nut"):
         match = _NAME.fullmatch(path.name)
-        if match is not None:
+        if match is not None and stat.S_ISREG(path.lstat().st_mode):
             found.append(Chunk(path, *map(int, match.groups())))
     kept: list[Chunk] = []
     for chunk in sorted(found, key=lambda c: (c.first, -c.frames)):
@@ -159,6 +162,14 @@ class ChunkWriter:
         with suppress(FFmpegError, OSError):
             self._container.close()
         self._path.unlink(missing_ok=True)
+
+
+def _remove(path: Path) -> None:
+    """Remove what has this name, whatever it is."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _write_durably(path: Path, text: str) -> None:

@@ -9,6 +9,7 @@ import fcntl
 import logging
 import os
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,7 +20,9 @@ from flashvsr import logs
 from flashvsr.config import Config
 from flashvsr.errors import Damaged, FlashVSRError, LeaseLost, Transient
 from flashvsr.files import trees
+from flashvsr.files.objects import clear_name
 from flashvsr.jobs.queue import Queue
+from flashvsr.jobs.rows import LARGEST_NUMBER
 from flashvsr.jobs.schema import CANCELLED, DONE, FAILED, SUPERSEDED, Job
 from flashvsr.mounts import Mounts
 from flashvsr.outbox.publish import (
@@ -29,7 +32,7 @@ from flashvsr.outbox.publish import (
     target_for,
     write_error_text,
 )
-from flashvsr.preset import Preset, preset_from_json
+from flashvsr.preset import Preset, preset_of_job
 from flashvsr.space import writing_state
 from flashvsr.state import jobs_directory
 from flashvsr.text import printable, storable
@@ -41,6 +44,7 @@ from flashvsr.worker.upscaling import Upscaling
 log = logging.getLogger(__name__)
 
 ENDING = ".ending"
+_TRY = b"."  # what a marker holds for each try at a partial video
 SWEEP_SECONDS = 10.0
 SALVAGE_TRIES = 2  # a source that kills every worker may do so while its partial video is made, too
 SETTLE_AFTER = 60.0  # by then the worker that finished a job is at its source, or has died
@@ -86,13 +90,13 @@ class Endings:
         if not work_directory(self.config, job.id).is_dir() or not job.preset:
             return None
         tries = self._marker(job.id)
-        if tries.exists() and tries.stat().st_size >= SALVAGE_TRIES:
+        if self._tried(job.id) >= SALVAGE_TRIES:
             log.error("making a partial video of its chunks failed repeatedly; they are dropped")
             return None
         with writing_state(tries), tries.open("ab") as file:
-            file.write(b".")  # before the try, which may end this process
+            file.write(_TRY)  # before the try, which may end this process
         try:
-            return self._upscaling.salvage(self.task(job, preset_from_json(job.preset)), self.config, reason, working)
+            return self._upscaling.salvage(self.task(job, preset_of_job(job.preset)), self.config, reason, working)
         except (LeaseLost, Damaged):
             raise
         except Transient:
@@ -163,6 +167,7 @@ class Endings:
         """Make sure that `sweep` comes by: it looks for the folders of jobs. Raises NoSpace or another Transient."""
         folder = work_directory(self.config, job.id)
         with writing_state(folder):
+            clear_name(folder, stat.S_ISDIR)
             folder.mkdir(exist_ok=True)
 
     @contextmanager
@@ -173,6 +178,7 @@ class Endings:
         """
         marker = self._marker(job_id)
         with writing_state(marker):
+            clear_name(marker)
             file = marker.open("ab")
         with file:
             try:
@@ -205,7 +211,8 @@ class Endings:
     def _left(self) -> set[int]:
         """The jobs that have a folder, or whose ending has begun."""
         names = (entry.name.removesuffix(ENDING) for entry in jobs_directory(self.config.paths.state).iterdir())
-        return {int(name) for name in names if name.isascii() and name.isdecimal()}
+        numbers = {int(name) for name in names if name.isascii() and name.isdecimal()}
+        return {number for number in numbers if number <= LARGEST_NUMBER}
 
     def _finish(self, job_id: int) -> None:
         with self.alone(job_id) as alone:
@@ -240,6 +247,18 @@ class Endings:
     def _postpone(self, job_id: int) -> None:
         failures = self._postponed.get(job_id, (0, 0.0))[0]
         self._postponed[job_id] = failures + 1, time.monotonic() + backoff(failures)
+
+    def _tried(self, job_id: int) -> int:
+        """How often a partial video was tried; a marker that holds anything but its marks tells of no try."""
+        marker = self._marker(job_id)
+        if not marker.is_file():
+            return 0
+        with marker.open("r+b") as file:
+            marks = file.read(SALVAGE_TRIES + 1)
+            if marks.strip(_TRY):
+                file.truncate(0)
+                return 0
+        return len(marks)
 
     def _marker(self, job_id: int) -> Path:
         """One byte for each try at a partial video; also the lock. Beside the folder of chunks."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable
@@ -13,11 +12,12 @@ from flashvsr import logs
 from flashvsr.config import Config
 from flashvsr.errors import BadConfig, Damaged, FlashVSRError, Interrupted, LeaseLost, NoSpace, Transient
 from flashvsr.files import trees
+from flashvsr.files.objects import object_of
 from flashvsr.jobs.owner import current_owner
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job
 from flashvsr.outbox.publish import already_published, write_report
-from flashvsr.preset import Preset, check_inbox_preset, preset_from_json, preset_to_json
+from flashvsr.preset import Preset, check_inbox_preset, preset_of_job, preset_to_json
 from flashvsr.report_text import report_toml
 from flashvsr.space import check_low_water
 from flashvsr.text import printable
@@ -112,7 +112,7 @@ class WorkerLoop:
 
         All this comes before the claim, so that no attempt and none of the time for a frame is spent on it.
         """
-        known = preset_from_json(job.preset) if job.preset else Preset()
+        known = preset_of_job(job.preset)
         try:
             self._endings.check_shares(job)  # else a result that is out would pass for one that is not
             if _is_published(job):
@@ -199,8 +199,8 @@ class WorkerLoop:
         log.info("done already: %s", printable(result))
         if preset.report and job.report:
             try:
-                write_report(result, report_toml(json.loads(job.report)))
-            except FlashVSRError as error:
+                write_report(result, report_toml(object_of(job.report)))
+            except (FlashVSRError, ValueError) as error:  # also of a row that is damaged
                 log.warning("the report could not be written beside the result: %s", error)
         # `publishing` recorded the rest before the rename; only a row of an earlier version lacks it.
         self._queue.finish(job.id, str(job.lease), result, job.model or "unknown", job.report or "{}", job.warnings)

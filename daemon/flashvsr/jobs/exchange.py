@@ -1,0 +1,106 @@
+"""A new queue database in the place of another, all or nothing: whatever kills the service, the next start goes on.
+
+    queue.building.db        is being filled: removed at the next start
+    queue.rebuilt-<when>.db  is complete and on the disk: from its name on the old database is given up
+    queue.damaged-<when>.db  the old one, with its journals under the same name
+
+The rename from the first name to the second decides. Before it nothing is changed; after it nothing is looked at any
+more, and the rest is three renames that may be done twice.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from flashvsr.errors import Transient
+from flashvsr.files import trees
+from flashvsr.files.at import sync_directory
+from flashvsr.files.objects import clear_name
+from flashvsr.fstype import MOUNTINFO
+from flashvsr.jobs.database import DATABASE_NAME
+from flashvsr.jobs.queue import Queue
+from flashvsr.space import writing_state
+from flashvsr.text import printable
+
+ASIDE = "queue.damaged-"
+_BUILDING = "queue.building.db"
+_REBUILT = "queue.rebuilt-"
+_JOURNALS = ("-wal", "-shm")
+
+
+def prepare(state: Path, fill: Callable[[Queue], None], mountinfo: Path = MOUNTINFO) -> None:
+    """Make a database, let `fill` put in what it shall hold, and bring it to the disk. Raises as `Queue` does."""
+    building = state / _BUILDING
+    with writing_state(building):
+        for path in (building, *_journals_of(building)):
+            clear_name(path)
+            path.unlink(missing_ok=True)
+    with closing(Queue(state, mountinfo, _BUILDING)) as queue:
+        fill(queue)
+    if any(map(os.path.lexists, _journals_of(building))):  # closing works them into the database
+        raise Transient(f"Somebody else has {printable(building)} open; what is it? The next start tries again.")
+    with writing_state(building):
+        with building.open("rb") as file:
+            os.fsync(file.fileno())
+        building.rename(prepared(state) or state / f"{_REBUILT}{_free_stamp(state)}.db")
+        _sync(state)
+
+
+def prepared(state: Path) -> Path | None:
+    """The complete database that waits to be put in place, if there is one."""
+    return max(state.glob(f"{_REBUILT}*.db"), default=None)
+
+
+def put_in_place(state: Path) -> Path | None:
+    """Set the old database aside and give the prepared one its name; where the old one is now, if there was one."""
+    new = prepared(state)
+    assert new is not None, "nothing is prepared"
+    path, aside = state / DATABASE_NAME, state / new.name.replace(_REBUILT, ASIDE, 1)
+    with writing_state(path):
+        # The journals first: a database without them may look sound, but then this comes here again.
+        for suffix in (*_JOURNALS, ""):
+            old = path.with_name(path.name + suffix)
+            if os.path.lexists(old) and (suffix or not is_empty(path)):
+                old.rename(_unused(aside, suffix))
+        _sync(state)  # before a new database could meet the old one's journals
+        new.replace(path)
+        _sync(state)
+    return aside if os.path.lexists(aside) else None
+
+
+def is_empty(path: Path) -> bool:
+    """Whether there is no database, or one of which nothing is left."""
+    return not path.exists() or (path.is_file() and path.stat().st_size == 0)
+
+
+def aside_files(state: Path) -> list[Path]:
+    """The damaged databases that were set aside, oldest first, without their journals."""
+    return sorted(state.glob(f"{ASIDE}*.db"))
+
+
+def _journals_of(path: Path) -> list[Path]:
+    return [path.with_name(path.name + suffix) for suffix in _JOURNALS]
+
+
+def _sync(state: Path) -> None:
+    with trees.directory(state) as directory:
+        sync_directory(directory)
+
+
+def _unused(aside: Path, suffix: str) -> Path:
+    """The name to set a file aside under: never that of another one, such as of the start that was interrupted."""
+    name = aside.with_name(aside.name + suffix)
+    return name if not os.path.lexists(name) else aside.with_name(f"{ASIDE}{_free_stamp(aside.parent)}.db{suffix}")
+
+
+def _free_stamp(state: Path) -> str:
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    for number in range(1, 1000):
+        free = f"{stamp}{f'-{number}' if number > 1 else ''}"
+        if not any(state.glob(f"{ASIDE}{free}.db*")):
+            return free
+    raise AssertionError("a thousand databases were damaged within a second")
