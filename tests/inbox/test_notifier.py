@@ -22,7 +22,6 @@ def live(world: World) -> Iterator[World]:
     """A world whose periodic scan never comes by itself."""
     world.config = replace(world.config, watch=replace(world.config.watch, observer="auto", poll_seconds=1_000_000))
     world.restart()
-    world.watcher.start()
     world.step()
     yield world
     world.watcher.stop()
@@ -75,7 +74,6 @@ def test_a_network_share_is_only_scanned(world: World, tmp_path: Path) -> None:
     mountinfo = tmp_path / "mountinfo"
     mountinfo.write_text("1 0 8:1 / / rw - nfs4 nas:/x rw\n")
     world.watcher = InboxWatcher(world.config, world.queue, lambda: world.now, mountinfo)
-    world.watcher.start()
     assert world.watcher._notifier._observer is None
     world.drop("a.mp4")
     world.settle()
@@ -96,7 +94,6 @@ def test_without_inotify_the_scan_does_it(
     world.config = replace(world.config, watch=replace(world.config.watch, observer="inotify"))
     caplog.set_level(logging.WARNING, "flashvsr")
     world.restart()
-    world.watcher.start()
     world.drop("a.mp4")
     world.settle()
     world.scan()
