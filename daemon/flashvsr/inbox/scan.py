@@ -47,9 +47,7 @@ class Folder:
                 for entry in entries:
                     if ignored(entry.name):
                         self.ignored.append(entry.name)
-                    elif self._is(entry.is_dir, entry):
-                        (self.ignored if ignored_folder(entry.name) else self.directories).append(entry.name)
-                    elif self._is(entry.is_file, entry):
+                    elif self._is_file(entry):
                         yield entry
         except OSError as error:
             if not self.prefix:
@@ -66,12 +64,15 @@ class Folder:
             self.report(self.path / entry.name, f"cannot be read: {error.strerror}")
             return None
 
-    def _is(self, question: Callable[..., bool], entry: os.DirEntry[str]) -> bool:
+    def _is_file(self, entry: os.DirEntry[str]) -> bool:
         try:
-            return question(follow_symlinks=False)
+            if entry.is_file(follow_symlinks=False):
+                return True
+            if entry.is_dir(follow_symlinks=False):
+                (self.ignored if ignored_folder(entry.name) else self.directories).append(entry.name)
         except OSError as error:
             self.report(self.path / entry.name, f"cannot be read: {error.strerror}")
-            return False
+        return False
 
 
 def folders(

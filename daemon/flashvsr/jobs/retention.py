@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
 from pathlib import Path
 
+from flashvsr.jobs.aftermath import Ended
 from flashvsr.jobs.damage import ASIDE
 from flashvsr.jobs.queue import Queue
-from flashvsr.jobs.schema import FINISHED, Job
 from flashvsr.mounts import Mounts
 from flashvsr.text import printable
 
@@ -29,21 +30,21 @@ def prune(queue: Queue, archive_dir: Path, jobs_dir: Path, days: float, now: flo
     if days <= 0:
         return {"jobs": 0, "archived": 0, "leftovers": 0}
     limit = now - days * _DAY
-    over = [job for job in queue.jobs(FINISHED) if job.finished is not None and job.finished < limit]
+    over = queue.ended_before(limit)
     leftovers = _prune_leftovers(queue, jobs_dir, {job.id for job in over}, limit)
     leftovers += _prune_damaged(queue.path.parent, limit)
     archived = _prune_archive(archive_dir, limit)
-    mounts = Mounts(queue.path.parent)
+    present = lru_cache(maxsize=None)(partial(_share_present, mounts=Mounts(queue.path.parent)))  # asked once an inbox
     return {
-        "jobs": queue.forget([job.id for job in over if job.departed or _source_gone(job, mounts)]),
+        "jobs": queue.forget([job.id for job in over if job.departed or _source_gone(job, present)]),
         "archived": archived,
         "leftovers": leftovers,
     }
 
 
-def _source_gone(job: Job, mounts: Mounts) -> bool:
+def _source_gone(job: Ended, present: Callable[[Path], bool]) -> bool:
     """Tell whether the source is surely gone; while it may be there, its row keeps it from being redone."""
-    return not os.path.lexists(job.source) and _share_present(Path(job.inbox), mounts)
+    return not os.path.lexists(job.source) and present(Path(job.inbox))
 
 
 def _share_present(inbox: Path, mounts: Mounts) -> bool:
@@ -51,9 +52,9 @@ def _share_present(inbox: Path, mounts: Mounts) -> bool:
     if not mounts.present(inbox):
         return False
     try:
-        if inbox.is_dir():
-            return any(inbox.iterdir())
-        return any(inbox.parent.iterdir())  # the inbox was removed; are its neighbours still there?
+        # If the inbox was removed: are its neighbours still there?
+        with os.scandir(inbox if inbox.is_dir() else inbox.parent) as entries:
+            return next(entries, None) is not None
     except OSError:
         return False
 
