@@ -74,7 +74,6 @@ class Handover:
         elif has_writer(path):
             self._wait(path, "still open for writing in some program", now)
         else:
-            self._stock.waits.pop(path, None)
             return Source.of(place[0], path, place[1], stat)
         return None
 

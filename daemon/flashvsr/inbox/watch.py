@@ -67,6 +67,7 @@ class InboxWatcher:
         self._hinted = False
         self._scanned_whole = True
         self._failing = False
+        self._queue_trouble = ""
         self._next_scan = float("-inf")
         self._next_hinted = float("-inf")
         self._pause_until = float("-inf")
@@ -92,8 +93,8 @@ class InboxWatcher:
             self._pause_until = now + self._retry_seconds
             raise
         else:
-            if self._scanned_whole and now >= self._pause_until:
-                self._failing = False
+            if self._failing and self._scanned_whole and now >= self._pause_until:
+                self._recover()
             self._get_on()
 
     def request_scan(self) -> None:
@@ -115,13 +116,23 @@ class InboxWatcher:
         if not self._failing:
             self.last_progress = self._clock()
 
+    def _recover(self) -> None:
+        self._failing = False
+        self._queue_trouble = ""
+        self.problems = {path: text for path, text in self.problems.items() if path != self._queue.path}
+
     def _delay(self, now: float, error: Transient) -> None:
         """The queue cannot be used now. The files are still waiting in the settler: nothing is lost, only late."""
         self._failing = True
         self._pause_until = now + self._retry_seconds
-        if str(error) not in self.problems.values():
+        if str(error) != self._queue_trouble:
             log.warning("%s", error)
-        self.problems = {**self.problems, self._queue.path: str(error)}
+        self._queue_trouble = str(error)
+        self._tell(self.problems)
+
+    def _tell(self, problems: dict[Path, str]) -> None:
+        """Replace what is said as a whole: another thread reads it."""
+        self.problems = problems | ({self._queue.path: self._queue_trouble} if self._queue_trouble else {})
 
     def _take_hints(self, now: float) -> None:
         hints = self._notifier.drain()
@@ -183,7 +194,7 @@ class InboxWatcher:
         self._presets.keep_only(found)
         self._stock.end(found.keys())
         self._notifier.end()
-        self.problems = problems.texts()
+        self._tell(problems.texts())
         self._next_scan = now + self._config.watch.poll_seconds
         self._next_hinted = now + max(_HINT_PAUSE, _HINT_SHARE * (self._clock() - began))
         self._scanned_whole = True
