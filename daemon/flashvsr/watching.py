@@ -31,6 +31,8 @@ PRUNE_SECONDS = 3600.0  # also before the first time: a machine may learn the ri
 LEFT_SECONDS = 86_400.0  # what nobody wrote to for so long is not being written, however slow the share
 CLOCK_SLACK = 300.0  # seconds an hour that the wall clock may be off the monotonic one
 
+NO_BEGIN = "watching the inboxes cannot begin"
+
 MakeWatcher = Callable[[Config, Queue, Callable[[], float]], InboxWatcher]
 
 
@@ -99,7 +101,7 @@ class WatchThread:
                 self.damage = str(error)
                 return
             except Exception as error:
-                self._fail("watching the inboxes cannot begin", error)
+                self._fail(NO_BEGIN, error)
 
     def _watch(self) -> None:
         """Watch until the thread ends or the configuration changes."""
@@ -110,7 +112,7 @@ class WatchThread:
             if self._watcher is not None:
                 self._progress_at = max(self._progress_at, self._watcher.last_progress)
             self._watcher = watcher
-            self._failures.clear()
+            self._failures.pop(NO_BEGIN, None)
             try:
                 while not (self._ending.is_set() or self._renew.is_set()):
                     self._step(watcher, queue)

@@ -19,7 +19,7 @@ from flashvsr.inbox.stock import Stock
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job
 
-FAR_FUTURE = 1 << 34  # seconds: a date that the queue's database cannot hold in nanoseconds
+FAR_FUTURE = 10_000_000_000  # seconds: a date that the queue's database cannot hold in nanoseconds
 
 
 @pytest.mark.parametrize("error", [RecursionError("too deep"), UnicodeEncodeError("utf-8", "\udcff", 0, 1, "no")])

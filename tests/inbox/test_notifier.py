@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,6 +16,7 @@ from flashvsr.files import trees
 from flashvsr.inbox import notifier
 from flashvsr.inbox.inotify import Inotify
 from flashvsr.inbox.watch import InboxWatcher
+from nesting import nested
 
 
 @pytest.fixture
@@ -160,20 +160,9 @@ def test_a_renamed_directory_is_watched_under_its_new_name_and_one_that_left_no_
 def test_a_tree_deeper_than_python_recurses_and_paths_are_long(live: World) -> None:
     """1,500 directories: recursion ended the watcher, and the thread of the library that listened."""
     live.drop("a.mp4")
-    nest(live.inbox, 1500)
-    until(live, lambda: any("deeper than" in text for text in live.watcher.problems.values()))
-    path = live.drop("b.mp4", inbox=live.root / "other")  # noticed, and not by the periodic scan
-    until(live, waits(live, path))
-    live.step(SETTLE)
-    assert live.names() == ["a.mp4", "b.mp4"]
-
-
-def nest(top: Path, levels: int) -> None:
-    """Make directories in directories; their path is longer than the kernel takes at once."""
-    directory = os.open(top, os.O_RDONLY)
-    for _ in range(levels):
-        os.mkdir("deep", dir_fd=directory)
-        inner = os.open("deep", os.O_RDONLY, dir_fd=directory)
-        os.close(directory)
-        directory = inner
-    os.close(directory)
+    with nested(live.inbox):
+        until(live, lambda: any("deeper than" in text for text in live.watcher.problems.values()))
+        path = live.drop("b.mp4", inbox=live.root / "other")  # noticed, and not by the periodic scan
+        until(live, waits(live, path))
+        live.step(SETTLE)
+        assert live.names() == ["a.mp4", "b.mp4"]
