@@ -255,7 +255,7 @@ def test_a_watcher_that_only_fails_starves_the_watchdog_however_often_it_begins_
     fed = service.said.count("WATCHDOG=1")
     time.sleep(0.5)
     assert service.said.count("WATCHDOG=1") == fed
-    assert service.log().count("watching the inboxes failed") == 1  # not at each attempt
+    assert service.log().count("error   watching the inboxes failed") == 1  # not at each attempt
     assert service.stop() == 0
 
 
