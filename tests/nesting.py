@@ -1,4 +1,4 @@
-"""Directories in directories, deeper than Python recurses and with a path longer than the kernel takes at once."""
+"""Directories in directories, deeper than Python recurses; with longer names also than the kernel takes in one path."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 @contextmanager
-def nested(top: Path, levels: int = 1500, name: str = "deep") -> Iterator[None]:
+def nested(top: Path, levels: int = 1500, name: str = "d") -> Iterator[None]:
     """Make so many levels below `top`, for a while: what pytest removes its directories with recurses itself."""
     directory = os.open(top, os.O_RDONLY)
     try:

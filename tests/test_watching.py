@@ -95,7 +95,9 @@ def test_a_step_that_fails_is_told_and_no_progress_and_tried_again_by_the_same_w
     assert thread.problems() == {}
 
 
-def test_beginning_anew_is_no_progress_and_loses_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beginning_anew_is_no_progress_and_loses_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     monkeypatch.setattr(watching, "TROUBLE_SECONDS", 0.01)
     monkeypatch.setattr(watching, "STEP_SECONDS", 0.01)
     now, attempts = 100.0, 0
@@ -111,6 +113,7 @@ def test_beginning_anew_is_no_progress_and_loses_none(tmp_path: Path, monkeypatc
 
     config = Config(paths=Paths(tmp_path, tmp_path, tmp_path / "state", tmp_path))
     thread = WatchThread(config, make, lambda: now)  # type: ignore[arg-type]
+    request.addfinalizer(thread.end)
     thread.start()
     now = 400.0
     eventually(lambda: watchers and watchers[0].steps, "a watcher")
