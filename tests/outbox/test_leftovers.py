@@ -13,7 +13,6 @@ from flashvsr.files.texts import _write_beside
 from flashvsr.outbox.leftovers import remove_all, remove_texts
 from flashvsr.outbox.publish import temporary_for
 from flashvsr.outbox.source import _hidden_name
-from nesting import nested
 
 OLD, LIMIT, YOUNG = 1_000_000_000, 1_000_000_500, 1_000_001_000
 RUNNING, OVER, FORGOTTEN = 3, 4, 77
@@ -84,12 +83,3 @@ def test_no_link_leads_out(outbox: Path, tmp_path: Path) -> None:
 
 def test_where_nothing_was_ever_put(tmp_path: Path) -> None:
     assert remove_all(tmp_path / "none", LIMIT, ()) == remove_texts(tmp_path / "none", LIMIT) == 0
-
-
-def test_trees_deeper_than_python_recurses(outbox: Path) -> None:
-    """1,500 directories, whose path is longer than the kernel takes at once."""
-    text(outbox / "clips")
-    with nested(outbox):
-        before = sum(1 for _ in Path("/proc/self/fd").iterdir())
-        assert remove_all(outbox, LIMIT, ()) == 1
-        assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == before
