@@ -36,11 +36,7 @@ class Handover:
         beside: dict[Path, Companions] = {}  # each directory is listed once, however many files in it are due
         due = self._stock.settler.due(now)[:_BATCH]
         ready = [source for path in due if (source := self._settled(path, beside, now)) is not None]
-        if not ready:
-            return
-        for source, number in zip(ready, self._add(ready, held, now), strict=True):
-            if number is False:
-                continue
+        for source, number in self._add(ready, held, now) if ready else ():
             self._stock.note_job(source)
             if number is None:
                 log.info("%s has its job already", printable(source.source))
@@ -77,17 +73,17 @@ class Handover:
             return Source.of(place[0], path, place[1], stat)
         return None
 
-    def _add(self, ready: Sequence[Source], held: Mapping[str, str], now: float) -> list[int | bool | None]:
-        """Return the numbers of the jobs, None where a file has one already, False where that failed."""
+    def _add(self, ready: Sequence[Source], held: Mapping[str, str], now: float) -> Sequence[tuple[Source, int | None]]:
+        """Return the files that the queue took, with the numbers of their jobs; None where a file has one already."""
         try:
-            return list(self._queue.add_many(ready, held))
+            return list(zip(ready, self._queue.add_many(ready, held), strict=True))
         except FlashVSRError:
             raise  # the queue's trouble, not a file's
         except Exception as error:
             if len(ready) == 1:
                 self._fail(Path(ready[0].source), error, now)
-                return [False]
-        return [number for source in ready for number in self._add([source], held, now)]
+                return ()
+        return [added for source in ready for added in self._add([source], held, now)]
 
     def _wait(self, path: Path, why: str, now: float) -> None:
         if why and self._stock.waits.get(path) != why:

@@ -53,7 +53,7 @@ class Notifier:
                 self._inotify = Inotify()
             watch = self._inotify.add(descriptor)
         except OSError as error:
-            self._refused = True  # the others would be refused as well
+            self._refused = error.errno in _SYSCTL  # then the others would be refused as well
             self._tell(directory, error)
             return
         self._places[watch] = directory

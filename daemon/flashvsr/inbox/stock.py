@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
@@ -13,8 +12,6 @@ from flashvsr.inbox.scan import Folder, Listen, folders, too_long
 from flashvsr.inbox.settle import Settler
 from flashvsr.inbox.unfinished import Companions, looks_like_part
 from flashvsr.jobs.intake import Source
-
-log = logging.getLogger(__name__)
 
 _LARGEST = (1 << 63) - 1  # of the numbers that the queue's database holds
 
