@@ -24,6 +24,16 @@ class HangingWatcher(InboxWatcher):
         time.sleep(3600)
 
 
+class FailingWatcher(InboxWatcher):
+    """Something about the machine that no step of it gets past."""
+
+    def step(self, now: float) -> None:
+        raise RuntimeError("nobody knows why")
+
+
+WATCHERS = {"hang": HangingWatcher, "fail": FailingWatcher}
+
+
 def main(config: str, text: str) -> int:
     options: dict[str, Any] = {"first": 0.1, "rest": 60.0, "checkpoint": 5.0, "silence": 30.0} | json.loads(text)
     logs.setup("debug")
@@ -33,7 +43,7 @@ def main(config: str, text: str) -> int:
         load_config(Path(config)),
         slots=None if options.get("discover") else slots,
         worker_command=(sys.executable, str(Path(__file__).with_name(worker))),
-        make_watcher=HangingWatcher if options.get("hang") else InboxWatcher,
+        make_watcher=WATCHERS.get(options.get("watcher", ""), InboxWatcher),
         patience=Patience(first=options["first"], rest=options["rest"]),
         pace=Pace(
             turn=0.05,

@@ -245,13 +245,27 @@ def test_the_settings_of_workers_are_written_again_when_they_were_damaged(make_s
 def test_a_share_that_hangs_does_not_freeze_the_service_but_starves_the_watchdog(
     make_service: MakeService,
 ) -> None:
-    service = make_service("idle", hang=True, silence=0.6)
+    service = make_service("idle", watcher="hang", silence=0.6)
     service.wait_for("READY=1")
     service.wait_for("STATUS=0 running, 0 waiting, 0 held, 0 failed today; no inbox could be read for")
     time.sleep(0.5)
     fed = service.said.count("WATCHDOG=1")
     time.sleep(0.5)
     assert service.said.count("WATCHDOG=1") == fed
+    assert service.stop() == 0
+
+
+def test_a_watcher_that_only_fails_starves_the_watchdog_however_often_it_begins_anew(make_service: MakeService) -> None:
+    service = make_service("idle", watcher="fail", silence=0.6)
+    service.wait_for("READY=1")
+    service.wait_for("watching the inboxes failed (RuntimeError: nobody knows why); it is tried again")
+    service.send(signal.SIGHUP)  # a new watcher is no progress either
+    service.wait_for_log("the configuration applies from the next job on")
+    time.sleep(0.7)
+    fed = service.said.count("WATCHDOG=1")
+    time.sleep(0.5)
+    assert service.said.count("WATCHDOG=1") == fed
+    assert service.log().count("error   watching the inboxes failed") == 1  # not at each attempt
     assert service.stop() == 0
 
 

@@ -40,6 +40,8 @@ from flashvsr.settings.synonyms import CONFIG_KEYS
 DEFAULT_CONFIG_PATH = Path("/etc/flashvsr/flashvsr.toml")
 NO_INBOX = frozenset({"@eaDir", "#recycle", "#snapshot", "lost+found", "$RECYCLE.BIN", "System Volume Information"})
 
+NO_INBOX_PREFIXES = (".", "_UNPACK_", "_FAILED_")  # SABnzbd unpacks into the last two, and renames the folder then
+
 
 @dataclass(frozen=True)
 class InboxDir:
@@ -153,7 +155,7 @@ def default_config_text() -> str:
 
 
 def _is_inbox(entry: os.DirEntry[str]) -> bool:
-    hidden = entry.name.startswith(".") or entry.name in NO_INBOX
+    hidden = entry.name.startswith(NO_INBOX_PREFIXES) or entry.name in NO_INBOX
     return not hidden and entry.is_dir(follow_symlinks=False)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import re
+from functools import lru_cache
 from pathlib import Path
 
 MOUNTINFO = Path("/proc/self/mountinfo")
@@ -27,48 +27,45 @@ def fstype_of(path: Path, mountinfo: Path = MOUNTINFO) -> str:
 
     Symbolic links are resolved. `mountinfo` has the format of /proc/self/mountinfo, see proc(5).
     """
-    return _mount_of(os.path.realpath(path), mountinfo)[1].decode("ascii", "replace")
+    return MountTable(mountinfo).innermost(os.path.realpath(path))[1]
 
 
-def mount_point_of(real: str, mountinfo: Path = MOUNTINFO) -> str | None:
-    """Return the directory at which the file system of a path without links is mounted, None if it cannot be told."""
-    return os.fsdecode(_mount_of(real, mountinfo)[0]) or None
+class MountTable:
+    """The kernel's mounts at one moment, read once for any number of questions; false if they cannot be told."""
+
+    def __init__(self, mountinfo: Path = MOUNTINFO) -> None:
+        try:
+            table = mountinfo.read_bytes()
+        except OSError:
+            table = b""
+        self._types = _parsed(table)
+
+    def __bool__(self) -> bool:
+        return bool(self._types)
+
+    def __contains__(self, point: object) -> bool:
+        return isinstance(point, str) and os.fsencode(point) in self._types
+
+    def innermost(self, real: str) -> tuple[str, str]:
+        """Return mount point and type of the mount that a path without links lies on; both "" if there is none."""
+        point = os.fsencode(real)
+        while point not in self._types:
+            if point in (b"", b"/"):
+                return "", ""
+            point = point.rpartition(b"/")[0] or b"/"
+        return os.fsdecode(point), self._types[point].decode("ascii", "replace")
 
 
-def mount_points(mountinfo: Path = MOUNTINFO) -> frozenset[str]:
-    """Return the directories at which anything is mounted; none if it cannot be told."""
-    return frozenset(os.fsdecode(point) for point, _ in _mounts(mountinfo))
-
-
-def _mount_of(real: str, mountinfo: Path) -> tuple[bytes, bytes]:
-    """Mount point and type of the innermost mount, both empty if they cannot be told."""
-    wanted = os.fsencode(real)
-    best, kind = b"", b""
-    for point, fstype in _mounts(mountinfo):
-        inside = wanted == point or wanted.startswith(point.rstrip(b"/") + b"/")
-        # `>=`: of several mounts on one point the last one listed is the one that is seen.
-        if inside and len(point) >= len(best):
-            best, kind = point, fstype
-    return best, kind
-
-
-def _mounts(mountinfo: Path) -> tuple[tuple[bytes, bytes], ...]:
-    try:
-        return _parsed(mountinfo.read_bytes())
-    except OSError:
-        return ()
-
-
-@functools.lru_cache(maxsize=1)
-def _parsed(table: bytes) -> tuple[tuple[bytes, bytes], ...]:
-    """Mount points and types. Asked for each inbox at each scan, and the table hardly ever changes."""
-    found = []
+@lru_cache(maxsize=1)
+def _parsed(table: bytes) -> dict[bytes, bytes]:
+    """Types by mount point. Of several mounts on one point the last one listed is the one that is seen."""
+    types = {}
     for line in table.splitlines():
         mount, separator, source = line.partition(b" - ")
         fields = mount.split(b" ")
         if separator and len(fields) >= 5:
-            found.append((_unescape(fields[4]), source.split(b" ")[0]))
-    return tuple(found)
+            types[_unescape(fields[4])] = source.split(b" ")[0]
+    return types
 
 
 def is_network(fstype: str) -> bool:

@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from flashvsr.files import trees
 from flashvsr.files.at import NotRegular
 from flashvsr.files.moves import explained
 from flashvsr.files.texts import LARGEST, write_replacing
-from flashvsr.fstype import MOUNTINFO, mount_point_of, mount_points
+from flashvsr.fstype import MOUNTINFO, MountTable
 from flashvsr.space import writing_state
 from flashvsr.text import printable
 
@@ -52,19 +53,36 @@ class Mounts:
 
         The first time that is remembered. Creates nothing in `directory`, which need not exist.
         """
-        now = mount_point_of(_real(directory), self._mountinfo)
-        if now is None:
-            return  # a system without /proc: nothing can be told
-        known = self._known()
-        for above in (directory, *directory.parents):
-            point = known.get(str(above))
-            if point is not None and not _inside(now, point) and self._is_away(point, directory, above):
-                raise ShareAway(
-                    f"{printable(directory)} is not on its file system: nothing is mounted at {printable(point)}. "
-                    f"flashvsr waits until it is mounted again; if it will not be, remove {printable(self.path)}"
-                )
-        if _nearest(directory, known) != now:
-            self._remember(directory, now)
+        for away in self.away([directory]).values():
+            raise away
+
+    def away(self, directories: Iterable[Path]) -> dict[Path, ShareAway]:
+        """Return, for those of the directories whose share is away, what `check` would raise.
+
+        However many they are, the kernel's table and the memory are read once, and written at most once.
+        """
+        table = MountTable(self._mountinfo)
+        if not table:
+            return {}  # a system without /proc: nothing can be told
+        known, real = dict(self._known()), _RealPaths()
+        away: dict[Path, ShareAway] = {}
+        new: dict[str, str] = {}
+        for directory in directories:
+            now, _ = table.innermost(real(directory))
+            gone = next((point for point in _points(directory, known, real) if _is_away(point, now, table)), None)
+            if gone is not None:
+                away[directory] = self._away(directory, gone)
+            elif _nearest(directory, known) != now:
+                new[str(directory)] = known[str(directory)] = now
+        if new:
+            self._remember(new)
+        return away
+
+    def _away(self, directory: Path, point: str) -> ShareAway:
+        return ShareAway(
+            f"{printable(directory)} is not on its file system: nothing is mounted at {printable(point)}. "
+            f"flashvsr waits until it is mounted again; if it will not be, remove {printable(self.path)}"
+        )
 
     def present(self, directory: Path) -> bool:
         """Tell whether `check` has nothing to say."""
@@ -73,9 +91,6 @@ class Mounts:
         except ShareAway:
             return False
         return True
-
-    def _is_away(self, point: str, directory: Path, above: Path) -> bool:
-        return point not in mount_points(self._mountinfo) and _inside(_real(directory), _real(above))
 
     def _known(self) -> dict[str, str]:
         """What the file holds; read again only when it changed, for this is asked of each inbox at each scan."""
@@ -105,15 +120,16 @@ class Mounts:
         with writing_state(self.path), suppress(FileNotFoundError):  # another process was faster
             self.path.replace(self.path.with_name(f"{MOUNTS_NAME}.damaged-{time.time_ns()}"))
 
-    def _remember(self, directory: Path, mount_point: str) -> None:
-        known = self._known() | {str(directory): mount_point}
+    def _remember(self, new: dict[str, str]) -> None:
+        known = self._known() | new
         kept: dict[str, str] = {}
         for path in sorted(known, key=len):  # what is above comes first
             if _nearest(Path(path), kept) != known[path]:
                 kept[path] = known[path]
         with writing_state(self.path):
             write_replacing(self.path, json.dumps(kept, indent=1))
-        log.debug("%s lies on the file system mounted at %s", printable(directory), printable(mount_point))
+        for directory, mount_point in new.items():
+            log.debug("%s lies on the file system mounted at %s", printable(directory), printable(mount_point))
 
 
 def _parsed(path: Path) -> dict[str, str]:
@@ -136,12 +152,34 @@ def _nearest(directory: Path, known: dict[str, str]) -> str | None:
     return next((known[str(above)] for above in (directory, *directory.parents) if str(above) in known), None)
 
 
-def _real(path: Path) -> str:
-    """Where a path leads. In a tree no link counts, but those on the way to its root."""
-    root = trees.root_of(path)
-    if root is None or root == Path(root.anchor):
-        return os.path.realpath(path)
-    return str(Path(os.path.realpath(root), path.relative_to(root)))
+def _points(directory: Path, known: Mapping[str, str], real: _RealPaths) -> Iterator[str]:
+    """The mount points remembered of a directory and of those above it that it still lies in."""
+    for above in (directory, *directory.parents):
+        point = known.get(str(above))
+        if point is not None and _inside(real(directory), real(above)):
+            yield point
+
+
+def _is_away(point: str, now: str, table: MountTable) -> bool:
+    return not _inside(now, point) and point not in table
+
+
+class _RealPaths:
+    """Where paths lead. In a tree no link counts but those on the way to its root, which is resolved once."""
+
+    def __init__(self) -> None:
+        self._found: dict[Path, str] = {}
+
+    def __call__(self, path: Path) -> str:
+        root = trees.root_of(path)
+        if root is None or root == Path(root.anchor):
+            return self._resolved(path)
+        return str(Path(self._resolved(root), path.relative_to(root)))
+
+    def _resolved(self, path: Path) -> str:
+        if path not in self._found:
+            self._found[path] = os.path.realpath(path)
+        return self._found[path]
 
 
 def _inside(path: str, directory: str) -> bool:

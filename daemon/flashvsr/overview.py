@@ -14,7 +14,7 @@ import peewee
 from flashvsr.errors import Damaged, FlashVSRError, NoSpace
 from flashvsr.jobs.damage import notices
 from flashvsr.jobs.queue import Queue
-from flashvsr.jobs.schema import FAILED, RUNNING, Job, Worker
+from flashvsr.jobs.schema import RUNNING, Job, Worker
 from flashvsr.status.problems import ProblemList
 from flashvsr.summary import summarize
 from flashvsr.text import printable, visible
@@ -23,7 +23,7 @@ from flashvsr.workers import WorkerPool
 
 log = logging.getLogger(__name__)
 
-FAILED_SECONDS = 10.0  # how often the failed jobs are counted: they stay in the history and may be many
+LOOK_SECONDS = 10.0  # how often everything is read although nothing seems to have changed
 WORKING = ("idle", "busy")
 NAMED_TROUBLES, TROUBLE_LENGTH = 2, 200
 _SPEAKS_FOR_ITSELF = ("settings", "disk", "queue", "inboxes")  # their texts say what they are about
@@ -41,7 +41,8 @@ class Overview:
         self._workers: Sequence[Worker] = ()
         self._counts: Mapping[str, int] = {}
         self._failed_today = 0
-        self._next_failed_count = 0.0
+        self._found: object = None  # which version of the queue, on which day
+        self._next_look = 0.0
         self._notices: Sequence[str] = ()
         self._staying = 0
         self._stays: Job | None = None  # sources that could not be taken away, and the last of their jobs
@@ -62,9 +63,10 @@ class Overview:
             if str(error) != self._full:
                 log.error("%s", error)
             self._full = str(error)
-        except (FlashVSRError, peewee.PeeweeException, sqlite3.Error, OSError) as error:
+        except Exception as error:  # also of one row that nobody expected: the service goes on, and says so
             if not self._queue_trouble:
-                log.error("the queue does not answer: %s; trying again", error)
+                expected = isinstance(error, (FlashVSRError, peewee.PeeweeException, sqlite3.Error, OSError))
+                log.error("the queue does not answer: %s; trying again", error, exc_info=None if expected else error)
             self._queue_trouble = str(error) or type(error).__name__
         else:
             if self._queue_trouble:
@@ -72,17 +74,25 @@ class Overview:
             self._queue_trouble = self._full = ""
 
     def refresh(self) -> None:
-        """Read the queue."""
-        self._running = self._queue.jobs(states=[RUNNING])
-        self._workers = self._queue.workers()
-        self._counts = self._queue.counts()
-        if time.monotonic() >= self._next_failed_count:
-            midnight = datetime.now().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
-            failed = self._queue.jobs(states=[FAILED])
-            self._failed_today = sum(job.finished is not None and job.finished >= midnight for job in failed)
+        """Read the queue, if anything in it has changed; and now and then anyway, as files can be damaged unnoticed."""
+        midnight = datetime.now().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+        found = self._queue.version(), midnight
+        changed, due = found != self._found, time.monotonic() >= self._next_look
+        if changed or due:
+            self._running = self._queue.jobs(states=[RUNNING])
+            self._workers = self._queue.workers()
+            self._counts = self._queue.counts()
+        if changed:
+            self._failed_today = self._queue.failed_since(midnight)
+            self._found = found
+        if due:
             self._notices = notices(self._queue.path.parent)
             self._staying, self._stays = self._queue.staying_sources()
-            self._next_failed_count = time.monotonic() + FAILED_SECONDS
+            self._next_look = time.monotonic() + LOOK_SECONDS
+
+    def is_working(self) -> bool:
+        """Whether some job is running."""
+        return bool(self._running)
 
     def worker_is_up(self) -> bool:
         """Whether a worker of ours has reported that it can work."""

@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 from flashvsr.errors import BadConfig
@@ -108,6 +109,8 @@ def load_preset(path: Path, default_quality: int = 6, *, follow_symlinks: bool =
 
 def parse_preset(text: str, origin: str, default_quality: int = 6) -> Preset:
     """Check the text of a preset; `origin` names it in messages. Raises BadConfig with all problems."""
+    if text == default_preset_text(default_quality):
+        return Preset(quality=default_quality)  # that of nearly all inboxes, which may be thousands
     problems: list[str] = []
     document = parse(text, origin, problems, PRESET_LIMITS)
     if document is None:
@@ -167,6 +170,7 @@ def preset_text(preset: Preset, heading: str) -> str:
     return f"{comment_block(heading)}\n{render(Preset, preset)}"
 
 
+@lru_cache(maxsize=1)
 def default_preset_text(default_quality: int = 6) -> str:
     """The preset that a new inbox is given."""
     return preset_text(

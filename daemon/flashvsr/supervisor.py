@@ -178,6 +178,8 @@ class Supervisor:
 
     def _kill_stalled(self) -> None:
         """Only work done is progress: a worker that hangs in a driver may still give signs of life."""
+        if not self._overview.is_working():
+            return
         limit = self._config.queue.stall_seconds
         pids = self._pool.pids()
         for job in self._queue.running_stalled(time.time(), limit):

@@ -8,11 +8,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from flashvsr.config import Config
 from flashvsr.errors import Damaged
+from flashvsr.inbox.problems import unforeseen
 from flashvsr.inbox.watch import InboxWatcher
 from flashvsr.jobs.ledger import RECORDS_NAME
 from flashvsr.jobs.queue import Queue
@@ -29,6 +31,8 @@ PRUNE_SECONDS = 3600.0  # also before the first time: a machine may learn the ri
 LEFT_SECONDS = 86_400.0  # what nobody wrote to for so long is not being written, however slow the share
 CLOCK_SLACK = 300.0  # seconds an hour that the wall clock may be off the monotonic one
 
+NO_BEGIN = "watching the inboxes cannot begin"
+
 MakeWatcher = Callable[[Config, Queue, Callable[[], float]], InboxWatcher]
 
 
@@ -40,7 +44,8 @@ class WatchThread:
         self._make_watcher = make_watcher
         self._clock = clock
         self._watcher: InboxWatcher | None = None
-        self._alive_at = clock()
+        self._progress_at = clock()
+        self._failures: dict[str, str] = {}  # what was attempted: how it failed
         self._next_prune = clock() + PRUNE_SECONDS
         self._wall_offset = time.time() - clock()
         self.damage = ""  # what was found damaged about the queue database; the thread has ended then
@@ -69,29 +74,34 @@ class WatchThread:
             log.warning("the inbox watcher hangs in the file system and is left behind")
 
     def silent_seconds(self) -> float:
-        """Seconds since the watcher last got anywhere; 0 once it was asked to end."""
+        """Seconds since the watcher last got something done; 0 once it was asked to end.
+
+        That it was started again, here or by a reload, is no progress, and neither is an attempt that failed.
+        """
         if self._ending.is_set():
             return 0.0
         watcher = self._watcher
-        last = self._alive_at if watcher is None else max(self._alive_at, watcher.last_progress)
+        last = self._progress_at if watcher is None else max(self._progress_at, watcher.last_progress)
         return max(0.0, self._clock() - last)
 
     def problems(self) -> dict[Path, str]:
         """What a person should know about the inboxes, by directory."""
         watcher = self._watcher
-        return {} if watcher is None else dict(watcher.problems)
+        found = {} if watcher is None else dict(watcher.problems)
+        if failures := list(self._failures.values()):
+            state = self._config.paths.state
+            found[state] = "; ".join([found[state], *failures] if state in found else failures)
+        return found
 
     def _run(self) -> None:
-        # An unexpected error must not end the watching for good. The pause keeps it from filling the log.
         while not self._ending.is_set():
             try:
                 self._watch()
             except Damaged as error:
                 self.damage = str(error)
                 return
-            except Exception:
-                log.exception("watching the inboxes failed; trying again")
-                self._ending.wait(TROUBLE_SECONDS)
+            except Exception as error:
+                self._fail(NO_BEGIN, error)
 
     def _watch(self) -> None:
         """Watch until the thread ends or the configuration changes."""
@@ -99,8 +109,10 @@ class WatchThread:
         queue = Queue(self._config.paths.state)
         try:
             watcher = self._make_watcher(self._config, queue, self._clock)
-            watcher.start()
+            if self._watcher is not None:
+                self._progress_at = max(self._progress_at, self._watcher.last_progress)
             self._watcher = watcher
+            self._failures.pop(NO_BEGIN, None)
             try:
                 while not (self._ending.is_set() or self._renew.is_set()):
                     self._step(watcher, queue)
@@ -111,11 +123,32 @@ class WatchThread:
             queue.close()
 
     def _step(self, watcher: InboxWatcher, queue: Queue) -> None:
-        watcher.step(self._clock())
-        self._alive_at = self._clock()
+        """Do one step of each kind. What fails unexpectedly is tried again, with all that the watcher knows."""
+        with self._attempt("watching the inboxes failed"):
+            watcher.step(self._clock())
         if self._clock() >= self._next_prune:
             self._next_prune = self._clock() + PRUNE_SECONDS
-            self._prune(queue)
+            with self._attempt("removing what is old failed"):
+                self._prune(queue)
+
+    @contextmanager
+    def _attempt(self, failed: str) -> Iterator[None]:
+        try:
+            yield
+        except Damaged:
+            raise
+        except Exception as error:
+            self._fail(failed, error)
+        else:
+            self._failures.pop(failed, None)
+
+    def _fail(self, failed: str, error: Exception) -> None:
+        """Say it, in the log once until it changes; and pause, for the cause may be with us for a while."""
+        text = f"{failed} ({unforeseen(error)}); it is tried again"
+        if self._failures.get(failed) != text:
+            log.error("%s", text, exc_info=error)
+        self._failures[failed] = text
+        self._ending.wait(TROUBLE_SECONDS)
 
     def _prune(self, queue: Queue) -> None:
         if self._wall_clock_was_set():

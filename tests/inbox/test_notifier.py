@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 from inbox_world import SETTLE, World
-from watchdog.observers.inotify import InotifyObserver
 
+from flashvsr.files import trees
 from flashvsr.inbox import notifier
+from flashvsr.inbox.inotify import Inotify
 from flashvsr.inbox.watch import InboxWatcher
+from nesting import nested
 
 
 @pytest.fixture
@@ -22,7 +24,6 @@ def live(world: World) -> Iterator[World]:
     """A world whose periodic scan never comes by itself."""
     world.config = replace(world.config, watch=replace(world.config.watch, observer="auto", poll_seconds=1_000_000))
     world.restart()
-    world.watcher.start()
     world.step()
     yield world
     world.watcher.stop()
@@ -75,10 +76,9 @@ def test_a_network_share_is_only_scanned(world: World, tmp_path: Path) -> None:
     mountinfo = tmp_path / "mountinfo"
     mountinfo.write_text("1 0 8:1 / / rw - nfs4 nas:/x rw\n")
     world.watcher = InboxWatcher(world.config, world.queue, lambda: world.now, mountinfo)
-    world.watcher.start()
-    assert world.watcher._notifier._observer is None
     world.drop("a.mp4")
     world.settle()
+    assert world.watcher._notifier._inotify is None
     assert world.names() == ["a.mp4"]
 
 
@@ -89,47 +89,81 @@ def test_a_network_share_is_only_scanned(world: World, tmp_path: Path) -> None:
 def test_without_inotify_the_scan_does_it(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, code: int, sysctl: str
 ) -> None:
-    def refuse(*args: object, **kwargs: object) -> None:
+    def refuse(*_: object) -> None:
         raise OSError(code, "inotify limit reached")
 
-    monkeypatch.setattr(InotifyObserver, "schedule", refuse)
+    monkeypatch.setattr(Inotify, "add", refuse)
     world.config = replace(world.config, watch=replace(world.config.watch, observer="inotify"))
     caplog.set_level(logging.WARNING, "flashvsr")
     world.restart()
-    world.watcher.start()
     world.drop("a.mp4")
     world.settle()
     world.scan()
     world.watcher.stop()
     assert world.names() == ["a.mp4"]
-    warnings = [message for message in caplog.messages if sysctl in message]
-    assert len(warnings) == 2  # the root and the extra inbox, each once
+    assert len([message for message in caplog.messages if sysctl in message]) == 1
 
 
-def test_more_directories_than_watches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    limit = tmp_path / "limit"
-    limit.write_text("3\n")
-    monkeypatch.setattr(notifier, "_MAX_WATCHES", limit)
-    for name in ("a", "b"):
-        (tmp_path / "in" / name).mkdir(parents=True)
-    notifier._check_limit(tmp_path / "in")
-    (tmp_path / "in" / "c").mkdir()
-    with pytest.raises(OSError, match="watch limit"):
-        notifier._check_limit(tmp_path / "in")
+def test_more_directories_than_watches(
+    live: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "flashvsr")
+    real, left = Inotify.add, iter(range(3))
+
+    def add(self: Inotify, directory: int) -> int:
+        if next(left, None) is None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(self, directory)
+
+    monkeypatch.setattr(Inotify, "add", add)
+    for number in range(9):
+        live.drop("a.mp4", inbox=live.inbox / f"season {number}")
+    live.settle()
+    assert len(live.names()) == 9
+    assert len([message for message in caplog.messages if "max_user_watches" in message]) == 1
+    monkeypatch.setattr(Inotify, "add", real)  # raised by somebody
+    live.scan()
+    path = live.drop("b.mp4", inbox=live.inbox / "season 8")
+    until(live, waits(live, path))
 
 
 def test_a_flood_of_hints_becomes_one_scan(tmp_path: Path) -> None:
-    collector = notifier._Collector()
-    for index in range(5000):
-        collector.on_any_event(notifier.FileCreatedEvent(str(tmp_path / f"{index}.mp4")))
-    hints = collector.take()
+    watches = notifier.Notifier()
+    with trees.directory(tmp_path) as opened:
+        watches.begin()
+        watches.listen(tmp_path, opened)
+        watches.end()
+    for index in range(3000):
+        (tmp_path / f"{index}.mp4").touch()
+    hints = watches.drain()
     assert hints.scan
     assert len(hints.paths) == notifier._MOST_PATHS
-    assert collector.take() == notifier.Hints(frozenset(), False)
+    assert watches.drain() == notifier.Hints(frozenset(), False)
+    watches.stop()
 
 
-def test_what_watchdog_says_while_watching_ends_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
-    watchdog = logging.getLogger("watchdog.observers.inotify")
-    watchdog.error("InotifyEmitter.queue_events() called when the thread is inactive")
-    watchdog.error("something else")
-    assert caplog.messages == ["something else"]
+def test_a_renamed_directory_is_watched_under_its_new_name_and_one_that_left_no_more(
+    live: World, tmp_path: Path
+) -> None:
+    live.drop("season/a.mp4")
+    live.drop("other/a.mp4")
+    live.scan()
+    before = len(live.watcher._notifier._places)
+    (live.inbox / "season").rename(live.inbox / "season 1")
+    (live.inbox / "other").rename(tmp_path / "elsewhere")
+    until(live, waits(live, live.inbox / "season 1" / "a.mp4"))
+    path = live.drop("season 1/b.mp4")
+    until(live, waits(live, path))
+    assert len(live.watcher._notifier._places) == before - 1
+
+
+@pytest.mark.parametrize("name", ["d", "deep enough"])
+def test_a_tree_deeper_than_python_recurses_and_paths_are_long(live: World, name: str) -> None:
+    """1,500 directories: recursion ended the watcher, and the thread of the library that listened."""
+    live.drop("a.mp4")
+    with nested(live.inbox, name=name):
+        until(live, lambda: any("deeper than" in text for text in live.watcher.problems.values()))
+        path = live.drop("b.mp4", inbox=live.root / "other")  # noticed, and not by the periodic scan
+        until(live, waits(live, path))
+        live.step(SETTLE)
+        assert live.names() == ["a.mp4", "b.mp4"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flashvsr.inbox.rules import ignored, is_video_name
-from flashvsr.inbox.scan import MAX_DEPTH, lookup, scan
+from flashvsr.inbox.scan import MAX_DEPTH, folders, lookup
 from flashvsr.inbox.settle import Settler, has_writer
 
 
@@ -43,6 +43,15 @@ def test_not_ignored(name: str) -> None:
 def test_video_names() -> None:
     assert all(is_video_name(name) for name in ("a.mp4", "A.MKV", "x.y.m2ts", "new\nline.webm"))
     assert not any(is_video_name(name) for name in ("mp4", "a.txt", "a.mp4.txt", "a", ".mp4"))
+
+
+def found_below(inbox: Path, reported: list[str]) -> list[str]:
+    """The paths of the files that a scan finds, inside the inbox."""
+    return [
+        folder.prefix + entry.name
+        for folder in folders(inbox, lambda path, why: reported.append(why))
+        for entry in folder.files()
+    ]
 
 
 def test_settling(tmp_path: Path) -> None:
@@ -108,7 +117,7 @@ def test_has_writer_cannot_tell(tmp_path: Path) -> None:
 
 def test_a_missing_inbox_is_not_an_empty_one(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        list(scan(tmp_path / "gone", lambda path, why: None))
+        found_below(tmp_path / "gone", [])
 
 
 def test_a_bottomless_tree_ends(tmp_path: Path) -> None:
@@ -117,8 +126,7 @@ def test_a_bottomless_tree_ends(tmp_path: Path) -> None:
     (deep / "a.mp4").write_bytes(b"x")
     (tmp_path / "b.mp4").write_bytes(b"x")
     reported: list[str] = []
-    found = list(scan(tmp_path, lambda path, why: reported.append(why)))
-    assert [file.relative for file in found] == ["b.mp4"]
+    assert found_below(tmp_path, reported) == ["b.mp4"]
     assert len(reported) == 1
     assert "deeper" in reported[0]
 
@@ -128,8 +136,10 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
         (tmp_path / str(index)).mkdir()
         (tmp_path / str(index) / "a.mp4").write_bytes(b"x")
     before = sum(1 for _ in Path("/proc/self/fd").iterdir())
-    assert len(list(scan(tmp_path, lambda path, why: None))) == 20
-    next(scan(tmp_path, lambda path, why: None))
+    assert len(found_below(tmp_path, [])) == 20
+    for folder in folders(tmp_path, lambda path, why: None):
+        assert next(folder.files(), None) is None
+        break  # as an error in the middle of it would
     assert lookup(tmp_path, "3/a.mp4") is not None
     assert lookup(tmp_path, "3/b.mp4") is None
     assert lookup(tmp_path, "3/a.mp4/c.mp4") is None

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from inbox_world import POLL, SETTLE, World
 
+from flashvsr import mounts
+from flashvsr.inbox.settle import Settler
 from flashvsr.jobs.schema import SUPERSEDED
 from flashvsr.preset import PRESET_ERROR_NAME, PRESET_NAME
 
@@ -319,6 +323,36 @@ def test_ten_thousand_files(world: World) -> None:
     assert len(statements) < 200
     assert len(world.watcher._settler) == 0
     world.queue._database.connection().set_trace_callback(None)
+
+
+def test_many_inboxes_cost_no_more_questions_than_few(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading or writing for each inbox what is said of all of them makes the cost grow by the square."""
+    for index in range(300):
+        (world.root / f"{index}").mkdir()
+    counts: Counter[str] = Counter()
+
+    def counted(owner: object, name: str) -> None:
+        real = getattr(owner, name)
+
+        def counting(*arguments: object, **options: object) -> object:
+            counts[name] += 1
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, counting)
+
+    counted(mounts.json, "loads")
+    counted(mounts, "write_replacing")
+    counted(Settler, "waiting")
+    statements: list[str] = []
+    world.queue._database.connection().set_trace_callback(statements.append)
+    world.scan()
+    world.scan()
+    world.queue._database.connection().set_trace_callback(None)
+    assert len(statements) < 20
+    assert max(counts.values()) < 20
+    remembered = json.loads((world.config.paths.state / "mounts.json").read_text())
+    assert len(remembered) < 10
+    assert all((world.root / f"{index}" / PRESET_NAME).is_file() for index in range(300))
 
 
 def test_an_idle_step_asks_the_database_nothing(world: World) -> None:

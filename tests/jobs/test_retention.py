@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from flashvsr.jobs import retention
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.retention import prune
 from flashvsr.jobs.schema import Job
@@ -92,3 +93,21 @@ def test_a_link_in_the_archive_is_removed_not_followed(queue: Queue, places: tup
     prune(queue, archive, jobs, 30, time.time() + 31 * DAY)
     assert (precious / "photo").read_text() == "keep me"
     assert not (archive / "link").is_symlink()
+
+
+def test_a_long_history_is_read_without_its_reports_and_each_inbox_looked_at_once(
+    queue: Queue, drop: Drop, claim: Claim, inbox: Path, places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive, jobs = places
+    for index in range(20):
+        done(queue, claim(drop(f"{index}.mp4")))
+        (inbox / f"{index}.mp4").unlink()
+    asked: list[Path] = []
+    real = retention._share_present
+    monkeypatch.setattr(retention, "_share_present", lambda inbox, mounts: asked.append(inbox) or real(inbox, mounts))
+    statements: list[str] = []
+    queue._database.connection().set_trace_callback(statements.append)
+    assert prune(queue, archive, jobs, 30, time.time() + 31 * DAY)["jobs"] == 20
+    queue._database.connection().set_trace_callback(None)
+    assert not any("report" in statement for statement in statements if "SELECT" in statement)
+    assert asked == [inbox]

@@ -1,156 +1,106 @@
-"""Hints from inotify that something changed. Only hints: what is missed here, the periodic scan finds."""
+"""Hints from inotify that something changed. Only hints: what is missed here, the periodic scan finds.
+
+The scan says which directories it looks into, and those are watched: no tree is walked for that, and what lies too deep
+for the scan is too deep here as well.
+"""
 
 from __future__ import annotations
 
 import errno
 import logging
-import os
-import threading
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from watchdog.events import (
-    DirCreatedEvent,
-    DirMovedEvent,
-    FileClosedEvent,
-    FileCreatedEvent,
-    FileModifiedEvent,
-    FileMovedEvent,
-    FileSystemEvent,
-    FileSystemEventHandler,
-)
-from watchdog.observers.inotify import InotifyObserver
-
+from flashvsr.inbox import inotify
+from flashvsr.inbox.inotify import Event, Inotify
 from flashvsr.text import printable
 
 log = logging.getLogger(__name__)
 
-
-def _is_of_interest(record: logging.LogRecord) -> bool:
-    return "called when the thread is inactive" not in record.msg
-
-
-# An event that comes while watching ends is an error to watchdog; nobody is waiting for it any more.
-logging.getLogger("watchdog.observers.inotify").addFilter(_is_of_interest)
-
-_EVENTS: list[type[FileSystemEvent]] = [
-    *(FileCreatedEvent, FileModifiedEvent, FileMovedEvent, FileClosedEvent),
-    *(DirCreatedEvent, DirMovedEvent),
-]
 _MOST_PATHS = 2000  # more at once are cheaper to find by a scan
 _SYSCTL = {errno.ENOSPC: "fs.inotify.max_user_watches", errno.EMFILE: "fs.inotify.max_user_instances"}
-_MAX_WATCHES = Path("/proc/sys/fs/inotify/max_user_watches")
 
 
 @dataclass(frozen=True)
 class Hints:
     """What changed since the last look: files by path, or so much (a directory) that a scan is due."""
 
-    paths: frozenset[str]
+    paths: frozenset[Path]
     scan: bool
 
 
 class Notifier:
-    """Recursive inotify watches on directories that may come, go, or be mounted over."""
+    """Watches on directories that may come, go, be renamed or be mounted over."""
 
     def __init__(self) -> None:
-        self._collector = _Collector()
-        self._observer: Any = None
-        self._watched: dict[Path, tuple[tuple[int, int], Any]] = {}  # directory: (device, inode), its watch
+        self._inotify: Inotify | None = None
+        self._places: dict[int, Path] = {}  # by watch
+        self._met: set[int] = set()  # the watches that the scan in progress asked for
+        self._refused = False  # in this scan
+        self._told = ""
 
-    def watch(self, directories: Iterable[Path]) -> None:
-        """Watch exactly these directories; what cannot be watched is logged once and left to the scan."""
-        wanted = {directory: identity for directory in directories if (identity := _identity(directory))}
-        for directory, (identity, watch) in list(self._watched.items()):
-            if wanted.get(directory) != identity:  # gone, or something else was mounted there
-                self._unwatch(watch)
-                del self._watched[directory]
-        for directory, identity in wanted.items():
-            if directory not in self._watched:
-                self._watched[directory] = (identity, self._schedule(directory))
+    def begin(self) -> None:
+        """A scan begins, which says by `listen` what is to be watched from now on."""
+        self._met = set()
+        self._refused = False
+
+    def listen(self, directory: Path, descriptor: int) -> None:
+        """Watch a directory, opened as `descriptor`; where that fails it is said once and left to the scan."""
+        if self._refused:
+            return
+        try:
+            if self._inotify is None:
+                self._inotify = Inotify()
+            watch = self._inotify.add(descriptor)
+        except OSError as error:
+            self._refused = error.errno in _SYSCTL  # then the others would be refused as well
+            self._tell(directory, error)
+            return
+        self._places[watch] = directory
+        self._met.add(watch)
+
+    def end(self) -> None:
+        """The scan is over: what it did not come to is watched no longer."""
+        for watch in self._places.keys() - self._met:
+            del self._places[watch]
+            if self._inotify is not None:
+                self._inotify.remove(watch)
+        if not self._refused:
+            self._told = ""
 
     def drain(self) -> Hints:
         """Take the hints that came since the last call."""
-        return self._collector.take()
+        paths: set[Path] = set()
+        scan = False
+        for event in self._inotify.events() if self._inotify is not None else ():
+            if event.mask & inotify.IGNORED:
+                self._places.pop(event.watch, None)  # the directory is gone, or was unmounted
+            elif event.mask & (inotify.OVERFLOW | inotify.IS_DIRECTORY) or len(paths) >= _MOST_PATHS:
+                scan = True
+            elif path := self._path(event):
+                paths.add(path)
+        return Hints(frozenset(paths), scan)
 
     def stop(self) -> None:
-        """End the observer's threads."""
-        self._watched.clear()
-        if self._observer is not None:
-            self._observer.stop()
-            self._observer.join(5)
-            self._observer = None
+        """Watch nothing any more."""
+        self._places.clear()
+        if self._inotify is not None:
+            self._inotify.close()
+            self._inotify = None
 
-    def _schedule(self, directory: Path) -> Any:
-        """Start watching; None if that fails, which is not tried again while the directory is the same."""
-        try:
-            _check_limit(directory)
-            if self._observer is None:
-                observer = InotifyObserver()
-                observer.start()
-                self._observer = observer
-            return self._observer.schedule(self._collector, str(directory), recursive=True, event_filter=_EVENTS)
-        except OSError as error:
-            sysctl = _SYSCTL.get(error.errno or 0)
-            log.warning(
-                "cannot watch %s with inotify (%s); new files are found by the periodic scan only.%s",
-                printable(directory),
-                error.strerror,
-                f" Raise the sysctl {sysctl} to have them noticed at once." if sysctl else "",
-            )
-            return None
+    def _path(self, event: Event) -> Path | None:
+        """Where it happened. A renamed directory has its old name here until the scan that its renaming asks for."""
+        place = self._places.get(event.watch)
+        return place / event.name if place is not None and event.name else None
 
-    def _unwatch(self, watch: Any) -> None:
-        if watch is None:
+    def _tell(self, directory: Path, error: OSError) -> None:
+        if error.strerror == self._told:
             return
-        try:
-            self._observer.unschedule(watch)
-        except (OSError, KeyError) as error:
-            log.debug("the watch on a directory that is gone was gone as well: %r", error)
-
-
-class _Collector(FileSystemEventHandler):  # type: ignore[misc]
-    """Called in the observer's thread; only notes paths, so that nothing can go wrong or take long there."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._paths: set[str] = set()
-        self._scan = False
-
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        """Note what the event is about."""
-        path = os.fsdecode(event.dest_path or event.src_path)
-        with self._lock:
-            if event.is_directory or len(self._paths) >= _MOST_PATHS:
-                self._scan = True
-            else:
-                self._paths.add(path)
-
-    def take(self) -> Hints:
-        """Return and forget what was noted."""
-        with self._lock:
-            hints = Hints(frozenset(self._paths), self._scan)
-            self._paths.clear()
-            self._scan = False
-        return hints
-
-
-def _identity(directory: Path) -> tuple[int, int] | None:
-    try:
-        stat = directory.stat()
-    except OSError:
-        return None
-    return stat.st_dev, stat.st_ino
-
-
-def _check_limit(directory: Path) -> None:
-    """Raise the kernel's error early: watchdog silently leaves directories beyond the limit unwatched."""
-    try:
-        limit = int(_MAX_WATCHES.read_text())
-    except (OSError, ValueError):
-        return
-    for count, _ in enumerate(os.walk(directory), start=1):
-        if count > limit:
-            raise OSError(errno.ENOSPC, "inotify watch limit reached")
+        self._told = str(error.strerror)
+        sysctl = _SYSCTL.get(error.errno or 0)
+        log.warning(
+            "cannot watch %s and others with inotify (%s); new files there are found by the periodic scan only.%s",
+            printable(directory),
+            error.strerror,
+            f" Raise the sysctl {sysctl} to have them noticed at once." if sysctl else "",
+        )

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from flashvsr.errors import BadConfig
 from flashvsr.files import trees
 from flashvsr.jobs.queue import Queue
-from flashvsr.preset import PRESET_NAME, check_inbox_preset
+from flashvsr.jobs.schema import HELD, QUEUED
+from flashvsr.preset import PRESET_ERROR_NAME, PRESET_NAME, check_inbox_preset, write_default_preset
 from flashvsr.text import printable
 
 log = logging.getLogger(__name__)
 
-_Version = tuple[int, ...] | None  # None: no preset there
+_Version = tuple[int, ...] | None  # None: no such file, or it cannot be looked at
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    """What a preset was found to be, and the files as they were then; `wrong` is empty if it is right."""
+
+    preset: _Version
+    explanation: _Version
+    wrong: str
 
 
 class PresetGuard:
@@ -23,44 +35,85 @@ class PresetGuard:
     def __init__(self, queue: Queue, default_quality: int) -> None:
         self._queue = queue
         self._quality = default_quality
-        self._checked: dict[Path, _Version] = {}
+        self._verdicts: dict[Path, _Verdict] = {}
+        self._inboxes_with: dict[str, frozenset[str]] = {}
         self.broken: dict[str, str] = {}
 
-    def check(self, inbox: Path) -> str | None:
-        """Check the preset if it changed or was wrong, and hold or release the jobs; returns what is wrong.
+    def begin(self) -> None:
+        """A scan of all inboxes begins: which of them have jobs that wait is asked anew, once."""
+        self._inboxes_with = {}
 
-        A missing preset is written with the defaults.
+    def check(self, inbox: Path) -> str | None:
+        """Check the preset if it changed, and hold or release the jobs; returns what is wrong.
+
+        A missing preset is written with the defaults. A file is parsed once, right or wrong, until it changes or the
+        explanation beside it does; one that cannot be read is tried again.
         """
-        version = _version(inbox)
-        before = self.broken.get(str(inbox))
-        if before is None and version is not None and self._checked.get(inbox) == version:
-            return None
-        try:
-            check_inbox_preset(inbox, self._quality)
-        except BadConfig as error:
-            message = str(error)
-            self.broken[str(inbox)] = message
-            held = self._queue.hold(inbox, message)
-            if message != before or held:
-                log.warning("inbox %s: jobs wait, its preset is wrong: %s", printable(inbox), message)
-            return message
-        self._checked[inbox] = version
-        self.broken.pop(str(inbox), None)
-        released = self._queue.release(inbox)
-        if before is not None or released:
-            log.info("inbox %s: the preset is right, %d held jobs go on", printable(inbox), released)
-        return None
+        verdict = self._verdicts.get(inbox)
+        if verdict is not None and verdict.preset is not None and verdict.preset == _version(inbox / PRESET_NAME):
+            if not verdict.wrong:
+                return None
+            if verdict.explanation == _version(inbox / PRESET_ERROR_NAME):
+                self._hold(inbox, verdict.wrong)
+                return verdict.wrong
+        return self._judge(inbox)
 
     def keep_only(self, inboxes: Iterable[Path]) -> None:
         """Forget inboxes that no longer exist."""
         existing = set(inboxes)
-        self._checked = {inbox: version for inbox, version in self._checked.items() if inbox in existing}
+        self._verdicts = {inbox: verdict for inbox, verdict in self._verdicts.items() if inbox in existing}
         self.broken = {inbox: why for inbox, why in self.broken.items() if Path(inbox) in existing}
 
+    def _judge(self, inbox: Path) -> str | None:
+        before = self.broken.get(str(inbox))
+        version: _Version = None
+        try:
+            if _version(inbox / PRESET_NAME) is None:
+                with suppress(BadConfig):  # the check below says why it cannot be written
+                    write_default_preset(inbox / PRESET_NAME, self._quality)
+            version = _version(inbox / PRESET_NAME)  # before it is read: an edit in between shows at the next scan
+            check_inbox_preset(inbox, self._quality)
+        except BadConfig as error:
+            message = str(error)
+            self.broken[str(inbox)] = message
+            self._note(inbox, None if _is_out_of_reach(error) else version, message)
+            held = self._hold(inbox, message)
+            if message != before or held:
+                log.warning("inbox %s: jobs wait, its preset is wrong: %s", printable(inbox), message)
+            return message
+        self._note(inbox, version, "")
+        self.broken.pop(str(inbox), None)
+        released = self._queue.release(inbox) if str(inbox) in self._waiting(HELD) else 0
+        if before is not None or released:
+            log.info("inbox %s: the preset is right, %d held jobs go on", printable(inbox), released)
+        return None
 
-def _version(inbox: Path) -> _Version:
+    def _note(self, inbox: Path, version: _Version, wrong: str) -> None:
+        explanation = _version(inbox / PRESET_ERROR_NAME) if wrong else None
+        self._verdicts[inbox] = _Verdict(version, explanation, wrong)
+
+    def _hold(self, inbox: Path, message: str) -> int:
+        return self._queue.hold(inbox, message) if str(inbox) in self._waiting(QUEUED) else 0
+
+    def _waiting(self, state: str) -> frozenset[str]:
+        """The inboxes with jobs in this state, asked once a scan and only if it matters."""
+        if state not in self._inboxes_with:
+            self._inboxes_with[state] = self._queue.inboxes_with(state)
+        return self._inboxes_with[state]
+
+
+def _is_out_of_reach(error: BaseException | None) -> bool:
+    """Tell a file that could not be read, which may pass without a change of it, from one that says wrong things."""
+    while error is not None:
+        if isinstance(error, OSError):
+            return True
+        error = error.__cause__
+    return False
+
+
+def _version(path: Path) -> _Version:
     try:
-        stat = trees.lstat(inbox / PRESET_NAME)
+        stat = trees.lstat(path)
     except OSError:
         return None
     return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
-
+from flashvsr.inbox.unfinished import is_temporary, is_temporary_folder
 from flashvsr.preset import PRESET_ERROR_NAME, PRESET_NAME
 
 VIDEO_EXTENSIONS = frozenset(
@@ -26,21 +25,25 @@ _NAMES = frozenset(
         "lost+found",
     }
 )
-_NUMBERED = f"{PurePath(PRESET_ERROR_NAME).stem} ("  # where a person's own file has that name
-_UNFINISHED = (
-    *(".part", ".tmp", ".temp", ".crdownload", ".filepart", ".partial", ".download", ".opdownload"),
-    *(".unfinished", ".incomplete", ".aria2", ".!ut", ".!qb"),
-)
+_NUMBERED = f"{PRESET_ERROR_NAME.removesuffix('.txt')} ("  # where a person's own file has that name
 
 
 def ignored(name: str) -> bool:
     """Tell whether a file or directory of this name is never looked at and never mentioned."""
+    if name.rpartition(".")[2] in VIDEO_EXTENSIONS and not name.startswith(_PREFIXES):
+        return False  # nearly all names: each scan asks for each file
     lower = name.lower()
-    if lower.startswith(_PREFIXES) or lower in _NAMES or lower.endswith(_UNFINISHED):
+    if lower.startswith(_PREFIXES) or lower in _NAMES or is_temporary(lower):
         return True
     return lower.startswith(_NUMBERED) and lower.endswith(".txt")
 
 
+def ignored_folder(name: str) -> bool:
+    """Tell the same of a directory, which has more such names."""
+    return ignored(name) or is_temporary_folder(name.lower())
+
+
 def is_video_name(name: str) -> bool:
     """Tell whether the extension is that of a video container; the content is for the worker to judge."""
-    return PurePath(name).suffix[1:].lower() in VIDEO_EXTENSIONS
+    stem, _, extension = name.rpartition(".")
+    return bool(stem.strip(".")) and extension.lower() in VIDEO_EXTENSIONS

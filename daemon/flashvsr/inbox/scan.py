@@ -1,4 +1,7 @@
-"""Look through an inbox without ever leaving it: no symbolic link is followed, whenever it appears."""
+"""Look through an inbox without ever leaving it: no symbolic link is followed, whenever it appears.
+
+Nothing here depends on how deep people nest their folders: one step at a time, each in the directory opened before.
+"""
 
 from __future__ import annotations
 
@@ -7,37 +10,95 @@ import os
 import stat as stat_bits
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from flashvsr.files import trees
-from flashvsr.inbox.rules import ignored
+from flashvsr.inbox.rules import ignored, ignored_folder
 
 MAX_DEPTH = 64
+LONGEST_PATH = 3840  # bytes; the kernel's limit is 4095, and the result's path may be a little longer than the source's
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
+Report = Callable[[Path, str], None]
+Listen = Callable[[Path, int], None]
 
-@dataclass(frozen=True)
-class Found:
-    """A regular file of an inbox, with the result of its `lstat`."""
+
+@dataclass
+class Folder:
+    """A directory of an inbox while it is looked at. `prefix` + name is the path of a file inside the inbox."""
 
     path: Path
-    relative: str
-    stat: os.stat_result
+    prefix: str
+    descriptor: int
+    report: Report
+    ignored: list[str] = field(default_factory=list)  # the names in it that are left alone
+    directories: list[str] = field(default_factory=list)  # those to be looked into
+
+    def files(self) -> Iterator[os.DirEntry[str]]:
+        """Yield the regular files that are not ignored by name, in no particular order; once.
+
+        `ignored` and `directories` are complete when it has ended. Raises OSError if the inbox itself cannot be read,
+        for that is not an empty inbox; what else cannot be goes to `report`.
+        """
+        try:
+            with os.scandir(self.descriptor) as entries:
+                for entry in entries:
+                    if ignored(entry.name):
+                        self.ignored.append(entry.name)
+                    elif self._is_file(entry):
+                        yield entry
+        except OSError as error:
+            if not self.prefix:
+                raise
+            self.report(self.path, f"cannot be read: {error.strerror}")
+
+    def stat(self, entry: os.DirEntry[str]) -> os.stat_result | None:
+        """Return the `lstat` of a file; None if it is gone, or cannot be looked at, which is reported."""
+        try:
+            return entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self.report(self.path / entry.name, f"cannot be read: {error.strerror}")
+            return None
+
+    def _is_file(self, entry: os.DirEntry[str]) -> bool:
+        try:
+            if entry.is_file(follow_symlinks=False):
+                return True
+            if entry.is_dir(follow_symlinks=False):
+                (self.ignored if ignored_folder(entry.name) else self.directories).append(entry.name)
+        except OSError as error:
+            self.report(self.path / entry.name, f"cannot be read: {error.strerror}")
+        return False
 
 
-def scan(inbox: Path, report: Callable[[Path, str], None], skip: frozenset[Path] = frozenset()) -> Iterator[Found]:
-    """Yield every regular file below `inbox` that is not ignored by name, in no particular order.
+def folders(
+    inbox: Path, report: Report, skip: frozenset[Path] = frozenset(), listen: Listen | None = None
+) -> Iterator[Folder]:
+    """Yield the inbox and every directory below it that is not ignored by name; read `files` of each to its end.
 
-    `skip` names directories not to enter. A sub-directory that cannot be read goes to `report`; raises
-    OSError if the inbox itself cannot be read, for that is not an empty inbox.
+    `skip` names directories not to enter. `listen` is told of each directory, opened, before its files are read. A
+    directory that cannot be opened goes to `report`; raises OSError if the inbox itself cannot be.
     """
-    top = trees.open_directory(inbox)
+    levels = [Folder(inbox, "", trees.open_directory(inbox), report)]
     try:
-        yield from _scan(top, inbox, "", report, skip, 0)
+        fresh: Folder | None = levels[0]
+        while levels:
+            if fresh is not None:
+                if listen is not None:
+                    listen(fresh.path, fresh.descriptor)
+                yield fresh
+            above, fresh = levels[-1], None
+            if not above.directories:
+                os.close(levels.pop().descriptor)
+            elif fresh := _enter(above, above.directories.pop(), len(levels), skip):
+                levels.append(fresh)
     finally:
-        os.close(top)
+        for folder in levels:
+            os.close(folder.descriptor)
 
 
 def lookup(inbox: Path, relative: str) -> os.stat_result | None:
@@ -53,36 +114,35 @@ def lookup(inbox: Path, relative: str) -> os.stat_result | None:
     return stat if stat_bits.S_ISREG(stat.st_mode) else None
 
 
-def _scan(
-    directory: int,
-    path: Path,
-    relative: str,
-    report: Callable[[Path, str], None],
-    skip: frozenset[Path],
-    depth: int,
-) -> Iterator[Found]:
-    with os.scandir(directory) as entries:
-        children = [entry for entry in entries if not ignored(entry.name)]
-    for entry in children:
-        child, name = path / entry.name, relative + entry.name
+def _enter(above: Folder, name: str, depth: int, skip: frozenset[Path]) -> Folder | None:
+    path = above.path / name
+    if path in skip:
+        return None
+    if depth > MAX_DEPTH:
+        above.report(path, f"is nested deeper than {MAX_DEPTH} directories and is not looked into")
+    elif too_long(path):
+        above.report(path, f"has a path of more than {LONGEST_PATH} bytes and is not looked into; move it further up")
+    else:
         try:
-            if entry.is_dir(follow_symlinks=False):
-                if child in skip:
-                    continue
-                if depth == MAX_DEPTH:
-                    report(child, f"is nested deeper than {MAX_DEPTH} directories and is not looked into")
-                    continue
-                descriptor = os.open(entry.name, _DIRECTORY, dir_fd=directory)
-                try:
-                    yield from _scan(descriptor, child, name + "/", report, skip, depth + 1)
-                finally:
-                    os.close(descriptor)
-            elif entry.is_file(follow_symlinks=False):
-                yield Found(child, name, entry.stat(follow_symlinks=False))
+            descriptor = os.open(name, _DIRECTORY, dir_fd=above.descriptor)
         except FileNotFoundError:
-            continue  # moved or removed while we looked
+            return None  # moved or removed while we looked
         except OSError as error:
-            report(child, f"cannot be read: {error.strerror}")
+            above.report(path, f"cannot be read: {error.strerror}")
+        else:
+            return Folder(path, f"{above.prefix}{name}/", descriptor, above.report)
+    return None
+
+
+def too_long(path: Path) -> bool:
+    """Tell whether a file of this path is one that the system's other calls, and the outbox, cannot take."""
+    return len(os.fsencode(path)) > LONGEST_PATH
+
+
+def names_beside(inbox: Path, relative: str) -> list[str]:
+    """Return all names in the directory of a file of the inbox. Raises OSError."""
+    with _opened(inbox, relative.split("/")[:-1]) as directory, os.scandir(directory) as entries:
+        return [entry.name for entry in entries]
 
 
 @contextmanager

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from flashvsr.config import Config, InboxDir
 from flashvsr.files import trees
 from flashvsr.inbox.rules import ignored, is_video_name
 from flashvsr.jobs.queue import Queue
-from flashvsr.mounts import Mounts, ShareAway
+from flashvsr.mounts import Mounts
 from flashvsr.text import printable
 
 log = logging.getLogger(__name__)
@@ -29,21 +29,21 @@ class Shares:
         self._queue = queue
         self._mounts = Mounts(config.paths.state)
         self._devices: dict[Path, int] = {}
+        self._earlier: dict[Path, set[int]] | None = None
 
     def inboxes(self, report: Report) -> list[InboxDir]:
         """Return the inboxes that are there; what is wrong with the others goes to `report`."""
         root = self._config.paths.inbox
         found = self._config.inboxes()
-        if self._usable(root, report) and not any(inbox.path.parent == root for inbox in found):
+        if self._usable([root], report) and not any(inbox.path.parent == root for inbox in found):
             self._create_first(root, report)
             found = self._config.inboxes()
         unique = {inbox.path: inbox for inbox in found}
-        return [inbox for inbox in unique.values() if self._usable(inbox.path, report)]
+        return [unique[path] for path in self._usable(unique, report)]
 
     def check_outboxes(self, inboxes: Iterable[InboxDir], report: Report) -> None:
         """Report the outboxes whose share is not mounted; their jobs wait by themselves."""
-        for outbox in dict.fromkeys((self._config.paths.outbox, *(inbox.outbox for inbox in inboxes))):
-            self._mounted(outbox, report)
+        self._mounted(dict.fromkeys((self._config.paths.outbox, *(inbox.outbox for inbox in inboxes))), report)
 
     def stray_files(self, report: Report) -> None:
         """Report videos that lie in the inbox root itself, where no preset applies to them."""
@@ -64,10 +64,11 @@ class Shares:
                 f"one of its sub-directories, such as {FIRST_INBOX}",
             )
 
-    def _usable(self, directory: Path, report: Report) -> bool:
-        """Tell whether the directory is really there and not just the mount point of an absent share."""
-        if not self._mounted(directory, report):
-            return False
+    def _usable(self, directories: Collection[Path], report: Report) -> list[Path]:
+        """Return those of the directories that are really there and not just mount points of absent shares."""
+        return [directory for directory in self._mounted(directories, report) if self._is_there(directory, report)]
+
+    def _is_there(self, directory: Path, report: Report) -> bool:
         try:
             with trees.directory(directory) as opened, os.scandir(opened) as entries:
                 device = os.fstat(opened).st_dev
@@ -89,21 +90,22 @@ class Shares:
             self._devices[directory] = device
         return True
 
-    def _mounted(self, directory: Path, report: Report) -> bool:
-        try:
-            self._mounts.check(directory)
-        except ShareAway as error:
-            report(directory, str(error))
-            return False
-        return True
+    def _mounted(self, directories: Collection[Path], report: Report) -> list[Path]:
+        away = self._mounts.away(directories)
+        for directory, reason in away.items():
+            report(directory, str(reason))
+        return [directory for directory in directories if directory not in away]
 
     def _usual_devices(self, directory: Path, device: int) -> set[int]:
         """Return the devices on which files were seen here, in this run or by the jobs of earlier ones."""
         if directory in self._devices:
             return {self._devices[directory]}
-        earlier = self._queue.last_devices()
-        seen = {earlier[inbox] for inbox in earlier if directory in (inbox, inbox.parent)}
-        return seen or {device}
+        if self._earlier is None:
+            self._earlier = {}
+            for inbox, seen in self._queue.last_devices().items():
+                for place in (inbox, inbox.parent):
+                    self._earlier.setdefault(place, set()).add(seen)
+        return self._earlier.get(directory, {device})
 
     def _create_first(self, root: Path, report: Report) -> None:
         first = root / FIRST_INBOX

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from peewee import fn
 
@@ -12,6 +13,15 @@ from flashvsr.jobs.records import Records, partial_result
 from flashvsr.jobs.schema import CANCELLED, DONE, FAILED, FINISHED, Job
 
 SOURCE_STAYS = "source"  # kind of the error of a job that is done, but whose source could not be taken away
+
+
+class Ended(NamedTuple):
+    """As much of a job that has ended as decides whether it is still remembered."""
+
+    id: int
+    inbox: str
+    source: str
+    departed: bool
 
 
 class Aftermath(Records):
@@ -53,6 +63,13 @@ class Aftermath(Records):
         where = None if archived is None else str(archived)
         with self._writing():
             self._change(job_id, settled=time.time(), archived=where, departed=departed, error=None, error_kind=None)
+
+    def ended_before(self, limit: float) -> list[Ended]:
+        """Return what ended before `limit`, in seconds since the epoch: without all that is recorded of its making."""
+        columns = (getattr(Job, name) for name in Ended._fields)
+        old = (Job.state.in_(FINISHED)) & (Job.finished < limit)
+        with self._reading():
+            return [Ended(*row) for row in self._run(Job.select(*columns).where(old).tuples())]
 
     def forget(self, job_ids: Iterable[int]) -> int:
         """Delete ended jobs from the history; how many these were."""

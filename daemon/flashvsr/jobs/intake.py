@@ -90,6 +90,10 @@ class Intake(Records):
         rows = self._select(Job.select(Job.inbox, Job.device).where(Job.id.in_(newest)))
         return {Path(row.inbox): row.device for row in rows}
 
+    def inboxes_with(self, state: str) -> frozenset[str]:
+        """Return the paths of the inboxes that have jobs in this state."""
+        return frozenset(row.inbox for row in self._select(Job.select(Job.inbox).where(Job.state == state).distinct()))
+
     def hold(self, inbox: Path, reason: str) -> int:
         """Let the queued jobs of `inbox` wait, for the reason given (its beginning is kept); how many these were."""
         return self._move(inbox, QUEUED, HELD, _kept(reason), "config")

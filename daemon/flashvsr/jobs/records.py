@@ -12,7 +12,7 @@ import peewee as pw
 from flashvsr.errors import FlashVSRError
 from flashvsr.jobs.database import Store
 from flashvsr.jobs.ledger import Ledger
-from flashvsr.jobs.schema import CANCELLED, HELD, QUEUED, STATES, SUPERSEDED, Job
+from flashvsr.jobs.schema import CANCELLED, FAILED, HELD, QUEUED, STATES, SUPERSEDED, Job
 
 _NOT_OWNED = {"owner_host": None, "owner_pid": None, "owner_start": None, "lease": None}
 
@@ -40,6 +40,12 @@ class Records(Store):
         query = Job.select(Job.state, pw.fn.COUNT(Job.id)).group_by(Job.state).tuples()
         with self._reading():
             return dict.fromkeys(STATES, 0) | {state: int(count) for state, count in self._run(query)}
+
+    def failed_since(self, moment: float) -> int:
+        """Return how many jobs have failed since `moment`, in seconds since the epoch."""
+        query = Job.select(pw.fn.COUNT(Job.id)).where(Job.state == FAILED, Job.finished >= moment).tuples()
+        with self._reading():
+            return int(self._first(query)[0])
 
     def _select(self, query: Any) -> list[Job]:
         with self._reading():

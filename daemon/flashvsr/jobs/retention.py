@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
 from pathlib import Path
 
 from flashvsr.files import at, trees
+from flashvsr.jobs.aftermath import Ended
 from flashvsr.jobs.exchange import ASIDE
 from flashvsr.jobs.ledger import DAMAGED_NAME
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.rows import LARGEST_NUMBER
-from flashvsr.jobs.schema import FINISHED, Job
 from flashvsr.mounts import Mounts
 from flashvsr.text import printable
 
@@ -32,22 +33,22 @@ def prune(queue: Queue, archive_dir: Path, jobs_dir: Path, days: float, now: flo
     if days <= 0:
         return {"jobs": 0, "archived": 0, "leftovers": 0}
     limit = now - days * _DAY
-    over = [job for job in queue.jobs(FINISHED) if job.finished is not None and job.finished < limit]
+    over = queue.ended_before(limit)
     leftovers = _prune_leftovers(queue, jobs_dir, {job.id for job in over}, limit)
     leftovers += _prune_damaged(queue.path.parent, limit)
     archived = _prune_archive(archive_dir, limit)
-    mounts = Mounts(queue.path.parent)
+    present = lru_cache(maxsize=None)(partial(_share_present, mounts=Mounts(queue.path.parent)))  # asked once an inbox
     return {
-        "jobs": queue.forget([job.id for job in over if job.departed or _source_gone(job, mounts)]),
+        "jobs": queue.forget([job.id for job in over if job.departed or _source_gone(job, present)]),
         "archived": archived,
         "leftovers": leftovers,
     }
 
 
-def _source_gone(job: Job, mounts: Mounts) -> bool:
+def _source_gone(job: Ended, present: Callable[[Path], bool]) -> bool:
     """Tell whether the source is surely gone; while it may be there, its row keeps it from being redone."""
     try:
-        return not trees.exists(Path(job.source)) and _share_present(Path(job.inbox), mounts)
+        return not trees.exists(Path(job.source)) and present(Path(job.inbox))
     except OSError:
         return False
 
@@ -56,8 +57,13 @@ def _share_present(inbox: Path, mounts: Mounts) -> bool:
     """Tell an inbox without this file from an unmounted share, of which only an empty directory is seen."""
     if not mounts.present(inbox):
         return False
-    with trees.directory(inbox if trees.exists(inbox) else inbox.parent) as directory:  # or are its neighbours there?
-        return bool(at.names(directory))
+    try:
+        with trees.directory(
+            inbox if trees.exists(inbox) else inbox.parent
+        ) as directory:  # or are its neighbours there?
+            return bool(at.names(directory))
+    except OSError:
+        return False
 
 
 def _prune_leftovers(queue: Queue, jobs_dir: Path, over: set[int], limit: float) -> int:
