@@ -19,7 +19,6 @@ from command import Called, called
 from flashvsr.commands.progress import job_progress
 from flashvsr.commands.screen import Screen
 from flashvsr.errors import BadInput
-from flashvsr.report_text import report_toml
 from flashvsr.text import from_printable, printable
 from flashvsr.weights import nano_folder
 from nasty import NAMES, TEXTS, is_safe
@@ -174,10 +173,3 @@ def test_a_table_shows_any_text(text: str, capsys: pytest.CaptureFixture[str]) -
     assert is_safe(shown)
     if "[red]" in text:
         assert shown.count("[red]x[/red] [bold :smile:") == 5
-
-
-@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-def test_a_report_shows_any_text(text: str) -> None:
-    shown = report_toml({"title": text, text: [text, {"language": text}], "many": [text] * 300})
-    assert is_safe(shown)
-    assert len(shown) < 1_000_000

@@ -19,7 +19,7 @@ from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job
 from flashvsr.mounts import Mounts
 from flashvsr.outbox.intent import Intent
-from flashvsr.report_text import LONGEST, bounded_facts
+from flashvsr.report_text import LONGEST, bounded_report
 from flashvsr.text import MOST_LINES, MOST_WARNINGS, STORED, WARNING, storable
 from nasty import NAMES, TEXTS, is_safe
 
@@ -82,7 +82,7 @@ def test_what_was_made(queue: Queue, drop: Drop, claim: Claim, inbox: Path, text
     check(done.model)
     assert len(done.report) <= LONGEST
     facts = json.loads(done.report)
-    assert bounded_facts(facts) == facts, "it is as it will be shown"
+    assert bounded_report(facts) == facts, "it is as it will be shown"
 
 
 @KINDS

@@ -22,7 +22,7 @@ from flashvsr.jobs.damage import notices
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import DONE, FAILED, FINISHED, HELD, QUEUED, RUNNING, Job, Worker
 from flashvsr.preset import PRESET_NAME, load_preset
-from flashvsr.report_text import bounded_facts, report_toml
+from flashvsr.report_text import bounded_report, report_toml
 from flashvsr.say import say, say_json
 from flashvsr.state import service_process
 from flashvsr.status.problems import known_problems
@@ -53,7 +53,7 @@ def _show_job(queue: Queue, options: argparse.Namespace) -> int:
     job = queue.get(options.job)
     if job is None:
         raise FlashVSRError(f"there is no job {options.job}; `flashvsr status --all` lists them")
-    facts = _job(job) | {"preset": _parsed(job.preset), "report": bounded_facts(_parsed(job.report))}
+    facts = _job(job) | {"preset": _parsed(job.preset), "report": bounded_report(_parsed(job.report))}
     if options.json:
         say_json(facts)
         return 0
