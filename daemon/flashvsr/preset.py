@@ -12,6 +12,7 @@ from pathlib import Path
 
 from flashvsr.errors import BadConfig
 from flashvsr.files import marked, trees
+from flashvsr.files.objects import Unusable, object_of
 from flashvsr.files.texts import read_text, write_new
 from flashvsr.settings.document import Document, parse, parse_value, raise_problems, read_table
 from flashvsr.settings.kinds import Choice, Flag, Number, Whole, shown
@@ -144,11 +145,9 @@ def preset_from_json(text: str) -> Preset:
     if len(text) > PRESET_LIMITS.bytes:
         raise BadConfig("the preset stored with the job is damaged: too long")
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise BadConfig("the preset stored with the job is damaged: no JSON") from error
-    if not isinstance(data, dict):
-        raise BadConfig("the preset stored with the job is damaged: not an object")
+        data = object_of(text)
+    except Unusable as error:
+        raise BadConfig(f"the preset stored with the job is damaged: {error}") from error
     return _checked(Document("preset stored with the job", data), Preset(), [])
 
 

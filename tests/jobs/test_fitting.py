@@ -12,7 +12,7 @@ import pytest
 from flashvsr.errors import BadConfig, Damaged
 from flashvsr.jobs.damage import heal
 from flashvsr.jobs.exchange import aside_files
-from flashvsr.jobs.fitting import mark_of, misfit, shape_of
+from flashvsr.jobs.fitting import mark_of, mismatch, shape_of
 from flashvsr.jobs.intake import Source
 from flashvsr.jobs.migrations import MIGRATIONS
 from flashvsr.jobs.queue import Queue
@@ -120,5 +120,5 @@ def test_a_database_is_marked_with_its_version(tmp_path: Path) -> None:
     Queue(tmp_path).close()
     with closing(sqlite3.connect(tmp_path / "queue.db")) as database:
         assert database.execute("PRAGMA application_id").fetchone() == (mark_of(NEWEST),)
-        assert misfit(database.execute, MIGRATIONS) is None
+        assert mismatch(database.execute, MIGRATIONS) is None
         assert set(shape_of(database.execute)) == {"job", "worker"}

@@ -19,7 +19,7 @@ from flashvsr.jobs.damage import heal, notices
 from flashvsr.jobs.ledger import Ledger
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.retention import prune
-from flashvsr.jobs.rows import misfit
+from flashvsr.jobs.rows import wrong_value
 from flashvsr.jobs.schema import Job
 
 Drop = Callable[..., int]
@@ -153,9 +153,11 @@ def test_a_record_of_any_content_is_set_aside_by_itself(
 
 
 def test_the_row_that_the_others_differ_from_is_right() -> None:
-    assert misfit(ROW) is None
+    assert wrong_value(ROW) is None
     assert (
-        misfit(ROW | {"of a newer version": 1, "warnings": ["x"], "result": None, "fps": 2, "source": "/in/\udcff"})
+        wrong_value(
+            ROW | {"of a newer version": 1, "warnings": ["x"], "result": None, "fps": 2, "source": "/in/\udcff"}
+        )
         is None
     )
 

@@ -130,6 +130,13 @@ def test_values_longer_than_a_path_are_refused(tmp_path: Path) -> None:
     assert [problem.rpartition("; ")[2] for problem in problems(tmp_path, text)] == ["at most 4095 bytes"] * 2
 
 
+def test_a_home_of_nobody_is_shown_shortened(tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, '[paths]\nstate = "~' + "\\u202e" * 600 + '"')
+    assert problem.endswith("names no home directory")
+    assert len(problem) < 300
+    assert problem.isprintable()
+
+
 def test_many_long_problems_are_cut_to_a_text_that_can_be_stored(tmp_path: Path) -> None:
     inbox = tmp_path / ("d" * 200) / ("e" * 200) / ("f" * 200)
     inbox.mkdir(parents=True)

@@ -12,7 +12,7 @@ from flashvsr.fstype import MOUNTINFO
 from flashvsr.jobs import migrations
 from flashvsr.jobs.database import BUSY_SECONDS, DATABASE_NAME, refuse_network, speaks_of_damage
 from flashvsr.jobs.exchange import ASIDE, aside_files, is_empty, prepare, prepared, put_in_place
-from flashvsr.jobs.fitting import misfit
+from flashvsr.jobs.fitting import mismatch
 from flashvsr.jobs.ledger import Ledger
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.rows import LARGEST_NUMBER
@@ -93,7 +93,7 @@ def damage_of(path: Path) -> str | None:
 def _damage(connection: sqlite3.Connection) -> str | None:
     (first,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     # Only then: the version in the header of a damaged database may be any number.
-    return str(first) if first != "ok" else misfit(connection.execute, migrations.MIGRATIONS)
+    return str(first) if first != "ok" else mismatch(connection.execute, migrations.MIGRATIONS)
 
 
 def _last_number(path: Path) -> int:

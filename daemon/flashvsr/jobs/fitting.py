@@ -21,7 +21,7 @@ def mark_of(version: int) -> int:
     return _MARK + version
 
 
-def misfit(execute: Execute, steps: Sequence[Sequence[str]]) -> str | None:
+def mismatch(execute: Execute, steps: Sequence[Sequence[str]]) -> str | None:
     """Say what does not fit between the version and the tables of a database; None if a migration may go on from it.
 
     `steps`: the migrations of this flashvsr. The database of a newer one fits as far as can be told from here: it tells

@@ -15,7 +15,7 @@ from typing import Any
 
 from flashvsr.files.objects import Unusable, read_object, set_aside
 from flashvsr.files.texts import write_replacing
-from flashvsr.jobs.rows import LARGEST_NUMBER, misfit
+from flashvsr.jobs.rows import LARGEST_NUMBER, wrong_value
 from flashvsr.jobs.schema import Job
 from flashvsr.space import writing_state
 from flashvsr.text import printable
@@ -82,16 +82,19 @@ class Ledger:
 
     def notices(self) -> list[str]:
         """What a person should know about records that were set aside."""
-        if not self.damaged.is_dir():
+        try:
+            number = sum(1 for _ in self.damaged.iterdir())
+        except OSError:
+            return []  # mostly there is no such folder
+        if not number:
             return []
-        number = sum(1 for _ in self.damaged.iterdir())
         return [
-            f"{number} records of ended jobs were damaged and are kept in {printable(self.damaged)}; if the queue "
-            "database was lost at that time, too, their sources are done again. Remove that folder to end this notice"
-        ][: min(number, 1)]
+            f"{number} records of ended jobs were damaged and are kept in {printable(self.damaged)}; their sources are "
+            "done again if they are still in an inbox. Remove that folder to end this notice"
+        ]
 
     def _check(self, row: dict[str, Any], number: int) -> None:
-        reason = misfit(row)
+        reason = wrong_value(row)
         if reason is None and row["id"] != number:
             reason = f"it tells of job {row['id']}"
         if reason is not None:
@@ -106,7 +109,8 @@ class Ledger:
             _give_to_owner(self.damaged)
             where = set_aside(path, self.damaged)
         except OSError as error:
-            log.error("the record %s is damaged and left out: %s; it cannot be moved: %s", path, reason, error.strerror)
+            told = "the record %s is damaged and left out: %s; it cannot be moved: %s"
+            log.error(told, printable(path), reason, error.strerror)
         else:
             log.error("the record %s is damaged: %s; it is kept as %s", printable(path), reason, printable(where))
 

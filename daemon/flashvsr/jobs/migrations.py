@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flashvsr.errors import BadConfig, Damaged
-from flashvsr.jobs.fitting import mark_of, misfit
+from flashvsr.jobs.fitting import mark_of, mismatch
 from flashvsr.text import printable
 
 Migration = tuple[str, ...]  # SQL statements from one version to the next; never edited once released
@@ -79,7 +79,7 @@ def migrate(database: Any, path: Path, migrations: Sequence[Migration] | None = 
         return len(steps)
     with database.transaction("IMMEDIATE"):  # several processes may start at once: the version is read again inside
         version = _version(database)
-        reason = misfit(database.execute_sql, steps)
+        reason = mismatch(database.execute_sql, steps)
         if reason is not None:
             raise Damaged(damaged_text(path, reason))
         if version > len(steps):

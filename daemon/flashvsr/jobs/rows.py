@@ -12,7 +12,7 @@ from flashvsr.jobs.schema import STATES, Job
 LARGEST_NUMBER = 1 << 53  # of a job; far below what SQLite can count to, and far above what any queue gives out
 
 
-def misfit(row: Mapping[str, Any]) -> str | None:
+def wrong_value(row: Mapping[str, Any]) -> str | None:
     """Say what is wrong with the values of a job; None if all can be stored. Unknown keys do not matter."""
     for field in Job._meta.sorted_fields:
         name = field.name

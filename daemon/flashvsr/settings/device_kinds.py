@@ -117,11 +117,9 @@ class Weights(Kind):
 
 def _weights_hint(value: str, names: tuple[str, ...]) -> str:
     meant = VALUES["weights"].get(folded(value)) or nearest(value, names)
-    return (
-        f"did you mean {toml_value(meant)}?"
-        if meant
-        else f"for a folder beside the settings write {shown('./' + value)}"
-    )
+    if meant:
+        return f"did you mean {toml_value(meant)}?"
+    return f"for a folder beside the settings write {shown('./' + value)}"
 
 
 def _cuda_number(text: str) -> int | None:

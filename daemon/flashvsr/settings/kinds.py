@@ -212,7 +212,7 @@ def absolute_path(value: object, base: Path) -> Path:
     try:
         path = Path(value).expanduser()
     except RuntimeError as error:  # "~name" of a user who does not exist
-        raise Refused(f"{value.split('/')[0]} names no home directory") from error
+        raise Refused(f"{shortened(value.split('/')[0])} names no home directory") from error
     return Path(os.path.abspath(base / path))  # noqa: PTH100 - Path.absolute() keeps ".."
 
 
