@@ -16,9 +16,11 @@ from flashvsr.errors import BadInput
 from flashvsr.video.color import ColorInfo
 from flashvsr.video.convert import Converter
 from flashvsr.video.media import open_source, packets, refused_pictures, use_threads
+from flashvsr.video.order import DisplayOrder
 from flashvsr.video.probe import SourceInfo, check_frames, frame_color, guard
 from flashvsr.video.pyav import fraction
 from flashvsr.video.scan import PROGRESSIVE, Deinterlacer, Scan
+from flashvsr.video.standing import LastPicture
 from flashvsr.video.timeline import Timeline
 from flashvsr.video.timing import LONGEST_GAP, ContinuousClock, TimestampGrid
 
@@ -83,7 +85,8 @@ class Decoder:
     """Iterate over it once for the frames; `warnings` then says in words what was wrong with the file.
 
     `frames`: frames so far, those before the first wanted one included. `damaged`: places that could not be decoded,
-    or not without faults. `repeated`: frames that stand in for lost ones.
+    or not without faults. `repeated`: frames that stand in for lost ones. `last_step`: at the end, ticks of `grid` for
+    which the last frame stands.
     """
 
     def __init__(self, info: SourceInfo, size: tuple[int, int], options: DecodeOptions) -> None:
@@ -92,6 +95,7 @@ class Decoder:
         self.damaged = 0
         self.repeated = 0
         self.grid = output_grid(info)
+        self.last_step = self.grid.step
         self._options = options
         self._timeline = Timeline(info.joints)
         self._clock = ContinuousClock(1 / info.frame_rate, jump=2 / info.frame_rate, leap=LONGEST_GAP)
@@ -156,11 +160,17 @@ class Decoder:
             guard(stream, path, self.info.limits)
             use_threads(stream, threads)
             fields = Deinterlacer[_Place](self._options.scan, stream) if self._options.scan.is_interlaced else None
+            step = 1 / self.info.frame_rate
+            order: DisplayOrder[CodedFrame] | None = DisplayOrder(step) if self.info.decode_times else None
+            last = LastPicture(stream, self.info.container, step)
             for packet in packets(container, path, [stream], self._note_damage):
                 if packet.is_corrupt:
                     self._note_damage()
+                last.read(packet.dts)
                 if self._timeline.place(packet):
                     self._suspicion = _SUSPICION  # a part may begin with pictures that cannot be decoded
+                if order is not None and packet.pts is None:
+                    packet.pts = packet.dts
                 try:
                     decoded = stream.decode(packet)
                 except FFmpegError:
@@ -169,10 +179,13 @@ class Decoder:
                 if decoded and on_device:
                     self._check_device(on_device, stream)
                     on_device = ""
-                yield from self._deliver(decoded, stream, fields)
-            yield from self._deliver(self._flush(stream), stream, fields)
+                yield from self._deliver(self._timed(decoded, stream, order, last), stream, fields)
+            yield from self._deliver(self._timed(self._flush(stream), stream, order, last), stream, fields)
+            if order is not None:
+                yield from self._deliver(order.flush(), stream, fields)
             if fields is not None:
                 yield from self._shown(fields.flush())
+            self._note_end(last.seconds(path))
 
     def _check_device(self, hardware: str, stream: VideoStream) -> None:
         """Say so where the device's decoder did not take the stream: FFmpeg goes on with the CPU's without a word."""
@@ -192,13 +205,33 @@ class Decoder:
             self._note_damage()
             return []
 
-    def _deliver(
-        self, decoded: list[CodedFrame], stream: VideoStream, fields: Deinterlacer[_Place] | None
-    ) -> Iterator[VideoFrame]:
+    def _timed(
+        self, decoded: list[CodedFrame], stream: VideoStream, order: DisplayOrder[CodedFrame] | None, last: LastPicture
+    ) -> Iterator[tuple[CodedFrame, Fraction | None]]:
+        """Frames with their times, seconds since the source's start."""
         for frame in decoded:
+            last.shown(frame.pts, frame.duration)
+            time = self._time_of(frame, stream)
+            yield from [(frame, time)] if order is None else order.push(frame, time)
+
+    def _note_end(self, seconds: Fraction | None) -> None:
+        if seconds is not None and seconds > LONGEST_GAP:
+            self._trouble.append(
+                f"the file says that its last picture stands for {float(seconds):.0f} seconds, which is not believed"
+            )
+        elif seconds is not None:
+            self.last_step = round(seconds / self.grid.time_base)
+
+    def _deliver(
+        self,
+        timed: Iterator[tuple[CodedFrame, Fraction | None]],
+        stream: VideoStream,
+        fields: Deinterlacer[_Place] | None,
+    ) -> Iterator[VideoFrame]:
+        for frame, given in timed:
             if frame.is_corrupt:
                 self._note_damage()
-            time = self._clock.fix(self._time_of(frame, stream))
+            time = self._clock.fix(given)
             for coded, moment in [*self._stand_ins(time), (frame, time)]:
                 yield from self._place(coded, moment, stream, fields)
             self._last = frame, time

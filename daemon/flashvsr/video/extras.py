@@ -85,14 +85,21 @@ def add_attachments(source: InputContainer, out: OutputContainer, container: str
 def left_out(source: InputContainer, info: SourceInfo) -> list[str]:
     """Tracks that no result keeps, in words."""
     lost = []
+    if info.foreign:
+        lost.append(
+            f"{len(info.foreign)} tracks of other programmes left out: the one with the largest picture was taken"
+        )
+    own = [stream for stream in source.streams if stream.index not in info.foreign]
     others = [
         stream
-        for stream in source.streams.video
-        if stream.index != info.video_index and not stream.disposition.value & ATTACHED_PICTURE
+        for stream in own
+        if stream.type == "video"
+        and stream.index != info.video_index
+        and not stream.disposition.value & ATTACHED_PICTURE
     ]
     if others:
         lost.append(f"{len(others)} further video tracks left out: the largest or default one was processed")
-    data = [stream for stream in source.streams if stream.type in ("data", "unknown")]
+    data = [stream for stream in own if stream.type in ("data", "unknown")]
     # QuickTime keeps chapters in a track of text, which looks like data; they are kept as chapters.
     spare = 1 if info.container.startswith("mov") and source.chapters() else 0
     if len(data) > spare:

@@ -40,6 +40,11 @@ SOURCE_FORMATS = (
     "mp3", "aac", "wav", "flac",  # recognised so that an audio file gets the answer "no video in it"
 )  # fmt: skip
 
+_DEMUXING = {
+    "format_whitelist": ",".join(SOURCE_FORMATS),
+    "protocol_whitelist": "file",
+}
+
 _READ_BLOCK = 1 << 18  # bytes per read: network shares answer few large reads faster than many small ones
 _WRITE_BLOCK = 1 << 20
 _MAX_CONSECUTIVE_ERRORS = 100  # a demuxer that fails this often in a row is not going to recover
@@ -116,6 +121,15 @@ def open_source(
             container.close()
 
 
+def beginning(path: Path, size: int, progress: Progress = nothing) -> bytes:
+    """The first `size` bytes of a source, or all there are. Raises Transient when the operating system fails."""
+    try:
+        with CountedFile(path, "rb", progress) as file:
+            return file.read(size)
+    except OSError as error:
+        raise transient(path, "reading", error) from error
+
+
 @contextmanager
 def refused_pictures(path: Path) -> Iterator[None]:
     """Raise BadInput for pictures of the source that come out of the decoder and that no filter takes."""
@@ -176,7 +190,7 @@ def _open_container(path: Path, file: IO[bytes], hwaccel: HWAccel | None = None)
             **SOURCE_TEXT,
             buffer_size=_READ_BLOCK,
             hwaccel=hwaccel,
-            container_options={"format_whitelist": ",".join(SOURCE_FORMATS), "protocol_whitelist": "file"},
+            container_options=_DEMUXING,
         )
         return container
     except FFmpegError as error:

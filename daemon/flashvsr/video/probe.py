@@ -17,12 +17,16 @@ from flashvsr.video.color import ColorInfo, resolve
 from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.limits import GENEROUS, Limits
 from flashvsr.video.mastering import Mastering, mastering_of
-from flashvsr.video.media import open_source, packets
+from flashvsr.video.media import beginning, open_source, packets
+from flashvsr.video.order import has_decode_times
+from flashvsr.video.programmes import strangers
 from flashvsr.video.pyav import fraction, tags
 from flashvsr.video.timeline import JOINABLE, Joint, JumpFinder
 from flashvsr.video.timing import choose_rate
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from av.audio.stream import AudioStream
     from av.buffer import Buffer
     from av.container import InputContainer
@@ -32,6 +36,11 @@ if TYPE_CHECKING:
 
 ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC
 _DEFAULT_STREAM = 0x1  # AV_DISPOSITION_DEFAULT
+_TABLES = (
+    1 << 18,
+    1 << 23,
+)  # bytes, at first and at most, to find a multiplex's tables in, which are repeated all the time
+_LEAD_IN = Fraction(1, 4)  # seconds, the most that an encoder of sound puts before zero
 _CODEC_ALIASES = {
     "mp3float": "mp3", "mp2float": "mp2", "mp1float": "mp1", "dca": "dts", "libopus": "opus",
     "libvorbis": "vorbis", "libdav1d": "av1", "libaom-av1": "av1", "ac3_fixed": "ac3", "aac_fixed": "aac",
@@ -61,7 +70,8 @@ class SourceInfo:
     been. `frame_count`: an estimate for progress only, files lie about it. `video_index`: number of the video
     stream in the file. `bits`: of one sample of the picture. `has_alpha`: some of it may be transparent. `joints`:
     where the file's clock jumps. `limits`: those it was examined under, which decoding goes on to keep. `mastering`:
-    HDR10's facts about it.
+    HDR10's facts about it. `foreign`: numbers of the streams that belong to other programmes of a multiplex.
+    `decode_times`: its frames carry the times at which they are decoded, see `flashvsr.video.order`.
     """
 
     path: Path
@@ -86,6 +96,8 @@ class SourceInfo:
     joints: tuple[Joint, ...] = ()
     limits: Limits = GENEROUS
     mastering: Mastering | None = None
+    foreign: tuple[int, ...] = ()
+    decode_times: bool = False
 
     @property
     def is_deep(self) -> bool:
@@ -115,11 +127,13 @@ def probe(path: Path, limits: Limits = GENEROUS, progress: Progress = nothing) -
         duration = container.duration / av.time_base if container.duration and container.duration > 0 else None
         count = stream.frames or (round(duration * rate) if duration else 0)
         check_frames(count, path, limits)
+        foreign = _foreign(container, stream, path, progress)
+        sounds = [audio for audio in container.streams.audio if audio.index not in foreign]
         return SourceInfo(
             path=path,
             container=container.format.name,
             duration=duration,
-            start=_start(container, stream),
+            start=_start(container.format.name, stream, sounds),
             width=width,
             height=height,
             sample_aspect=_sample_aspect(stream, turned),
@@ -131,13 +145,15 @@ def probe(path: Path, limits: Limits = GENEROUS, progress: Progress = nothing) -
             pixel_format=frame.format.name,
             codec=codec_name(stream),
             color=frame_color(frame, stream),
-            audio=tuple(_audio_track(audio) for audio in container.streams.audio),
+            audio=tuple(_audio_track(audio) for audio in sounds),
             video_index=stream.index,
             bits=max(component.bits for component in frame.format.components),
             has_alpha=codec_name(stream) != "gif" and any(c.is_alpha for c in frame.format.components),
-            joints=_joints(path, container.format.name, stream.index, progress),
+            joints=_joints(path, container.format.name, [stream, *sounds], progress),
             limits=limits,
             mastering=mastering_of(frame),
+            foreign=foreign,
+            decode_times=_has_decode_times(path, container.format.name, stream, progress),
         )
 
 
@@ -169,15 +185,37 @@ def _check_file(path: Path, limits: Limits) -> None:
         )
 
 
-def _joints(path: Path, container_format: str, picture: int, progress: Progress) -> tuple[Joint, ...]:
-    """Read the whole file where its format may have been joined from several; decodes nothing."""
+def _joints(path: Path, container_format: str, tracks: Sequence[Stream], progress: Progress) -> tuple[Joint, ...]:
+    """Read the whole file where its format may have been joined from several; decodes nothing.
+
+    `tracks`: the picture first, and the sound.
+    """
     if container_format not in JOINABLE:
         return ()
-    finder = JumpFinder(picture)
+    numbers = [track.index for track in tracks]
+    finder = JumpFinder(numbers[0])
     with open_source(path, progress) as container:
-        for packet in packets(container, path, [*container.streams.video, *container.streams.audio], lambda: None):
+        streams = [stream for stream in container.streams if stream.index in numbers]
+        for packet in packets(container, path, streams, lambda: None):
             finder.see(packet)
     return finder.joints()
+
+
+def _foreign(container: InputContainer, picture: Stream, path: Path, progress: Progress) -> tuple[int, ...]:
+    """The streams of programmes that the picture is not in: it goes with its own sound."""
+    if container.format.name != "mpegts" or len(container.streams) == 1:
+        return ()
+    for size in _TABLES:
+        others = strangers(beginning(path, size, progress), picture.id)
+        if others is not None:
+            return tuple(stream.index for stream in container.streams if stream.id in others)
+    return ()
+
+
+def _has_decode_times(path: Path, container_format: str, picture: Stream, progress: Progress) -> bool:
+    with open_source(path, progress) as container:
+        stream = next(s for s in container.streams.video if s.index == picture.index)
+        return has_decode_times(container_format, stream, packets(container, path, [stream], lambda: None))
 
 
 def orientation(frame: VideoFrame) -> tuple[int, bool]:
@@ -246,18 +284,21 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> 
     return frames[0]
 
 
-def _start(container: InputContainer, video: VideoStream) -> Fraction:
+def _start(container_format: str, video: VideoStream, sounds: Sequence[AudioStream]) -> Fraction:
     """The earliest start of picture and sound, exact (the container's own field is in microseconds).
 
-    Sound that starts a little before zero is an encoder's lead-in, which players drop: it does not count.
+    Sound that starts a little before zero is an encoder's lead-in, which players drop: it does not count. In a
+    recording zero means nothing, least of all where its clock of 33 bits went through it.
     """
     starts = [
         stream.start_time * tick
-        for stream in (video, *container.streams.audio)
+        for stream in (video, *sounds)
         if stream.start_time is not None and (tick := fraction(stream.time_base)) is not None
     ]
     earliest = min(starts, default=Fraction(0))
-    return earliest if earliest >= 0 or video.start_time is None else min(Fraction(0), starts[0])
+    if container_format in JOINABLE or not -_LEAD_IN <= earliest < 0 or video.start_time is None:
+        return earliest
+    return min(Fraction(0), starts[0])
 
 
 def _sample_aspect(stream: VideoStream, turned: bool) -> Fraction:

@@ -161,7 +161,7 @@ def _upscale(task: Task, engine: AnyEngine, settings: Config, control: Control, 
             warnings=[*warnings, *assembled.warnings],
         )
 
-    made = _publish(task, temporary, output.chunks, info, geometry, control, report)
+    made = _publish(task, temporary, output.chunks, decoder.last_step, info, geometry, control, report)
     remove_others(task.workdir, None)
     if task.preset.report:
         try:
@@ -333,6 +333,7 @@ def _publish(
     task: Task,
     temporary: Path,
     chunks: list[Chunk],
+    last_step: int,
     info: SourceInfo,
     geometry: Geometry,
     control: Control,
@@ -342,7 +343,9 @@ def _publish(
     try:
         control.check_outbox()
         working = control.working
-        assembled = assemble(chunks, info, temporary, task.preset.audio, task.preset.container, progress=working)
+        assembled = assemble(
+            chunks, info, temporary, task.preset.audio, task.preset.container, progress=working, last_step=last_step
+        )
         verify(temporary, assembled.frames, geometry.output, assembled.duration, assembled.audio_tracks, working)
         told: list[Report] = []
 
