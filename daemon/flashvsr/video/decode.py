@@ -19,6 +19,7 @@ from flashvsr.video.media import open_source, packets, refused_pictures, use_thr
 from flashvsr.video.order import DisplayOrder
 from flashvsr.video.probe import SourceInfo, check_frames, frame_color, guard
 from flashvsr.video.pyav import fraction
+from flashvsr.video.renumber import renumbered
 from flashvsr.video.scan import PROGRESSIVE, Deinterlacer, Scan
 from flashvsr.video.standing import LastPicture
 from flashvsr.video.timeline import Timeline
@@ -150,8 +151,8 @@ class Decoder:
             raise BadInput(f"{self.info.path}: not one frame of its video stream can be decoded; the file is damaged")
 
     def _decode(self, hardware: str, threads: int) -> Generator[VideoFrame, None, None]:
-        path, told = self.info.path, len(self._trouble)
-        with open_source(path, hardware=hardware, warn=self._trouble.append) as container:
+        path, told, view = self.info.path, len(self._trouble), renumbered(self.info.renumberings)
+        with open_source(path, hardware=hardware, warn=self._trouble.append, view=view) as container:
             on_device = hardware if len(self._trouble) == told else ""  # as far as one can tell before a frame is there
             streams = [s for s in container.streams.video if s.index == self.info.video_index]
             if not streams or streams[0].codec_context is None:

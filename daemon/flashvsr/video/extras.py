@@ -13,6 +13,7 @@ from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.media import open_source, packets
 from flashvsr.video.probe import ATTACHED_PICTURE, SourceInfo, codec_name
 from flashvsr.video.pyav import tags
+from flashvsr.video.renumber import renumbered
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
@@ -36,7 +37,7 @@ def covers(source: InputContainer, info: SourceInfo, progress: Progress = nothin
     if not wanted:
         return []
     found: list[Cover] = []
-    with open_source(info.path, progress) as container:
+    with open_source(info.path, progress, view=renumbered(info.renumberings)) as container:
         streams = [stream for stream in container.streams.video if stream.index in wanted]
         for packet in packets(container, info.path, streams, lambda: None):
             index = packet.stream.index
@@ -87,7 +88,7 @@ def left_out(source: InputContainer, info: SourceInfo) -> list[str]:
     lost = []
     if info.foreign:
         lost.append(
-            f"{len(info.foreign)} tracks of other programmes left out: the one with the largest picture was taken"
+            f"{len(info.foreign)} tracks of other programmes left out: the largest picture was taken, with its sound"
         )
     own = [stream for stream in source.streams if stream.index not in info.foreign]
     others = [

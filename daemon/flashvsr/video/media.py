@@ -90,8 +90,11 @@ def open_source(
     progress: Progress = nothing,
     hardware: str = "",
     warn: Callable[[str], None] = lambda _: None,
+    view: Callable[[IO[bytes]], IO[bytes]] | None = None,
 ) -> Iterator[InputContainer]:
     """Open a source file for demuxing and close it afterwards. `progress` is called as it is read.
+
+    `view`: how to look at it, see `flashvsr.video.renumber.renumbered`.
 
     `hardware`: a device type such as "cuda" to decode on; where there is none, `warn` hears of it and the CPU decodes.
 
@@ -110,8 +113,9 @@ def open_source(
     except OSError as error:
         raise transient(path, "opening", error) from error
     with file:
-        container = _open_on(hardware, path, file, warn) if hardware else None
-        container = container or _open_container(path, file)
+        seen = view(file) if view is not None else file
+        container = _open_on(hardware, path, seen, warn) if hardware else None
+        container = container or _open_container(path, seen)
         # PyAV asks libavformat to invent missing timestamps, which shifts B-frame streams in AVI by the
         # reorder delay.
         container.flags &= ~_GENERATE_PTS

@@ -22,6 +22,7 @@ from flashvsr.video.extras import add_attachments, add_covers, covers, left_out
 from flashvsr.video.media import create_told, open_own, open_source, packets, write_error
 from flashvsr.video.probe import SourceInfo, codec_name, track_title
 from flashvsr.video.pyav import tags
+from flashvsr.video.renumber import renumbered
 from flashvsr.video.subtitles import TextTrack, is_bitmap, is_text
 from flashvsr.video.timeline import Timeline
 from flashvsr.video.timing import DecodeClock, TimestampGrid
@@ -141,7 +142,9 @@ class _Assembly:
     def run(self) -> Assembled:
         try:
             with ExitStack() as stack:
-                source = stack.enter_context(open_source(self.info.path, self.progress))
+                source = stack.enter_context(
+                    open_source(self.info.path, self.progress, view=renumbered(self.info.renumberings))
+                )
                 form, options = _FORMATS[self.container], self._options()
                 out = stack.enter_context(create_told(self.target, form, options, self.progress))
                 video = self._add_video(out)

@@ -17,11 +17,11 @@ from flashvsr.video.color import ColorInfo, resolve
 from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.limits import GENEROUS, Limits
 from flashvsr.video.mastering import Mastering, mastering_of
-from flashvsr.video.media import beginning, open_source, packets
-from flashvsr.video.order import has_decode_times
-from flashvsr.video.programmes import strangers
+from flashvsr.video.media import open_source, packets
 from flashvsr.video.pyav import fraction, tags
-from flashvsr.video.timeline import JOINABLE, Joint, JumpFinder
+from flashvsr.video.renumber import Renumbering, renumbered
+from flashvsr.video.survey import survey
+from flashvsr.video.timeline import JOINABLE, Joint
 from flashvsr.video.timing import choose_rate
 
 if TYPE_CHECKING:
@@ -36,10 +36,6 @@ if TYPE_CHECKING:
 
 ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC
 _DEFAULT_STREAM = 0x1  # AV_DISPOSITION_DEFAULT
-_TABLES = (
-    1 << 18,
-    1 << 23,
-)  # bytes, at first and at most, to find a multiplex's tables in, which are repeated all the time
 _LEAD_IN = Fraction(1, 4)  # seconds, the most that an encoder of sound puts before zero
 _CODEC_ALIASES = {
     "mp3float": "mp3", "mp2float": "mp2", "mp1float": "mp1", "dca": "dts", "libopus": "opus",
@@ -71,7 +67,8 @@ class SourceInfo:
     stream in the file. `bits`: of one sample of the picture. `has_alpha`: some of it may be transparent. `joints`:
     where the file's clock jumps. `limits`: those it was examined under, which decoding goes on to keep. `mastering`:
     HDR10's facts about it. `foreign`: numbers of the streams that belong to other programmes of a multiplex.
-    `decode_times`: its frames carry the times at which they are decoded, see `flashvsr.video.order`.
+    `decode_times`: its frames carry the times at which they are decoded, see `flashvsr.video.order`. `renumberings`:
+    where its tracks get other numbers, see `flashvsr.video.renumber`.
     """
 
     path: Path
@@ -98,6 +95,7 @@ class SourceInfo:
     mastering: Mastering | None = None
     foreign: tuple[int, ...] = ()
     decode_times: bool = False
+    renumberings: tuple[Renumbering, ...] = ()
 
     @property
     def is_deep(self) -> bool:
@@ -115,10 +113,17 @@ def probe(path: Path, limits: Limits = GENEROUS, progress: Progress = nothing) -
 
     Raises BadInput if it has no usable picture or is over the limits, Transient if reading fails.
     """
-    with open_source(path, progress) as container:
+    return _probe(path, limits, progress, ())
+
+
+def _probe(path: Path, limits: Limits, progress: Progress, known: tuple[Renumbering, ...]) -> SourceInfo:
+    with open_source(path, progress, view=renumbered(known)) as container:
         _check_file(path, limits)
         stream = _video_stream(container, path)
         guard(stream, path, limits)
+        found = survey(path, container, stream, known, progress)
+        if found.renumberings != known:
+            return _probe(path, limits, progress, found.renumberings)
         frame = _first_frame(container, stream, path)
         rotation, mirrored = orientation(frame)
         turned = rotation in (90, 270)
@@ -127,8 +132,7 @@ def probe(path: Path, limits: Limits = GENEROUS, progress: Progress = nothing) -
         duration = container.duration / av.time_base if container.duration and container.duration > 0 else None
         count = stream.frames or (round(duration * rate) if duration else 0)
         check_frames(count, path, limits)
-        foreign = _foreign(container, stream, path, progress)
-        sounds = [audio for audio in container.streams.audio if audio.index not in foreign]
+        sounds = [audio for audio in container.streams.audio if audio.index not in found.foreign]
         return SourceInfo(
             path=path,
             container=container.format.name,
@@ -149,11 +153,12 @@ def probe(path: Path, limits: Limits = GENEROUS, progress: Progress = nothing) -
             video_index=stream.index,
             bits=max(component.bits for component in frame.format.components),
             has_alpha=codec_name(stream) != "gif" and any(c.is_alpha for c in frame.format.components),
-            joints=_joints(path, container.format.name, [stream, *sounds], progress),
+            joints=found.joints,
             limits=limits,
             mastering=mastering_of(frame),
-            foreign=foreign,
-            decode_times=_has_decode_times(path, container.format.name, stream, progress),
+            foreign=found.foreign,
+            decode_times=found.decode_times,
+            renumberings=found.renumberings,
         )
 
 
@@ -183,39 +188,6 @@ def _check_file(path: Path, limits: Limits) -> None:
             f"{path} has {size} bytes, more than the {limits.file_bytes} that limits.file_bytes allows; cut it into "
             "parts, or raise limits.file_bytes in the settings"
         )
-
-
-def _joints(path: Path, container_format: str, tracks: Sequence[Stream], progress: Progress) -> tuple[Joint, ...]:
-    """Read the whole file where its format may have been joined from several; decodes nothing.
-
-    `tracks`: the picture first, and the sound.
-    """
-    if container_format not in JOINABLE:
-        return ()
-    numbers = [track.index for track in tracks]
-    finder = JumpFinder(numbers[0])
-    with open_source(path, progress) as container:
-        streams = [stream for stream in container.streams if stream.index in numbers]
-        for packet in packets(container, path, streams, lambda: None):
-            finder.see(packet)
-    return finder.joints()
-
-
-def _foreign(container: InputContainer, picture: Stream, path: Path, progress: Progress) -> tuple[int, ...]:
-    """The streams of programmes that the picture is not in: it goes with its own sound."""
-    if container.format.name != "mpegts" or len(container.streams) == 1:
-        return ()
-    for size in _TABLES:
-        others = strangers(beginning(path, size, progress), picture.id)
-        if others is not None:
-            return tuple(stream.index for stream in container.streams if stream.id in others)
-    return ()
-
-
-def _has_decode_times(path: Path, container_format: str, picture: Stream, progress: Progress) -> bool:
-    with open_source(path, progress) as container:
-        stream = next(s for s in container.streams.video if s.index == picture.index)
-        return has_decode_times(container_format, stream, packets(container, path, [stream], lambda: None))
 
 
 def orientation(frame: VideoFrame) -> tuple[int, bool]:

@@ -10,7 +10,7 @@ A picture that leaps while the sound goes on was lost for a while, or is a still
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -86,31 +86,22 @@ class JumpFinder:
             step = time - known.time
         known.time, known.usual, known.last = time, step or known.usual, packet.pos
 
-    def joints(self) -> tuple[Joint, ...]:
-        """The joints in the order of the file."""
+    def joints(self, foreign: Collection[int] = ()) -> tuple[Joint, ...]:
+        """The joints in the order of the file. `foreign`: streams whose clock is another one."""
+        others = [number for number in self._seen if number != self._picture and number not in foreign]
         found, shift = [], Fraction(0)
         for jump in self._jumps.get(self._picture, ()):
-            beside = self._beside(jump)
-            if beside or self._is_alone(jump):
+            beside = [o.position for number in others for o in self._jumps.get(number, ()) if jump.is_beside(o)]
+            if beside or self._is_alone(jump, others):
                 shift += jump.end - jump.start
-                found.append(Joint(min([jump.position, *beside]), shift))
+                found.append(Joint(min([jump.position, *beside]), shift))  # the first to jump begins the new part
         return tuple(found)
 
-    def _beside(self, jump: _Jump) -> list[int]:
-        """Where the other streams make the same jump; the first of them is where the new part begins."""
-        return [
-            other.position
-            for stream, jumps in self._jumps.items()
-            if stream != self._picture
-            for other in jumps
-            if jump.is_beside(other)
-        ]
-
-    def _is_alone(self, jump: _Jump) -> bool:
+    def _is_alone(self, jump: _Jump, others: Sequence[int]) -> bool:
         """Whether a jump that no other stream makes is one of the clock: no stream runs on through it, and it is none
         that a picture may make which stands still.
         """
-        if any(s.first < jump.position < s.last for n, s in self._seen.items() if n != self._picture):
+        if any(self._seen[number].first < jump.position < self._seen[number].last for number in others):
             return False
         return not jump.is_ahead or jump.start - jump.end > LONGEST_GAP
 
