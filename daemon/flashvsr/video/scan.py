@@ -174,7 +174,7 @@ def _look(frames: Iterator[VideoFrame], stream: VideoStream, most: int) -> _Coun
             continue
         if moved:
             kind = facts.get("lavfi.idet.multiple.current_frame")
-            if kind in ("tff", "bff") and scrolled(lines[-2], lines[-1]):
+            if kind != "progressive" and scrolled(lines[-2], lines[-1]):
                 kind = "progressive"
             repeated = facts.get("lavfi.idet.repeated.current_frame")
             counts.moving += 1
