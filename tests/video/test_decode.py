@@ -48,7 +48,9 @@ def test_odd_sizes(tmp_path: Path) -> None:
 
 def test_a_size_that_changes_on_the_way(tmp_path: Path) -> None:
     parts = [
-        write_video(tmp_path / f"{width}.ts", [numbered(n, width) for n in range(6)], options={"bf": "0"}).read_bytes()
+        write_video(
+            tmp_path / f"{width}.ts", [numbered(n, width, width) for n in range(6)], options={"bf": "0"}
+        ).read_bytes()
         for width in (128, 256)
     ]
     path = tmp_path / "joined.ts"

@@ -14,10 +14,11 @@ from flashvsr.config import Chunks, Config
 from flashvsr.errors import Interrupted
 from flashvsr.video.decode import DecodeOptions, decode
 from flashvsr.video.probe import probe
-from flashvsr.video.scan import Scan, examine
+from flashvsr.video.scan import Scan, _Counts, examine
 
 WIDTH, HEIGHT = 128, 96
 FAST = 6  # pixels from field to field
+CASES = Path(__file__).parent.parent / "data" / "cases"
 
 
 def texture() -> np.ndarray:
@@ -173,3 +174,67 @@ def test_an_interrupted_job_goes_on_deinterlaced(tmp_path: Path) -> None:
     shown = played(report.result)
     assert shown.times == [Fraction(n, 25) for n in range(40)]
     assert max(combing(picture) for picture in shown.pictures) < 0.9
+
+
+def page(height: int = 600) -> np.ndarray:
+    """Something like text: small dark marks in lines."""
+    rng = np.random.default_rng(3)
+    paper = np.full((height, WIDTH), 235.0)
+    for top in range(2, height - 9, 11):
+        for left in range(2, WIDTH - 6, 6):
+            paper[top : top + 7, left : left + 5][rng.random((7, 5)) > 0.55] = 20
+    return paper
+
+
+def crawl(count: int) -> list[np.ndarray]:
+    """A test pattern: a coarse ramp that moves, its steps on every other line."""
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    return [((rows * 3 + columns * 2 + 6 * n) % 200 + 20).astype(float) for n in range(count)]
+
+
+@pytest.mark.parametrize("lines", [-3, -1, 1, 2, 3, 5])
+def test_text_that_scrolls_is_progressive(lines: int, tmp_path: Path) -> None:
+    paper = page()
+    path = write(tmp_path / "page.mkv", [paper[250 + n * lines :][:HEIGHT] for n in range(50)], None)
+    assert examine(probe(path)) == Scan()
+
+
+def test_a_terminal_is_progressive(tmp_path: Path) -> None:
+    paper = page()
+    path = write(tmp_path / "terminal.mkv", [paper[n // 2 * 11 :][:HEIGHT] for n in range(40)], None)
+    assert examine(probe(path)) == Scan()
+
+
+def test_a_page_that_is_read_is_left_alone(tmp_path: Path) -> None:
+    path = CASES / "page_up1.mp4"
+    assert examine(probe(path)) == Scan()
+    flagged = write(tmp_path / "page.mkv", [page()[n:][:HEIGHT] for n in range(50)], "tff")
+    assert examine(probe(flagged)) == Scan()  # the flags of a screen that is broadcast
+
+
+def test_a_pattern_that_crawls_is_progressive(tmp_path: Path) -> None:
+    assert examine(probe(write(tmp_path / "pattern.mkv", crawl(60), None))) == Scan()
+
+
+@pytest.mark.parametrize("lines", [1, 2])
+def test_credits_that_scroll_in_fields_are_found(lines: int, tmp_path: Path) -> None:
+    """They move by as many lines from field to field."""
+    paper = page()
+    frames = []
+    for n in range(50):
+        frame = paper[2 * n * lines :][:HEIGHT].copy()
+        frame[1::2] = paper[(2 * n + 1) * lines :][:HEIGHT][1::2]
+        frames.append(frame)
+    assert examine(probe(write(tmp_path / "credits.mkv", frames, None))).is_interlaced
+
+
+def test_fields_in_both_orders_are_none() -> None:
+    counts = _Counts()
+    counts.add(_Counts(frames=100, moving=90, tff=50, bff=40))
+    assert counts.verdict() == Scan()
+    counts = _Counts()
+    counts.add(_Counts(frames=100, moving=90, tff=85, bff=5))
+    assert counts.verdict() == Scan("tff")
+    counts = _Counts()
+    counts.add(_Counts(frames=100, flagged=100, moving=90, tff=50, bff=40))
+    assert counts.verdict() == Scan("tff", True)

@@ -140,7 +140,9 @@ def test_a_turned_picture_turns_its_pixels(tmp_path: Path) -> None:
 def test_a_size_that_changes_on_the_way(tmp_path: Path) -> None:
     """The result has one size, and every frame fills it."""
     parts = [
-        write_video(tmp_path / f"{width}.ts", [numbered(n, width, 96) for n in range(6)], options={"bf": "0"})
+        write_video(
+            tmp_path / f"{width}.ts", [numbered(n, width, width * 3 // 4) for n in range(6)], options={"bf": "0"}
+        )
         for width in (128, 256)
     ]
     path = tmp_path / "joined.ts"

@@ -5,36 +5,33 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
 from av.error import EOFError as AvEOFError
 from av.error import FFmpegError
 
 from flashvsr.errors import BadInput
 from flashvsr.video.color import ColorInfo
-from flashvsr.video.convert import Converter
+from flashvsr.video.losses import Losses
 from flashvsr.video.media import open_source, packets, refused_pictures, use_threads
+from flashvsr.video.order import DisplayOrder
 from flashvsr.video.probe import SourceInfo, check_frames, frame_color, guard
 from flashvsr.video.pyav import fraction
+from flashvsr.video.renumber import renumbered
 from flashvsr.video.scan import PROGRESSIVE, Deinterlacer, Scan
+from flashvsr.video.shape import Fitted, Frame, PixelShapes
+from flashvsr.video.standing import LastPicture
 from flashvsr.video.timeline import Timeline
 from flashvsr.video.timing import LONGEST_GAP, ContinuousClock, TimestampGrid
+from flashvsr.video.upright import RGB as RGB
+from flashvsr.video.upright import Rgb as Rgb
+from flashvsr.video.upright import Upright
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame as CodedFrame
     from av.video.stream import VideoStream
 
-RGB = ColorInfo("rgb", "full")
-Rgb = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-
-
 _NEIGHBOURS = 2  # frames before the first wanted one that deinterlacing looks at
-_SUSPICION = 32  # frames after damage in which a gap is put down to it: decoders hold frames back
-_CADENCE = 8  # frames at constant distance, after which a larger one is a gap
-_STEADY = Fraction(1, 10)  # of a frame's length, that milliseconds and the like may be off
-_LONGEST_FILL = 60  # seconds of repeated frames; a longer gap keeps the last frame standing instead
 
 
 @dataclass(frozen=True)
@@ -52,12 +49,21 @@ class DecodeOptions:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a frame belongs in the result."""
+    """Where a frame belongs in the result, and what its picture is."""
 
     index: int
     time: Fraction
     pts: int
     color: ColorInfo
+    fitted: Fitted
+
+
+@dataclass(frozen=True)
+class _Coded:
+    """A frame as it comes out of the decoder. `pixel`: the shape of its pixels."""
+
+    frame: CodedFrame
+    pixel: Fraction
 
 
 @dataclass(frozen=True)
@@ -82,43 +88,44 @@ def output_grid(info: SourceInfo) -> TimestampGrid:
 class Decoder:
     """Iterate over it once for the frames; `warnings` then says in words what was wrong with the file.
 
-    `frames`: frames so far, those before the first wanted one included. `damaged`: places that could not be decoded,
-    or not without faults. `repeated`: frames that stand in for lost ones.
+    `frames`: frames so far, those before the first wanted one included. `last_step`: at the end, ticks of `grid` for
+    which the last frame stands.
     """
 
     def __init__(self, info: SourceInfo, size: tuple[int, int], options: DecodeOptions) -> None:
         self.info = info
         self.frames = 0
-        self.damaged = 0
-        self.repeated = 0
         self.grid = output_grid(info)
+        self.last_step = self.grid.step
         self._options = options
+        self._threads = max(1, options.threads)
         self._timeline = Timeline(info.joints)
         self._clock = ContinuousClock(1 / info.frame_rate, jump=2 / info.frame_rate, leap=LONGEST_GAP)
-        self._last: tuple[CodedFrame, Fraction] | None = None
-        self._suspicion = 0
-        self._regular = 0  # frames in a row that came one frame's length after the one before
-        self._gaps: list[int] = []  # lengths in frames
+        self._losses = Losses(info.frame_rate)
+        self._upright = Upright(info, size, self._threads)
+        self._pixels, self._frame = PixelShapes(), Frame(self._upright.stored)
+        self._last: tuple[_Coded, Fraction] | None = None
         self._trouble: list[str] = []
-        turned = info.rotation in (90, 270)
-        threads = max(1, options.threads)
-        self._converter = Converter(
-            size[::-1] if turned else size, "rgb48le" if info.is_deep else "rgb24", RGB, threads
-        )
         self._frames = self._run()
+
+    @property
+    def damaged(self) -> int:
+        """Places that could not be decoded, or not without faults."""
+        return self._losses.damaged
+
+    @property
+    def repeated(self) -> int:
+        """Frames that stand in for lost ones."""
+        return self._losses.repeated
 
     @property
     def warnings(self) -> list[str]:
         """What a person should know about the decoding, for the job's report."""
-        found = list(self._trouble)
-        if self.damaged:
-            found.append(f"{self.damaged} damaged places in the video stream: frames are missing or faulty there")
-        if self.repeated:
-            found.append(f"{self.repeated} lost frames were replaced by repeating the last good one")
-        if self._gaps and len(self._gaps) <= max(1, self.frames // 50):  # more of them are a variable rate
+        found = [*self._trouble, *self._losses.warnings(self.frames)]
+        if self._frame.changes:
             found.append(
-                f"{sum(self._gaps)} frames seem to be missing in {len(self._gaps)} gaps of the source's clock; the "
-                "frame before each stands still there"
+                f"the picture changes its shape {self._frame.changes} times; parts of another shape than the first are "
+                "fitted into it, with black bars"
             )
         jumps = len(self.info.joints) + self._clock.jumps
         if jumps:
@@ -133,7 +140,7 @@ class Decoder:
         self._frames.close()
 
     def _run(self) -> Generator[VideoFrame, None, None]:
-        threads = max(1, self._options.threads)
+        threads = self._threads
         with refused_pictures(self.info.path):
             yield from self._decode(self._options.hardware, threads)
             if self.frames == 0 and self._options.hardware:
@@ -146,8 +153,8 @@ class Decoder:
             raise BadInput(f"{self.info.path}: not one frame of its video stream can be decoded; the file is damaged")
 
     def _decode(self, hardware: str, threads: int) -> Generator[VideoFrame, None, None]:
-        path, told = self.info.path, len(self._trouble)
-        with open_source(path, hardware=hardware, warn=self._trouble.append) as container:
+        path, told, view = self.info.path, len(self._trouble), renumbered(self.info.renumberings)
+        with open_source(path, hardware=hardware, warn=self._trouble.append, view=view) as container:
             on_device = hardware if len(self._trouble) == told else ""  # as far as one can tell before a frame is there
             streams = [s for s in container.streams.video if s.index == self.info.video_index]
             if not streams or streams[0].codec_context is None:
@@ -156,23 +163,32 @@ class Decoder:
             guard(stream, path, self.info.limits)
             use_threads(stream, threads)
             fields = Deinterlacer[_Place](self._options.scan, stream) if self._options.scan.is_interlaced else None
-            for packet in packets(container, path, [stream], self._note_damage):
+            step = 1 / self.info.frame_rate
+            order: DisplayOrder[_Coded] | None = DisplayOrder(step) if self.info.decode_times else None
+            last = LastPicture(stream, self.info.container, step)
+            for packet in packets(container, path, [stream], self._losses.damage):
                 if packet.is_corrupt:
-                    self._note_damage()
+                    self._losses.damage()
+                last.read(packet.dts)
                 if self._timeline.place(packet):
-                    self._suspicion = _SUSPICION  # a part may begin with pictures that cannot be decoded
+                    self._losses.suspect()  # a part may begin with pictures that cannot be decoded
+                if order is not None and packet.pts is None:
+                    packet.pts = packet.dts
                 try:
                     decoded = stream.decode(packet)
                 except FFmpegError:
-                    self._note_damage()
+                    self._losses.damage()
                     continue
                 if decoded and on_device:
                     self._check_device(on_device, stream)
                     on_device = ""
-                yield from self._deliver(decoded, stream, fields)
-            yield from self._deliver(self._flush(stream), stream, fields)
+                yield from self._deliver(self._timed(decoded, stream, order, last), stream, fields)
+            yield from self._deliver(self._timed(self._flush(stream), stream, order, last), stream, fields)
+            if order is not None:
+                yield from self._deliver(order.flush(), stream, fields)
             if fields is not None:
                 yield from self._shown(fields.flush())
+            self._note_end(last.seconds(path))
 
     def _check_device(self, hardware: str, stream: VideoStream) -> None:
         """Say so where the device's decoder did not take the stream: FFmpeg goes on with the CPU's without a word."""
@@ -189,47 +205,51 @@ class Decoder:
         except AvEOFError:
             return []
         except FFmpegError:
-            self._note_damage()
+            self._losses.damage()
             return []
+
+    def _timed(
+        self, decoded: list[CodedFrame], stream: VideoStream, order: DisplayOrder[_Coded] | None, last: LastPicture
+    ) -> Iterator[tuple[_Coded, Fraction | None]]:
+        """Frames with their times, seconds since the source's start."""
+        self._pixels.decoded(stream.codec_context)
+        for frame in decoded:
+            last.shown(frame.pts, frame.duration)
+            time, coded = self._time_of(frame, stream), _Coded(frame, self._pixels.of(frame))
+            yield from [(coded, time)] if order is None else order.push(coded, time)
+
+    def _note_end(self, seconds: Fraction | None) -> None:
+        if seconds is not None and seconds > LONGEST_GAP:
+            self._trouble.append(
+                f"the file says that its last picture stands for {float(seconds):.0f} seconds, which is not believed"
+            )
+        elif seconds is not None:
+            self.last_step = round(seconds / self.grid.time_base)
 
     def _deliver(
-        self, decoded: list[CodedFrame], stream: VideoStream, fields: Deinterlacer[_Place] | None
+        self,
+        timed: Iterator[tuple[_Coded, Fraction | None]],
+        stream: VideoStream,
+        fields: Deinterlacer[_Place] | None,
     ) -> Iterator[VideoFrame]:
-        for frame in decoded:
-            if frame.is_corrupt:
-                self._note_damage()
-            time = self._clock.fix(self._time_of(frame, stream))
-            for coded, moment in [*self._stand_ins(time), (frame, time)]:
-                yield from self._place(coded, moment, stream, fields)
-            self._last = frame, time
-            self._suspicion = max(0, self._suspicion - 1)
-
-    def _stand_ins(self, time: Fraction) -> list[tuple[CodedFrame, Fraction]]:
-        """The last good frame, for each one that damage took since then; the sound goes on there, too."""
-        if self._last is None:
-            return []
-        frame, before = self._last
-        distance = (time - before) * self.info.frame_rate
-        lost = round(distance) - 1
-        regular = self._regular >= _CADENCE
-        self._regular = self._regular + 1 if abs(distance - 1) < _STEADY else 0
-        if lost < 1:
-            return []
-        if not self._suspicion:
-            if regular:
-                self._gaps.append(lost)
-            return []
-        if lost > _LONGEST_FILL * self.info.frame_rate:
-            self._trouble.append(f"{float(time - before):.0f} seconds are lost; the last frame stands still there")
-            return []
-        self.repeated += lost
-        return [(frame, before + n / self.info.frame_rate) for n in range(1, lost + 1)]
+        for coded, given in timed:
+            if coded.frame.is_corrupt:
+                self._losses.damage()
+            time = self._clock.fix(given)
+            if self._last is not None:
+                good, before = self._last
+                for moment in self._losses.between(before, time):
+                    yield from self._place(good, moment, stream, fields)
+            yield from self._place(coded, time, stream, fields)
+            self._last = coded, time
 
     def _place(
-        self, frame: CodedFrame, time: Fraction, stream: VideoStream, fields: Deinterlacer[_Place] | None
+        self, coded: _Coded, time: Fraction, stream: VideoStream, fields: Deinterlacer[_Place] | None
     ) -> Iterator[VideoFrame]:
         """Give a frame its number and time, and deliver what is ready."""
-        place = _Place(self.frames, time, self.grid.out_pts(time), frame_color(frame, stream))
+        frame = coded.frame
+        fitted = self._frame.fit(frame.width, frame.height, coded.pixel)
+        place = _Place(self.frames, time, self.grid.out_pts(time), frame_color(frame, stream), fitted)
         self.frames += 1
         check_frames(self.frames, self.info.path, self.info.limits)
         if place.index < self._options.first_frame - (_NEIGHBOURS if fields else 0):
@@ -239,26 +259,15 @@ class Decoder:
     def _shown(self, ready: list[tuple[CodedFrame, _Place]]) -> Iterator[VideoFrame]:
         for frame, place in ready:
             if place.index >= self._options.first_frame:
-                yield VideoFrame(place.index, place.time, place.pts, self._upright(frame, place.color))
+                yield VideoFrame(
+                    place.index, place.time, place.pts, self._upright.rgb(frame, place.color, place.fitted)
+                )
 
     def _time_of(self, frame: CodedFrame, stream: VideoStream) -> Fraction | None:
         """Seconds since the source's start. AVI stores only dts, which is the time there."""
         ticks = frame.pts if frame.pts is not None else frame.dts
         tick = fraction(stream.time_base)
         return None if ticks is None or tick is None else ticks * tick - self.info.start
-
-    def _upright(self, frame: CodedFrame, color: ColorInfo) -> Rgb:
-        converted = self._converter.convert(frame, color)
-        rgb = cast("Rgb", converted.to_ndarray())  # (height, width, 3), not yet turned
-        if self.info.mirrored:
-            rgb = rgb[:, ::-1]
-        if self.info.rotation:
-            rgb = np.rot90(rgb, k=-self.info.rotation // 90)
-        return cast("Rgb", np.ascontiguousarray(rgb))
-
-    def _note_damage(self) -> None:
-        self.damaged += 1
-        self._suspicion = _SUSPICION
 
 
 def decode(info: SourceInfo, size: tuple[int, int], options: DecodeOptions | None = None) -> Decoder:

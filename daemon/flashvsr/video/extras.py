@@ -14,6 +14,7 @@ from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.media import open_source, packets
 from flashvsr.video.probe import ATTACHED_PICTURE, SourceInfo, codec_name
 from flashvsr.video.pyav import tags
+from flashvsr.video.renumber import renumbered
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
@@ -38,7 +39,7 @@ def covers(source: InputContainer, info: SourceInfo, progress: Progress = nothin
     if not wanted:
         return []
     found: list[Cover] = []
-    with open_source(info.path, progress) as container:
+    with open_source(info.path, progress, view=renumbered(info.renumberings)) as container:
         streams = [stream for stream in container.streams.video if stream.index in wanted]
         for packet in packets(container, info.path, streams, lambda: None):
             index = packet.stream.index
@@ -88,14 +89,21 @@ def add_attachments(source: InputContainer, out: OutputContainer, container: str
 def left_out(source: InputContainer, info: SourceInfo) -> list[str]:
     """Tracks that no result keeps, in words."""
     lost = []
+    if info.foreign:
+        lost.append(
+            f"{len(info.foreign)} tracks of other programmes left out: the largest picture was taken, with its sound"
+        )
+    own = [stream for stream in source.streams if stream.index not in info.foreign]
     others = [
         stream
-        for stream in source.streams.video
-        if stream.index != info.video_index and not stream.disposition.value & ATTACHED_PICTURE
+        for stream in own
+        if stream.type == "video"
+        and stream.index != info.video_index
+        and not stream.disposition.value & ATTACHED_PICTURE
     ]
     if others:
         lost.append(f"{len(others)} further video tracks left out: the largest or default one was processed")
-    data = [stream for stream in source.streams if stream.type in ("data", "unknown")]
+    data = [stream for stream in own if stream.type in ("data", "unknown")]
     # QuickTime keeps chapters in a track of text, which looks like data; they are kept as chapters.
     spare = 1 if info.container.startswith("mov") and source.chapters() else 0
     if len(data) > spare:

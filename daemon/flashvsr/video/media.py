@@ -42,6 +42,11 @@ SOURCE_FORMATS = (
     "mp3", "aac", "wav", "flac",  # recognised so that an audio file gets the answer "no video in it"
 )  # fmt: skip
 
+_DEMUXING = {
+    "format_whitelist": ",".join(SOURCE_FORMATS),
+    "protocol_whitelist": "file",
+}
+
 _READ_BLOCK = 1 << 18  # bytes per read: network shares answer few large reads faster than many small ones
 _WRITE_BLOCK = 1 << 20
 _MAX_CONSECUTIVE_ERRORS = 100  # a demuxer that fails this often in a row is not going to recover
@@ -87,8 +92,11 @@ def open_source(
     progress: Progress = nothing,
     hardware: str = "",
     warn: Callable[[str], None] = lambda _: None,
+    view: Callable[[IO[bytes]], IO[bytes]] | None = None,
 ) -> Iterator[InputContainer]:
     """Open a source file for demuxing and close it afterwards. `progress` is called as it is read.
+
+    `view`: how to look at it, see `flashvsr.video.renumber.renumbered`.
 
     `hardware`: a device type such as "cuda" to decode on; where there is none, `warn` hears of it and the CPU decodes.
 
@@ -106,8 +114,9 @@ def open_source(
     with file:
         if os.fstat(file.fileno()).st_size == 0:
             raise BadInput(f"{path} is empty; copy the video again")
-        container = _open_on(hardware, path, file, warn) if hardware else None
-        container = container or _open_container(path, file)
+        seen = view(file) if view is not None else file
+        container = _open_on(hardware, path, seen, warn) if hardware else None
+        container = container or _open_container(path, seen)
         # PyAV asks libavformat to invent missing timestamps, which shifts B-frame streams in AVI by the
         # reorder delay.
         container.flags &= ~_GENERATE_PTS
@@ -115,6 +124,15 @@ def open_source(
             yield container
         finally:
             container.close()
+
+
+def beginning(path: Path, size: int, progress: Progress = nothing) -> bytes:
+    """The first `size` bytes of a source, or all there are. Raises Transient when the operating system fails."""
+    try:
+        with CountedFile(path, "rb", progress) as file:
+            return file.read(size)
+    except OSError as error:
+        raise transient(path, "reading", error) from error
 
 
 @contextmanager
@@ -177,7 +195,7 @@ def _open_container(path: Path, file: IO[bytes], hwaccel: HWAccel | None = None)
             **SOURCE_TEXT,
             buffer_size=_READ_BLOCK,
             hwaccel=hwaccel,
-            container_options={"format_whitelist": ",".join(SOURCE_FORMATS), "protocol_whitelist": "file"},
+            container_options=_DEMUXING,
         )
         return container
     except FFmpegError as error:

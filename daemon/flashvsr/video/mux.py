@@ -24,6 +24,7 @@ from flashvsr.video.extras import add_attachments, add_covers, covers, left_out
 from flashvsr.video.media import create_told, open_own, open_source, packets, write_error
 from flashvsr.video.probe import SourceInfo, codec_name, track_title
 from flashvsr.video.pyav import LONGEST_TITLE, tags
+from flashvsr.video.renumber import renumbered
 from flashvsr.video.subtitles import TextTrack, is_bitmap, is_text
 from flashvsr.video.timeline import Timeline
 from flashvsr.video.timing import DecodeClock, TimestampGrid
@@ -64,21 +65,22 @@ def assemble(
     partial: bool = False,
     progress: Progress = nothing,
     opener: Opener = trees.open_file,
+    last_step: int | None = None,
 ) -> Assembled:
     """Join `chunks` by stream copy, add the sound of the source, write `target`, which `opener` opens, from its start.
 
     `audio`: copy, aac or none. `container`: mp4 or mkv. `partial`: the video ends early, so the sound is cut
-    there. Tracks of a damaged source that the container refuses are encoded anew or, if need be, left out, with a
-    warning. `progress` is called whenever something got done, for hours of video take a while to join; what it raises
-    ends the work. Raises BadInput or Transient when the source cannot be read, Transient when the target cannot be
-    written.
+    there. `last_step`: ticks that the last frame stands, if not as long as the others. Tracks of a damaged source that
+    the container refuses are encoded anew or, if need be, left out, with a warning. `progress` is called whenever
+    something got done, for hours of video take a while to join; what it raises ends the work. Raises BadInput or
+    Transient when the source cannot be read, Transient when the target cannot be written.
     """
     if not chunks:
         raise ValueError("nothing to assemble")
     refusals: tuple[str, ...] = ()
     for way in (ways := _ways(audio)):
         try:
-            made = _Assembly(chunks, info, target, container, partial, way, progress, opener).run()
+            made = _Assembly(chunks, info, target, container, partial, way, progress, opener, last_step).run()
         except _Refused as refused:
             if way is ways[-1]:
                 raise
@@ -123,6 +125,7 @@ class _Assembly:
         way: _Way,
         progress: Progress,
         opener: Opener,
+        last_step: int | None,
     ) -> None:
         self.opener = opener
         self.subtitles = way.subtitles
@@ -134,7 +137,8 @@ class _Assembly:
         self.partial = partial
         self.progress = progress
         self.grid: TimestampGrid = output_grid(info)
-        self.end = (chunks[-1].last_pts + self.grid.step) * self.grid.time_base  # seconds, where the video ends
+        self.last_step = last_step or self.grid.step
+        self.end = (chunks[-1].last_pts + self.last_step) * self.grid.time_base  # seconds, where the video ends
         self.first_pts = 0
         self.warnings: list[str] = []
         self.audio_tracks = 0
@@ -143,7 +147,9 @@ class _Assembly:
     def run(self) -> Assembled:
         try:
             with ExitStack() as stack:
-                source = stack.enter_context(open_source(self.info.path, self.progress))
+                source = stack.enter_context(
+                    open_source(self.info.path, self.progress, view=renumbered(self.info.renumberings))
+                )
                 form, options = _FORMATS[self.container], self._options()
                 out = stack.enter_context(create_told(self.target, form, options, self.progress, self.opener))
                 video = self._add_video(out)
@@ -227,23 +233,30 @@ class _Assembly:
                     if not packet.size or packet.pts is None:
                         continue
                     packet.dts = clock.dts(packet.pts)
-                    packet.duration = self.grid.step
                     packet.stream = target
                     count += 1
+                    packet.duration = self._length(chunk, packet, count)
                     yield packet.dts * self.grid.time_base, cast("Packet[Stream]", packet)
             if count != chunk.frames:
                 raise FlashVSRError(f"{chunk.path} holds {count} frames instead of {chunk.frames}; it is damaged")
 
+    def _length(self, chunk: Chunk, packet: Packet[VideoStream], count: int) -> int:
+        """Ticks that the packet is shown, packet number `count` of its chunk. See `stream_writer.stand` for the end."""
+        stands = packet.pts == chunk.last_pts or count == chunk.frames
+        return self.last_step if chunk is self.chunks[-1] and stands else self.grid.step
+
     def _add_tracks(self, source: InputContainer, out: OutputContainer) -> dict[int, Track]:
         """One track for each audio and subtitle stream that can go into the output, by stream index."""
         tracks: dict[int, Track] = {}
-        for stream in source.streams.audio if self.audio != "none" else ():
+        known = {track.index for track in self.info.audio} if self.audio != "none" else ()
+        for stream in (stream for stream in source.streams.audio if stream.index in known):
             name = f"audio track {self.audio_tracks + 1}"
             track = self._audio_track(stream, out, name)
             if track is not None:
                 tracks[stream.index] = track
                 self.audio_tracks += 1
-        for number, subtitles in enumerate(source.streams.subtitles if self.subtitles else (), 1):
+        own = [stream for stream in source.streams.subtitles if stream.index not in self.info.foreign]
+        for number, subtitles in enumerate(own if self.subtitles else (), 1):
             made = self._subtitle_track(subtitles, out, number)
             if made is not None:
                 tracks[subtitles.index] = made

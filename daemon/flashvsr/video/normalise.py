@@ -93,7 +93,7 @@ def _write(
             for frame in decoder:
                 writer.write(frame.rgb, frame.pts)
                 progress()
-            writer.finish()
+            writer.finish(decoder.last_step)
         temporary.replace(target)
     except (FFmpegError, OSError) as error:
         raise write_error(temporary, error) from error

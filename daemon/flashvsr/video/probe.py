@@ -21,10 +21,14 @@ from flashvsr.video.limits import GENEROUS, Limits
 from flashvsr.video.mastering import Mastering, mastering_of
 from flashvsr.video.media import open_source, packets
 from flashvsr.video.pyav import LONGEST_TITLE, fraction, tags
-from flashvsr.video.timeline import JOINABLE, Joint, JumpFinder
+from flashvsr.video.renumber import Renumbering, renumbered
+from flashvsr.video.survey import survey
+from flashvsr.video.timeline import JOINABLE, Joint
 from flashvsr.video.timing import choose_rate
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from av.audio.stream import AudioStream
     from av.buffer import Buffer
     from av.container import InputContainer
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
 
 ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC
 _DEFAULT_STREAM = 0x1  # AV_DISPOSITION_DEFAULT
+_LEAD_IN = Fraction(1, 4)  # seconds, the most that an encoder of sound puts before zero
 _CODEC_ALIASES = {
     "mp3float": "mp3", "mp2float": "mp2", "mp1float": "mp1", "dca": "dts", "libopus": "opus",
     "libvorbis": "vorbis", "libdav1d": "av1", "libaom-av1": "av1", "ac3_fixed": "ac3", "aac_fixed": "aac",
@@ -63,7 +68,9 @@ class SourceInfo:
     been. `frame_count`: an estimate for progress only, files lie about it. `video_index`: number of the video
     stream in the file. `bits`: of one sample of the picture. `has_alpha`: some of it may be transparent. `joints`:
     where the file's clock jumps. `limits`: those it was examined under, which decoding goes on to keep. `mastering`:
-    HDR10's facts about it.
+    HDR10's facts about it. `foreign`: numbers of the streams that belong to other programmes of a multiplex.
+    `decode_times`: its frames carry the times at which they are decoded, see `flashvsr.video.order`. `renumberings`:
+    where its tracks get other numbers, see `flashvsr.video.renumber`.
     """
 
     path: Path
@@ -88,6 +95,9 @@ class SourceInfo:
     joints: tuple[Joint, ...] = ()
     limits: Limits = GENEROUS
     mastering: Mastering | None = None
+    foreign: tuple[int, ...] = ()
+    decode_times: bool = False
+    renumberings: tuple[Renumbering, ...] = ()
 
     @property
     def is_deep(self) -> bool:
@@ -105,10 +115,17 @@ def probe(path: Path, limits: Limits = GENEROUS, progress: Progress = nothing) -
 
     Raises BadInput if it has no usable picture or is over the limits, Transient if reading fails.
     """
-    with open_source(path, progress) as container:
+    return _probe(path, limits, progress, ())
+
+
+def _probe(path: Path, limits: Limits, progress: Progress, known: tuple[Renumbering, ...]) -> SourceInfo:
+    with open_source(path, progress, view=renumbered(known)) as container:
         _check_file(path, limits)
         stream = _video_stream(container, path)
         guard(stream, path, limits)
+        found = survey(path, container, stream, known, progress)
+        if found.renumberings != known:
+            return _probe(path, limits, progress, found.renumberings)
         frame = _first_frame(container, stream, path)
         rotation, mirrored = orientation(frame)
         turned = rotation in (90, 270)
@@ -117,11 +134,12 @@ def probe(path: Path, limits: Limits = GENEROUS, progress: Progress = nothing) -
         duration = container.duration / av.time_base if container.duration and container.duration > 0 else None
         count = stream.frames or (round(duration * rate) if duration else 0)
         check_frames(count, path, limits)
+        sounds = [audio for audio in container.streams.audio if audio.index not in found.foreign]
         return SourceInfo(
             path=path,
             container=container.format.name,
             duration=duration,
-            start=_start(container, stream),
+            start=_start(container.format.name, stream, sounds),
             width=width,
             height=height,
             sample_aspect=_sample_aspect(stream, turned),
@@ -133,13 +151,16 @@ def probe(path: Path, limits: Limits = GENEROUS, progress: Progress = nothing) -
             pixel_format=frame.format.name,
             codec=codec_name(stream),
             color=frame_color(frame, stream),
-            audio=tuple(_audio_track(audio) for audio in container.streams.audio),
+            audio=tuple(_audio_track(audio) for audio in sounds),
             video_index=stream.index,
             bits=max(component.bits for component in frame.format.components),
             has_alpha=codec_name(stream) != "gif" and any(c.is_alpha for c in frame.format.components),
-            joints=_joints(path, container.format.name, stream.index, progress),
+            joints=found.joints,
             limits=limits,
             mastering=mastering_of(frame),
+            foreign=found.foreign,
+            decode_times=found.decode_times,
+            renumberings=found.renumberings,
         )
 
 
@@ -169,17 +190,6 @@ def _check_file(path: Path, limits: Limits) -> None:
             f"{path} has {size} bytes, more than the {limits.file_bytes} that limits.file_bytes allows; cut it into "
             "parts, or raise limits.file_bytes in the settings"
         )
-
-
-def _joints(path: Path, container_format: str, picture: int, progress: Progress) -> tuple[Joint, ...]:
-    """Read the whole file where its format may have been joined from several; decodes nothing."""
-    if container_format not in JOINABLE:
-        return ()
-    finder = JumpFinder(picture)
-    with open_source(path, progress) as container:
-        for packet in packets(container, path, [*container.streams.video, *container.streams.audio], lambda: None):
-            finder.see(packet)
-    return finder.joints()
 
 
 def orientation(frame: VideoFrame) -> tuple[int, bool]:
@@ -248,18 +258,21 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> 
     return frames[0]
 
 
-def _start(container: InputContainer, video: VideoStream) -> Fraction:
+def _start(container_format: str, video: VideoStream, sounds: Sequence[AudioStream]) -> Fraction:
     """The earliest start of picture and sound, exact (the container's own field is in microseconds).
 
-    Sound that starts a little before zero is an encoder's lead-in, which players drop: it does not count.
+    Sound that starts a little before zero is an encoder's lead-in, which players drop: it does not count. In a
+    recording zero means nothing, least of all where its clock of 33 bits went through it.
     """
     starts = [
         stream.start_time * tick
-        for stream in (video, *container.streams.audio)
+        for stream in (video, *sounds)
         if stream.start_time is not None and (tick := fraction(stream.time_base)) is not None
     ]
     earliest = min(starts, default=Fraction(0))
-    return earliest if earliest >= 0 or video.start_time is None else min(Fraction(0), starts[0])
+    if container_format in JOINABLE or not -_LEAD_IN <= earliest < 0 or video.start_time is None:
+        return earliest
+    return min(Fraction(0), starts[0])
 
 
 def _sample_aspect(stream: VideoStream, turned: bool) -> Fraction:

@@ -1,13 +1,14 @@
 """Interlaced pictures: found by their flags and by what they show, and made progressive.
 
 Flags lie both ways: films on television are flagged as interlaced, and captured tapes carry no flag. FFmpeg's `idet`
-looks for the combs that motion leaves between two fields; it is asked at four places of the film.
+looks for the combs that motion leaves between two fields; it is asked at four places of the film. Where it takes fine
+lines for combs, because a text scrolls or a pattern crawls, its answers are not those of fields, and are not counted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import av.filter
@@ -20,6 +21,8 @@ from flashvsr.video.convert import tag
 from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.media import open_source, packets, refused_pictures, use_threads
 from flashvsr.video.probe import SourceInfo, frame_color
+from flashvsr.video.renumber import renumbered
+from flashvsr.video.scrolling import Lines, lines_of, scrolled
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -36,6 +39,7 @@ SCAN_THREADS = 2
 SURE = 40  # moving frames of one place, none of them combed: it is progressive, for telecine combs two in five
 ENOUGH = 8  # moving frames for a verdict by content
 COMBED = 0.2  # share of them that shows combs in interlaced video; telecined film has two in five
+CONTRADICTION = 0.2  # share of combs whose fields come in the other order; those of one tape come in one
 REPEATED = 0.1  # share of frames that repeat a field of each parity; telecined film has one in five
 MOTION = 1.0  # mean difference of brightness from frame to frame, in code values of 8 bits
 
@@ -88,6 +92,14 @@ class _Counts:
     def combed(self) -> int:
         return self.tff + self.bff
 
+    def add(self, place: _Counts) -> None:
+        """Count the frames of a place along with the others."""
+        contradictory = min(place.tff, place.bff) > CONTRADICTION * place.combed
+        if contradictory and place.flagged * 2 <= place.frames:
+            place = replace(place, tff=0, bff=0, progressive=place.progressive + place.combed)
+        for fact in fields(self):
+            setattr(self, fact.name, getattr(self, fact.name) + getattr(place, fact.name))
+
     def verdict(self) -> Scan:
         combed = self.combed
         judged = combed + self.progressive
@@ -107,14 +119,15 @@ def examine(info: SourceInfo, progress: Progress = nothing) -> Scan:
     """
     counts = _Counts()
     long = info.duration is not None and info.duration > SHORT_SECONDS
-    with refused_pictures(info.path), open_source(info.path, progress) as container:
+    with refused_pictures(info.path), open_source(info.path, progress, view=renumbered(info.renumberings)) as container:
         stream = next(s for s in container.streams.video if s.index == info.video_index)
         use_threads(stream, SCAN_THREADS)
         for place in PLACES if long else PLACES[:1]:
             if place and not _seek(container, float(info.start) + place * (info.duration or 0)):
                 continue
             stream.codec_context.flush_buffers()
-            _look(_frames(container, stream, info), stream, FRAMES_ELSEWHERE if place else FRAMES_AT_START, counts)
+            most = FRAMES_ELSEWHERE if place else FRAMES_AT_START
+            counts.add(_look(_frames(container, stream, info), stream, most))
     return counts.verdict()
 
 
@@ -134,22 +147,24 @@ def _frames(container: InputContainer, stream: VideoStream, info: SourceInfo) ->
             continue
 
 
-def _look(frames: Iterator[VideoFrame], stream: VideoStream, most: int, counts: _Counts) -> None:
+def _look(frames: Iterator[VideoFrame], stream: VideoStream, most: int) -> _Counts:
+    counts = _Counts()
     graph: Graph | None = None
     shape: tuple[object, ...] = ()
     before: np.ndarray | None = None
-    combed, progressive = counts.combed, counts.progressive
+    lines: list[Lines] = []  # of the last two frames
     for number, frame in enumerate(frames):
-        if number >= most or (counts.combed == combed and counts.progressive - progressive >= SURE):
-            return
+        if number >= most or (counts.combed == 0 and counts.progressive >= SURE):
+            break
         counts.frames += 1
         counts.flagged += frame.interlaced_frame
         found = (frame.width, frame.height, frame.format.name)
         if graph is None or found != shape:
-            graph, shape, before = _graph(frame, stream, "idet"), found, None
+            graph, shape, before, lines = _graph(frame, stream, "idet"), found, None, []
         luma = _luma(frame)
         moved = before is not None and float(np.abs(luma - before).mean()) > MOTION
         before = luma
+        lines = [*lines[-1:], lines_of(frame)]
         tag(frame, frame_color(frame, stream))
         frame.pts = number
         graph.vpush(frame)
@@ -159,6 +174,8 @@ def _look(frames: Iterator[VideoFrame], stream: VideoStream, most: int, counts: 
             continue
         if moved:
             kind = facts.get("lavfi.idet.multiple.current_frame")
+            if kind != "progressive" and scrolled(lines[-2], lines[-1]):
+                kind = "progressive"
             repeated = facts.get("lavfi.idet.repeated.current_frame")
             counts.moving += 1
             counts.tff += kind == "tff"
@@ -166,6 +183,7 @@ def _look(frames: Iterator[VideoFrame], stream: VideoStream, most: int, counts: 
             counts.progressive += kind == "progressive"
             counts.top += repeated == "top"
             counts.bottom += repeated == "bottom"
+    return counts
 
 
 def _luma(frame: VideoFrame) -> np.ndarray:

@@ -9,6 +9,8 @@ from flashvsr.errors import FlashVSRError
 from flashvsr.video.timing import DecodeClock
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from av.container import OutputContainer
     from av.packet import Packet
     from av.video.frame import VideoFrame
@@ -16,6 +18,16 @@ if TYPE_CHECKING:
 
     from flashvsr.video.decode import Rgb
     from flashvsr.video.encode import VideoEncoder
+
+
+def stand(packets: Sequence[Packet[VideoStream]], ticks: int) -> None:
+    """Let a video's last picture stand, which is one of its last `packets`, for `ticks` of their clock.
+
+    It tells muxers of MP4 where the edit ends, and all others how long it is shown. The packet that is decoded last
+    tells where an MP4's track ends.
+    """
+    for packet in {id(p): p for p in (max(packets, key=lambda p: p.pts or 0), packets[-1])}.values():
+        packet.duration = ticks
 
 
 class StreamWriter:
@@ -41,12 +53,20 @@ class StreamWriter:
         before, self._converting = self._converting, self._converter.submit(self._encoder.frame, rgb, pts)
         self._encode(before)
 
-    def finish(self) -> None:
-        """Encode the last frame, and write what the encoder holds back."""
+    def finish(self, last_step: int | None = None) -> None:
+        """Encode the last frame, and write what the encoder holds back.
+
+        `last_step`: ticks that the last frame stands, where the container is to tell.
+        """
         before, self._converting = self._converting, None
         self._converter.shutdown(wait=False)
-        self._encode(before)
-        self._mux(self._stream.encode(None))
+        if before is None:
+            self._mux(self._stream.encode(None))
+            return
+        encoded = [*self._stream.encode(before.result()), *self._stream.encode(None)]
+        if last_step is not None:
+            stand(encoded, last_step)
+        self._mux(encoded)
 
     def _encode(self, converting: Future[VideoFrame] | None) -> None:
         if converting is not None:

@@ -3,15 +3,19 @@
 MPEG transport and program streams may be concatenated as they are, and receivers restart their clock. Picture and
 sound jump together but end at different places, so each closed up for itself would lose its sync. Here the picture
 is closed up, and the sound of the same stretch of the file is moved by the same amount.
+
+A picture that leaps while the sound goes on was lost for a while, or is a still: it stands, and nothing is closed up.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
+
+from flashvsr.video.timing import LONGEST_GAP
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
 
 JOINABLE = frozenset({"mpegts", "mpeg"})  # formats that may be joined by `cat`
 BACK, AHEAD = Fraction(1, 2), Fraction(10)  # seconds; a smaller step is reordering, or a gap that stays
+_BESIDE = 5  # seconds that tracks may begin and end apart at a joint
 
 
 @dataclass(frozen=True)
@@ -37,13 +42,32 @@ class _Jump:
     end: Fraction
     start: Fraction
 
+    @property
+    def is_ahead(self) -> bool:
+        return self.start > self.end
+
+    def is_beside(self, other: _Jump) -> bool:
+        """Whether two streams do the same. One that goes on long after the other has ended is not in its outage."""
+        near = abs(self.start - other.start) < _BESIDE and self.is_ahead == other.is_ahead
+        return near and (not self.is_ahead or abs(self.end - other.end) < _BESIDE)
+
+
+@dataclass
+class _Seen:
+    """What is known of a stream: its last time and usual distance, and where in the file it begins and ends."""
+
+    time: Fraction
+    usual: Fraction
+    first: int
+    last: int
+
 
 class JumpFinder:
     """Takes a file's packets in order, without decoding them, and finds the joints."""
 
     def __init__(self, picture: int) -> None:
         self._picture = picture
-        self._last: dict[int, tuple[Fraction, Fraction]] = {}  # stream -> time and usual distance
+        self._seen: dict[int, _Seen] = {}
         self._jumps: dict[int, list[_Jump]] = {}
 
     def see(self, packet: Packet[Stream]) -> None:
@@ -51,33 +75,35 @@ class JumpFinder:
         if packet.dts is None or packet.pos is None or packet.pos < 0:
             return
         stream, time = packet.stream.index, packet.dts * packet.time_base
-        known = self._last.get(stream)
         step = packet.duration * packet.time_base if packet.duration else None
-        if known is not None:
-            before, usual = known
-            if time < before - BACK or time > before + AHEAD:
-                self._jumps.setdefault(stream, []).append(_Jump(packet.pos, before + usual, time))
-            elif step is None and 0 < time - before < 1:
-                step = time - before
-        self._last[stream] = time, step or (known[1] if known else Fraction(1, 25))
+        known = self._seen.get(stream)
+        if known is None:
+            self._seen[stream] = _Seen(time, step or Fraction(1, 25), packet.pos, packet.pos)
+            return
+        if time < known.time - BACK or time > known.time + AHEAD:
+            self._jumps.setdefault(stream, []).append(_Jump(packet.pos, known.time + known.usual, time))
+        elif step is None and 0 < time - known.time < 1:
+            step = time - known.time
+        known.time, known.usual, known.last = time, step or known.usual, packet.pos
 
-    def joints(self) -> tuple[Joint, ...]:
-        """The joints in the order of the file."""
+    def joints(self, foreign: Collection[int] = ()) -> tuple[Joint, ...]:
+        """The joints in the order of the file. `foreign`: streams whose clock is another one."""
+        others = [number for number in self._seen if number != self._picture and number not in foreign]
         found, shift = [], Fraction(0)
         for jump in self._jumps.get(self._picture, ()):
-            shift += jump.end - jump.start
-            found.append(Joint(min([jump.position, *self._beside(jump)]), shift))
+            beside = [o.position for number in others for o in self._jumps.get(number, ()) if jump.is_beside(o)]
+            if beside or self._is_alone(jump, others):
+                shift += jump.end - jump.start
+                found.append(Joint(min([jump.position, *beside]), shift))  # the first to jump begins the new part
         return tuple(found)
 
-    def _beside(self, jump: _Jump) -> list[int]:
-        """Where the other streams make the same jump; the first of them is where the new part begins."""
-        return [
-            other.position
-            for stream, jumps in self._jumps.items()
-            if stream != self._picture
-            for other in jumps
-            if abs(other.start - jump.start) < 5 and abs(other.end - jump.end) < 5
-        ]
+    def _is_alone(self, jump: _Jump, others: Sequence[int]) -> bool:
+        """Whether a jump that no other stream makes is one of the clock: no stream runs on through it, and it is none
+        that a picture may make which stands still.
+        """
+        if any(self._seen[number].first < jump.position < self._seen[number].last for number in others):
+            return False
+        return not jump.is_ahead or jump.start - jump.end > LONGEST_GAP
 
 
 class Timeline:

@@ -162,7 +162,7 @@ def _upscale(task: Task, engine: AnyEngine, settings: Config, control: Control, 
             warnings=bounded_warnings([*warnings, *assembled.warnings]),
         )
 
-    made = _publish(task, temporary, output.chunks, info, geometry, control, report)
+    made = _publish(task, temporary, output.chunks, decoder.last_step, info, geometry, control, report)
     remove_others(task.workdir, None)
     if task.preset.report:
         try:
@@ -332,6 +332,7 @@ def _publish(
     task: Task,
     temporary: Path,
     chunks: list[Chunk],
+    last_step: int,
     info: SourceInfo,
     geometry: Geometry,
     control: Control,
@@ -341,7 +342,9 @@ def _publish(
     control.check_outbox()
     working, audio, container = control.working, task.preset.audio, task.preset.container
     with new_result(temporary) as made:
-        joined = assemble(chunks, info, temporary, audio, container, progress=working, opener=made.opener)
+        joined = assemble(
+            chunks, info, temporary, audio, container, progress=working, opener=made.opener, last_step=last_step
+        )
         verify(
             temporary, joined.frames, geometry.output, joined.duration, joined.audio_tracks, working, opener=made.opener
         )

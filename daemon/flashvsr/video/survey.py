@@ -1,0 +1,64 @@
+"""What no header tells, but a file's packets: how its clock runs, and which tracks belong together.
+
+Recordings (transport and program streams) are read through once for that; nothing is decoded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flashvsr.video.counted import Progress
+from flashvsr.video.media import open_source, packets
+from flashvsr.video.order import has_decode_times
+from flashvsr.video.renumber import Renumbering, TableWatch, renumbered
+from flashvsr.video.timeline import JOINABLE, Joint, JumpFinder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from av.container import InputContainer
+    from av.stream import Stream
+
+
+@dataclass(frozen=True)
+class Survey:
+    """See the fields of `flashvsr.video.probe.SourceInfo` of these names."""
+
+    joints: tuple[Joint, ...] = ()
+    foreign: tuple[int, ...] = ()
+    renumberings: tuple[Renumbering, ...] = ()
+    decode_times: bool = False
+
+
+def survey(
+    path: Path, container: InputContainer, picture: Stream, known: Sequence[Renumbering], progress: Progress
+) -> Survey:
+    """Look through the file that is open as `container`, with the `known` renumberings applied.
+
+    Where others are found, the tracks are not yet those of the whole file: open it with them, and look again.
+    """
+    form = container.format.name
+    if form not in JOINABLE:
+        return Survey(decode_times=_has_decode_times(path, form, picture, known, progress))
+    watch, finder = TableWatch(picture.id), JumpFinder(picture.index)
+    with open_source(path, progress, view=renumbered(known, watch if form == "mpegts" else None)) as whole:
+        tracks = [s for s in whole.streams if s.type == "audio" or s.index == picture.index]
+        for packet in packets(whole, path, tracks, lambda: None):
+            finder.see(packet)
+    foreign = tuple(stream.index for stream in container.streams if stream.id in watch.strangers)
+    return Survey(
+        joints=finder.joints(foreign),
+        foreign=foreign if form == "mpegts" else (),
+        renumberings=tuple(known or watch.found),
+        decode_times=_has_decode_times(path, form, picture, known, progress),
+    )
+
+
+def _has_decode_times(
+    path: Path, container_format: str, picture: Stream, known: Sequence[Renumbering], progress: Progress
+) -> bool:
+    with open_source(path, progress, view=renumbered(known)) as container:
+        stream = next(s for s in container.streams.video if s.index == picture.index)
+        return has_decode_times(container_format, stream, packets(container, path, [stream], lambda: None))

@@ -1,0 +1,115 @@
+"""Frames that carry the time at which they are decoded, where it should be the one at which they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+from av.packet import Packet
+from chain_kit import Watching, chain, played
+from video_kit import number_of, numbered, tone, write_sound
+
+from flashvsr.config import Chunks, Config, Preprocess
+from flashvsr.errors import Interrupted
+from flashvsr.video.order import DisplayOrder
+from flashvsr.video.probe import probe
+
+FRAMES = 60
+
+
+def wrong(packet: Packet, dts: int) -> None:
+    packet.pts = packet.dts = dts
+
+
+def film(
+    path: Path, stamp: Callable[[Packet, int], None] = wrong, codec: str = "libx264", frames: int = FRAMES
+) -> Path:
+    """A film with B-frames, whose packets get their times by `stamp`: from packet to packet, 25 a second."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream(codec, rate=25, options={"bf": "3" if codec == "libx264" else "2", "g": "20"})
+        stream.width, stream.height, stream.pix_fmt = 128, 64, "yuv420p"
+        stream.bit_rate = 1_000_000
+        heard = out.add_stream("libmp3lame", rate=48000)
+        packets = []
+        for index in range(frames):
+            frame = av.VideoFrame.from_ndarray(numbered(index, 128, 64), format="rgb24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = index, Fraction(1, 25)
+            packets += stream.encode(frame)
+        packets += stream.encode(None)
+        for dts, packet in enumerate(packets):
+            stamp(packet, dts)
+        out.mux(packets)
+        write_sound(out, heard, tone(frames / 25))
+    return path
+
+
+def stamps(path: Path) -> list[Fraction]:
+    """The times of the picture's packets. FFmpeg leaves a place free behind the first one of an AVI."""
+    with av.open(str(path)) as container:
+        container.flags &= ~1  # keep PyAV from inventing timestamps
+        found = [(packet.pts, packet.dts, packet.time_base) for packet in container.demux(video=0) if packet.size]
+    return sorted((dts if pts is None else pts) * tick for pts, dts, tick in found)
+
+
+@pytest.mark.parametrize("container", ["mp4", "mkv"])
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv", "a.flv", "a.ts", "a.avi"])
+def test_frames_are_shown_in_order_at_the_times_there_are(name: str, container: str, tmp_path: Path) -> None:
+    path = film(tmp_path / name)
+    assert probe(path).decode_times
+    report = chain(path, tmp_path, container=container)
+    shown = played(report.result)
+    assert [number_of(picture) for picture in shown.pictures] == list(range(FRAMES))
+    assert shown.times[0] < Fraction(1, 20)  # where the sound begins before the picture
+    times = stamps(path)
+    assert times[-1] - times[0] <= Fraction(FRAMES, 25)
+    assert all(
+        abs(found - shown.times[0] - (meant - times[0])) <= Fraction(1, 1000)
+        for found, meant in zip(shown.times, times, strict=True)
+    )
+    assert not any("jump" in warning for warning in report.warnings)
+
+
+def test_avi_with_its_own_codec(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.avi", codec="mpeg4")
+    assert played(chain(path, tmp_path).result).times == stamps(path)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_right_times_are_left_alone(name: str, tmp_path: Path) -> None:
+    def later(packet: Packet, dts: int) -> None:
+        packet.pts, packet.dts = packet.pts + 2, dts
+
+    assert not probe(film(tmp_path / name, later)).decode_times
+
+
+@pytest.mark.parametrize("mode", ["stream", "file"])
+def test_after_an_interruption(mode: str, tmp_path: Path) -> None:
+    path, settings = film(tmp_path / "a.mp4"), Config(chunks=Chunks(size=8), preprocess=Preprocess(mode=mode))
+    with pytest.raises(Interrupted):
+        chain(path, tmp_path, settings, Watching(24, Interrupted("stop")))
+    report = chain(path, tmp_path, settings)
+    assert report.resumed_at > 0
+    shown = played(report.result)
+    assert shown.times == [Fraction(n, 25) for n in range(FRAMES)]
+    assert [number_of(picture) for picture in shown.pictures] == list(range(FRAMES))
+
+
+def in_order(given: list[int | None]) -> list[Fraction | None]:
+    order = DisplayOrder[int](Fraction(1))
+    found = [pair for n, time in enumerate(given) for pair in order.push(n, None if time is None else Fraction(time))]
+    found += order.flush()
+    assert [n for n, _ in found] == list(range(len(given)))
+    return [time for _, time in found]
+
+
+def test_lost_frames_move_no_other() -> None:
+    assert in_order([0, 4, 2, 1, 8, 6, 5, 12]) == [0, 1, 2, 4, 5, 6, 8, 12]
+
+
+def test_a_clock_that_jumps_begins_anew() -> None:
+    """Two recordings do not mix their times."""
+    assert in_order([100, 103, 101, 102, 0, 3, 1, 2]) == [100, 101, 102, 103, 0, 1, 2, 3]
+    assert in_order([0, 2, None, 1]) == [0, 1, None, 2]
