@@ -103,7 +103,7 @@ class Decoder:
         turned = info.rotation in (90, 270)
         threads = max(1, options.threads)
         self._converter = Converter(
-            size[::-1] if turned else size, "rgb48le" if info.is_deep else "rgb24", RGB, threads
+            size[::-1] if turned else size, "rgb48le" if info.is_deep else "rgb24", RGB, threads, info.crop
         )
         self._frames = self._run()
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import av
 from av.error import FFmpegError, InvalidDataError, PatchWelcomeError
 
 from flashvsr.errors import FlashVSRError, Transient
@@ -17,6 +20,7 @@ from flashvsr.video.chunks import Chunk
 from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.decode import output_grid
 from flashvsr.video.describe import chapters_of, describe_stream, file_tags, wants_keys
+from flashvsr.video.ebml import TO_VIDEO, added, header_of
 from flashvsr.video.encode import REORDER_DEPTH
 from flashvsr.video.extras import add_attachments, add_covers, covers, left_out
 from flashvsr.video.media import create_told, open_own, open_source, write_error
@@ -29,6 +33,9 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
     from av.video.stream import VideoStream
+
+Shown = tuple[Fraction, Fraction]
+WHOLE: Shown = (Fraction(1), Fraction(1))
 
 
 @dataclass(frozen=True)
@@ -49,21 +56,22 @@ def assemble(
     container: str,
     partial: bool = False,
     progress: Progress = nothing,
+    shown: Shown = WHOLE,
 ) -> Assembled:
     """Join `chunks` by stream copy, add the sound of the source, write `target` (replacing it).
 
     `audio`: copy, aac or none. `container`: mp4 or mkv. `partial`: the video ends early, so the sound is cut
     there. Tracks of a damaged source that the container refuses are encoded anew or, if need be, left out, with a
-    warning. `progress` is called whenever something got done, for hours of video take a while to join; what it raises
-    ends the work. Raises BadInput or Transient when the source cannot be read, Transient when the target cannot be
-    written.
+    warning. `shown`: the parts of the picture's width and height that the result has. `progress` is called whenever
+    something got done, for hours of video take a while to join; what it raises ends the work. Raises BadInput or
+    Transient when the source cannot be read, Transient when the target cannot be written.
     """
     if not chunks:
         raise ValueError("nothing to assemble")
     ways, lessons, refusals = _ways(audio), Lessons(), list[str]()
     while True:
         try:
-            made = _Assembly(chunks, info, target, container, partial, ways[0], lessons, progress).run()
+            made = _Assembly(chunks, info, target, container, partial, ways[0], lessons, progress, shown).run()
         except Again as again:
             lessons = again.lessons
             continue
@@ -110,7 +118,9 @@ class _Assembly:
         way: _Way,
         lessons: Lessons,
         progress: Progress,
+        shown: Shown,
     ) -> None:
+        self.shown = shown
         self.chunks = chunks
         self.info = info
         self.target = target
@@ -168,7 +178,9 @@ class _Assembly:
         clock = str(self.grid.time_base.denominator)
         # Edit lists count in the movie's time scale; its default of milliseconds would shift late streams.
         flags = "+faststart+use_metadata_tags" if wants_keys(source) else "+faststart"
-        return {"movflags": flags, "movie_timescale": clock, "video_track_timescale": clock}
+        # Marks of 360 degrees are not in the standard that FFmpeg goes by.
+        strict = {"strict": "unofficial"} if self.info.spatial is not None else {}
+        return strict | {"movflags": flags, "movie_timescale": clock, "video_track_timescale": clock}
 
     def _add_video(self, out: OutputContainer) -> VideoStream:
         with open_own(self.chunks[0].path) as first:
@@ -177,15 +189,31 @@ class _Assembly:
             self.first_pts = first_packet.pts or 0
             # AV1 has no encoder of the decoder's name, which a plain template would look for.
             opaque = {"opaque": True} if codec_name(template) == "av1" else {}
-            video = out.add_stream_from_template(template, **opaque)
+            with self._marked(template, first_packet, opaque) as marked:
+                video = out.add_stream_from_template(marked, **opaque)
             video.time_base = self.grid.time_base
             context = video.codec_context
+            context.extradata = template.codec_context.extradata
             context.sample_aspect_ratio = self.info.sample_aspect
             if self._is_constant_rate():
                 context.framerate = self.grid.rate
             if codec_name(template) == "hevc" and self.container == "mp4":
                 context.codec_tag = "hvc1"  # Apple's players open no other
             return video
+
+    @contextmanager
+    def _marked(
+        self, template: VideoStream, packet: Packet[VideoStream], opaque: dict[str, bool]
+    ) -> Iterator[VideoStream]:
+        """The stream with the source's marks of 360 degrees and 3D, which PyAV can take only from another file."""
+        if self.info.spatial is None:
+            yield template
+            return
+        marks, lost = self.info.spatial.marks(*self.shown, turned=bool(self.info.rotation or self.info.mirrored))
+        self.warnings += lost
+        plain = header_of(template, cast("Packet[Stream]", packet), **opaque)
+        with av.open(BytesIO(added(plain, TO_VIDEO, marks)), "r", format="matroska") as container:
+            yield container.streams.video[0]
 
     def _is_constant_rate(self) -> bool:
         last = self.first_pts - self.grid.step

@@ -15,10 +15,12 @@ from av.error import FFmpegError
 from flashvsr.errors import BadInput
 from flashvsr.video.color import ColorInfo, resolve
 from flashvsr.video.counted import Progress, nothing
+from flashvsr.video.crop import NOTHING, Crop, crop_of
 from flashvsr.video.limits import GENEROUS, Limits
 from flashvsr.video.mastering import Mastering, mastering_of
 from flashvsr.video.media import open_source, packets
 from flashvsr.video.pyav import fraction, tags
+from flashvsr.video.spatial import Spatial, spatial_of
 from flashvsr.video.timeline import JOINABLE, Joint, JumpFinder
 from flashvsr.video.timing import choose_rate
 
@@ -61,7 +63,8 @@ class SourceInfo:
     been. `frame_count`: an estimate for progress only, files lie about it. `video_index`: number of the video
     stream in the file. `bits`: of one sample of the picture. `has_alpha`: some of it may be transparent. `joints`:
     where the file's clock jumps. `limits`: those it was examined under, which decoding goes on to keep. `mastering`:
-    HDR10's facts about it.
+    HDR10's facts about it. `crop`: edges that are not shown, taken off already in `width` and `height`.
+    `spatial`: what it says of 360 degrees and of two eyes.
     """
 
     path: Path
@@ -86,6 +89,8 @@ class SourceInfo:
     joints: tuple[Joint, ...] = ()
     limits: Limits = GENEROUS
     mastering: Mastering | None = None
+    crop: Crop = NOTHING
+    spatial: Spatial | None = None
 
     @property
     def is_deep(self) -> bool:
@@ -110,7 +115,9 @@ def probe(path: Path, limits: Limits = GENEROUS, progress: Progress = nothing) -
         frame = _first_frame(container, stream, path)
         rotation, mirrored = orientation(frame)
         turned = rotation in (90, 270)
-        width, height = (frame.height, frame.width) if turned else (frame.width, frame.height)
+        crop = crop_of(stream)
+        crop = crop if crop.fits(frame.width, frame.height) else NOTHING
+        width, height = crop.size(frame.width, frame.height)[:: -1 if turned else 1]
         rate = choose_rate(*map(fraction, (stream.guessed_rate, stream.average_rate, stream.base_rate)))
         duration = container.duration / av.time_base if container.duration and container.duration > 0 else None
         count = stream.frames or (round(duration * rate) if duration else 0)
@@ -134,10 +141,12 @@ def probe(path: Path, limits: Limits = GENEROUS, progress: Progress = nothing) -
             audio=tuple(_audio_track(audio) for audio in container.streams.audio),
             video_index=stream.index,
             bits=max(component.bits for component in frame.format.components),
-            has_alpha=codec_name(stream) != "gif" and any(c.is_alpha for c in frame.format.components),
+            has_alpha=_has_alpha(stream, frame),
             joints=_joints(path, container.format.name, stream.index, progress),
             limits=limits,
             mastering=mastering_of(frame),
+            crop=crop,
+            spatial=spatial_of(frame),
         )
 
 
@@ -265,6 +274,14 @@ def _sample_aspect(stream: VideoStream, turned: bool) -> Fraction:
     if aspect is None or not Fraction(1, 20) < aspect < 20:
         return Fraction(1)
     return 1 / aspect if turned else aspect
+
+
+def _has_alpha(stream: VideoStream, frame: VideoFrame) -> bool:
+    """WebM keeps transparency in a second picture beside the first, of which only a tag tells."""
+    known = {key.lower(): value for key, value in tags(stream.metadata).items()}
+    if codec_name(stream) == "gif":
+        return False
+    return known.get("alpha_mode") == "1" or any(component.is_alpha for component in frame.format.components)
 
 
 def _audio_track(stream: AudioStream) -> AudioTrack:

@@ -215,7 +215,9 @@ def salvage(task: Task, settings: Config, reason: str, working: Callable[[], Non
         return published  # the attempt before this one died just after the rename
     temporary = temporary_for(target, task.job_id)
     try:
-        assemble(chunks, info, temporary, task.preset.audio, task.preset.container, partial=True, progress=working)
+        shown = plan(info.width, info.height, task.preset).shown
+        how, container = task.preset.audio, task.preset.container
+        assemble(chunks, info, temporary, how, container, partial=True, progress=working, shown=shown)
         published = publish(temporary, target, intent.record)
     finally:
         temporary.unlink(missing_ok=True)
@@ -342,7 +344,8 @@ def _publish(
     try:
         control.check_outbox()
         working = control.working
-        assembled = assemble(chunks, info, temporary, task.preset.audio, task.preset.container, progress=working)
+        how, container = task.preset.audio, task.preset.container
+        assembled = assemble(chunks, info, temporary, how, container, progress=working, shown=geometry.shown)
         verify(temporary, assembled.frames, geometry.output, assembled.duration, assembled.audio_tracks, working)
         told: list[Report] = []
 
