@@ -13,6 +13,7 @@ from av.error import EOFError as AvEOFError
 from av.error import FFmpegError
 
 from flashvsr.errors import BadInput
+from flashvsr.video.captions import Captions
 from flashvsr.video.color import ColorInfo
 from flashvsr.video.convert import Converter
 from flashvsr.video.media import open_source, packets, refused_pictures, use_threads
@@ -83,7 +84,7 @@ class Decoder:
     """Iterate over it once for the frames; `warnings` then says in words what was wrong with the file.
 
     `frames`: frames so far, those before the first wanted one included. `damaged`: places that could not be decoded,
-    or not without faults. `repeated`: frames that stand in for lost ones.
+    or not without faults. `repeated`: frames that stand in for lost ones. `captions`: those inside the frames.
     """
 
     def __init__(self, info: SourceInfo, size: tuple[int, int], options: DecodeOptions) -> None:
@@ -91,6 +92,7 @@ class Decoder:
         self.frames = 0
         self.damaged = 0
         self.repeated = 0
+        self.captions = Captions()
         self.grid = output_grid(info)
         self._options = options
         self._timeline = Timeline(info.joints)
@@ -234,6 +236,8 @@ class Decoder:
         check_frames(self.frames, self.info.path, self.info.limits)
         if place.index < self._options.first_frame - (_NEIGHBOURS if fields else 0):
             return
+        if place.index >= self._options.first_frame and (self._last is None or frame is not self._last[0]):
+            self.captions.note(frame, place.pts)
         yield from self._shown([(frame, place)] if fields is None else fields.push(frame, place))
 
     def _shown(self, ready: list[tuple[CodedFrame, _Place]]) -> Iterator[VideoFrame]:

@@ -129,11 +129,11 @@ def _upscale(task: Task, engine: AnyEngine, settings: Config, control: Control, 
     if resumed_at:
         log.info("going on at frame %d", resumed_at)
 
-    output = ChunkedOutput(store, encoder, chunks, chunk_frames(settings, info))
     origin = max(0, resumed_at - WARM_UP_FRAMES) // FRAMES_PER_WINDOW
     if picture is not info:
         decoding = replace(decoding, scan=Scan(), hardware="")  # has been done
     decoder = decode(picture, geometry.scaled, replace(decoding, first_frame=origin * FRAMES_PER_WINDOW))
+    output = ChunkedOutput(store, encoder, chunks, chunk_frames(settings, info), decoder.captions)
     options = StreamOptions(task.preset.sparse_ratio, task.preset.local_range, task.preset.color_fix, task.preset.seed)
     work = _Work(picture, geometry, engine.device, settings, control)
     warnings += encoder.warnings
