@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _RATES = frozenset({96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000})
 _FRAME = 1024  # samples
 _SYNC_SECONDS = 0.015  # a larger gap is filled with silence, a larger overlap is cut
+_EXACT_SECONDS = 0.001  # the same where times are exact, and gaps and overlaps are edits
 _SILENT_SECONDS = 1  # of silence at a time: the resampler would make all of a long gap's in memory
 _BITS_PER_CHANNEL = 96_000  # 192 kb/s for stereo
 _SAMPLES = "fltp"
@@ -147,7 +148,9 @@ class AacTrack:
         )  # fmt: skip
 
     def _framing(self) -> Graph:
-        steady = [("aresample", f"async=1:min_hard_comp={_SYNC_SECONDS}"), ("asetnsamples", f"n={_FRAME}:p=0")]
+        exact = self._source.container.format.name.startswith("mov")
+        sync = _EXACT_SECONDS if exact else _SYNC_SECONDS
+        steady = [("aresample", f"async=1:min_hard_comp={sync}"), ("asetnsamples", f"n={_FRAME}:p=0")]
         return _graph(self._rate, _SAMPLES, self._layout, steady)
 
     def _silence(self) -> AudioFrame:

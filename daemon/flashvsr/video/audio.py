@@ -31,7 +31,7 @@ _COUNTED = ("ogg", "vorbis")
 # stay mute.
 MP4_AUDIO = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus"})
 
-_LEAD_IN = Fraction(1, 10)  # seconds before the start that decoders want for their first sounds
+_LEAD_IN = 2  # packets before the start that decoders want for their first sounds
 _SURE = 3  # packets of another format in a row: fewer are damage
 
 
@@ -90,7 +90,8 @@ class CopyTrack:
         self._duration: Fraction | None = None
         self._last: int | None = None
         self._watch = _FormatWatch(source)
-        self._cut = False
+        self._lead_in = 0 if codec_name(source).startswith("pcm") else _LEAD_IN
+        self._begun = self._cut = False
 
     def feed(self, packet: Packet[Stream] | None) -> list[Timed]:
         """See `Track`."""
@@ -121,13 +122,13 @@ class CopyTrack:
     def _is_cut(self, packet: Packet[Stream]) -> bool:
         """Whether an edit list leaves a packet out. Packets are too coarse to be cut in the middle of the sound."""
         if packet.is_discard:
-            lead_in = packet.pts is not None and packet.pts * self._tick - self._start >= -_LEAD_IN
-            if self._last is None and lead_in:
-                return False
-            self._cut = self._last is not None
-            return True
+            self._cut = self._begun
+            ahead = -self._start if packet.pts is None else packet.pts * self._tick - self._start
+            lead_in = self._lead_in * (packet.duration or 0) * self._tick
+            return self._begun or ahead < -lead_in
         if self._cut:
             raise Unfit("its edit list cuts it into pieces")
+        self._begun = True
         return False
 
     def _duration_of(self, packet: Packet[Stream]) -> Fraction | None:
