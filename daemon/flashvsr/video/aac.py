@@ -29,7 +29,7 @@ _SYNC_SECONDS = 0.015  # a larger gap is filled with silence, a larger overlap i
 _EXACT_SECONDS = 0.001  # the same where times are exact, and gaps and overlaps are edits
 _SILENT_SECONDS = 1  # of silence at a time: the resampler would make all of a long gap's in memory
 _BITS_PER_CHANNEL = 96_000  # 192 kb/s for stereo
-_SAMPLES = "fltp"
+_SAMPLES, _PACKED = "fltp", "flt"
 
 
 class AacTrack:
@@ -112,9 +112,9 @@ class AacTrack:
             return encoded
         encoded += self._drain()
         while time - self._end > _SILENT_SECONDS:
-            silent = self._silence()
-            silent.pts = round(self._end * self._rate)
-            self._frames.push(silent)
+            for silent in self._silence():
+                silent.pts = round(self._end * self._rate)
+                self._frames.push(silent)
             encoded += self._pull()
             self._end += _SILENT_SECONDS
         return encoded
@@ -140,7 +140,7 @@ class AacTrack:
         return [packet for frame in _ready(self._frames) for packet in self._encoder.encode(frame)]
 
     def _conversion(self, frame: AudioFrame) -> Graph:
-        mixed = mixer(frame.layout)
+        mixed = mixer(frame.layout, self._layout)
         return _graph(
             frame.sample_rate, frame.format.name, frame.layout.name,
             [("pan", mixed)] if mixed else [],
@@ -153,13 +153,15 @@ class AacTrack:
         steady = [("aresample", f"async=1:min_hard_comp={sync}"), ("asetnsamples", f"n={_FRAME}:p=0")]
         return _graph(self._rate, _SAMPLES, self._layout, steady)
 
-    def _silence(self) -> AudioFrame:
+    def _silence(self) -> list[AudioFrame]:
         """A stretch of nothing, in the encoder's format."""
-        silent = AudioFrame(_SAMPLES, self._layout, _SILENT_SECONDS * self._rate)
-        silent.sample_rate, silent.time_base = self._rate, Fraction(1, self._rate)
-        for plane in silent.planes:
-            plane.update(bytes(plane.buffer_size))
-        return silent
+        # PyAV counts planes until it finds an empty one, beyond the end where there are eight. Packed, there is one.
+        silent = AudioFrame(_PACKED, self._layout, _SILENT_SECONDS * self._rate)
+        silent.sample_rate, silent.pts, silent.time_base = self._rate, 0, Fraction(1, self._rate)
+        silent.planes[0].update(bytes(silent.planes[0].buffer_size))
+        graph = _graph(self._rate, _PACKED, self._layout, [("aformat", f"sample_fmts={_SAMPLES}")])
+        graph.push(silent)
+        return _ready(graph)
 
 
 def _graph(rate: int, samples: str, layout: str, *filters: list[tuple[str, str]]) -> Graph:

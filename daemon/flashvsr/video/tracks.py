@@ -85,6 +85,7 @@ class Tracks:
         self._progress = progress
         self._tracks: dict[int, Track] = {}
         self._names: dict[int, str] = {}
+        self._read: set[int] = set()  # numbers in the source of the tracks that have packets
         self._written: dict[int, int] = {}  # packets, by number in the source
         for number, stream in enumerate(source.streams.audio if wishes.audio != "none" else (), 1):
             self._add(stream, f"audio track {number}")
@@ -102,6 +103,7 @@ class Tracks:
         for packet in packets(self._source, self._info.path, streams, self.note_damage):
             timeline.place(packet)
             index = packet.stream.index
+            self._read.add(index)
             made = self._feed(index, packet)
             yield from self._counted(index, made, limit)
             if index not in texts and made:
@@ -112,6 +114,9 @@ class Tracks:
         for index, track in self._tracks.items():
             yield from self._counted(index, self._feed(index, None), limit)
             self.damaged += getattr(track, "damaged", 0)
+            if isinstance(track, CueTrack | TextTrack) and track.beyond and not self._wishes.partial:
+                told = f"{track.beyond} texts left out, as they begin after the film's end"
+                self.warnings.append(f"{self._names[index]}: {told}")
         self._check_none_is_empty()
 
     def note_damage(self) -> None:
@@ -142,10 +147,14 @@ class Tracks:
         lessons = self._wishes.lessons
         for index in self._tracks:
             if self._source.streams[index].type == "audio" and not self._written.get(index):
-                part = "nothing of it lies in the finished part" if self._wishes.partial else "it is empty"
-                lessons = replace(lessons, leave={**lessons.leave, index: part})
+                lessons = replace(lessons, leave={**lessons.leave, index: self._why_empty(index)})
         if lessons != self._wishes.lessons:
             raise Again(lessons)
+
+    def _why_empty(self, index: int) -> str:
+        if self._wishes.partial:
+            return "nothing of it lies in the finished part"
+        return "nothing in it can be decoded" if index in self._read else "it is empty"
 
     def _recoding(self, index: int, reason: str) -> Lessons:
         lessons = self._wishes.lessons
@@ -170,7 +179,7 @@ class Tracks:
             made = self._text(stream, name, codec, language)
         if made is not None:
             describe_stream(stream, made.target)
-            self._tracks[stream.index] = made
+            self._tracks[stream.index], self._names[stream.index] = made, name
             self.audio += stream.type == "audio"
 
     def _text(self, stream: SubtitleStream, name: str, codec: str, language: str | None) -> Track | None:
@@ -188,23 +197,21 @@ class Tracks:
 
     def _sound(self, stream: AudioStream, name: str) -> Track | None:
         codec, container, info = codec_name(stream), self._wishes.container, self._info
-        reason = self._wishes.lessons.recode.get(stream.index)
-        wanted = self._wishes.audio == "copy"
-        if wanted and reason is None and codec and (container == "mkv" or codec in MP4_AUDIO):
-            copied = _copied(stream, self._out, container)
-            if copied is not None:
-                return CopyTrack(stream, copied, info.start, joined=bool(info.joints))
-        if not codec or not stream.codec_context.channels:
+        if not codec:
             self.warnings.append(f"{name} left out: there is no decoder for it")
             return None
-        if wanted:
-            because = reason or f"{container} players do not take {codec}"
-            self.warnings.append(f"{name} ({codec}) encoded as AAC: {because}")
-        channels = 0 if reason is None else widest(info.path, stream.index, self._progress)
-        if is_mixed_down(stream.codec_context.layout):
-            self.warnings.append(
-                f"{name} mixed down to stereo: AAC cannot hold its {stream.codec_context.channels} channels"
-            )
+        layout, learned = stream.codec_context.layout, self._wishes.lessons.recode.get(stream.index)
+        if self._wishes.audio == "copy":
+            reason = learned or ("" if layout.nb_channels else "its format is not told at the beginning")
+            if not reason and (container == "mkv" or codec in MP4_AUDIO):
+                copied = _copied(stream, self._out, container)
+                if copied is not None:
+                    return CopyTrack(stream, copied, info.start, joined=bool(info.joints))
+            reason = reason or f"{container} players do not take {codec}"
+            self.warnings.append(f"{name} ({codec}) encoded as AAC: {reason}")
+        if is_mixed_down(layout):
+            self.warnings.append(f"{name} mixed down to stereo: AAC cannot hold its {layout.nb_channels} channels")
+        channels = 0 if learned is None else widest(info.path, stream.index, self._progress)
         return AacTrack(stream, self._out, info.start, bool(info.joints), channels)
 
 
