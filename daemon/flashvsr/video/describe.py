@@ -37,15 +37,22 @@ _SAME = {
 }
 
 
-def file_tags(source: InputContainer) -> dict[str, str]:
-    """The source's tags that are true of the result, too. Nothing about the old coding, and no rotation."""
+def file_tags(source: InputContainer, any_key: bool) -> tuple[dict[str, str], list[str]]:
+    """The source's tags that are true of the result, too; and what was left out, in words.
+
+    Nothing about the old coding, and no rotation. `any_key`: whether the result takes other keys than the usual ones.
+    """
     found = tags(source.metadata)
     known = {key.lower(): value for key, value in found.items()}
     kept = {key: known[key] for key in _METADATA if key in known}
     for other, key in _SAME.items():
         if other in known:
             kept.setdefault(key, known[other])
-    return kept | {key: value for key, value in found.items() if _is_of_camera(key)}
+    camera = {key: value for key, value in found.items() if _is_of_camera(key)}
+    if any_key:
+        return kept | camera, []
+    lost = ", ".join(key.lower() for key in camera if key.lower() not in _SAME)
+    return kept, [f"the camera's notes left out, as mp4 has no room for them beside a cover: {lost}"] if lost else []
 
 
 def wants_keys(source: InputContainer) -> bool:

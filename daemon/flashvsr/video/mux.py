@@ -137,14 +137,16 @@ class _Assembly:
         try:
             with ExitStack() as stack:
                 source = stack.enter_context(open_source(self.info.path, self.progress))
-                form, options = FORMATS[self.container], self._options(source)
+                art = covers(source, self.info, self.progress)
+                keyed = wants_keys(source) and not art
+                form, options = FORMATS[self.container], self._options(keyed)
                 out = stack.enter_context(create_told(self.target, form, options, self.progress))
                 video = self._add_video(out)
                 tracks = Tracks(source, out, self.info, self.wishes, self.progress)
-                first = add_covers(source, out, covers(source, self.info, self.progress), self.container)
+                first = add_covers(source, out, art, self.container)
                 self.warnings += add_attachments(source, out, self.container)
                 self.warnings += left_out(source, self.info)
-                self._describe(source, out)
+                self._describe(source, out, keyed)
                 out.mux(first)
                 merged = heapq.merge(self._video(video), tracks.timed(), key=lambda item: item[0])
                 for _, packet in merged:
@@ -172,12 +174,12 @@ class _Assembly:
                 raise
             tracks.note_refused(packet)
 
-    def _options(self, source: InputContainer) -> dict[str, str]:
+    def _options(self, keyed: bool) -> dict[str, str]:
         if self.container != "mp4":
             return {}
         clock = str(self.grid.time_base.denominator)
         # Edit lists count in the movie's time scale; its default of milliseconds would shift late streams.
-        flags = "+faststart+use_metadata_tags" if wants_keys(source) else "+faststart"
+        flags = "+faststart+use_metadata_tags" if keyed else "+faststart"
         # Marks of 360 degrees are not in the standard that FFmpeg goes by.
         strict = {"strict": "unofficial"} if self.info.spatial is not None else {}
         return strict | {"movflags": flags, "movie_timescale": clock, "video_track_timescale": clock}
@@ -247,8 +249,10 @@ class _Assembly:
             if count != chunk.frames:
                 raise FlashVSRError(f"{chunk.path} holds {count} frames instead of {chunk.frames}; it is damaged")
 
-    def _describe(self, source: InputContainer, out: OutputContainer) -> None:
-        out.metadata.update(file_tags(source))
+    def _describe(self, source: InputContainer, out: OutputContainer, keyed: bool) -> None:
+        known, lost = file_tags(source, self.container == "mkv" or keyed)
+        out.metadata.update(known)
+        self.warnings += lost
         picture = next((s for s in source.streams.video if s.index == self.info.video_index), None)
         if picture is not None:
             describe_stream(picture, out.streams.video[0])
