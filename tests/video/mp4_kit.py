@@ -63,3 +63,25 @@ def _boxes(data: bytes) -> list[tuple[bytes, bytes]]:
         found.append((name, data[at + 8 : at + size]))
         at += size
     return found
+
+
+def set_in_picture(path: Path, more: bytes) -> None:
+    """Add boxes to the description of a file's first picture. The index has to be at the end."""
+
+    def described(content: bytes) -> bytes:
+        (name, entry), *rest = _boxes(content[8:])
+        return content[:8] + box(name, entry + more) + b"".join(box(*other) for other in rest)
+
+    done: list[bytes] = []
+
+    def first(content: bytes) -> bytes:
+        if done or b"vide" not in _first_handler(content):
+            return content
+        done.append(content)
+        return _changed(content, b"stsd", described)
+
+    path.write_bytes(_changed(path.read_bytes(), b"trak", first))
+
+
+def _first_handler(track: bytes) -> bytes:
+    return _first(track, b"hdlr")[8:12]
