@@ -23,6 +23,7 @@ _WHOLE = 1 << 32  # of its fractions of a side
 _DEGREE = 1 << 16  # of its angles
 _FLAT, _BESIDE, _BELOW = range(3)  # its ways to put two pictures into one
 _SWAPPED = 1
+_BOTH = (0, 3)  # its views: both packed into one, and not told
 # Matroska's words.
 _STEREO_MODE = {(_BESIDE, False): 1, (_BELOW, True): 2, (_BELOW, False): 3, (_BESIDE, True): 11}
 _PROJECTION_TYPES = {_TILE: 1, _CUBE: 2}
@@ -95,7 +96,7 @@ def spatial_of(frame: VideoFrame) -> Spatial | None:
     if len(stereo) < _STEREO_BYTES:
         return Spatial(sphere) if sphere else None
     kind, flags, view = struct.unpack("=3i", stereo[:12])
-    packed = kind in range(1, 8) and view == 0
+    packed = kind in range(1, 8) and view in _BOTH
     found = Spatial(
         sphere, kind if packed else _FLAT, bool(flags & _SWAPPED), is_one_of_two=not packed and kind != _FLAT
     )
