@@ -7,6 +7,7 @@ Matroska does both; what is handled here was written by it, never by a stranger.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import av
 if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
+    from av.video.stream import VideoStream
 
 SEGMENT, TRACKS, TRACK, VIDEO = b"\x18\x53\x80\x67", b"\x16\x54\xae\x6b", b"\xae", b"\xe0"
 TO_VIDEO = (SEGMENT, TRACKS, TRACK, VIDEO)
@@ -31,6 +33,17 @@ def header_of(stream: Stream, packet: Packet[Stream] | None = None, **template: 
             packet.stream = copy
             out.mux(packet)
     return written.getvalue()
+
+
+@contextmanager
+def with_marks(stream: VideoStream, packet: Packet[Stream], marks: bytes, **template: Any) -> Iterator[VideoStream]:
+    """The same stream with elements added to its description, as a template; itself where there are none."""
+    if not marks:
+        yield stream
+        return
+    described = added(header_of(stream, packet, **template), TO_VIDEO, marks)
+    with av.open(BytesIO(described), "r", format="matroska") as container:
+        yield container.streams.video[0]
 
 
 def find(data: bytes, path: Sequence[bytes]) -> bytes | None:

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
-import av
 from av.error import FFmpegError, InvalidDataError, PatchWelcomeError
 
 from flashvsr.errors import FlashVSRError, Transient
 from flashvsr.video.audio import Timed
+from flashvsr.video.boxes import drop_second_mark
 from flashvsr.video.chunks import Chunk
-from flashvsr.video.counted import Progress, nothing
+from flashvsr.video.counted import CountedFile, Progress, nothing
 from flashvsr.video.decode import output_grid
 from flashvsr.video.describe import chapters_of, describe_stream, file_tags, wants_keys
-from flashvsr.video.ebml import TO_VIDEO, added, header_of
+from flashvsr.video.ebml import with_marks
 from flashvsr.video.encode import REORDER_DEPTH
 from flashvsr.video.extras import add_attachments, add_covers, covers, left_out
 from flashvsr.video.media import create_told, open_own, open_source, write_error
 from flashvsr.video.probe import SourceInfo, codec_name
 from flashvsr.video.timing import DecodeClock, TimestampGrid
 from flashvsr.video.tracks import FORMATS, Again, Lessons, Tracks, Wishes
+from flashvsr.video.ways import Way, ways_for
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
@@ -68,7 +68,7 @@ def assemble(
     """
     if not chunks:
         raise ValueError("nothing to assemble")
-    ways, lessons, refusals = _ways(audio), Lessons(), list[str]()
+    ways, lessons, refusals = ways_for(audio), Lessons(), list[str]()
     while True:
         try:
             made = _Assembly(chunks, info, target, container, partial, ways[0], lessons, progress, shown).run()
@@ -85,24 +85,6 @@ def assemble(
         return replace(made, warnings=(*refusals, *made.warnings))
 
 
-@dataclass(frozen=True)
-class _Way:
-    """A way to treat the tracks beside the picture."""
-
-    audio: str
-    subtitles: bool = True
-
-    def __str__(self) -> str:
-        sound = {"copy": "sound as it is", "aac": "sound as AAC", "none": "no sound"}[self.audio]
-        return f"{sound} and {'all' if self.subtitles else 'no'} subtitles"
-
-
-def _ways(audio: str) -> list[_Way]:
-    """The ways to try, from what was asked for to what surely works."""
-    wished = {"copy": ("copy", "aac"), "aac": ("aac",), "none": ("none",)}[audio]
-    return [*(_Way(sound) for sound in wished), *dict.fromkeys((_Way(wished[-1], False), _Way("none", False)))]
-
-
 class _Refused(FlashVSRError):
     """FFmpeg does not write this; it is not the file system's fault."""
 
@@ -115,7 +97,7 @@ class _Assembly:
         target: Path,
         container: str,
         partial: bool,
-        way: _Way,
+        way: Way,
         lessons: Lessons,
         progress: Progress,
         shown: Shown,
@@ -152,6 +134,9 @@ class _Assembly:
                 for _, packet in merged:
                     self._write(out, packet, video, tracks)
                     self.progress()
+            if self.container == "mp4" and self.info.spatial is not None:
+                with CountedFile(self.target, "r+b", self.progress) as file:
+                    drop_second_mark(cast("BinaryIO", file), self.target.stat().st_size)
         except (FlashVSRError, Again):
             raise
         except (FFmpegError, OSError) as error:
@@ -180,7 +165,7 @@ class _Assembly:
         clock = str(self.grid.time_base.denominator)
         # Edit lists count in the movie's time scale; its default of milliseconds would shift late streams.
         flags = "+faststart+use_metadata_tags" if keyed else "+faststart"
-        # Marks of 360 degrees are not in the standard that FFmpeg goes by.
+        # Marks of 360 degrees and 3D are not in the standard that FFmpeg goes by.
         strict = {"strict": "unofficial"} if self.info.spatial is not None else {}
         return strict | {"movflags": flags, "movie_timescale": clock, "video_track_timescale": clock}
 
@@ -191,7 +176,12 @@ class _Assembly:
             self.first_pts = first_packet.pts or 0
             # AV1 has no encoder of the decoder's name, which a plain template would look for.
             opaque = {"opaque": True} if codec_name(template) == "av1" else {}
-            with self._marked(template, first_packet, opaque) as marked:
+            marks, lost = b"", list[str]()
+            if self.info.spatial is not None:
+                turned = bool(self.info.rotation or self.info.mirrored)
+                marks, lost = self.info.spatial.marks(*self.shown, turned)
+            self.warnings += lost
+            with with_marks(template, cast("Packet[Stream]", first_packet), marks, **opaque) as marked:
                 video = out.add_stream_from_template(marked, **opaque)
             video.time_base = self.grid.time_base
             context = video.codec_context
@@ -202,20 +192,6 @@ class _Assembly:
             if codec_name(template) == "hevc" and self.container == "mp4":
                 context.codec_tag = "hvc1"  # Apple's players open no other
             return video
-
-    @contextmanager
-    def _marked(
-        self, template: VideoStream, packet: Packet[VideoStream], opaque: dict[str, bool]
-    ) -> Iterator[VideoStream]:
-        """The stream with the source's marks of 360 degrees and 3D, which PyAV can take only from another file."""
-        if self.info.spatial is None:
-            yield template
-            return
-        marks, lost = self.info.spatial.marks(*self.shown, turned=bool(self.info.rotation or self.info.mirrored))
-        self.warnings += lost
-        plain = header_of(template, cast("Packet[Stream]", packet), **opaque)
-        with av.open(BytesIO(added(plain, TO_VIDEO, marks)), "r", format="matroska") as container:
-            yield container.streams.video[0]
 
     def _is_constant_rate(self) -> bool:
         last = self.first_pts - self.grid.step
