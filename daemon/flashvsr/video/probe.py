@@ -37,7 +37,7 @@ _DEFAULT_STREAM = 0x1  # AV_DISPOSITION_DEFAULT
 _CODEC_ALIASES = {
     "mp3float": "mp3", "mp2float": "mp2", "mp1float": "mp1", "dca": "dts", "libopus": "opus",
     "libvorbis": "vorbis", "libdav1d": "av1", "libaom-av1": "av1", "ac3_fixed": "ac3", "aac_fixed": "aac",
-    "libvpx-vp9": "vp9",
+    "libvpx-vp9": "vp9", "cc_dec": "eia_608",
 }  # fmt: skip
 
 

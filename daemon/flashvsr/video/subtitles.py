@@ -27,6 +27,7 @@ _OVERRIDES = re.compile(rb"\{\\[^}]*\}")  # {\i1} and the like, into which FFmpe
 _TICK = Fraction(1, 1000)
 _DEFAULT_SECONDS = Fraction(3)  # shown, where the source does not say how long
 _LATE = 10  # seconds by which a file may tell its texts later than its sound
+_EMPTY = 2  # bytes of a text of MP4 that only ends the one before
 _LONGEST_TEXT = 0xFFFF  # bytes, as MP4 counts them
 _ORDERED = ("matroska", "mp4")  # formats with one clock from beginning to end
 
@@ -69,7 +70,7 @@ class CueTrack:
         time = self._clock.fix(max(begin, Fraction(0)))
         if self._end is not None:
             if time >= self._end:
-                self.beyond += 1
+                self.beyond += packet.size > _EMPTY
                 return []
             lasts = min(lasts or Fraction(0), self._end - time)
         packet.time_base = self._tick

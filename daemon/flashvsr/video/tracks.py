@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, cast
 import av
 from av.error import FFmpegError
 
+from flashvsr.errors import Transient
 from flashvsr.video.aac import AacTrack
 from flashvsr.video.audio import MP4_AUDIO, CopyTrack, Timed, Track, Unfit
 from flashvsr.video.counted import Progress
 from flashvsr.video.describe import describe_stream
 from flashvsr.video.layouts import is_mixed_down
-from flashvsr.video.media import packets
+from flashvsr.video.media import packets, write_error
 from flashvsr.video.probe import SourceInfo, codec_name
 from flashvsr.video.pyav import tags
 from flashvsr.video.sound_format import widest
@@ -134,6 +135,8 @@ class Tracks:
         except Unfit as unfit:
             raise Again(self._recoding(index, unfit.reason)) from unfit
         except (FFmpegError, ValueError) as error:
+            if isinstance(write_error(self._info.path, error), Transient):
+                raise  # no fault of the track's
             raise Again(self._leaving(index, f"it cannot be processed ({error})")) from error
 
     def _counted(self, index: int, made: list[Timed], limit: Fraction | None) -> Iterator[Timed]:
