@@ -312,7 +312,7 @@ def test_refused_tracks_are_tried_in_other_ways(
     run = mux._Assembly.run
 
     def refuse(assembly: mux._Assembly) -> mux.Assembled:
-        tried.append((assembly.audio, assembly.subtitles))
+        tried.append((assembly.wishes.audio, assembly.wishes.subtitles))
         if tried != expected:
             raise mux._Refused("not today")
         return run(assembly)

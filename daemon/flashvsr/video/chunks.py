@@ -18,19 +18,16 @@ import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from av.error import FFmpegError
 
 from flashvsr.errors import FlashVSRError
 from flashvsr.files.objects import clear_name
+from flashvsr.video.captions import Captions
 from flashvsr.video.decode import Rgb
 from flashvsr.video.encode import VideoEncoder
 from flashvsr.video.media import create, transient, write_error
 from flashvsr.video.stream_writer import StreamWriter
-
-if TYPE_CHECKING:
-    pass
 
 _NAME = re.compile(r"chunk-(\d{9,})-(\d{6,})-(\d+)\.nut")
 _FINGERPRINT = "chunks.fingerprint"
@@ -80,9 +77,9 @@ class ChunkStore:
                 _remove(path)
         return kept
 
-    def writer(self, first: int, encoder: VideoEncoder) -> ChunkWriter:
-        """Start the chunk whose first frame has number `first`."""
-        return ChunkWriter(self._workdir, first, encoder)
+    def writer(self, first: int, encoder: VideoEncoder, captions: Captions | None = None) -> ChunkWriter:
+        """Start the chunk whose first frame has number `first`. `captions`: of its frames."""
+        return ChunkWriter(self._workdir, first, encoder, captions)
 
     def discard(self) -> None:
         """Delete all chunks, finished or not."""
@@ -110,7 +107,7 @@ def stored_chunks(workdir: Path) -> list[Chunk]:
 class ChunkWriter:
     """Writes one chunk. End it with `close` or `abort`; a chunk that was never closed does not count."""
 
-    def __init__(self, workdir: Path, first: int, encoder: VideoEncoder) -> None:
+    def __init__(self, workdir: Path, first: int, encoder: VideoEncoder, captions: Captions | None = None) -> None:
         self.first = first
         self.frames = 0
         self._workdir = workdir
@@ -120,7 +117,7 @@ class ChunkWriter:
         try:
             # NUT would shift the whole stream to make the first, negative decode times positive.
             self._container = create(self._path, "nut", {"avoid_negative_ts": "disabled"})
-            self._video = StreamWriter(self._container, encoder)
+            self._video = StreamWriter(self._container, encoder, captions)
         except (FFmpegError, OSError) as error:
             raise write_error(self._path, error) from error
 

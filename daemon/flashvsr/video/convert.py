@@ -9,6 +9,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from flashvsr.video.color import ColorInfo
+from flashvsr.video.crop import NOTHING, Crop
 
 if TYPE_CHECKING:
     from av.filter.context import FilterContext
@@ -23,10 +24,13 @@ _RANGES = {"limited": "tv", "full": "pc"}
 class Converter:
     """Converts frames to one size and pixel format; rebuilt by itself when the incoming frames change.
 
-    `size`: (width, height) in pixels. `color`: how the output's samples are coded.
+    `size`: (width, height) in pixels. `color`: how the output's samples are coded. `crop`: edges to take off first.
     """
 
-    def __init__(self, size: tuple[int, int], pixel_format: str, color: ColorInfo, threads: int = 2) -> None:
+    def __init__(
+        self, size: tuple[int, int], pixel_format: str, color: ColorInfo, threads: int = 2, crop: Crop = NOTHING
+    ) -> None:
+        self._crop = crop
         self._size = size
         self._pixel_format = pixel_format
         self._color = color
@@ -59,6 +63,7 @@ class Converter:
         options += _side("in", color) + _side("out", self._color)
         chain: list[FilterContext] = [
             source,
+            *(graph.add(*step) for step in self._crop.filters(frame.width, frame.height, frame.format)),
             graph.add("scale", ":".join(options)),
             graph.add("format", f"pix_fmts={self._pixel_format}"),
             graph.add("buffersink"),

@@ -11,6 +11,7 @@ from av.error import EOFError as AvEOFError
 from av.error import FFmpegError
 
 from flashvsr.errors import BadInput
+from flashvsr.video.captions import Captions
 from flashvsr.video.color import ColorInfo
 from flashvsr.video.losses import Losses
 from flashvsr.video.media import open_source, packets, refused_pictures, use_threads
@@ -89,12 +90,13 @@ class Decoder:
     """Iterate over it once for the frames; `warnings` then says in words what was wrong with the file.
 
     `frames`: frames so far, those before the first wanted one included. `last_step`: at the end, ticks of `grid` for
-    which the last frame stands.
+    which the last frame stands. `captions`: those inside the frames.
     """
 
     def __init__(self, info: SourceInfo, size: tuple[int, int], options: DecodeOptions) -> None:
         self.info = info
         self.frames = 0
+        self.captions = Captions()
         self.grid = output_grid(info)
         self.last_step = self.grid.step
         self._options = options
@@ -248,12 +250,14 @@ class Decoder:
     ) -> Iterator[VideoFrame]:
         """Give a frame its number and time, and deliver what is ready."""
         frame = coded.frame
-        fitted = self._frame.fit(frame.width, frame.height, coded.pixel)
+        fitted = self._frame.fit(*self.info.crop.size(frame.width, frame.height), coded.pixel)
         place = _Place(self.frames, time, self.grid.out_pts(time), frame_color(frame, stream), fitted)
         self.frames += 1
         check_frames(self.frames, self.info.path, self.info.limits)
         if place.index < self._options.first_frame - (_NEIGHBOURS if fields else 0):
             return
+        if place.index >= self._options.first_frame and (self._last is None or coded is not self._last[0]):
+            self.captions.note(frame, place.pts)
         yield from self._shown([(frame, place)] if fields is None else fields.push(frame, place))
 
     def _shown(self, ready: list[tuple[CodedFrame, _Place]]) -> Iterator[VideoFrame]:

@@ -99,8 +99,8 @@ def constant_quality(codec: str, quality: int) -> int:
 class VideoEncoder:
     """A chosen encoder and its options. Starts any number of streams, one per chunk.
 
-    `name`: FFmpeg's name of the encoder. `options`: instead of those for the quality asked for. `warnings`: what a
-    person should know about the choice.
+    `name`: FFmpeg's name of the encoder, `codec`: ours of what it makes. `options`: instead of those for the quality
+    asked for. `warnings`: what a person should know about the choice.
     """
 
     def __init__(
@@ -108,6 +108,7 @@ class VideoEncoder:
         options: dict[str, str] | None = None,
     ) -> None:  # fmt: skip
         self.name = name
+        self.codec = settings.codec
         self.format = video_format
         self.warnings = warnings
         self.reorder_depth = REORDER_DEPTH[settings.codec]

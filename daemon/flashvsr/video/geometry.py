@@ -30,6 +30,11 @@ class Geometry:
     output: Size
     offset: tuple[int, int]
 
+    @property
+    def shown(self) -> tuple[Fraction, Fraction]:
+        """Which part of the picture's width and of its height the output has; the middle of it."""
+        return Fraction(self.output[0], self.upscaled[0]), Fraction(self.output[1], self.upscaled[1])
+
 
 def plan(width: int, height: int, preset: Preset) -> Geometry:
     """Plan the sizes for a source of `width` x `height` pixels (after rotation).

@@ -89,7 +89,7 @@ def _write(
     ticks = str(video.time_base.denominator)
     try:
         with create(temporary, "mp4", {"movie_timescale": ticks, "video_track_timescale": ticks}) as out:
-            writer = StreamWriter(out, encoder)
+            writer = StreamWriter(out, encoder, decoder.captions)
             for frame in decoder:
                 writer.write(frame.rgb, frame.pts)
                 progress()

@@ -17,11 +17,13 @@ from flashvsr.files import trees
 from flashvsr.text import NAME, visible
 from flashvsr.video.color import ColorInfo, resolve
 from flashvsr.video.counted import Progress, nothing
+from flashvsr.video.crop import NOTHING, Crop, crop_of
 from flashvsr.video.limits import GENEROUS, Limits
 from flashvsr.video.mastering import Mastering, mastering_of
 from flashvsr.video.media import open_source, packets
 from flashvsr.video.pyav import LONGEST_TITLE, fraction, tags
 from flashvsr.video.renumber import Renumbering, renumbered
+from flashvsr.video.spatial import Spatial, spatial_of
 from flashvsr.video.survey import survey
 from flashvsr.video.timeline import JOINABLE, Joint
 from flashvsr.video.timing import choose_rate
@@ -42,7 +44,7 @@ _LEAD_IN = Fraction(1, 4)  # seconds, the most that an encoder of sound puts bef
 _CODEC_ALIASES = {
     "mp3float": "mp3", "mp2float": "mp2", "mp1float": "mp1", "dca": "dts", "libopus": "opus",
     "libvorbis": "vorbis", "libdav1d": "av1", "libaom-av1": "av1", "ac3_fixed": "ac3", "aac_fixed": "aac",
-    "libvpx-vp9": "vp9",
+    "libvpx-vp9": "vp9", "cc_dec": "eia_608",
 }  # fmt: skip
 
 
@@ -70,7 +72,8 @@ class SourceInfo:
     where the file's clock jumps. `limits`: those it was examined under, which decoding goes on to keep. `mastering`:
     HDR10's facts about it. `foreign`: numbers of the streams that belong to other programmes of a multiplex.
     `decode_times`: its frames carry the times at which they are decoded, see `flashvsr.video.order`. `renumberings`:
-    where its tracks get other numbers, see `flashvsr.video.renumber`.
+    where its tracks get other numbers, see `flashvsr.video.renumber`. `crop`: edges that
+    are not shown, taken off already in `width` and `height`. `spatial`: what it says of 360 degrees and of two eyes.
     """
 
     path: Path
@@ -98,6 +101,8 @@ class SourceInfo:
     foreign: tuple[int, ...] = ()
     decode_times: bool = False
     renumberings: tuple[Renumbering, ...] = ()
+    crop: Crop = NOTHING
+    spatial: Spatial | None = None
 
     @property
     def is_deep(self) -> bool:
@@ -129,7 +134,9 @@ def _probe(path: Path, limits: Limits, progress: Progress, known: tuple[Renumber
         frame = _first_frame(container, stream, path)
         rotation, mirrored = orientation(frame)
         turned = rotation in (90, 270)
-        width, height = (frame.height, frame.width) if turned else (frame.width, frame.height)
+        crop = crop_of(stream)
+        crop = crop if crop.fits(frame.width, frame.height) else NOTHING
+        width, height = crop.size(frame.width, frame.height)[:: -1 if turned else 1]
         rate = choose_rate(*map(fraction, (stream.guessed_rate, stream.average_rate, stream.base_rate)))
         duration = container.duration / av.time_base if container.duration and container.duration > 0 else None
         count = stream.frames or (round(duration * rate) if duration else 0)
@@ -154,13 +161,15 @@ def _probe(path: Path, limits: Limits, progress: Progress, known: tuple[Renumber
             audio=tuple(_audio_track(audio) for audio in sounds),
             video_index=stream.index,
             bits=max(component.bits for component in frame.format.components),
-            has_alpha=codec_name(stream) != "gif" and any(c.is_alpha for c in frame.format.components),
+            has_alpha=_has_alpha(stream, frame),
             joints=found.joints,
             limits=limits,
             mastering=mastering_of(frame),
             foreign=found.foreign,
             decode_times=found.decode_times,
             renumberings=found.renumberings,
+            crop=crop,
+            spatial=spatial_of(frame),
         )
 
 
@@ -284,6 +293,14 @@ def _sample_aspect(stream: VideoStream, turned: bool) -> Fraction:
 
 def _visible(text: str | None) -> str | None:
     return None if text is None else visible(text, NAME)
+
+
+def _has_alpha(stream: VideoStream, frame: VideoFrame) -> bool:
+    """WebM keeps transparency in a second picture beside the first, of which only a tag tells."""
+    known = {key.lower(): value for key, value in tags(stream.metadata).items()}
+    if codec_name(stream) == "gif":
+        return False
+    return known.get("alpha_mode") == "1" or any(component.is_alpha for component in frame.format.components)
 
 
 def _audio_track(stream: AudioStream) -> AudioTrack:

@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from flashvsr.errors import FlashVSRError
+from flashvsr.video.captions import Captions, with_captions
 from flashvsr.video.timing import DecodeClock
 
 if TYPE_CHECKING:
@@ -33,11 +34,15 @@ def stand(packets: Sequence[Packet[VideoStream]], ticks: int) -> None:
 class StreamWriter:
     """The video stream of one container. `packets`: written so far. PyAV's errors pass through.
 
+    `captions`: those of the frames, by their timestamps; they are put into the packets.
+
     While one frame is encoded, a thread converts the next one to the encoder's pixels, which takes half as long again.
     """
 
-    def __init__(self, container: OutputContainer, encoder: VideoEncoder) -> None:
+    def __init__(self, container: OutputContainer, encoder: VideoEncoder, captions: Captions | None = None) -> None:
         self.packets = 0
+        self._captions = captions or Captions()
+        self._spoken: dict[int, bytes] = {}  # captions of the frames that the encoder has, by timestamp
         self._container = container
         self._encoder = encoder
         self._stream: VideoStream = encoder.add_stream(container)
@@ -50,6 +55,9 @@ class StreamWriter:
 
         `pts`: output ticks, larger than the frame's before.
         """
+        captions = self._captions.take(pts)
+        if captions:
+            self._spoken[pts] = captions
         before, self._converting = self._converting, self._converter.submit(self._encoder.frame, rgb, pts)
         self._encode(before)
 
@@ -79,5 +87,6 @@ class StreamWriter:
                     f"{self._encoder.name} lost a timestamp; set another encoder or codec in the settings"
                 )
             packet.dts = self._clock.dts(packet.pts)
-            self._container.mux(packet)
+            captions = self._spoken.pop(packet.pts, b"")
+            self._container.mux(with_captions(packet, self._encoder.codec, captions) if captions else packet)
             self.packets += 1

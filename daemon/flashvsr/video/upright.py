@@ -34,7 +34,9 @@ class Upright:
         converter = self._converters.get(fitted.size)
         if converter is None:
             pixels = "rgb48le" if self._info.is_deep else "rgb24"
-            converter = self._converters[fitted.size] = Converter(fitted.size, pixels, RGB, self._threads)
+            converter = self._converters[fitted.size] = Converter(
+                fitted.size, pixels, RGB, self._threads, self._info.crop
+            )
         rgb = cast("Rgb", converter.convert(frame, color).to_ndarray())
         if fitted.size != self.stored:
             (x, y), (width, height) = fitted.place, fitted.size

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flashvsr.errors import FlashVSRError
+from flashvsr.video.captions import Captions
 from flashvsr.video.chunks import Chunk, ChunkStore, ChunkWriter
 from flashvsr.video.encode import VideoEncoder
 from flashvsr.worker.transfer import Outgoing
@@ -23,9 +24,16 @@ class Batch:
 
 
 class ChunkedOutput:
-    """Writes batches into chunks of `chunk_frames` frames (0: one chunk), after those in `chunks`."""
+    """Writes batches into chunks of `chunk_frames` frames (0: one chunk), after those in `chunks`.
 
-    def __init__(self, store: ChunkStore, encoder: VideoEncoder, chunks: list[Chunk], chunk_frames: int) -> None:
+    `captions`: of the frames, by their timestamps.
+    """
+
+    def __init__(
+        self, store: ChunkStore, encoder: VideoEncoder, chunks: list[Chunk], chunk_frames: int,
+        captions: Captions | None = None,
+    ) -> None:  # fmt: skip
+        self._captions = captions
         self.chunks = chunks
         self.frames = chunks[-1].end if chunks else 0  # written so far, durable or not
         self._store = store
@@ -37,7 +45,7 @@ class ChunkedOutput:
         """Encode a batch; Transient when there is no room for it."""
         for rgb, pts in zip(batch.pixels.wait(), batch.pts, strict=True):
             if self._writer is None:
-                self._writer = self._store.writer(self.frames, self._encoder)
+                self._writer = self._store.writer(self.frames, self._encoder, self._captions)
             self._writer.write(rgb, pts)
             self.frames += 1
             if self._writer.frames == self._chunk_frames:

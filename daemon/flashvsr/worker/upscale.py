@@ -130,11 +130,11 @@ def _upscale(task: Task, engine: AnyEngine, settings: Config, control: Control, 
     if resumed_at:
         log.info("going on at frame %d", resumed_at)
 
-    output = ChunkedOutput(store, encoder, chunks, chunk_frames(settings, info))
     origin = max(0, resumed_at - WARM_UP_FRAMES) // FRAMES_PER_WINDOW
     if picture is not info:
         decoding = replace(decoding, scan=Scan(), hardware="")  # has been done
     decoder = decode(picture, geometry.scaled, replace(decoding, first_frame=origin * FRAMES_PER_WINDOW))
+    output = ChunkedOutput(store, encoder, chunks, chunk_frames(settings, info), decoder.captions)
     options = StreamOptions(task.preset.sparse_ratio, task.preset.local_range, task.preset.color_fix, task.preset.seed)
     work = _Work(picture, geometry, engine.device, settings, control)
     warnings += encoder.warnings
@@ -214,9 +214,12 @@ def salvage(task: Task, settings: Config, reason: str, working: Callable[[], Non
     published = intent.fulfilled()
     if published is not None:
         return published  # the attempt before this one died just after the rename
+    shown = plan(info.width, info.height, task.preset).shown
     audio, container = task.preset.audio, task.preset.container
     with new_result(temporary_for(target, task.job_id)) as made:
-        assemble(chunks, info, made.path, audio, container, partial=True, progress=working, opener=made.opener)
+        assemble(
+            chunks, info, made.path, audio, container, partial=True, progress=working, opener=made.opener, shown=shown
+        )
         published = publish(made, target, intent.record)
     log.info("%d frames kept as %s (%s)", chunks[-1].end, published.name, reason)
     return published
@@ -343,7 +346,15 @@ def _publish(
     working, audio, container = control.working, task.preset.audio, task.preset.container
     with new_result(temporary) as made:
         joined = assemble(
-            chunks, info, temporary, audio, container, progress=working, opener=made.opener, last_step=last_step
+            chunks,
+            info,
+            temporary,
+            audio,
+            container,
+            progress=working,
+            opener=made.opener,
+            last_step=last_step,
+            shown=geometry.shown,
         )
         verify(
             temporary, joined.frames, geometry.output, joined.duration, joined.audio_tracks, working, opener=made.opener
