@@ -59,13 +59,15 @@ class Failing(Idle):
         self.clock = clock
         self.reason: Exception | None = ValueError("a row is broken")
         self.steps = 0
+        self.waiting = False
 
     def step(self, now: float) -> None:
         """Fail, or do something."""
         self.steps += 1
         if self.reason is not None:
             raise self.reason
-        self.last_progress = self.clock()
+        if not self.waiting:
+            self.last_progress = self.clock()
 
     def stop(self) -> None:
         """Nothing."""
@@ -85,6 +87,14 @@ def test_a_step_that_fails_is_told_and_no_progress_and_tried_again_by_the_same_w
     assert thread.silent_seconds() == 600.0
     assert "ValueError: a row is broken" in thread.problems()[tmp_path / "state"]
     assert len(caplog.records) == 1
+    watcher.reason, broken = None, watcher.reason
+    watcher.waiting = True  # for its next attempt: no step of it fails then, and none gets anywhere
+    thread._step(watcher, queue)  # type: ignore[arg-type]
+    assert thread.problems()
+    watcher.reason = broken
+    thread._step(watcher, queue)  # type: ignore[arg-type]
+    assert len(caplog.records) == 1
+    watcher.waiting = False
     watcher.reason = KeyError("another")
     thread._step(watcher, queue)  # type: ignore[arg-type]
     assert len(caplog.records) == 2  # it changed

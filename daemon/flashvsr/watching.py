@@ -32,6 +32,8 @@ LEFT_SECONDS = 86_400.0  # what nobody wrote to for so long is not being written
 CLOCK_SLACK = 300.0  # seconds an hour that the wall clock may be off the monotonic one
 
 NO_BEGIN = "watching the inboxes cannot begin"
+NO_STEP = "watching the inboxes failed"
+NO_PRUNE = "removing what is old failed"
 
 MakeWatcher = Callable[[Config, Queue, Callable[[], float]], InboxWatcher]
 
@@ -124,12 +126,16 @@ class WatchThread:
 
     def _step(self, watcher: InboxWatcher, queue: Queue) -> None:
         """Do one step of each kind. What fails unexpectedly is tried again, with all that the watcher knows."""
-        with self._attempt("watching the inboxes failed"):
+        with self._attempt(NO_STEP):
+            before = watcher.last_progress
             watcher.step(self._clock())
+            if watcher.last_progress > before:  # not while it only waits to try again
+                self._failures.pop(NO_STEP, None)
         if self._clock() >= self._next_prune:
             self._next_prune = self._clock() + PRUNE_SECONDS
-            with self._attempt("removing what is old failed"):
+            with self._attempt(NO_PRUNE):
                 self._prune(queue)
+                self._failures.pop(NO_PRUNE, None)
 
     @contextmanager
     def _attempt(self, failed: str) -> Iterator[None]:
@@ -139,8 +145,6 @@ class WatchThread:
             raise
         except Exception as error:
             self._fail(failed, error)
-        else:
-            self._failures.pop(failed, None)
 
     def _fail(self, failed: str, error: Exception) -> None:
         """Say it, in the log once until it changes; and pause, for the cause may be with us for a while."""
