@@ -68,7 +68,8 @@ class SourceInfo:
     where the file's clock jumps. `limits`: those it was examined under, which decoding goes on to keep. `mastering`:
     HDR10's facts about it. `foreign`: numbers of the streams that belong to other programmes of a multiplex.
     `decode_times`: its frames carry the times at which they are decoded, see `flashvsr.video.order`. `renumberings`:
-    where its tracks get other numbers, see `flashvsr.video.renumber`.
+    where its tracks get other numbers, see `flashvsr.video.renumber`. `begun`: tracks of picture and sound that begin
+    on the way, in another codec or as further ones.
     """
 
     path: Path
@@ -96,6 +97,7 @@ class SourceInfo:
     foreign: tuple[int, ...] = ()
     decode_times: bool = False
     renumberings: tuple[Renumbering, ...] = ()
+    begun: int = 0
 
     @property
     def is_deep(self) -> bool:
@@ -105,7 +107,13 @@ class SourceInfo:
     @property
     def warnings(self) -> list[str]:
         """What of the source the result cannot have, for the job's report."""
-        return ["the source's transparency is left out: the result has none"] if self.has_alpha else []
+        found = ["the source's transparency is left out: the result has none"] if self.has_alpha else []
+        if self.begun:
+            found.append(
+                f"{self.begun} tracks of picture or sound begin on the way, in another codec or as further ones, and "
+                "are left out; to keep them, cut the recording where they begin"
+            )
+        return found
 
 
 def probe(path: Path, limits: Limits = GENEROUS, progress: Progress = nothing) -> SourceInfo:
@@ -159,6 +167,7 @@ def _probe(path: Path, limits: Limits, progress: Progress, known: tuple[Renumber
             foreign=found.foreign,
             decode_times=found.decode_times,
             renumberings=found.renumberings,
+            begun=found.begun,
         )
 
 

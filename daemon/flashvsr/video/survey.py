@@ -30,6 +30,7 @@ class Survey:
     foreign: tuple[int, ...] = ()
     renumberings: tuple[Renumbering, ...] = ()
     decode_times: bool = False
+    begun: int = 0
 
 
 def survey(
@@ -53,6 +54,7 @@ def survey(
         foreign=foreign if form == "mpegts" else (),
         renumberings=tuple(known or watch.found),
         decode_times=_has_decode_times(path, form, picture, known, progress),
+        begun=len(watch.begun),
     )
 
 
