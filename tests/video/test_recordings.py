@@ -161,6 +161,35 @@ def renumbered(
     return chain(joined(folder / "both.ts", parts), folder, settings, control, **preset), sound
 
 
+def test_renumbered_tracks_as_on_blu_ray_and_in_a_multiplex(tmp_path: Path) -> None:
+    """There, four bytes are before each packet."""
+    other = {"mpegts_start_pid": "700", "mpegts_pmt_start_pid": "4001"}
+    parts = [
+        recording(tmp_path / "a.ts", range(25), tone(1.0), clock=Fraction(10), mpegts_pmt_start_pid="4001"),
+        recording(tmp_path / "b.ts", range(25, 50), tone(1.0), clock=Fraction(11), **other),
+    ]
+    stranger = recording(tmp_path / "c.ts", [7] * 50, tone(2.0), size=(64, 64), mpegts_start_pid="300",
+                         mpegts_pmt_start_pid="4002", mpegts_service_id="2")  # fmt: skip
+    whole = multiplex(tmp_path / "all.ts", [joined(tmp_path / "both.ts", parts), stranger], [4001, 4002]).read_bytes()
+    path = tmp_path / "all.m2ts"
+    path.write_bytes(b"".join(bytes(4) + whole[at : at + 188] for at in range(0, len(whole), 188)))
+    report = chain(path, tmp_path)
+    assert numbers(played(report.result)) == list(range(50))
+    assert report.audio_tracks == 1
+    assert any("2 tracks of other programmes left out" in warning for warning in report.warnings)
+
+
+def test_a_picture_that_goes_on_in_another_codec_is_told(tmp_path: Path) -> None:
+    parts = [
+        recording(tmp_path / "a.ts", range(25), tone(1.0), clock=Fraction(10)),
+        recording(tmp_path / "b.ts", range(25, 50), tone(1.0), clock=Fraction(11), codec="mpeg2video",
+                  mpegts_start_pid="700"),
+    ]  # fmt: skip
+    report = chain(joined(tmp_path / "both.ts", parts), tmp_path)
+    assert report.frames == 25
+    assert any("1 tracks of picture or sound begin on the way" in warning for warning in report.warnings)
+
+
 def test_renumbered_tracks_by_way_of_a_file_and_after_an_interruption(tmp_path: Path) -> None:
     settings = Config(chunks=Chunks(size=8), preprocess=Preprocess(mode="file"))
     with pytest.raises(Interrupted):

@@ -29,12 +29,10 @@ _REORDERED = 16  # places that a frame is moved at most by reordering, in all co
 
 
 def has_decode_times(container_format: str, stream: VideoStream, packets: Iterable[Packet[Stream]]) -> bool:
-    """Whether the frames of a stream carry decode times, as far as its first `packets` tell.
+    """Whether the frames of a stream that reorders them carry decode times, as far as its first `packets` tell.
 
-    Times that rise from packet to packet although the decoder reorders the frames are such.
+    Times that rise from packet to packet although the frames come out in another order are such.
     """
-    if not stream.codec_context.has_b_frames:
-        return False
     if container_format == "avi":
         return True
     found: list[Packet[Stream]] = []

@@ -72,8 +72,9 @@ class SourceInfo:
     where the file's clock jumps. `limits`: those it was examined under, which decoding goes on to keep. `mastering`:
     HDR10's facts about it. `foreign`: numbers of the streams that belong to other programmes of a multiplex.
     `decode_times`: its frames carry the times at which they are decoded, see `flashvsr.video.order`. `renumberings`:
-    where its tracks get other numbers, see `flashvsr.video.renumber`. `crop`: edges that
-    are not shown, taken off already in `width` and `height`. `spatial`: what it says of 360 degrees and of two eyes.
+    where its tracks get other numbers, see `flashvsr.video.renumber`. `begun`: tracks of picture and sound that begin
+    on the way, in another codec or as further ones. `crop`: edges that are not shown, taken off already in `width` and
+    `height`. `spatial`: what it says of 360 degrees and of two eyes.
     """
 
     path: Path
@@ -101,6 +102,7 @@ class SourceInfo:
     foreign: tuple[int, ...] = ()
     decode_times: bool = False
     renumberings: tuple[Renumbering, ...] = ()
+    begun: int = 0
     crop: Crop = NOTHING
     spatial: Spatial | None = None
 
@@ -112,7 +114,13 @@ class SourceInfo:
     @property
     def warnings(self) -> list[str]:
         """What of the source the result cannot have, for the job's report."""
-        return ["the source's transparency is left out: the result has none"] if self.has_alpha else []
+        found = ["the source's transparency is left out: the result has none"] if self.has_alpha else []
+        if self.begun:
+            found.append(
+                f"{self.begun} tracks of picture or sound begin on the way, in another codec or as further ones, and "
+                "are left out; to keep them, cut the recording where they begin"
+            )
+        return found
 
 
 def probe(path: Path, limits: Limits = GENEROUS, progress: Progress = nothing) -> SourceInfo:
@@ -168,6 +176,7 @@ def _probe(path: Path, limits: Limits, progress: Progress, known: tuple[Renumber
             foreign=found.foreign,
             decode_times=found.decode_times,
             renumberings=found.renumberings,
+            begun=found.begun,
             crop=crop,
             spatial=spatial_of(frame),
         )

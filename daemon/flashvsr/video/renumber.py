@@ -36,11 +36,13 @@ class Renumbering:
 class TableWatch:
     """Takes a file's bytes in order, and finds where the programme of a track is numbered anew.
 
-    `pid`: the track's number at the beginning. `found`: what was found so far.
+    `pid`: the track's number at the beginning. `found`: what was found so far. `begun`: the numbers of tracks of
+    picture and sound that begin on the way, and that none of the first goes on in.
     """
 
     def __init__(self, pid: int) -> None:
         self.found: list[Renumbering] = []
+        self.begun: set[int] = set()
         self._pid = pid
         self._tables = Tables()
         self._first: dict[int, tuple[TableTrack, ...]] = {}  # how each programme was described first
@@ -125,7 +127,8 @@ class TableWatch:
             return
         if self._programme not in tables.listed and len(tables.listed) == 1:
             self._programme = next(iter(tables.listed))
-        numbers = _numbers(self._own, tables.programmes.get(self._programme, ()))
+        numbers, others = _numbers(self._own, tables.programmes.get(self._programme, ()))
+        self.begun |= {track.pid for track in others if track.is_film}
         if numbers:  # FFmpeg is to go on with the first tables
             numbers += ((0, NO_TRACK), (tables.listed[self._programme], NO_TRACK))
         if numbers != self._numbers:
@@ -137,8 +140,10 @@ class TableWatch:
             self.found.append(Renumbering(position, self._spacing, self._numbers))
 
 
-def _numbers(first: Sequence[TableTrack], now: Sequence[TableTrack]) -> tuple[tuple[int, int], ...]:
-    """Which of the `first` tracks each of those of `now` goes on with, where its number is another one.
+def _numbers(
+    first: Sequence[TableTrack], now: Sequence[TableTrack]
+) -> tuple[tuple[tuple[int, int], ...], list[TableTrack]]:
+    """Which of the `first` tracks each of those of `now` goes on with, where its number is another one; and the others.
 
     One of the same codec: with the same number, else in the same language, else the next one of those left.
     """
@@ -152,7 +157,7 @@ def _numbers(first: Sequence[TableTrack], now: Sequence[TableTrack]) -> tuple[tu
                 waiting.remove(track)
                 if match.pid != track.pid:
                     found.append((track.pid, match.pid))
-    return tuple(found)
+    return tuple(found), waiting
 
 
 def _same_pid(old: TableTrack, new: TableTrack) -> bool:
@@ -213,12 +218,15 @@ class Renumbered:
 def renumbered(
     known: Sequence[Renumbering], watch: TableWatch | None = None
 ) -> Callable[[IO[bytes]], IO[bytes]] | None:
-    """How to look at a file: with `known` renumberings, or, where there are none, with a `watch` for them."""
-    if known:
-        return lambda file: cast("IO[bytes]", Renumbered(file, known))
-    if watch is not None:
-        return lambda file: cast("IO[bytes]", Watched(file, watch))
-    return None
+    """How to look at a file: with `known` renumberings, and a `watch` on what really is in it. None: as it is."""
+    if not known and watch is None:
+        return None
+
+    def view(file: IO[bytes]) -> IO[bytes]:
+        seen = file if watch is None else cast("IO[bytes]", Watched(file, watch))
+        return cast("IO[bytes]", Renumbered(seen, known)) if known else seen
+
+    return view
 
 
 def _renumber(data: bytearray, position: int, part: Renumbering, until: int | None, table: np.ndarray) -> None:

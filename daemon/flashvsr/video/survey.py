@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from av.container import InputContainer
-    from av.stream import Stream
+    from av.video.stream import VideoStream
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,11 @@ class Survey:
     foreign: tuple[int, ...] = ()
     renumberings: tuple[Renumbering, ...] = ()
     decode_times: bool = False
+    begun: int = 0
 
 
 def survey(
-    path: Path, container: InputContainer, picture: Stream, known: Sequence[Renumbering], progress: Progress
+    path: Path, container: InputContainer, picture: VideoStream, known: Sequence[Renumbering], progress: Progress
 ) -> Survey:
     """Look through the file that is open as `container`, with the `known` renumberings applied.
 
@@ -53,12 +54,15 @@ def survey(
         foreign=foreign if form == "mpegts" else (),
         renumberings=tuple(known or watch.found),
         decode_times=_has_decode_times(path, form, picture, known, progress),
+        begun=len(watch.begun),
     )
 
 
 def _has_decode_times(
-    path: Path, container_format: str, picture: Stream, known: Sequence[Renumbering], progress: Progress
+    path: Path, container_format: str, picture: VideoStream, known: Sequence[Renumbering], progress: Progress
 ) -> bool:
+    if not picture.codec_context.has_b_frames:
+        return False  # nothing is reordered
     with open_source(path, progress, view=renumbered(known)) as container:
         stream = next(s for s in container.streams.video if s.index == picture.index)
         return has_decode_times(container_format, stream, packets(container, path, [stream], lambda: None))

@@ -14,17 +14,28 @@ NO_TRACK = 0x1FFF  # the PID of packets that carry nothing
 _LISTING, _TABLE = 0x00, 0x02  # kinds of section: the programmes of the stream, the tracks of a programme
 _HEADER, _CHECKSUM = 3, 4  # bytes that come before what a section's length counts, and at its end
 _LANGUAGE = 0x0A
+# Kinds of track: MPEG-1, MPEG-2, MPEG-4, H.264, HEVC, VVC, VC-1; MPEG's sound, AAC in two ways, Dolby's and DTS.
+_FILM = frozenset(
+    {0x01, 0x02, 0x10, 0x1B, 0x24, 0x33, 0xEA, 0x03, 0x04, 0x0F, 0x11, 0x80, 0x81, 0x82, 0x83, 0x84, 0x87}
+)
+_SOUNDS = frozenset({0x6A, 0x7A, 0x7B, 0x7C})  # among the descriptors below
 # Descriptors that tell what "private data" is: AC-3, E-AC-3, DTS, AAC; teletext, subtitles; a codec's own name.
 _KINDS = frozenset({0x6A, 0x7A, 0x7B, 0x7C, 0x56, 0x59, 0x05})
 
 
 @dataclass(frozen=True)
 class TableTrack:
-    """A track as its table describes it. Those of one `kind` have one codec."""
+    """A track as its table describes it. Those of one `kind`, a number with descriptors, have one codec."""
 
     pid: int
-    kind: tuple[object, ...]
+    kind: tuple[int, tuple[tuple[int, bytes], ...]]
     language: bytes
+
+    @property
+    def is_film(self) -> bool:
+        """Whether it is picture or sound, as far as its table tells."""
+        number, descriptors = self.kind
+        return number in _FILM or any(tag in _SOUNDS for tag, _ in descriptors)
 
 
 @dataclass
