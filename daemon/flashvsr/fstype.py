@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 MOUNTINFO = Path("/proc/self/mountinfo")
@@ -26,22 +27,38 @@ def fstype_of(path: Path, mountinfo: Path = MOUNTINFO) -> str:
 
     Symbolic links are resolved. `mountinfo` has the format of /proc/self/mountinfo, see proc(5).
     """
-    return _mount_of(path, mountinfo)[1].decode("ascii", "replace")
+    return _mount_of(path, mountinfo).kind.decode("ascii", "replace")
 
 
 def mount_point_of(path: Path, mountinfo: Path = MOUNTINFO) -> str | None:
     """Return the directory at which the file system of `path` is mounted, None if it cannot be told."""
-    return os.fsdecode(_mount_of(path, mountinfo)[0]) or None
+    return os.fsdecode(_mount_of(path, mountinfo).point) or None
 
 
-def _mount_of(path: Path, mountinfo: Path) -> tuple[bytes, bytes]:
-    """Mount point and type of the innermost mount, both empty if they cannot be told."""
+def is_read_only_here_alone(path: Path, mountinfo: Path = MOUNTINFO) -> bool:
+    """Tell whether `path` is on a file system that can be written, but not at this mount: a sandbox, for example."""
+    mount = _mount_of(path, mountinfo)
+    return b"ro" in mount.options and b"rw" in mount.file_system_options
+
+
+@dataclass(frozen=True)
+class _Mount:
+    """A line of the mount table; all empty if it cannot be told."""
+
+    point: bytes = b""
+    kind: bytes = b""
+    options: frozenset[bytes] = frozenset()
+    file_system_options: frozenset[bytes] = frozenset()
+
+
+def _mount_of(path: Path, mountinfo: Path) -> _Mount:
+    """The innermost mount."""
     try:
         table = mountinfo.read_bytes()
     except OSError:
-        return b"", b""
+        return _Mount()
     wanted = os.fsencode(os.path.realpath(path))
-    best, kind = b"", b""
+    best = _Mount()
     for line in table.splitlines():
         mount, separator, source = line.partition(b" - ")
         fields = mount.split(b" ")
@@ -50,9 +67,14 @@ def _mount_of(path: Path, mountinfo: Path) -> tuple[bytes, bytes]:
         point = _unescape(fields[4])
         inside = wanted == point or wanted.startswith(point.rstrip(b"/") + b"/")
         # `>=`: of several mounts on one point the last one listed is the one that is seen.
-        if inside and len(point) >= len(best):
-            best, kind = point, source.split(b" ")[0]
-    return best, kind
+        if inside and len(point) >= len(best.point):
+            kind, *rest = source.split(b" ")
+            best = _Mount(point, kind, _listed(fields[5:6]), _listed(rest[1:]))
+    return best
+
+
+def _listed(options: list[bytes]) -> frozenset[bytes]:
+    return frozenset(option for text in options for option in text.split(b","))
 
 
 def is_network(fstype: str) -> bool:

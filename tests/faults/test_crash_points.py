@@ -128,7 +128,7 @@ def test_killed_while_archiving_to_another_file_system(
     goes_on_well(world, workers, clip)
 
 
-READ = "flashvsr.video.counted:CountedFile.read"  # once each to look at it, to examine its fields, to decode, for sound
+READ = "flashvsr.video.counted:ReadFile.read"  # once each to look at it, to examine its fields, to decode, for sound
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from rich.console import Console
 
@@ -100,6 +101,10 @@ class _Control:
         """Something else than frames got done, which the display does not show."""
         if self.stopped.is_set():
             raise Cancelled("stopped")
+
+    def present(self, task: Any) -> Any:
+        """The target was given, whatever becomes of the source's name."""
+        return task
 
     def publishing(self, report: object, size: int, mtime_ns: int) -> None:
         """Nothing to record: there is no queue."""

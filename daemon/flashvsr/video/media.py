@@ -8,23 +8,27 @@ OSError, which can be told from FFmpeg's errors about damaged content.
 from __future__ import annotations
 
 import errno
+import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import av
 from av.codec.hwaccel import HWAccel
 from av.error import EOFError as AvEOFError
 from av.error import FFmpegError
 
-from flashvsr.errors import BadInput, FlashVSRError, Transient
-from flashvsr.video.counted import CountedFile, Progress, nothing
+from flashvsr.errors import BadInput, FlashVSRError
+from flashvsr.files import held
+from flashvsr.files.advice import failure
+from flashvsr.text import printable
+from flashvsr.video.counted import Progress, ReadFile, nothing
 from flashvsr.video.pyav import SOURCE_TEXT
 
 if TYPE_CHECKING:
-    from av.container import InputContainer, OutputContainer
+    from av.container import InputContainer
     from av.packet import Packet
     from av.stream import Stream
     from av.video.stream import VideoStream
@@ -41,42 +45,11 @@ SOURCE_FORMATS = (
 )  # fmt: skip
 
 _READ_BLOCK = 1 << 18  # bytes per read: network shares answer few large reads faster than many small ones
-_WRITE_BLOCK = 1 << 20
 _MAX_CONSECUTIVE_ERRORS = 100  # a demuxer that fails this often in a row is not going to recover
 _GENERATE_PTS = 0x1  # AVFMT_FLAG_GENPTS
 # Decoders of FFmpeg whose threads can wait for each other for ever in a damaged file, when each takes a frame of its
 # own. They may share the slices of one frame.
 _NO_FRAME_THREADS = frozenset({"hevc"})
-
-_ENVIRONMENT_ERRNOS = frozenset({
-    errno.EIO, errno.ESTALE, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENODEV,
-    errno.ENXIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EBUSY, errno.ETIMEDOUT, errno.ENOTCONN,
-    errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ECONNRESET, errno.EFBIG, errno.ENOENT, errno.ENOTDIR,
-})  # fmt: skip
-
-_ADVICE = {
-    errno.ENOSPC: "free some space on that file system",
-    errno.EDQUOT: "the quota there is used up",
-    errno.EROFS: "that file system is mounted read-only",
-    errno.EACCES: "give the service's user access to it",
-    errno.EPERM: "give the service's user access to it",
-    errno.ESTALE: "the network share went away; check that it is mounted",
-    errno.EIO: "the disk or network share reports an error; check its health",
-}
-
-
-def transient(path: Path, doing: str, error: OSError) -> Transient:
-    """Describe an operating-system failure on `path`. `doing` is a gerund: "reading", "writing"."""
-    reason = error.strerror or str(error)
-    advice = _ADVICE.get(error.errno or 0, "the job is tried again later")
-    return Transient(f"{doing} {path} failed: {reason}; {advice}")
-
-
-def write_error(path: Path, error: Exception) -> FlashVSRError:
-    """Sort an exception raised while writing `path`: a full disk and the like are `Transient`."""
-    if isinstance(error, OSError) and error.errno in _ENVIRONMENT_ERRNOS:
-        return transient(path, "writing", error)
-    return FlashVSRError(f"writing {path} failed: {error}")
 
 
 @contextmanager
@@ -93,18 +66,8 @@ def open_source(
     Raises BadInput when the file is missing, empty, not a regular file or not a known media format, and
     Transient when the operating system fails to read it.
     """
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise BadInput(f"{path} is not a regular file")
-        if status.st_size == 0:
-            raise BadInput(f"{path} is empty; copy the video again")
-        file = CountedFile(path, "rb", progress)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise BadInput(f"{path} does not exist") from error
-    except OSError as error:
-        raise transient(path, "opening", error) from error
-    with file:
+    file = _reader(path, progress)
+    with _failing_as_it_did(file, path), closing(file):
         container = _open_on(hardware, path, file, warn) if hardware else None
         container = container or _open_container(path, file)
         # PyAV asks libavformat to invent missing timestamps, which shifts B-frame streams in AVI by the
@@ -114,6 +77,67 @@ def open_source(
             yield container
         finally:
             container.close()
+
+
+@contextmanager
+def hold_source(path: Path) -> Iterator[None]:
+    """Until the end of this, whoever opens the source opens the file that has its name now. Raises as `open_source`."""
+    with ExitStack() as stack:
+        with _telling(path):
+            stack.enter_context(held.held(path))
+        yield
+
+
+def source_status(path: Path) -> os.stat_result:
+    """What a source is now, or the one held in its place. Raises as `open_source`."""
+    with _telling(path):
+        return held.status(path)
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    """Turn what the system says about a source into BadInput, or Transient where waiting may help."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise BadInput(f"{printable(path)} does not exist") from error
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # how the trees of shares refuse pipes and the like
+            raise BadInput(f"{printable(path)} is not a regular file") from error
+        raise failure("read", path, error) from error
+
+
+def _reader(path: Path, progress: Progress) -> ReadFile:
+    with _telling(path):
+        file = ReadFile(held.open_to_read(path), progress)
+    with ExitStack() as stack:
+        stack.callback(file.close)
+        status = file.status()
+        if not stat.S_ISREG(status.st_mode):
+            raise BadInput(f"{printable(path)} is not a regular file")
+        if status.st_size == 0:
+            raise BadInput(f"{printable(path)} is empty; copy the video again")
+        stack.pop_all()
+    return file
+
+
+@contextmanager
+def _failing_as_it_did(file: ReadFile, path: Path) -> Iterator[None]:
+    """If the reading failed, or what hears of its progress, raise that, whatever FFmpeg made of it, or nothing."""
+    try:
+        yield
+    except Exception as error:
+        _raise_failure(file, path, error)
+        raise
+    _raise_failure(file, path, None)
+
+
+def _raise_failure(file: ReadFile, path: Path, instead_of: Exception | None) -> None:
+    first = file.failure.error
+    if isinstance(first, OSError):
+        raise failure("read", path, first) from first
+    if first is not None and first is not instead_of:
+        raise first
 
 
 @contextmanager
@@ -137,28 +161,7 @@ def use_threads(stream: VideoStream, most: int) -> None:
     context.thread_count = most
 
 
-class _Readable:
-    """A source for FFmpeg. Damaged files send it to places before the file's start, which is no failure of the disk."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self.read = file.read
-        self.tell = file.tell
-        self.seekable = file.seekable
-        self._file = file
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Move; a negative number, which FFmpeg takes for an error, where there is no such place."""
-        try:
-            return self._file.seek(offset, whence)
-        except OSError as error:
-            if error.errno != errno.EINVAL:
-                raise
-            return -errno.EINVAL
-        except OverflowError:
-            return -errno.EINVAL
-
-
-def _open_on(hardware: str, path: Path, file: IO[bytes], warn: Callable[[str], None]) -> InputContainer | None:
+def _open_on(hardware: str, path: Path, file: ReadFile, warn: Callable[[str], None]) -> InputContainer | None:
     """Open with hardware decoding; None, after a warning, where it cannot be had."""
     try:
         return _open_container(path, file, HWAccel(hardware, allow_software_fallback=True))
@@ -168,10 +171,10 @@ def _open_on(hardware: str, path: Path, file: IO[bytes], warn: Callable[[str], N
         return None
 
 
-def _open_container(path: Path, file: IO[bytes], hwaccel: HWAccel | None = None) -> InputContainer:
+def _open_container(path: Path, file: ReadFile, hwaccel: HWAccel | None = None) -> InputContainer:
     try:
         container: InputContainer = av.open(
-            _Readable(file),
+            file,
             mode="r",
             **SOURCE_TEXT,
             buffer_size=_READ_BLOCK,
@@ -184,54 +187,27 @@ def _open_container(path: Path, file: IO[bytes], hwaccel: HWAccel | None = None)
             f"{path} is not a video file that can be read ({error.strerror or error}); "
             "playlists and unknown formats are refused, a damaged file has to be repaired or copied again"
         ) from error
-    except OSError as error:
-        raise transient(path, "reading", error) from error
     except (ValueError, UnicodeError) as error:
         raise BadInput(f"{path} is not a video file that can be read ({error})") from error
 
 
 @contextmanager
 def open_own(path: Path) -> Iterator[InputContainer]:
-    """Open a file this package wrote (a chunk or a result). Raises FlashVSRError or Transient."""
+    """Open a file this package wrote (a chunk or a result). Raises FlashVSRError, or Transient where reading fails."""
     try:
-        container = av.open(f"file:{path}", mode="r", container_options={"protocol_whitelist": "file"})
-    except FFmpegError as error:
-        if isinstance(error, OSError) and error.errno in _ENVIRONMENT_ERRNOS:
-            raise transient(path, "reading", error) from error
-        raise FlashVSRError(f"{path} cannot be read back: {error}") from error
-    container.flags &= ~_GENERATE_PTS
-    try:
-        yield container
-    finally:
-        container.close()
-
-
-def create(path: Path, container_format: str, options: dict[str, str] | None = None) -> OutputContainer:
-    """Create a media file for writing. The `file:` prefix keeps names with colons from being read as URLs."""
-    return av.open(f"file:{path}", mode="w", format=container_format, container_options=options or {})
-
-
-@contextmanager
-def create_told(
-    path: Path, container_format: str, options: dict[str, str] | None, progress: Progress
-) -> Iterator[OutputContainer]:
-    """Like `create`, and closed afterwards; `progress` is called as bytes are written, also during the closing."""
-
-    def again(_url: str, _flags: int, _options: object) -> CountedFile:
-        return CountedFile(path, "rb", progress)  # the MP4 muxer moves its index to the front of the file
-
-    with (
-        CountedFile(path, "w+b", progress) as file,
-        av.open(
-            file,
-            mode="w",
-            format=container_format,
-            container_options=options or {},
-            buffer_size=_WRITE_BLOCK,
-            io_open=again,
-        ) as container,
-    ):
-        yield container
+        file = ReadFile(held.open_to_read(path))
+    except OSError as error:
+        raise failure("read", path, error) from error
+    with _failing_as_it_did(file, path), closing(file):
+        try:
+            container = av.open(file, mode="r", buffer_size=_READ_BLOCK)
+        except FFmpegError as error:
+            raise FlashVSRError(f"{printable(path)} cannot be read back: {error}") from error
+        container.flags &= ~_GENERATE_PTS
+        try:
+            yield container
+        finally:
+            container.close()
 
 
 def packets(
@@ -256,5 +232,3 @@ def packets(
         except (FFmpegError, IndexError):  # IndexError: PyAV met a packet of a stream that the header did not name
             failures += 1
             damaged()
-        except OSError as error:
-            raise transient(path, "reading", error) from error

@@ -19,12 +19,13 @@ from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.decode import output_grid
 from flashvsr.video.encode import REORDER_DEPTH
 from flashvsr.video.extras import add_attachments, add_covers, covers, left_out
-from flashvsr.video.media import create_told, open_own, open_source, packets, write_error
+from flashvsr.video.media import open_own, open_source, packets
 from flashvsr.video.probe import SourceInfo, codec_name, track_title
 from flashvsr.video.pyav import tags
 from flashvsr.video.subtitles import TextTrack, is_bitmap, is_text
 from flashvsr.video.timeline import Timeline
 from flashvsr.video.timing import DecodeClock, TimestampGrid
+from flashvsr.video.writing import create, write_error
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
@@ -140,7 +141,7 @@ class _Assembly:
             with ExitStack() as stack:
                 source = stack.enter_context(open_source(self.info.path, self.progress))
                 form, options = _FORMATS[self.container], self._options()
-                out = stack.enter_context(create_told(self.target, form, options, self.progress))
+                out = stack.enter_context(create(self.target, form, options, self.progress))
                 video = self._add_video(out)
                 tracks = self._add_tracks(source, out)
                 first = add_covers(source, out, covers(source, self.info, self.progress), self.container)

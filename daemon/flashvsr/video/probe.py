@@ -17,7 +17,7 @@ from flashvsr.video.color import ColorInfo, resolve
 from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.limits import GENEROUS, Limits
 from flashvsr.video.mastering import Mastering, mastering_of
-from flashvsr.video.media import open_source, packets
+from flashvsr.video.media import open_source, packets, source_status
 from flashvsr.video.pyav import fraction, tags
 from flashvsr.video.timeline import JOINABLE, Joint, JumpFinder
 from flashvsr.video.timing import choose_rate
@@ -161,7 +161,7 @@ def check_frames(count: int, path: Path, limits: Limits) -> None:
 
 
 def _check_file(path: Path, limits: Limits) -> None:
-    size = path.stat().st_size
+    size = source_status(path).st_size
     if limits.file_bytes and size > limits.file_bytes:
         raise BadInput(
             f"{path} has {size} bytes, more than the {limits.file_bytes} that limits.file_bytes allows; cut it into "

@@ -36,6 +36,7 @@ from flashvsr.worker.faults import backoff
 from flashvsr.worker.places import archive_of, outbox_of, work_directory
 from flashvsr.worker.source import SourceChanged, SourceGone, check_source
 from flashvsr.worker.upscaling import Upscaling
+from flashvsr.worker.whereabouts import Whereabouts
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class Endings:
         self._queue = queue
         self._upscaling = upscaling
         self._mounts = Mounts(config.paths.state)
+        self.whereabouts = Whereabouts(queue, lambda: self.config)
         self._next_sweep = 0.0
         self._postponed: dict[int, tuple[int, float]] = {}  # job -> failures in a row, time of the next try
 
@@ -130,6 +132,7 @@ class Endings:
         action, archive = self.config.watch.on_success, archive_of(self.config, job)
         try:
             self._mounts.check(Path(job.inbox))
+            job = self.whereabouts.present(job)
             # Device and inode as they are now: a share that was mounted again has others. If the source is gone or
             # another one, the recorded ones let a removal that a crash cut short be completed.
             with suppress(SourceGone, SourceChanged):
@@ -210,7 +213,7 @@ class Endings:
             if not alone or job is None or job.state not in (DONE, FAILED, CANCELLED):
                 return
             try:
-                self._finish_badly(job)
+                self._finish_badly(self.whereabouts.present(job))
             except Transient as error:
                 log.warning("its partial video has to wait: %s", error)
                 self._postpone(job_id)

@@ -11,7 +11,7 @@ from typing import Any
 
 from flashvsr import logs
 from flashvsr.config import Config
-from flashvsr.errors import BadConfig, Damaged, FlashVSRError, Interrupted, LeaseLost, NoSpace, Transient
+from flashvsr.errors import BadConfig, BadInput, Damaged, FlashVSRError, Interrupted, LeaseLost, NoSpace, Transient
 from flashvsr.files import trees
 from flashvsr.jobs.owner import current_owner
 from flashvsr.jobs.queue import Queue
@@ -26,7 +26,7 @@ from flashvsr.worker.endings import Endings
 from flashvsr.worker.faults import CONFIG_SECONDS, Outcome, Verdict, judge, out_of_gpu_memory
 from flashvsr.worker.memory import free_gpu_memory
 from flashvsr.worker.orders import Orders
-from flashvsr.worker.source import check_source
+from flashvsr.worker.source import SourceRenamed
 from flashvsr.worker.upscaling import Upscaling
 
 log = logging.getLogger(__name__)
@@ -87,8 +87,9 @@ class WorkerLoop:
 
     def _take(self, job: Job) -> bool:
         """Claim the job with its inbox's preset of this moment, and see it through."""
+        job, problem = self._located(job)
         try:
-            preset, problem = self._prepare(job)
+            preset, problem = self._prepare(job, problem)
         except BadConfig as error:
             held = self._queue.hold(Path(job.inbox), str(error))
             logs.each_line(log, logging.WARNING, f"{held} jobs held, the preset of their inbox has errors:\n{error}")
@@ -107,20 +108,26 @@ class WorkerLoop:
         self._run(claimed, preset, problem)
         return True
 
-    def _prepare(self, job: Job) -> tuple[Preset, Exception | None]:
-        """Return the preset and what keeps the job from being done; BadConfig means the preset alone.
+    def _located(self, job: Job) -> tuple[Job, Exception | None]:
+        """Return the job under the name its file has now, and what keeps it from being done where it is.
 
-        All this comes before the claim, so that no attempt and none of the time for a frame is spent on it.
+        Like all that comes before the claim, this takes no attempt and none of the time for a frame.
         """
-        known = preset_from_json(job.preset) if job.preset else Preset()
         try:
             self._endings.check_shares(job)  # else a result that is out would pass for one that is not
-            if _is_published(job):
-                return known, None
-            # First, because a missing preset is written: not below the mount point of a share that is away.
-            check_source(job)
+            if not _is_published(job):
+                job = self._endings.whereabouts.follow(job)
+                self._endings.check_shares(job)
         except FlashVSRError as error:
-            return known, error
+            return job, error
+        return job, None
+
+    def _prepare(self, job: Job, problem: Exception | None) -> tuple[Preset, Exception | None]:
+        """Return the preset and what keeps the job from being done; BadConfig means the preset alone."""
+        known = preset_from_json(job.preset) if job.preset else Preset()
+        # Only then: a missing preset is written, and not below the mount point of a share that is away.
+        if problem is not None or _is_published(job):
+            return known, problem
         preset = check_inbox_preset(Path(job.inbox), self._config.export.quality)
         try:
             self._load_engine(job)
@@ -160,8 +167,10 @@ class WorkerLoop:
             self._queue,
             job,
             self._orders,
-            check_outbox=lambda: self._endings.check_outbox(job),
+            check_shares=self._endings.check_shares,
             min_free=self._config.queue.min_free,
+            follow=self._endings.whereabouts.follow,
+            task=lambda now: self._endings.task(now, preset),
         )
         try:
             if problem is not None:
@@ -206,6 +215,11 @@ class WorkerLoop:
         self._queue.finish(job.id, str(job.lease), result, job.model or "unknown", job.report or "{}", job.warnings)
 
     def _end(self, job: Job, error: Exception, control: JobControl) -> None:
+        if isinstance(error, BadInput):
+            # Renamed while it was opened by its old name, perhaps: nothing is wrong with it then.
+            now = self._endings.whereabouts.present(job)
+            if now.source != job.source:
+                error = SourceRenamed(f"the file is called {printable(now.source)} now")
         failures = self._failures.get(job.id, 0)
         settle_seconds, max_attempts = self._config.watch.settle_seconds, self._config.queue.max_attempts
         verdict = judge(error, job, settle_seconds=settle_seconds, max_attempts=max_attempts, failures=failures)
@@ -254,6 +268,7 @@ class WorkerLoop:
         """Publish what is finished, then record the end: whoever sees the state finds the rest in place."""
         log.warning("%s: %s", "cancelled" if verdict.outcome is Outcome.CANCEL else "failed", verdict.message)
         self._check_lease(job)
+        job = self._endings.whereabouts.present(job)
         with self._endings.alone(job.id):
             partial, waits = None, False
             try:

@@ -1,0 +1,49 @@
+"""Files that stay open for the length of a job: whatever becomes of their names meanwhile, they are still the same.
+
+A source is opened several times, for its facts, its picture, its sound. By its name each of these could meet another
+file, or none: people rename, and so do programs that unpack or sort. While a path is held, whoever reads it reads the
+file that had this name at first.
+
+This holds for the whole process, as the trees do: code that reads a source does not know who works on it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flashvsr.files import trees
+
+_held: dict[Path, int] = {}  # descriptors
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Hold the file that now has this name. Raises OSError where it cannot be opened."""
+    if path in _held:
+        yield  # whoever held it first lets it go
+        return
+    descriptor = open_to_read(path)
+    _held[path] = descriptor
+    try:
+        yield
+    finally:
+        del _held[path]
+        os.close(descriptor)
+
+
+def open_to_read(path: Path) -> int:
+    """Open a file for reading; the caller closes the descriptor. That of a held one shares its place: use `pread`.
+
+    Never waits, for a pipe for example. Raises OSError.
+    """
+    descriptor = _held.get(path)
+    return trees.open_file(path, os.O_RDONLY | os.O_NONBLOCK) if descriptor is None else os.dup(descriptor)
+
+
+def status(path: Path) -> os.stat_result:
+    """What a file is now, without following a link. Raises OSError."""
+    descriptor = _held.get(path)
+    return trees.lstat(path) if descriptor is None else os.fstat(descriptor)
