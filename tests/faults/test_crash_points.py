@@ -19,7 +19,6 @@ UPSCALE, CHUNKS, SOURCE = "flashvsr.worker.upscale", "flashvsr.video.chunks", "f
 MOMENTS = {
     "claimed": ("flashvsr.jobs.queue:Queue.claim", 1, AFTER),
     "the source was looked at": (f"{UPSCALE}:probe", 1, AFTER),
-    "the outbox was prepared": (f"{UPSCALE}:temporary_for", 1, AFTER),
     "the chunks belong to this job": (f"{UPSCALE}:ChunkStore", 1, AFTER),
     "decoding": (f"{UPSCALE}:place", 3, AFTER),
     "window 0 is read": (f"{UPSCALE}:place", 25, AFTER),
@@ -32,6 +31,7 @@ MOMENTS = {
     "the next chunk has begun": (f"{CHUNKS}:ChunkWriter.write", 10, AFTER),
     "two chunks are durable": (f"{CHUNKS}:ChunkWriter.close", 2, AFTER),
     "all chunks are durable": (f"{CHUNKS}:ChunkWriter.close", 4, AFTER),
+    "the outbox was prepared": (f"{UPSCALE}:temporary_for", 1, AFTER),
     "about to join": (f"{UPSCALE}:assemble", 1, BEFORE),
     "joining": ("flashvsr.worker.control:JobControl.working", 2, AFTER),
     "joined": (f"{UPSCALE}:assemble", 1, AFTER),

@@ -128,8 +128,7 @@ class Endings:
                 self._marker(job_id).unlink(missing_ok=True)
 
     def _settle(self, job: Job) -> None:
-        identity = (job.device, job.inode, job.size, job.mtime_ns)
-        action, archive = self.config.watch.on_success, archive_of(self.config, job)
+        identity, action = (job.device, job.inode, job.size, job.mtime_ns), self.config.watch.on_success
         try:
             self._mounts.check(Path(job.inbox))
             job = self.whereabouts.present(job)
@@ -138,6 +137,7 @@ class Endings:
             with suppress(SourceGone, SourceChanged):
                 status = check_source(job)
                 identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+            archive = archive_of(self.config, job)
             archived = settle_source(Path(job.source), identity, action, archive, job.relative)
         except FlashVSRError as error:
             log.warning("the source stays in the inbox for now: %s", error)
