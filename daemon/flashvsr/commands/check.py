@@ -111,6 +111,8 @@ def _folder(name: str, folder: Path) -> Finding:
     subject = f"{name} {printable(folder)}"
     # What does not exist yet is made by the service, below the nearest directory that does.
     existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if os.statvfs(existing).f_flag & os.ST_RDONLY:
+        return Finding(subject, "", f"{printable(existing)} is mounted read-only; mount it writable")
     if not os.access(existing, os.W_OK | os.X_OK):
         return Finding(subject, "", f"{existing} is not writable; give the service's user access")
     free = shutil.disk_usage(existing).free

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import signal
 import sys
 import tempfile
@@ -12,14 +13,22 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from flashvsr.commands.progress import JobProgress, job_progress
 from flashvsr.config import Config
 from flashvsr.errors import BadInput, Cancelled, FlashVSRError
+from flashvsr.files.advice import failure
+from flashvsr.outbox.writable import check_writable
 from flashvsr.preset import Preset, load_preset, override
+from flashvsr.text import printable
+
+if TYPE_CHECKING:
+    from flashvsr.worker.upscale import Report, Task
+
+log = logging.getLogger(__name__)
 
 CONTAINERS = {".mp4": "mp4", ".mkv": "mkv"}
 JOB_ID = 0  # no job of the queue has it
@@ -32,7 +41,22 @@ def run(config: Config, options: argparse.Namespace) -> int:
     if not source.is_file():
         raise BadInput(f"{source} is no file; give the path of a video")
     target, preset = _target(options.target, source, preset)
+    check_writable(target.absolute().parent, target.absolute().parent)
+    try:
+        report = _upscaled(config, source, target, preset)
+    except BrokenPipeError:
+        raise  # nobody reads what is shown
+    except OSError as error:
+        named = error.filename if isinstance(error.filename, str) else target
+        raise failure("use", Path(named), error) from error
+    for warning in report.warnings:
+        print(f"flashvsr: {warning}", file=sys.stderr)
+    print(report.result)
+    print(f"{report.frames} frames, {report.fps:.1f} frames/s", file=sys.stderr)
+    return 0
 
+
+def _upscaled(config: Config, source: Path, target: Path, preset: Preset) -> Report:
     from flashvsr.worker import upscale
 
     console = Console(stderr=True, highlight=False)
@@ -42,17 +66,21 @@ def run(config: Config, options: argparse.Namespace) -> int:
         task = upscale.Task(source.absolute(), target.absolute(), preset, Path(workdir), JOB_ID)
         with _interruptible(source.name, progress) as control:
             try:
-                report = upscale.upscale_file(task, engine, config, control)
+                return upscale.upscale_file(task, engine, config, control)
             except FlashVSRError as error:
-                partial = upscale.salvage(task, config, str(error))
-                if partial is not None:
-                    raise type(error)(f"{error}; what was finished is in {partial}") from error
-                raise
-    for warning in report.warnings:
-        print(f"flashvsr: {warning}", file=sys.stderr)
-    print(report.result)
-    console.print(f"{report.frames} frames, {report.fps:.1f} frames/s")
-    return 0
+                raise type(error)(f"{error}{_kept(task, config, error)}") from error
+
+
+def _kept(task: Task, config: Config, error: FlashVSRError) -> str:
+    """Keep what was finished, and say where; the error that ended the work stays the first thing that is told."""
+    from flashvsr.worker import upscale
+
+    try:
+        partial = upscale.salvage(task, config, str(error))
+    except (FlashVSRError, OSError) as second:
+        log.debug("no partial video could be made: %s", second)
+        return "; what was finished is lost"
+    return "" if partial is None else f"; what was finished is in {printable(partial)}"
 
 
 def _preset(config: Config, options: argparse.Namespace) -> Preset:

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from flashvsr.config import Config, InboxDir
+from flashvsr.errors import Transient
 from flashvsr.inbox.rules import ignored, is_video_name
 from flashvsr.jobs.queue import Queue
 from flashvsr.mounts import Mounts, ShareAway
+from flashvsr.outbox.writable import check_writable
 from flashvsr.text import printable
 
 log = logging.getLogger(__name__)
@@ -27,6 +29,7 @@ class Shares:
         self._config = config
         self._queue = queue
         self._mounts = Mounts(config.paths.state)
+        self._writable: set[Path] = set()
         self._devices: dict[Path, int] = {}
 
     def inboxes(self, report: Report) -> list[InboxDir]:
@@ -40,9 +43,22 @@ class Shares:
         return [inbox for inbox in unique.values() if self._usable(inbox.path, report)]
 
     def check_outboxes(self, inboxes: Iterable[InboxDir], report: Report) -> None:
-        """Report the outboxes whose share is not mounted; their jobs wait by themselves."""
-        for outbox in dict.fromkeys((self._config.paths.outbox, *(inbox.outbox for inbox in inboxes))):
-            self._mounted(outbox, report)
+        """Report the outboxes whose share is not mounted, or that cannot be written; their jobs wait by themselves.
+
+        The latter is tried when an outbox is first seen, and then until it can: nothing is written to one at rest.
+        """
+        root = self._config.paths.outbox
+        seen = dict.fromkeys(inbox.outbox for inbox in inboxes)
+        for outbox in dict.fromkeys((root, *seen)):
+            if not self._mounted(outbox, report) or outbox not in seen or outbox in self._writable:
+                continue
+            try:
+                check_writable(outbox, root if outbox.is_relative_to(root) else outbox)
+            except Transient as error:
+                report(outbox, str(error))
+            else:
+                self._writable.add(outbox)
+        self._writable &= seen.keys()
 
     def stray_files(self, report: Report) -> None:
         """Report videos that lie in the inbox root itself, where no preset applies to them."""

@@ -28,12 +28,13 @@ from flashvsr.outbox.publish import (
     target_for,
     write_error_text,
 )
+from flashvsr.outbox.writable import WritableOutboxes
 from flashvsr.preset import Preset, preset_from_json
 from flashvsr.space import writing_state
 from flashvsr.state import jobs_directory
 from flashvsr.text import printable
 from flashvsr.worker.faults import backoff
-from flashvsr.worker.places import archive_of, outbox_of, work_directory
+from flashvsr.worker.places import archive_of, outbox_of, outbox_root, work_directory
 from flashvsr.worker.source import SourceChanged, SourceGone, check_source
 from flashvsr.worker.upscaling import Upscaling
 from flashvsr.worker.whereabouts import Whereabouts
@@ -54,6 +55,7 @@ class Endings:
         self._queue = queue
         self._upscaling = upscaling
         self._mounts = Mounts(config.paths.state)
+        self._writable = WritableOutboxes()
         self.whereabouts = Whereabouts(queue, lambda: self.config)
         self._next_sweep = 0.0
         self._postponed: dict[int, tuple[int, float]] = {}  # job -> failures in a row, time of the next try
@@ -76,6 +78,10 @@ class Endings:
     def check_outbox(self, job: Job) -> None:
         """Raise ShareAway while the outbox is only a mount point."""
         self._mounts.check(outbox_of(self.config, job))
+
+    def check_writable(self, job: Job) -> None:
+        """Raise OutboxClosed, or NoSpace, if nothing can be written where the job's result will go."""
+        self._writable.check(self._folder(job), outbox_root(self.config, job))
 
     def partial(self, job: Job, reason: str, working: Callable[[], None] = lambda: None) -> Path | None:
         """Publish the finished chunks of a job that goes no further; None if there are none.

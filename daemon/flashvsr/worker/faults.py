@@ -11,6 +11,7 @@ from flashvsr.errors import BadConfig, BadInput, Cancelled, Interrupted, LeaseLo
 from flashvsr.files.advice import ENVIRONMENT, failure
 from flashvsr.jobs.schema import Job
 from flashvsr.mounts import ShareAway
+from flashvsr.outbox.writable import OutboxClosed
 from flashvsr.worker.source import SourceChanged, SourceGone, SourceRenamed
 
 CONFIG_SECONDS = 60.0
@@ -77,7 +78,7 @@ def judge(error: Exception, job: Job, *, settle_seconds: float, max_attempts: in
         return Verdict(Outcome.REQUEUE, text, "config", delay=CONFIG_SECONDS)
     if isinstance(error, ShareAway):
         return Verdict(Outcome.REQUEUE, text, delay=FIRST_SECONDS)  # costs nothing to ask again, and may end any time
-    if isinstance(error, NoSpace):
+    if isinstance(error, NoSpace | OutboxClosed):
         return Verdict(Outcome.REQUEUE, text, delay=min(ROOM_SECONDS, backoff(failures)), grows=True)
     if isinstance(error, Transient | MemoryError) or out_of_gpu_memory(error):
         return Verdict(Outcome.REQUEUE, text, delay=backoff(failures), grows=True)

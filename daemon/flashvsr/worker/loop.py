@@ -15,8 +15,9 @@ from flashvsr.errors import BadConfig, BadInput, Damaged, FlashVSRError, Interru
 from flashvsr.files import trees
 from flashvsr.jobs.owner import current_owner
 from flashvsr.jobs.queue import Queue
-from flashvsr.jobs.schema import Job
+from flashvsr.jobs.schema import QUEUED, Job
 from flashvsr.outbox.publish import already_published, write_report
+from flashvsr.outbox.writable import OutboxClosed
 from flashvsr.preset import Preset, check_inbox_preset, preset_from_json, preset_to_json
 from flashvsr.report_text import report_toml
 from flashvsr.space import check_low_water
@@ -64,6 +65,7 @@ class WorkerLoop:
         self._next_message = 0.0
         self._engine_trouble: str | None = None
         self._failures: dict[int, int] = {}  # job -> transient failures in a row
+        self._closed: dict[int, str] = {}  # job -> why its outbox cannot be written
         self._shown: tuple[str, int | None, str | None] | None = None
 
     def step(self) -> bool:
@@ -80,7 +82,7 @@ class WorkerLoop:
             return False
         job = self._queue.next_candidate(time.time())
         if job is None or time.monotonic() < self._engine_retry:
-            self._show("idle", error=self._engine_trouble)
+            self._show("idle", error=self._engine_trouble or self._closed_outbox())
             return False
         with logs.job(job.id):
             return self._take(job)
@@ -118,9 +120,22 @@ class WorkerLoop:
             if not _is_published(job):
                 job = self._endings.whereabouts.follow(job)
                 self._endings.check_shares(job)
+                self._endings.check_writable(job)
         except FlashVSRError as error:
+            if isinstance(error, OutboxClosed):
+                self._closed[job.id] = str(error)
             return job, error
+        self._closed.pop(job.id, None)
         return job, None
+
+    def _closed_outbox(self) -> str | None:
+        """What keeps an outbox from being written, while a job waits for that."""
+        for number, message in list(self._closed.items()):
+            job = self._queue.get(number)
+            if job is not None and job.state == QUEUED:
+                return message
+            del self._closed[number]
+        return None
 
     def _prepare(self, job: Job, problem: Exception | None) -> tuple[Preset, Exception | None]:
         """Return the preset and what keeps the job from being done; BadConfig means the preset alone."""
