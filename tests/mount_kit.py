@@ -44,6 +44,10 @@ class Mounted:
         """Mount it read-only, or writable again."""
         _mount("-o", f"remount,bind,{'ro' if on else 'rw'}", str(self.point))
 
+    def read_only_for_all(self) -> None:
+        """Make its file system itself read-only, at every mount."""
+        _mount("-o", "remount,ro", str(self._store))
+
     def end(self) -> None:
         """Take everything away."""
         for point in (self.point, self._store):

@@ -205,3 +205,39 @@ def test_a_read_only_outbox_is_waited_for(bench: Bench, share: Mounted) -> None:
     bench.make_due(number)
     bench.loop.step()
     assert bench.job(number).state == "done"
+
+
+def test_an_outbox_that_cannot_be_written_is_found_before_the_work(bench: Bench, share: Mounted) -> None:
+    first, second = bench.add("a.mov"), bench.add("b.mov")
+    share.read_only(True)
+    bench.loop.step()
+    bench.loop.step()
+    assert [bench.job(number).state for number in (first, second)] == ["queued"] * 2
+    assert [bench.job(number).attempts for number in (first, second)] == [0, 0]
+    assert bench.upscaling.tasks == []
+    assert bench.upscaling.engines == 0  # nor is the model loaded for it
+    assert bench.loop.step() is False
+    (worker,) = bench.queue.workers()
+    assert worker.error == bench.job(first).error
+    assert f"cannot write to {bench.root}/outbox: Read-only file system" in worker.error
+    share.read_only(False)
+    for number in (first, second):
+        bench.make_due(number)
+        assert bench.loop.step()
+    assert bench.outputs() == ["a.mp4", "b.mp4"]
+    assert bench.loop.step() is False
+    assert bench.queue.workers()[0].error is None
+
+
+def test_an_outbox_that_stays_closed_is_asked_again_every_minute(bench: Bench, share: Mounted) -> None:
+    number = bench.add()
+    share.read_only(True)
+    delays = []
+    for _ in range(5):
+        bench.make_due(number)
+        bench.loop.step()
+        delays.append(round(bench.delay(number), -1))
+    assert delays == [10, 20, 40, 60, 60]
+    assert bench.queue.cancel(number) == "cancelled"
+    bench.loop.step()
+    assert bench.queue.workers()[0].error is None  # nobody waits for it any more

@@ -26,15 +26,26 @@ def check_writable(directory: Path, root: Path) -> None:
 
     `root`: the outbox as the settings name it. Raises OutboxClosed, or NoSpace, that says what to do.
     """
-    place = next(path for path in (directory, *directory.parents) if os.path.lexists(path))
-    trial = place / f"{OUR_PREFIX}{os.getpid()}-{secrets.token_hex(4)}.tmp"  # as `leftovers` knows them
+    place = directory
     try:
+        while not _exists(place):
+            place = place.parent
+        trial = place / f"{OUR_PREFIX}{os.getpid()}-{secrets.token_hex(4)}.tmp"  # as `leftovers` knows them
         os.close(trees.open_file(trial, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
         trees.unlink(trial)
     except OSError as error:
         # The sandbox is opened for the whole outbox, not for the directory that is needed just now.
         told = failure("write to", root if error.errno == errno.EROFS else place, error)
         raise told if isinstance(told, NoSpace) else OutboxClosed(str(told)) from error
+
+
+def _exists(place: Path) -> bool:
+    """Whether something is there. Raises OSError where that cannot be told."""
+    try:
+        place.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 class WritableOutboxes:
