@@ -99,7 +99,10 @@ class Endings:
         with writing_state(tries), tries.open("ab") as file:
             file.write(b".")  # before the try, which may end this process
         try:
-            return self._upscaling.salvage(self.task(job, preset_from_json(job.preset)), self.config, reason, working)
+            task = self.task(job, preset_from_json(job.preset))
+            made = self._upscaling.salvage(task, self.config, reason, working)
+            os.truncate(tries, 0)  # telling of it may have to wait, and then this is asked again
+            return made
         except (LeaseLost, Damaged):
             raise
         except Transient:
@@ -112,12 +115,17 @@ class Endings:
         return None
 
     def tell(self, job: Job, message: str, partial: Path | None) -> None:
-        """Put a text with the reason into the outbox, for the person who looks for the result there."""
+        """Put a text with the reason into the outbox, for the person who looks for the result there.
+
+        Raises Transient when that has to wait.
+        """
         finished = f"What was finished until then: {printable(partial)}\n" if partial else ""
         text = f"{message}\n{finished}To try again: flashvsr retry {job.id}\n"
         try:
             self.check_outbox(job)
             write_error_text(self._folder(job), Path(job.relative).name, text)
+        except Transient:
+            raise
         except (OSError, FlashVSRError) as error:
             log.warning("the reason could not be written to the outbox: %s", error)
 
@@ -221,7 +229,7 @@ class Endings:
             try:
                 self._finish_badly(self.whereabouts.present(job))
             except Transient as error:
-                log.warning("its partial video has to wait: %s", error)
+                log.warning("what tells of its end has to wait: %s", error)
                 self._postpone(job_id)
                 return
             self.clear(job)

@@ -288,17 +288,17 @@ class WorkerLoop:
             partial, waits = None, False
             try:
                 partial = self._endings.partial(job, verdict.message, control.ending)
+                if verdict.outcome is not Outcome.CANCEL:
+                    self._endings.tell(job, verdict.message, partial)
             except Transient as error:
-                log.warning("its partial video has to wait: %s", error)
-                waits = True
+                log.warning("what tells of its end has to wait: %s", error)
+                partial, waits = None, True  # a later sweep makes the partial video, or finds it, and the text
                 self._endings.leave_for_sweep(job)
             if verdict.outcome is Outcome.CANCEL:
                 self._queue.cancelled(job.id, str(job.lease), partial)
             else:
-                if not waits:
-                    self._endings.tell(job, verdict.message, partial)
                 self._queue.fail(job.id, str(job.lease), verdict.message, verdict.kind, partial, [])
-            if not waits:  # else a later sweep makes the partial video
+            if not waits:
                 self._endings.clear(job)
 
     def _check_lease(self, job: Job) -> None:
