@@ -147,10 +147,11 @@ READ = "flashvsr.video.counted:ReadFile.read"  # once each to look at it, to exa
         (f"{SOURCE}:move_new", 1),
     ],
 )
-def test_a_stale_handle_is_waited_for(workers: Workers, clip: Path, tmp_path: Path, place: str, call: int) -> None:
-    """What a share says whose server was started anew."""
+def test_a_share_that_fails_is_waited_for(workers: Workers, clip: Path, tmp_path: Path, place: str, call: int) -> None:
+    """What a share says whose server was started anew, whose quota is used up, whose disk is sick."""
     world = World(tmp_path / "world", tmp_path / "notes", clip)
-    assert workers.run(world, (place, call, BEFORE), errno.ESTALE) == 0
+    code = (errno.ESTALE, errno.EDQUOT, errno.EIO)[(len(place) + call) % 3]
+    assert workers.run(world, (place, call, BEFORE), code) == 0
     job = world.job()
     assert job.attempts <= (job.state == "done")  # it cost none
     assert world.source.exists()

@@ -144,15 +144,14 @@ def test_permissions_are_asked_for_and_waited_for(make_service: MakeService, tmp
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "result"),
+    ("old", "new", "result", "noticed"),
     [
-        ("clips/new", "clips/film", "clips/film/a.mp4"),
-        ("clips/new/a.mp4", "clips/new/b.mp4", "clips/new/b.mp4"),
-        ("clips", "films", "films/new/a.mp4"),
+        ("clips/new", "clips/film", "clips/film/a.mp4", False),
+        ("clips/new/a.mp4", "clips/new/b.mp4", "clips/new/b.mp4", True),
+        ("clips", "films", "films/new/a.mp4", True),
     ],
-    ids=["directory", "file", "inbox"],
+    ids=["directory", "file noticed by the watcher", "inbox noticed by the watcher"],
 )
-@pytest.mark.parametrize("noticed", [False, True], ids=["unnoticed", "noticed"])
 def test_a_rename_while_the_job_runs_and_others_wait(
     make_service: MakeService, old: str, new: str, result: str, noticed: bool
 ) -> None:

@@ -241,3 +241,33 @@ def test_an_outbox_that_stays_closed_is_asked_again_every_minute(bench: Bench, s
     assert bench.queue.cancel(number) == "cancelled"
     bench.loop.step()
     assert bench.queue.workers()[0].error is None  # nobody waits for it any more
+
+
+@pytest.mark.parametrize("room", ["none", "for the partial video"])
+@pytest.mark.parametrize("moment", ["start", 5], ids=["without chunks", "with chunks"])
+def test_what_tells_of_a_failure_waits_for_room(
+    bench: Bench, share: Mounted, room: str, moment: int | str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endings, "SWEEP_SECONDS", 0.0)
+    number = bench.add()
+    bench.outbox.mkdir(parents=True)
+
+    def broken() -> None:
+        share.leave_files(0 if room == "none" or moment == "start" else 1)
+        raise BadInput("the picture data ends")
+
+    bench.upscaling.at[moment] = broken
+    bench.loop.step()
+    assert bench.job(number).state == "failed"
+    for _ in range(endings.SALVAGE_TRIES + 1):  # waiting is no failed try
+        bench.new_loop().step()
+        assert "clip.mov.error.txt" not in bench.outputs()
+    share.leave_files(None)
+    bench.new_loop().step()
+    partial = ["clip_partial.mp4"] if moment == 5 else []
+    assert bench.outputs() == ["clip.mov.error.txt", *partial]
+    text = (bench.outbox / "clip.mov.error.txt").read_text()
+    assert text.startswith("the picture data ends\n")
+    assert ("clip_partial.mp4" in text) == (moment == 5)
+    assert bench.job(number).result == (str(bench.outbox / "clip_partial.mp4") if partial else None)
+    assert not bench.workdir(number).exists()

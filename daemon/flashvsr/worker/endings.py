@@ -18,6 +18,7 @@ from typing import Any
 from flashvsr import logs
 from flashvsr.config import Config
 from flashvsr.errors import Damaged, FlashVSRError, LeaseLost, Transient
+from flashvsr.files.advice import ENVIRONMENT, failure
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import CANCELLED, DONE, FAILED, SUPERSEDED, Job
 from flashvsr.mounts import Mounts
@@ -108,6 +109,11 @@ class Endings:
         except Transient:
             os.truncate(tries, tries.stat().st_size - 1)
             raise
+        except OSError as error:
+            if error.errno in ENVIRONMENT:
+                os.truncate(tries, tries.stat().st_size - 1)
+                raise failure("write", self._folder(job), error) from error
+            log.exception("no partial video could be made of its chunks")
         except FlashVSRError as error:
             log.warning("no partial video could be made of its chunks: %s", error)
         except Exception:
