@@ -161,6 +161,18 @@ def test_a_worker_that_dies_keeps_its_chunks_under_the_new_name(workers: Workers
 
 
 @pytest.mark.parametrize("moment", ["decoding", "about to join"])
+def test_an_inbox_that_is_taken_away_while_a_job_runs(
+    workers: Workers, make: Callable[..., World], moment: str
+) -> None:
+    world = make()
+    assert workers.run(world, MOMENTS[moment], renames=[(world.inbox, world.root / "elsewhere")]) == 0
+    job = world.job()
+    assert (job.state, job.result) == ("done", str(world.outbox / "clips" / "a" / "clip.mp4"))
+    assert job.settled is None  # it may be a share that comes back
+    assert (world.root / "elsewhere" / "a" / "clip.mp4").exists()
+
+
+@pytest.mark.parametrize("moment", ["decoding", "about to join"])
 def test_a_file_that_is_taken_away_while_it_runs_has_its_result(
     workers: Workers, make: Callable[..., World], moment: str
 ) -> None:

@@ -10,28 +10,31 @@ This holds for the whole process, as the trees do: code that reads a source does
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from flashvsr.files import trees
 
-_held: dict[Path, int] = {}  # descriptors
+_held: dict[Path, list[int]] = {}  # descriptors, of each who holds it
+_lock = threading.Lock()  # a descriptor must not be closed between the look for it and its use
 
 
 @contextmanager
 def held(path: Path) -> Iterator[None]:
     """Hold the file that now has this name. Raises OSError where it cannot be opened."""
-    if path in _held:
-        yield  # whoever held it first lets it go
-        return
     descriptor = open_to_read(path)
-    _held[path] = descriptor
+    with _lock:
+        _held.setdefault(path, []).append(descriptor)
     try:
         yield
     finally:
-        del _held[path]
-        os.close(descriptor)
+        with _lock:
+            _held[path].remove(descriptor)
+            if not _held[path]:
+                del _held[path]
+            os.close(descriptor)
 
 
 def open_to_read(path: Path) -> int:
@@ -39,11 +42,15 @@ def open_to_read(path: Path) -> int:
 
     Never waits, for a pipe for example. Raises OSError.
     """
-    descriptor = _held.get(path)
-    return trees.open_file(path, os.O_RDONLY | os.O_NONBLOCK) if descriptor is None else os.dup(descriptor)
+    with _lock:
+        if path in _held:
+            return os.dup(_held[path][0])
+    return trees.open_file(path, os.O_RDONLY | os.O_NONBLOCK)
 
 
 def status(path: Path) -> os.stat_result:
     """What a file is now, without following a link. Raises OSError."""
-    descriptor = _held.get(path)
-    return trees.lstat(path) if descriptor is None else os.fstat(descriptor)
+    with _lock:
+        if path in _held:
+            return os.fstat(_held[path][0])
+    return trees.lstat(path)
