@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from itertools import cycle
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from failing_disk import ERRNOS, FailingDisk, failing_reads, failing_writes
 from flashvsr.errors import Interrupted, NoSpace, Transient
 from flashvsr.files.advice import FULL
 from flashvsr.video.chunks import Chunk, ChunkStore
+from flashvsr.video.counted import ReadFile
 from flashvsr.video.decode import DecodeOptions, decode
 from flashvsr.video.encode import EncoderSettings, open_encoder, output_format
 from flashvsr.video.media import open_own
@@ -154,3 +156,14 @@ def test_a_failing_disk_is_told_from_damage(tmp_path: Path) -> None:
     assert not isinstance(caught.value, Transient)
     with pytest.raises(Transient, match="No such file"), open_own(tmp_path / "none"):
         pass
+
+
+@pytest.mark.parametrize("place", [-1, (1 << 62) + 1, (1 << 63) - 1])
+def test_a_place_that_no_file_has_is_damage(source: SourceInfo, place: int) -> None:
+    with closing(ReadFile(os.open(source.path, os.O_RDONLY))) as file:
+        assert file.seek(place) < 0
+        assert file.seek(1 << 62) == 1 << 62
+        assert file.read(1 << 18) == b""
+        assert file.seek(-4, os.SEEK_END) == source.path.stat().st_size - 4
+        assert len(file.read(100)) == 4
+        assert file.failure.error is None

@@ -49,8 +49,9 @@ def open_to_read(path: Path) -> int:
 
 
 def status(path: Path) -> os.stat_result:
-    """What a file is now, without following a link. Raises OSError."""
-    with _lock:
-        if path in _held:
-            return os.fstat(_held[path][0])
-    return trees.lstat(path)
+    """What the file is that `open_to_read` opens. Raises OSError."""
+    descriptor = open_to_read(path)
+    try:
+        return os.fstat(descriptor)
+    finally:
+        os.close(descriptor)

@@ -115,8 +115,12 @@ class ChunkWriter:
             self._out = MediaWriter(self._path, "nut", {"avoid_negative_ts": "disabled"})
         except (FFmpegError, OSError) as error:
             raise write_error(self._path, error) from error
-        with self._out.telling():
-            self._video = StreamWriter(self._out.container, encoder)
+        try:
+            with self._out.telling():
+                self._video = StreamWriter(self._out.container, encoder)
+        except BaseException:
+            self.abort()
+            raise
 
     def write(self, rgb: Rgb, pts: int) -> None:
         """Encode one frame, (height, width, 3) uint8 or uint16. `pts`: output ticks, larger than the frame's before."""

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from flashvsr.files import trees
 
+_LARGEST_FILE = 1 << 62  # bytes; reading somewhat further on would be refused, as a disk's failures are
 FLUSH_BYTES = 1 << 26  # written between two flushes: no single one, nor the fsync at the end, takes long
 
 Progress = Callable[[], None]
@@ -97,10 +98,10 @@ class ReadFile:
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move; a negative number, which FFmpeg takes for an error, where there is no such place.
 
-        Damaged files send it to places before their start, which is no failure of the disk.
+        Damaged files send it to places before their start, or past all files, which is no failure of the disk.
         """
         start = 0 if whence == os.SEEK_SET else self._place if whence == os.SEEK_CUR else self.status().st_size
-        if start + offset < 0:
+        if not 0 <= start + offset <= _LARGEST_FILE:
             return -errno.EINVAL
         self._place = start + offset
         return self._place

@@ -283,7 +283,7 @@ class WorkerLoop:
         """Publish what is finished, then record the end: whoever sees the state finds the rest in place."""
         log.warning("%s: %s", "cancelled" if verdict.outcome is Outcome.CANCEL else "failed", verdict.message)
         self._check_lease(job)
-        job = self._endings.whereabouts.present(job)
+        lease, job = str(job.lease), self._endings.whereabouts.present(job)  # a row read anew may have another's lease
         with self._endings.alone(job.id):
             partial, waits = None, False
             try:
@@ -295,9 +295,9 @@ class WorkerLoop:
                 partial, waits = None, True  # a later sweep makes the partial video, or finds it, and the text
                 self._endings.leave_for_sweep(job)
             if verdict.outcome is Outcome.CANCEL:
-                self._queue.cancelled(job.id, str(job.lease), partial)
+                self._queue.cancelled(job.id, lease, partial)
             else:
-                self._queue.fail(job.id, str(job.lease), verdict.message, verdict.kind, partial, [])
+                self._queue.fail(job.id, lease, verdict.message, verdict.kind, partial, [])
             if not waits:
                 self._endings.clear(job)
 
