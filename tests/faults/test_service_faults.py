@@ -115,6 +115,7 @@ def test_permissions_are_asked_for_and_waited_for(make_service: MakeService, tmp
     # Root without its powers is a user like any other.
     service = make_service("copy", prefix=("setpriv", "--bounding-set=-all", "--inh-caps=-all"))
     service.wait_for("READY=1")
+    service.wait_for(f"cannot write to {outbox}: Permission denied")  # before there is a job
     source = service.inbox / "a.mp4"
     source.write_bytes(b"video")
 

@@ -78,17 +78,16 @@ def advice(doing: str, path: Path, error: OSError) -> str:
     if error.errno == errno.ELOOP and doing in _READING:
         return "put the file itself there"
     if error.errno == errno.EROFS and _closed_by_unit(path):
-        return open_unit(path)
+        return _opened_by_unit(path)
     return _ADVICE.get(error.errno or 0, "check the file system")
 
 
-def open_unit(path: Path) -> str:
+def _opened_by_unit(path: Path) -> str:
     """How the systemd unit, whose sandbox makes everything else read-only, comes to let the service write there."""
     existing = next(place for place in (path, *path.parents) if place.is_dir())
-    return (
-        "the systemd unit does not let the service write there; put the line "
-        f"ReadWritePaths={_for_unit(existing)} below [Service] into a file such as "
-        "/etc/systemd/system/flashvsr.service.d/share.conf, then: systemctl daemon-reload, systemctl restart flashvsr"
+    return (  # short: the status line has to show the line to add
+        f"the systemd unit keeps it closed: add ReadWritePaths={_for_unit(existing)} below [Service] "
+        "(systemctl edit flashvsr; systemctl restart flashvsr)"
     )
 
 
