@@ -55,6 +55,21 @@ class Mounted:
                 continue
 
 
+PAGE = 4096  # bytes: what tmpfs gives out
+
+
+def fill(directory: Path, leave: int) -> Path:
+    """Take all room on a file system but `leave` bytes; deleting the file gives it back."""
+    ballast = directory / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(PAGE))
+        except OSError:
+            file.truncate(max(0, file.tell() - leave))
+    return ballast
+
+
 def mounts() -> Iterator[type[Mounted]]:
     """Body of a fixture that gives `make(point, size)` and unmounts everything afterwards."""
     made: list[Mounted] = []

@@ -13,9 +13,7 @@ from video_kit import numbered, tone, write_video
 
 from flashvsr.cli import main
 from flashvsr.worker import upscale
-from mount_kit import Mounted, mounts
-
-PAGE = 4096
+from mount_kit import PAGE, Mounted, fill, mounts
 
 
 @pytest.fixture
@@ -40,17 +38,6 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[P
     torch.set_num_threads(threads)
 
 
-def fill(disk: Path, pages: int) -> Path:
-    ballast = disk / "ballast"
-    with ballast.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(PAGE))
-        except OSError:
-            file.truncate(max(0, file.tell() - pages * PAGE))
-    return ballast
-
-
 @pytest.mark.parametrize("name", ["out.mp4", "out.mkv"])
 def test_a_target_disk_that_is_full_at_any_byte(
     run: Callable[[Path], int],
@@ -61,7 +48,7 @@ def test_a_target_disk_that_is_full_at_any_byte(
 ) -> None:
     disk = mount(tmp_path / "disk", "1m").point
     for pages in range(20):
-        ballast = fill(disk, pages)
+        ballast = fill(disk, pages * PAGE)
         code = run(disk / name)
         ballast.unlink()
         shown = capsys.readouterr()
@@ -89,7 +76,7 @@ def test_a_full_temporary_directory(
     monkeypatch.setattr(tempfile, "tempdir", str(share.point))
     for files in (0, None):
         share.leave_files(files)
-        ballast = fill(share.point, 1) if files is None else None
+        ballast = fill(share.point, PAGE) if files is None else None
         assert run(tmp_path / "out.mp4") == 1
         shown = capsys.readouterr().err
         assert f"{share.point}/flashvsr-" in shown

@@ -10,21 +10,7 @@ import pytest
 from crash_kit import CHUNK, FRAMES, PRESET, Workers, World, is_whole
 
 from flashvsr.jobs.queue import Queue
-from mount_kit import Mounted
-
-PAGE = 4096
-
-
-def leave(disk: Path, pages: int) -> Path:
-    """Take all room but that many pages; deleting the file gives it back."""
-    ballast = disk / "ballast"
-    with ballast.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(PAGE))
-        except OSError:
-            file.truncate(max(0, file.tell() - pages * PAGE))
-    return ballast
+from mount_kit import PAGE, Mounted, fill
 
 
 def make_due(world: World) -> None:
@@ -59,7 +45,7 @@ def test_an_outbox_that_is_full_at_any_byte(
     (world.inbox / "preset.toml").write_text(f'{PRESET}container = "{container}"\nreport = true\n')
     waited = 0
     for pages in range(24):  # the result has some 15 of them
-        ballast = leave(share.point, pages)
+        ballast = fill(share.point, pages * PAGE)
         assert workers.run(world) == 0
         ballast.unlink()
         if not waits(world, share.point):
@@ -78,7 +64,7 @@ def test_chunks_that_find_no_room(workers: Workers, clip: Path, tmp_path: Path, 
     world = World(tmp_path / "world", tmp_path / "notes", clip)
     waited = 0
     for pages in range(40):  # the first ones are for the folder and its mark
-        ballast = leave(disk.point, pages)
+        ballast = fill(disk.point, pages * PAGE)
         assert workers.run(world) == 0
         ballast.unlink()
         if not waits(world, disk.point):

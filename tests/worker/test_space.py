@@ -14,7 +14,7 @@ from played import FRAMES, Bench, crash
 from flashvsr.config import QueueSettings
 from flashvsr.errors import BadInput, NoSpace
 from flashvsr.worker import control, endings, loop
-from mount_kit import Mounted, mounts
+from mount_kit import Mounted, fill, mounts
 
 MIB = 1 << 20
 MakeMount = Callable[..., Mounted]
@@ -41,19 +41,6 @@ def bench(tmp_path: Path, disk: Mounted, share: Mounted, monkeypatch: pytest.Mon
     made = Bench(tmp_path)
     yield made
     made.queue.close()
-
-
-def fill(directory: Path, leave: int) -> Path:
-    """Take all room on a file system but `leave` bytes; deleting the file gives it back."""
-    ballast = directory / "ballast"
-    with ballast.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(64 << 10))
-        except OSError:
-            size = file.tell()
-        file.truncate(max(0, size - leave))
-    return ballast
 
 
 def test_a_state_directory_that_runs_low_pauses_jobs_before_the_queue_cannot_be_written(bench: Bench) -> None:
