@@ -1,6 +1,7 @@
 """The real worker process with an upscaling that copies at once: for tests of everything but the picture.
 
-A file that begins with "deadly" kills the worker. A GPU called "broken" is.
+A file that begins with "deadly" kills the worker; one that begins with "slow" takes until there is a file "go" beside
+the settings. A GPU called "broken" is.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 import types
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ import flashvsr.worker
 from flashvsr.outbox.publish import new_result, publish, temporary_for
 from flashvsr.worker import endings, faults
 
+NOTES = Path(os.environ["FAKE_NOTES"])
+
 
 def upscale_file(task: Any, engine: Any, settings: Any, control: Any) -> Any:
     control.check_outbox()
@@ -23,6 +27,10 @@ def upscale_file(task: Any, engine: Any, settings: Any, control: Any) -> Any:
     if content.startswith(b"deadly"):
         os.kill(os.getpid(), signal.SIGSEGV)
     control.progress(1, 1, 1.0)
+    while content.startswith(b"slow") and not NOTES.with_name("go").exists():
+        control.working()
+        time.sleep(0.05)
+    task = control.present(task)
 
     def report(path: Path) -> Any:
         return types.SimpleNamespace(result=path, model="copy", warnings=[], to_json=lambda: "{}")

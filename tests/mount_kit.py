@@ -44,11 +44,30 @@ class Mounted:
         """Mount it read-only, or writable again."""
         _mount("-o", f"remount,bind,{'ro' if on else 'rw'}", str(self.point))
 
+    def read_only_for_all(self) -> None:
+        """Make its file system itself read-only, at every mount."""
+        _mount("-o", "remount,ro", str(self._store))
+
     def end(self) -> None:
         """Take everything away."""
         for point in (self.point, self._store):
             while subprocess.run(["umount", "--lazy", str(point)], capture_output=True).returncode == 0:
                 continue
+
+
+PAGE = 4096  # bytes: what tmpfs gives out
+
+
+def fill(directory: Path, leave: int) -> Path:
+    """Take all room on a file system but `leave` bytes; deleting the file gives it back."""
+    ballast = directory / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(PAGE))
+        except OSError:
+            file.truncate(max(0, file.tell() - leave))
+    return ballast
 
 
 def mounts() -> Iterator[type[Mounted]]:

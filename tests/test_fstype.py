@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flashvsr.fstype import fstype_of, is_network
+from flashvsr.fstype import fstype_of, is_network, is_read_only_here_alone
 
 
 @pytest.fixture
@@ -50,3 +50,17 @@ def test_this_machine() -> None:
 
 def test_without_proc(tmp_path: Path) -> None:
     assert fstype_of(tmp_path, tmp_path / "none") == ""
+
+
+def test_a_mount_that_is_read_only_on_a_file_system_that_is_not(tmp_path: Path) -> None:
+    table = tmp_path / "mountinfo"
+    lines = [
+        "1 0 8:1 / / ro,relatime shared:1 - ext4 /dev/sda1 rw,errors=remount-ro",
+        "2 1 8:2 / /usb ro - vfat /dev/sdb1 ro",
+        "3 1 8:3 / /srv rw - ext4 /dev/sdc1 rw",
+        "4 1 8:4 / /odd ro - tmpfs",
+    ]
+    table.write_text("\n".join(lines) + "\n")
+    found = {path: is_read_only_here_alone(Path(path), table) for path in ("/media", "/usb/x", "/srv/x", "/odd")}
+    assert found == {"/media": True, "/usb/x": False, "/srv/x": False, "/odd": False}
+    assert not is_read_only_here_alone(Path("/media"), tmp_path / "none")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -30,6 +31,11 @@ def fstype_of(path: Path, mountinfo: Path = MOUNTINFO) -> str:
     return MountTable(mountinfo).innermost(os.path.realpath(path))[1]
 
 
+def is_read_only_here_alone(path: Path, mountinfo: Path = MOUNTINFO) -> bool:
+    """Tell whether `path` is on a file system that can be written, but not at this mount: a sandbox, for example."""
+    return MountTable(mountinfo).closed_here(os.path.realpath(path))
+
+
 class MountTable:
     """The kernel's mounts at one moment, read once for any number of questions; false if they cannot be told."""
 
@@ -38,34 +44,55 @@ class MountTable:
             table = mountinfo.read_bytes()
         except OSError:
             table = b""
-        self._types = _parsed(table)
+        self._mounts = _parsed(table)
 
     def __bool__(self) -> bool:
-        return bool(self._types)
+        return bool(self._mounts)
 
     def __contains__(self, point: object) -> bool:
-        return isinstance(point, str) and os.fsencode(point) in self._types
+        return isinstance(point, str) and os.fsencode(point) in self._mounts
 
     def innermost(self, real: str) -> tuple[str, str]:
         """Return mount point and type of the mount that a path without links lies on; both "" if there is none."""
+        point = self._point(real)
+        return os.fsdecode(point), self._mounts[point].kind.decode("ascii", "replace") if point else ""
+
+    def closed_here(self, real: str) -> bool:
+        """Tell whether that mount is read-only while its file system can be written."""
+        point = self._point(real)
+        return bool(point) and self._mounts[point].closed_here
+
+    def _point(self, real: str) -> bytes:
         point = os.fsencode(real)
-        while point not in self._types:
+        while point not in self._mounts:
             if point in (b"", b"/"):
-                return "", ""
+                return b""
             point = point.rpartition(b"/")[0] or b"/"
-        return os.fsdecode(point), self._types[point].decode("ascii", "replace")
+        return point
+
+
+@dataclass(frozen=True)
+class _Mount:
+    kind: bytes
+    closed_here: bool
 
 
 @lru_cache(maxsize=1)
-def _parsed(table: bytes) -> dict[bytes, bytes]:
-    """Types by mount point. Of several mounts on one point the last one listed is the one that is seen."""
-    types = {}
+def _parsed(table: bytes) -> dict[bytes, _Mount]:
+    """What is mounted, by mount point. Of several mounts on one point the last one listed is the one that is seen."""
+    mounts = {}
     for line in table.splitlines():
         mount, separator, source = line.partition(b" - ")
         fields = mount.split(b" ")
         if separator and len(fields) >= 5:
-            types[_unescape(fields[4])] = source.split(b" ")[0]
-    return types
+            kind, *rest = source.split(b" ")
+            closed_here = b"ro" in _listed(fields[5:6]) and b"rw" in _listed(rest[1:])
+            mounts[_unescape(fields[4])] = _Mount(kind, closed_here)
+    return mounts
+
+
+def _listed(options: list[bytes]) -> set[bytes]:
+    return {option for text in options for option in text.split(b",")}
 
 
 def is_network(fstype: str) -> bool:

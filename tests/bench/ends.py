@@ -188,6 +188,9 @@ class Nobody:
 
     def working(self) -> None: ...
 
+    def present(self, task: Task) -> Task:
+        return task
+
     def publishing(self, _report: object, _size: int, _mtime_ns: int) -> None: ...
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -37,10 +38,16 @@ class Workers:
             env=environment,
         )
 
-    def run(self, world: World, moment: tuple[str, int, bool] | None = None, error: int = 0) -> int:
+    def run(
+        self,
+        world: World,
+        moment: tuple[str, int, bool] | None = None,
+        error: int = 0,
+        renames: Sequence[tuple[Path, Path]] = (),
+    ) -> int:
         """Let one work until it dies or has nothing to do; its exit code, negative for a signal.
 
-        `error`: what happens at the moment instead of its death.
+        `error`, or `renames`: what happens at the moment instead of its death.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -48,7 +55,12 @@ class Workers:
             "model": world.model,
             "arguments": ["--config", str(world.config), "--slot", "cpu", "--label", "CPU"],
             "notes": str(world.notes),
-            "moment": moment and dict(zip(("function", "call", "after"), moment, strict=True), error=error),
+            "moment": moment
+            and dict(
+                zip(("function", "call", "after"), moment, strict=True),
+                error=error,
+                renames=[[str(old), str(new)] for old, new in renames],
+            ),
         }
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
@@ -63,19 +75,22 @@ class Workers:
 class World:
     """Inbox, outbox and state below one directory, and a job in the queue."""
 
-    def __init__(self, root: Path, notes: Path, clip: Path, *, model: bool = False) -> None:
+    def __init__(
+        self, root: Path, notes: Path, clip: Path, *, model: bool = False, name: str = "clip.mp4", extra: str = ""
+    ) -> None:
         self.root, self.notes, self.model = root, notes, model
         self.inbox, self.outbox, self.state = root / "inbox" / "clips", root / "outbox", root / "state"
         self.config = root / "flashvsr.toml"
         for directory in (self.inbox, self.outbox, self.state / "jobs"):
             directory.mkdir(parents=True, exist_ok=True)
         paths = "".join(f'{name} = "{root / name}"\n' for name in ("inbox", "outbox", "state", "models"))
-        self.config.write_text(f"[paths]\n{paths}[chunks]\nsize = {CHUNK}\n[queue]\nmin_free = 0\n")
+        self.config.write_text(f"[paths]\n{paths}[chunks]\nsize = {CHUNK}\n[queue]\nmin_free = 0\n{extra}")
         (self.inbox / "preset.toml").write_text(PRESET)
-        self.source = self.inbox / "clip.mp4"
+        self.source = self.inbox / name
+        self.source.parent.mkdir(exist_ok=True)
         shutil.copyfile(clip, self.source)
         with closing(Queue(self.state)) as queue:
-            number = queue.add(self.inbox, self.source, self.source.name, self.source.lstat())
+            number = queue.add(self.inbox, self.source, name, self.source.lstat())
         assert number == 1
 
     def visible(self) -> dict[str, tuple[int, int]]:

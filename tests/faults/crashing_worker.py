@@ -2,7 +2,8 @@
 
 Reads a line of JSON for each worker from standard input: the worker's arguments, where to note the chunks it makes
 durable, whether it uses the model (else each frame goes through the model's schedule as it is), and the moment: a
-function as "module:name", the number of the call, before or after it; with an `error`, that call fails so instead.
+function as "module:name", the number of the call, before or after it; with an `error`, that call fails so instead;
+with `renames`, pairs of paths, these are renamed then and the worker goes on.
 Answers with a line: the wait status of the worker. A worker that lives leaves when it finds nothing more to do.
 """
 
@@ -13,7 +14,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -86,8 +87,8 @@ def leave_when_idle() -> None:
     WorkerLoop.step = last  # type: ignore[method-assign]
 
 
-def kill_at(function: str, call: int, after: bool, error: int = 0) -> None:
-    """End this process like kill -9 before or after that call of a function; or let that call fail."""
+def kill_at(function: str, call: int, after: bool, error: int = 0, renames: Sequence[Sequence[str]] = ()) -> None:
+    """End this process like kill -9 before or after that call of a function; or let that call fail; or rename."""
     module, _, path = function.partition(":")
     *owners, name = path.split(".")
     owner = reduce(getattr, owners, importlib.import_module(module))
@@ -100,11 +101,17 @@ def kill_at(function: str, call: int, after: bool, error: int = 0) -> None:
         if calls == call and error:
             raise OSError(error, os.strerror(error))
         if calls == call and not after:
-            os.kill(os.getpid(), signal.SIGKILL)
+            happen()
         result = original(*arguments, **options)
-        if calls == call and not error:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if calls == call and after and not error:
+            happen()
         return result
+
+    def happen() -> None:
+        if not renames:
+            os.kill(os.getpid(), signal.SIGKILL)
+        for old, new in renames:
+            Path(old).rename(new)
 
     setattr(owner, name, deadly)
 

@@ -20,7 +20,6 @@ UPSCALE, CHUNKS, SOURCE = "flashvsr.worker.upscale", "flashvsr.video.chunks", "f
 MOMENTS = {
     "claimed": ("flashvsr.jobs.queue:Queue.claim", 1, AFTER),
     "the source was looked at": (f"{UPSCALE}:probe", 1, AFTER),
-    "the outbox was prepared": (f"{UPSCALE}:temporary_for", 1, AFTER),
     "the chunks belong to this job": (f"{UPSCALE}:ChunkStore", 1, AFTER),
     "decoding": (f"{UPSCALE}:place", 3, AFTER),
     "window 0 is read": (f"{UPSCALE}:place", 25, AFTER),
@@ -33,6 +32,7 @@ MOMENTS = {
     "the next chunk has begun": (f"{CHUNKS}:ChunkWriter.write", 10, AFTER),
     "two chunks are durable": (f"{CHUNKS}:ChunkWriter.close", 2, AFTER),
     "all chunks are durable": (f"{CHUNKS}:ChunkWriter.close", 4, AFTER),
+    "the outbox was prepared": (f"{UPSCALE}:temporary_for", 1, AFTER),
     "about to join": (f"{UPSCALE}:assemble", 1, BEFORE),
     "joining": ("flashvsr.worker.control:JobControl.working", 2, AFTER),
     "joined": (f"{UPSCALE}:assemble", 1, AFTER),
@@ -130,7 +130,7 @@ def test_killed_while_archiving_to_another_file_system(
     goes_on_well(world, workers, clip)
 
 
-READ = "flashvsr.video.counted:CountedFile.read"  # once each to look at it, to examine its fields, to decode, for sound
+READ = "flashvsr.video.counted:ReadFile.read"  # once each to look at it, to examine its fields, to decode, for sound
 
 
 @pytest.mark.parametrize(
@@ -149,10 +149,11 @@ READ = "flashvsr.video.counted:CountedFile.read"  # once each to look at it, to 
         (f"{SOURCE}:move_numbered", 1),
     ],
 )
-def test_a_stale_handle_is_waited_for(workers: Workers, clip: Path, tmp_path: Path, place: str, call: int) -> None:
-    """What a share says whose server was started anew."""
+def test_a_share_that_fails_is_waited_for(workers: Workers, clip: Path, tmp_path: Path, place: str, call: int) -> None:
+    """What a share says whose server was started anew, whose quota is used up, whose disk is sick."""
     world = World(tmp_path / "world", tmp_path / "notes", clip)
-    assert workers.run(world, (place, call, BEFORE), errno.ESTALE) == 0
+    code = (errno.ESTALE, errno.EDQUOT, errno.EIO)[(len(place) + call) % 3]
+    assert workers.run(world, (place, call, BEFORE), code) == 0
     job = world.job()
     assert job.attempts <= (job.state == "done")  # it cost none
     assert world.source.exists()

@@ -115,6 +115,7 @@ def test_permissions_are_asked_for_and_waited_for(make_service: MakeService, tmp
     # Root without its powers is a user like any other.
     service = make_service("copy", prefix=("setpriv", "--bounding-set=-all", "--inh-caps=-all"))
     service.wait_for("READY=1")
+    service.wait_for(f"cannot write to {outbox}: Permission denied")  # before there is a job
     source = service.inbox / "a.mp4"
     source.write_bytes(b"video")
 
@@ -140,4 +141,44 @@ def test_permissions_are_asked_for_and_waited_for(make_service: MakeService, tmp
     (service.inbox / "b.mp4").chmod(0o444)
     eventually(lambda: states(service)["b.mp4"] == "done", "done", 30)
     assert (outbox / "clips" / "b.mp4").read_bytes() == b"locked"
+    assert service.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "result", "noticed"),
+    [
+        ("clips/new", "clips/film", "clips/film/a.mp4", False),
+        ("clips/new/a.mp4", "clips/new/b.mp4", "clips/new/b.mp4", True),
+        ("clips", "films", "films/new/a.mp4", True),
+    ],
+    ids=["directory", "file noticed by the watcher", "inbox noticed by the watcher"],
+)
+def test_a_rename_while_the_job_runs_and_others_wait(
+    make_service: MakeService, old: str, new: str, result: str, noticed: bool
+) -> None:
+    """The worker finds the new name if it is the first who needs it; else the watcher tells. Nothing is done twice."""
+    service = make_service("copy")
+    root = service.inbox.parent
+    folder = service.inbox / "new"
+    folder.mkdir()
+    (folder / "a.mp4").write_bytes(b"slow video")
+    eventually(lambda: [job for job in service.ask(Queue.jobs) if job.state == "running"], "a running job")
+    (folder / "z.mp4").write_bytes(b"another")
+    eventually(lambda: len(states(service)) == 2, "a waiting job")
+    (root / old).rename(root / new)
+    moved = "new/b.mp4" if new.endswith(".mp4") else "film/a.mp4" if old == "clips/new" else "new/a.mp4"
+    if noticed:
+        source = root / new if new.endswith(".mp4") else root / result
+        eventually(lambda: str(source) in {job.source for job in service.ask(Queue.jobs)}, "the new name")
+    (service.root / "go").touch()
+    eventually(lambda: set(states(service).values()) == {"done"}, f"done, {service.log()}")
+    assert moved in states(service)
+    outbox = service.root / "outbox"
+    assert (outbox / result).read_bytes() == b"slow video"
+    service.wait_for("0 waiting")
+    time.sleep(0.6)  # three scans
+    jobs = service.ask(Queue.jobs)
+    assert [job.attempts for job in jobs] == [1, 1]
+    assert all(job.archived for job in jobs)
+    assert len([path for path in outbox.rglob("*") if path.is_file()]) == 2
     assert service.stop() == 0

@@ -69,3 +69,31 @@ def test_an_unmounted_outbox_is_said(world: World, mount: MakeMount, tmp_path: P
     share.attach()
     world.scan(POLL)
     assert world.watcher.problems == {}
+
+
+def test_an_outbox_that_cannot_be_written_is_said_before_there_is_a_job(
+    world: World, mount: MakeMount, tmp_path: Path
+) -> None:
+    share = mount(tmp_path / "outbox")
+    outbox = tmp_path / "outbox" / "default"
+    share.read_only(True)
+    for _ in range(2):
+        world.scan(POLL)
+        assert "it is mounted read-only" in world.watcher.problems[outbox]
+    share.read_only(False)
+    world.scan(POLL)
+    assert world.watcher.problems == {}
+    assert list(share.point.iterdir()) == []
+
+
+def test_an_outbox_at_rest_is_not_written_to(world: World, tmp_path: Path) -> None:
+    outbox = tmp_path / "outbox" / "default"
+    outbox.mkdir(parents=True)
+    world.scan(POLL)
+    touched = outbox.stat().st_mtime_ns
+    for _ in range(3):
+        world.scan(POLL)
+    assert outbox.stat().st_mtime_ns == touched
+    world.restart()  # as a reload does
+    world.scan(POLL)
+    assert outbox.stat().st_mtime_ns > touched

@@ -96,6 +96,83 @@ def test_a_done_file_is_not_done_again_for_a_new_name(queue: Queue, drop: Drop, 
     assert queue.get(job.id).state == "done"
 
 
+def test_a_renamed_running_file_keeps_its_job(queue: Queue, drop: Drop, claim: Claim, inbox: Path) -> None:
+    job = claim(drop("old.mp4"))
+    path = (inbox / "old.mp4").rename(inbox / "new.mp4")
+    assert queue.add(inbox, path, "new.mp4", path.lstat()) is None
+    row = queue.get(job.id)
+    assert (row.state, row.source, row.relative, row.lease) == ("running", str(path), "new.mp4", job.lease)
+    assert queue.unknown([Source.of(inbox, path, "new.mp4", path.lstat())]) == []
+    assert queue.heartbeat(job.id, str(job.lease), 1, 10, 1.0) == "ok"
+
+
+def test_a_waiting_file_is_due_at_once_under_its_new_name(queue: Queue, drop: Drop, claim: Claim, inbox: Path) -> None:
+    job = claim(drop("old.mp4"))
+    queue.requeue(job.id, str(job.lease), "the inbox is not there", "transient", 600.0, count_attempt=False)
+    assert queue.next_candidate(time.time()) is None
+    path = (inbox / "old.mp4").rename(inbox / "new.mp4")
+    queue.add(inbox, path, "new.mp4", path.lstat())
+    assert queue.next_candidate(time.time()).source == str(path)
+
+
+def test_a_done_file_that_was_renamed_is_known_after_the_share_was_mounted_again(
+    queue: Queue, drop: Drop, claim: Claim, inbox: Path
+) -> None:
+    job = claim(drop("old.mp4"))
+    queue.finish(job.id, str(job.lease), Path("/out/old.mp4"), "nano", "{}", [])
+    queue.settled(job.id, None, departed=False)
+    path = (inbox / "old.mp4").rename(inbox / "new.mp4")
+    queue.add(inbox, path, "new.mp4", path.lstat())
+    found = Source.of(inbox, path, "new.mp4", path.lstat())
+    mounted_again = Source(**{**vars(found), "device": 77, "inode": 78})
+    assert queue.add_many([mounted_again]) == [None]
+    assert len(queue.jobs()) == 1
+
+
+def test_a_rename_over_a_done_file_is_no_older_version_of_it(
+    queue: Queue, drop: Drop, claim: Claim, inbox: Path
+) -> None:
+    first = claim(drop("a.mp4", b"first"))
+    second = claim(drop("b.mp4", b"the second"))
+    queue.finish(second.id, str(second.lease), Path("/out/b.mp4"), "nano", "{}", [])
+    path = (inbox / "a.mp4").rename(inbox / "b.mp4")
+    assert queue.add(inbox, path, "b.mp4", path.lstat()) is None
+    queue.requeue(first.id, str(first.lease), "the disk is full", "transient", 0.0, count_attempt=False)
+    assert (queue.get(first.id).state, queue.get(first.id).source) == ("queued", str(path))
+
+
+def test_a_rename_over_a_waiting_file_takes_its_place(queue: Queue, drop: Drop, claim: Claim, inbox: Path) -> None:
+    running, waiting = claim(drop("a.mp4", b"first")), drop("b.mp4", b"the second")
+    path = (inbox / "a.mp4").rename(inbox / "b.mp4")
+    assert queue.add(inbox, path, "b.mp4", path.lstat()) is None
+    assert (queue.get(waiting).state, queue.get(waiting).error) == ("cancelled", SUPERSEDED)
+    assert (queue.get(running.id).state, queue.get(running.id).source) == ("running", str(path))
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_two_names_of_one_file_do_not_take_turns(
+    queue: Queue, drop: Drop, claim: Claim, inbox: Path, running: bool
+) -> None:
+    number = drop("a.mp4")
+    if running:
+        claim(number)
+    os.link(inbox / "a.mp4", inbox / "b.mp4")
+    for name in ("b.mp4", "a.mp4", "b.mp4"):
+        assert queue.add(inbox, inbox / name, name, (inbox / name).lstat()) is None
+        assert queue.get(number).relative == "a.mp4"
+    (inbox / "a.mp4").unlink()
+    assert queue.add(inbox, inbox / "b.mp4", "b.mp4", (inbox / "b.mp4").lstat()) is None
+    assert queue.get(number).relative == "b.mp4"
+
+
+def test_a_job_takes_no_name_of_another_file(queue: Queue, drop: Drop, inbox: Path) -> None:
+    number, other = drop("a.mp4", b"one"), drop("b.mp4", b"another")
+    path = inbox / "b.mp4"
+    assert queue.renamed(number, Source.of(inbox, path, "b.mp4", path.lstat())) is None
+    assert queue.renamed(99, Source.of(inbox, path, "b.mp4", path.lstat())) is None
+    assert [queue.get(job).relative for job in (number, other)] == ["a.mp4", "b.mp4"]
+
+
 def test_a_hard_link_is_the_same_file(queue: Queue, drop: Drop, inbox: Path) -> None:
     drop("a.mp4")
     path = inbox / "b.mp4"

@@ -86,3 +86,28 @@ def test_service_and_worker_start_without_network_in_the_same_sandbox(service: I
         assert box.run(*inside, "/srv/flashvsr/probe", "/var/lib/flashvsr/probe").returncode == 0
         status = box.shell(f"grep -E '^(CapEff|NoNewPrivs|Seccomp):' /proc/{process}/status").split()
         assert status == ["CapEff:", "0000000000000000", "NoNewPrivs:", "1", "Seccomp:", "2"]
+
+
+@pytest.mark.timeout(300)
+def test_an_outbox_that_the_unit_keeps_closed_names_the_line_that_opens_it(service: Installed) -> None:
+    """Before there is a job, at a reload and at the start; and the line, put where it says, opens it."""
+    inbox, out = "/srv/flashvsr/more", "/media/results"
+    service.box.shell(f"install -d -o flashvsr -g flashvsr -m 2775 {inbox} {out}")
+    words = f"add ReadWritePaths={out} below [Service]"
+
+    def told() -> str:
+        return service.property("StatusText")
+
+    service.start()
+    service.settings(f'[[inbox]]\npath = "{inbox}"\noutbox = "{out}"\n')
+    service.box.run("systemctl", "reload", "flashvsr")
+    service.until(lambda: words in told(), "the status names the line")
+    service.box.run("systemctl", "restart", "flashvsr")
+    service.until(lambda: words in told(), "the status names the line")
+    service.box.run("touch", f"{inbox}/notes.txt")  # no video, which is told
+    service.drop_in("open", f"[Service]\nReadWritePaths={out}\n")
+    service.box.run("systemctl", "restart", "flashvsr")
+    looked = service.until(lambda: told() if "notes.txt" in told() else "", "the inboxes were looked through")
+    assert "ReadWritePaths" not in looked
+    assert service.box.shell(f"ls -A {out}") == ""
+    service.box.shell(f"rm -r {inbox} {out}")

@@ -72,6 +72,9 @@ class Watching:
     def working(self) -> None:
         self.signs += 1
 
+    def present(self, task: Task) -> Task:
+        return task
+
     def publishing(self, report: Report, size: int, mtime_ns: int) -> None:
         pass
 

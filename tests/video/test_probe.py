@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-import io
 import itertools
 import os
 from fractions import Fraction
@@ -23,6 +22,7 @@ from video_kit import (
 )
 
 from flashvsr.errors import BadInput, Transient
+from flashvsr.files import trees
 from flashvsr.video.decode import decode
 from flashvsr.video.probe import probe
 
@@ -102,28 +102,26 @@ def test_names_that_look_like_urls_are_files(tmp_path: Path, monkeypatch: pytest
     assert probe(name).width == 176
 
 
-class SickFile(io.FileIO):
-    """A file on a disk with an unreadable place."""
-
-    def read(self, size: int | None = -1) -> bytes:
-        if self.tell() >= 80_000:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        return super().read(20_000)
-
-
 def test_a_failing_disk_is_transient(monkeypatch: pytest.MonkeyPatch) -> None:
     info = clip_info("movie-hello.mpeg")
-    monkeypatch.setattr("flashvsr.video.media.CountedFile", lambda path, *args: SickFile(path))
+    pread = os.pread
+
+    def sick(descriptor: int, size: int, place: int) -> bytes:
+        if place >= 80_000:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return pread(descriptor, min(size, 20_000), place)
+
+    monkeypatch.setattr(os, "pread", sick)
     with pytest.raises(Transient, match="check its health"):
         list(decode(info, (64, 64)))
 
 
 def test_a_source_that_may_not_be_read_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path, *args: object) -> io.FileIO:
+    def refuse(path: Path, *args: object) -> int:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
-    monkeypatch.setattr("flashvsr.video.media.CountedFile", refuse)
-    with pytest.raises(Transient, match="give the service's user access"):
+    monkeypatch.setattr(trees, "open_file", refuse)
+    with pytest.raises(Transient, match="let the user that runs flashvsr read it"):
         clip_info("movie-hello.mpeg")
 
 

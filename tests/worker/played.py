@@ -68,6 +68,7 @@ class Upscaling:
     def upscale_file(self, task: Task, engine: Engine, settings: Config, control: Any) -> Report:
         self.tasks.append(task)
         self.happen("start")
+        content = task.source.read_bytes() if task.source.exists() else b""
         control.check_room([(task.workdir, self.size), (task.target.parent, self.size)])
         task.workdir.mkdir(exist_ok=True)
         for frame in range(1, FRAMES + 1):
@@ -75,8 +76,9 @@ class Upscaling:
             self.happen(frame)
             control.progress(frame, FRAMES, 2.5)
         control.check_outbox()
+        task = control.present(task)
         with new_result(temporary_for(task.target, task.job_id)) as made:
-            made.write(b"upscaled " + task.source.read_bytes())
+            made.write(b"upscaled " + content)
             self.happen("publish")
             result = publish(
                 made,

@@ -63,7 +63,7 @@ def test_out_of_memory_is_known_in_what_it_was_turned_into() -> None:
     [
         Transient("no space"),
         OutOfMemoryError("CUDA out of memory"),
-        OSError(28, "No space left"),
+        OSError(5, "Input/output error"),
         MemoryError(),
     ],
 )
@@ -84,6 +84,20 @@ def test_transient_errors_back_off_and_cost_no_attempt(bench: Bench, error: Exce
     assert candidate is not None
     assert candidate.id == number < later  # it kept its place
     assert not bench.loop.broken
+
+
+def test_a_full_disk_is_asked_again_every_minute(bench: Bench) -> None:
+    number = bench.add()
+    bench.fail_at(3, OSError(28, "No space left on device", "/share/x.part"))
+    delays = []
+    for _ in range(5):
+        bench.make_due(number)
+        bench.loop.step()
+        delays.append(round(bench.delay(number), -1))
+    assert delays == [10, 20, 40, 60, 60]
+    job = bench.job(number)
+    assert (job.state, job.attempts) == ("queued", 0)
+    assert job.error == "cannot use /share/x.part: No space left on device; free some space there"
 
 
 def test_unexpected_errors_count_and_fail_in_the_end(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:

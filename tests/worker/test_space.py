@@ -14,7 +14,7 @@ from played import FRAMES, Bench, crash
 from flashvsr.config import QueueSettings
 from flashvsr.errors import BadInput, NoSpace
 from flashvsr.worker import control, endings, loop
-from mount_kit import Mounted, mounts
+from mount_kit import Mounted, fill, mounts
 
 MIB = 1 << 20
 MakeMount = Callable[..., Mounted]
@@ -41,19 +41,6 @@ def bench(tmp_path: Path, disk: Mounted, share: Mounted, monkeypatch: pytest.Mon
     made = Bench(tmp_path)
     yield made
     made.queue.close()
-
-
-def fill(directory: Path, leave: int) -> Path:
-    """Take all room on a file system but `leave` bytes; deleting the file gives it back."""
-    ballast = directory / "ballast"
-    with ballast.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(64 << 10))
-        except OSError:
-            size = file.tell()
-        file.truncate(max(0, size - leave))
-    return ballast
 
 
 def test_a_state_directory_that_runs_low_pauses_jobs_before_the_queue_cannot_be_written(bench: Bench) -> None:
@@ -205,3 +192,69 @@ def test_a_read_only_outbox_is_waited_for(bench: Bench, share: Mounted) -> None:
     bench.make_due(number)
     bench.loop.step()
     assert bench.job(number).state == "done"
+
+
+def test_an_outbox_that_cannot_be_written_is_found_before_the_work(bench: Bench, share: Mounted) -> None:
+    first, second = bench.add("a.mov"), bench.add("b.mov")
+    share.read_only(True)
+    bench.loop.step()
+    bench.loop.step()
+    assert [bench.job(number).state for number in (first, second)] == ["queued"] * 2
+    assert [bench.job(number).attempts for number in (first, second)] == [0, 0]
+    assert bench.upscaling.tasks == []
+    assert bench.upscaling.engines == 0  # nor is the model loaded for it
+    assert bench.loop.step() is False
+    (worker,) = bench.queue.workers()
+    assert worker.error == bench.job(first).error
+    assert f"cannot write to {bench.root}/outbox: Read-only file system" in worker.error
+    share.read_only(False)
+    for number in (first, second):
+        bench.make_due(number)
+        assert bench.loop.step()
+    assert bench.outputs() == ["a.mp4", "b.mp4"]
+    assert bench.loop.step() is False
+    assert bench.queue.workers()[0].error is None
+
+
+def test_an_outbox_that_stays_closed_is_asked_again_every_minute(bench: Bench, share: Mounted) -> None:
+    number = bench.add()
+    share.read_only(True)
+    delays = []
+    for _ in range(5):
+        bench.make_due(number)
+        bench.loop.step()
+        delays.append(round(bench.delay(number), -1))
+    assert delays == [10, 20, 40, 60, 60]
+    assert bench.queue.cancel(number) == "cancelled"
+    bench.loop.step()
+    assert bench.queue.workers()[0].error is None  # nobody waits for it any more
+
+
+@pytest.mark.parametrize("room", ["none", "for the partial video"])
+@pytest.mark.parametrize("moment", ["start", 5], ids=["without chunks", "with chunks"])
+def test_what_tells_of_a_failure_waits_for_room(
+    bench: Bench, share: Mounted, room: str, moment: int | str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endings, "SWEEP_SECONDS", 0.0)
+    number = bench.add()
+    bench.outbox.mkdir(parents=True)
+
+    def broken() -> None:
+        share.leave_files(0 if room == "none" or moment == "start" else 1)
+        raise BadInput("the picture data ends")
+
+    bench.upscaling.at[moment] = broken
+    bench.loop.step()
+    assert bench.job(number).state == "failed"
+    for _ in range(endings.SALVAGE_TRIES + 1):  # waiting is no failed try
+        bench.new_loop().step()
+        assert "clip.mov.error.txt" not in bench.outputs()
+    share.leave_files(None)
+    bench.new_loop().step()
+    partial = ["clip_partial.mp4"] if moment == 5 else []
+    assert bench.outputs() == ["clip.mov.error.txt", *partial]
+    text = (bench.outbox / "clip.mov.error.txt").read_text()
+    assert text.startswith("the picture data ends\n")
+    assert ("clip_partial.mp4" in text) == (moment == 5)
+    assert bench.job(number).result == (str(bench.outbox / "clip_partial.mp4") if partial else None)
+    assert not bench.workdir(number).exists()

@@ -162,6 +162,9 @@ def _folder(name: str, folder: Path) -> Iterator[Finding]:
     subject = f"{name} {printable(folder)}"
     # What does not exist yet is made by the service, below the nearest directory that does.
     existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if os.statvfs(existing).f_flag & os.ST_RDONLY:
+        yield Finding(subject, "", f"{printable(existing)} is mounted read-only; mount it writable")
+        return
     free = shutil.disk_usage(existing).free
     space = f"{free / (1 << 30):.1f} GiB free"
     if not os.access(existing, os.W_OK | os.X_OK):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import signal
 import tempfile
 import threading
@@ -11,14 +12,22 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 from flashvsr.commands.progress import JobProgress, job_progress
 from flashvsr.commands.screen import Screen
 from flashvsr.config import Config
 from flashvsr.errors import BadInput, Cancelled, FlashVSRError
+from flashvsr.files.advice import failure
+from flashvsr.outbox.writable import check_writable
 from flashvsr.preset import Preset, load_preset, override
 from flashvsr.say import complain, say
 from flashvsr.text import printable
+
+if TYPE_CHECKING:
+    from flashvsr.worker.upscale import Report, Task
+
+log = logging.getLogger(__name__)
 
 CONTAINERS = {".mp4": "mp4", ".mkv": "mkv"}
 JOB_ID = 0  # no job of the queue has it
@@ -31,7 +40,22 @@ def run(config: Config, options: argparse.Namespace) -> int:
     if not source.is_file():
         raise BadInput(f"{printable(source)} is no file; give the path of a video")
     target, preset = _target(options.target, source, preset)
+    check_writable(target.absolute().parent, target.absolute().parent)
+    try:
+        report = _upscaled(config, source, target, preset)
+    except BrokenPipeError:
+        raise  # nobody reads what is shown
+    except OSError as error:
+        named = error.filename if isinstance(error.filename, str) else target
+        raise failure("use", Path(named), error) from error
+    for warning in report.warnings:
+        complain(warning)
+    say(printable(report.result))
+    Screen(stderr=True).print(f"{report.frames} frames, {report.fps:.1f} frames/s")
+    return 0
 
+
+def _upscaled(config: Config, source: Path, target: Path, preset: Preset) -> Report:
     from flashvsr.worker import upscale
 
     console = Screen(stderr=True)
@@ -41,18 +65,22 @@ def run(config: Config, options: argparse.Namespace) -> int:
         task = upscale.Task(source.absolute(), target.absolute(), preset, Path(workdir), JOB_ID)
         with _interruptible(printable(source.name), progress) as control:
             try:
-                report = upscale.upscale_file(task, engine, config, control)
+                return upscale.upscale_file(task, engine, config, control)
             except FlashVSRError as error:
-                partial = upscale.salvage(task, config, str(error))
-                if partial is not None:
-                    *others, last = error.lines
-                    raise type(error)(*others, f"{last}; what was finished is in {printable(partial)}") from error
-                raise
-    for warning in report.warnings:
-        complain(warning)
-    say(printable(report.result))
-    console.print(f"{report.frames} frames, {report.fps:.1f} frames/s")
-    return 0
+                *others, last = error.lines
+                raise type(error)(*others, f"{last}{_kept(task, config, error)}") from error
+
+
+def _kept(task: Task, config: Config, error: FlashVSRError) -> str:
+    """Keep what was finished, and say where; the error that ended the work stays the first thing that is told."""
+    from flashvsr.worker import upscale
+
+    try:
+        partial = upscale.salvage(task, config, str(error))
+    except (FlashVSRError, OSError) as second:
+        log.debug("no partial video could be made: %s", second)
+        return "; what was finished is lost"
+    return "" if partial is None else f"; what was finished is in {printable(partial)}"
 
 
 def _preset(config: Config, options: argparse.Namespace) -> Preset:
@@ -101,6 +129,10 @@ class _Control:
         """Something else than frames got done, which the display does not show."""
         if self.stopped.is_set():
             raise Cancelled("stopped")
+
+    def present(self, task: Any) -> Any:
+        """The target was given, whatever becomes of the source's name."""
+        return task
 
     def publishing(self, report: object, size: int, mtime_ns: int) -> None:
         """Nothing to record: there is no queue."""

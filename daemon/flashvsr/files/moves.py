@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flashvsr.errors import Transient
 from flashvsr.files import at, trees
+from flashvsr.files.advice import failure
 from flashvsr.files.at import UNSUPPORTED
 from flashvsr.files.names import numbered
-from flashvsr.text import printable
 
 MTIME_SLACK_NS = 2_000_000_000  # the coarsest clock of a file system that a share may have (FAT)
 
@@ -22,33 +21,14 @@ _RENAME_NOREPLACE = 1
 
 NO_LINKS = UNSUPPORTED | {errno.EPERM, errno.EMLINK, errno.EACCES}  # what it says when it has no hard links
 
-_ADVICE = {
-    errno.ENOSPC: "free some space there",
-    errno.EDQUOT: "the quota is used up; free some space there or raise it",
-    errno.EROFS: "it is mounted read-only, or ReadWritePaths= of the systemd unit does not name it; mend that",
-    errno.ESTALE: "the share was remounted or its server restarted; mount it again",
-    errno.EIO: "the disk or the connection to the share fails; check it",
-    errno.EACCES: "let the user that runs flashvsr write there",
-    errno.EPERM: "let the user that runs flashvsr write there",
-    errno.ELOOP: "put a real directory there; results for another place need an [[inbox]] with its own outbox",
-    errno.ENOENT: "the directory or file is gone; is the share still mounted?",
-    errno.ENOTCONN: "the share is not connected; mount it again",
-    errno.EBUSY: "somebody else changes files there; see who does, and let them stop",
-    errno.ETIMEDOUT: "the share does not answer; check its server",
-    errno.EHOSTDOWN: "the share does not answer; check its server",
-}
-
 
 @contextmanager
 def explained(doing: str, path: Path) -> Iterator[None]:
-    """Turn an OSError into a Transient that says what was being done, where, and what a person can do."""
+    """Turn an OSError into a Transient (NoSpace where it is full) that says what a person can do; see `failure`."""
     try:
         yield
     except OSError as error:
-        advice = _ADVICE.get(error.errno or 0, "check the file system")
-        raise Transient(
-            f"Cannot {doing} {printable(path)}: {error.strerror or error}; {advice}. flashvsr tries again by itself."
-        ) from error
+        raise failure(doing, path, error) from error
 
 
 @contextmanager

@@ -8,10 +8,12 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from flashvsr.config import Config, InboxDir
+from flashvsr.errors import Transient
 from flashvsr.files import trees
 from flashvsr.inbox.rules import ignored, is_video_name
 from flashvsr.jobs.queue import Queue
 from flashvsr.mounts import Mounts
+from flashvsr.outbox.writable import check_writable
 from flashvsr.text import printable
 
 log = logging.getLogger(__name__)
@@ -28,6 +30,7 @@ class Shares:
         self._config = config
         self._queue = queue
         self._mounts = Mounts(config.paths.state)
+        self._writable: set[Path] = set()
         self._devices: dict[Path, int] = {}
         self._earlier: dict[Path, set[int]] | None = None
 
@@ -42,8 +45,22 @@ class Shares:
         return [unique[path] for path in self._usable(unique, report)]
 
     def check_outboxes(self, inboxes: Iterable[InboxDir], report: Report) -> None:
-        """Report the outboxes whose share is not mounted; their jobs wait by themselves."""
-        self._mounted(dict.fromkeys((self._config.paths.outbox, *(inbox.outbox for inbox in inboxes))), report)
+        """Report the outboxes whose share is not mounted, or that cannot be written; their jobs wait by themselves.
+
+        The latter is tried when an outbox is first seen, and then until it can: nothing is written to one at rest.
+        """
+        root = self._config.paths.outbox
+        seen = dict.fromkeys(inbox.outbox for inbox in inboxes)
+        for outbox in self._mounted(dict.fromkeys((root, *seen)), report):
+            if outbox not in seen or outbox in self._writable:
+                continue
+            try:
+                check_writable(outbox, root if outbox.is_relative_to(root) else outbox)
+            except Transient as error:
+                report(outbox, str(error))
+            else:
+                self._writable.add(outbox)
+        self._writable &= seen.keys()
 
     def stray_files(self, report: Report) -> None:
         """Report videos that lie in the inbox root itself, where no preset applies to them."""

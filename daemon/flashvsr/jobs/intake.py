@@ -53,8 +53,8 @@ class Intake(Records):
         """Make jobs of files, in order; the number of each job, or None for a file that is known already.
 
         Known is the same device, inode, size and mtime, or the same path, size and mtime (a share gets new
-        device and inode numbers when it is mounted again). A file that was renamed while it waited keeps its
-        job, a failed one is tried again under its new name. A new version of a file replaces the old one's
+        device and inode numbers when it is mounted again). A renamed file keeps its job, which takes the new name,
+        and a failed one is tried again under it. A new version of a file replaces the old one's
         job if that still waits. A file whose job is done and archived or deleted it is known no longer: whoever
         drops it again wants it done again. Jobs of an inbox named in `held` start as held, with the reason given there.
         """
@@ -71,6 +71,15 @@ class Intake(Records):
                         numbers.append(self._add(source, left, held or {}))
                     met |= marks
         return numbers
+
+    def renamed(self, job_id: int, source: Source) -> Job | None:
+        """Give a job the name under which its file was found; the job then, None if the file is not its own."""
+        with self._writing():
+            row = self._get(job_id)
+            if row is None or row.departed or _key(row)[1:] != _key(source)[1:]:
+                return None
+            self._rename(row, source, {})
+            return self._get(job_id)
 
     def unknown(self, sources: Sequence[Source]) -> list[Source]:
         """Return the files that have no job with exactly this path and content: to settle, then to add."""
@@ -133,7 +142,7 @@ class Intake(Records):
 
     def _add(self, source: Source, left: frozenset[str], held: Mapping[str, str]) -> int | None:
         waiting = _start(source, held)
-        name = {"inbox": source.inbox, "source": source.source, "relative": source.relative}
+        name = _name(source)
         again = fresh_start() | no_result() | {"created": time.time()} | waiting
         same_inode, same_name = self._matches(source)
         if same_name is not None:
@@ -148,13 +157,22 @@ class Intake(Records):
             return self._supersede_others(source, self._insert(source, waiting))
         if same_inode.source not in left:
             return None  # a second name (hard link) of a file that has its job
-        if same_inode.state in (QUEUED, HELD):
-            self._change(same_inode.id, **name, **waiting)
-            self._supersede_others(source, same_inode.id)
-        elif same_inode.state == FAILED or _was_superseded(same_inode):
+        if same_inode.state == FAILED or _was_superseded(same_inode):
             self._begin_anew(same_inode.id, **name, **again)
             return self._supersede_others(source, same_inode.id)
+        self._rename(same_inode, source, waiting if same_inode.state in (QUEUED, HELD) else {})
         return None
+
+    def _rename(self, row: Job, source: Source, waiting: Mapping[str, object]) -> None:
+        """Give a job the new name of its file. One that waits is due at once: a gone file may be why it waits."""
+        values = {**_name(source), **waiting}
+        if row.state in (QUEUED, HELD):
+            values["not_before"] = 0.0
+        self._supersede_others(source, row.id)
+        self._change(row.id, **values)
+        if self._newer(self._existing(row.id)) is not None:
+            # An ended job had this name, of a file that this one replaced: it is no newer version of this one.
+            self._change(row.id, created=time.time())
 
     def _matches(self, source: Source) -> tuple[Job | None, Job | None]:
         """Return the job of the same inode and the job of the same name, both with this size and mtime."""
@@ -180,6 +198,10 @@ class Intake(Records):
 
 def _key(file: Source | Job) -> tuple[str, int, int, int, int]:
     return file.source, file.device, file.inode, file.size, file.mtime_ns
+
+
+def _name(source: Source) -> dict[str, object]:
+    return {"inbox": source.inbox, "source": source.source, "relative": source.relative}
 
 
 def _marks(file: Source | Job) -> set[_Mark]:

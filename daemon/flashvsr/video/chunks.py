@@ -26,8 +26,8 @@ from flashvsr.files.objects import clear_name
 from flashvsr.video.captions import Captions
 from flashvsr.video.decode import Rgb
 from flashvsr.video.encode import VideoEncoder
-from flashvsr.video.media import create, transient, write_error
 from flashvsr.video.stream_writer import StreamWriter
+from flashvsr.video.writing import MediaWriter, write_error
 
 _NAME = re.compile(r"chunk-(\d{9,})-(\d{6,})-(\d+)\.nut")
 _FINGERPRINT = "chunks.fingerprint"
@@ -66,7 +66,7 @@ class ChunkStore:
                 self.discard()
                 _write_durably(mark, fingerprint)
         except OSError as error:
-            raise transient(workdir, "writing", error) from error
+            raise write_error(workdir, error) from error
 
     def durable(self) -> list[Chunk]:
         """The chunks that follow each other from frame 0 without a gap. Deletes everything else."""
@@ -116,19 +116,22 @@ class ChunkWriter:
         self._last_pts = -1
         try:
             # NUT would shift the whole stream to make the first, negative decode times positive.
-            self._container = create(self._path, "nut", {"avoid_negative_ts": "disabled"})
-            self._video = StreamWriter(self._container, encoder, captions)
+            self._out = MediaWriter(self._path, "nut", {"avoid_negative_ts": "disabled"})
         except (FFmpegError, OSError) as error:
             raise write_error(self._path, error) from error
+        try:
+            with self._out.telling():
+                self._video = StreamWriter(self._out.container, encoder, captions)
+        except BaseException:
+            self.abort()
+            raise
 
     def write(self, rgb: Rgb, pts: int) -> None:
         """Encode one frame, (height, width, 3) uint8 or uint16. `pts`: output ticks, larger than the frame's before."""
         if pts <= self._last_pts:
             raise ValueError(f"timestamp {pts} after {self._last_pts}")
-        try:
+        with self._out.telling():
             self._video.write(rgb, pts)
-        except (FFmpegError, OSError) as error:
-            raise write_error(self._path, error) from error
         self._last_pts = pts
         self.frames += 1
 
@@ -138,9 +141,9 @@ class ChunkWriter:
             raise ValueError("a chunk needs at least one frame; abort an empty one")
         name = f"chunk-{self.first:09d}-{self.frames:06d}-{self._last_pts}.nut"
         target = self._workdir / name
-        try:
+        with self._out.telling():
             self._video.finish()
-            self._container.close()
+            self._out.finish()
             if self._video.packets != self.frames:
                 raise FlashVSRError(
                     f"{self._encoder.name} made {self._video.packets} packets of {self.frames} frames; "
@@ -149,16 +152,13 @@ class ChunkWriter:
             _sync(self._path)
             self._path.rename(target)
             _sync(self._workdir)
-        except (FFmpegError, OSError) as error:
-            raise write_error(self._path, error) from error
         return Chunk(target, self.first, self.frames, self._last_pts)
 
     def abort(self) -> None:
         """Give the chunk up and remove its file. Safe at any time, also after an error or `close`."""
-        # Closing writes what is left; on a full disk that fails again, and the file goes away anyway.
-        with suppress(FFmpegError, OSError):
-            self._container.close()
-        self._path.unlink(missing_ok=True)
+        self._out.give_up()
+        with suppress(OSError):  # it does not count, and the next attempt removes it
+            self._path.unlink(missing_ok=True)
 
 
 def _remove(path: Path) -> None:

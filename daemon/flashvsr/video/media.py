@@ -9,24 +9,27 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import av
 from av.codec.hwaccel import HWAccel
 from av.error import EOFError as AvEOFError
 from av.error import FFmpegError
 
-from flashvsr.errors import BadInput, FlashVSRError, Transient
-from flashvsr.files import trees
+from flashvsr.errors import BadInput, FlashVSRError
+from flashvsr.files import held, trees
+from flashvsr.files.advice import failure
 from flashvsr.files.at import NotRegular
-from flashvsr.video.counted import CountedFile, Opener, Progress, nothing
+from flashvsr.text import printable
+from flashvsr.video.counted import Opener, Progress, Readable, ReadFile, nothing
 from flashvsr.video.pyav import SOURCE_TEXT
 
 if TYPE_CHECKING:
-    from av.container import InputContainer, OutputContainer
+    from av.container import InputContainer
     from av.packet import Packet
     from av.stream import Stream
     from av.video.stream import VideoStream
@@ -48,42 +51,11 @@ _DEMUXING = {
 }
 
 _READ_BLOCK = 1 << 18  # bytes per read: network shares answer few large reads faster than many small ones
-_WRITE_BLOCK = 1 << 20
 _MAX_CONSECUTIVE_ERRORS = 100  # a demuxer that fails this often in a row is not going to recover
 _GENERATE_PTS = 0x1  # AVFMT_FLAG_GENPTS
 # Decoders of FFmpeg whose threads can wait for each other for ever in a damaged file, when each takes a frame of its
 # own. They may share the slices of one frame.
 _NO_FRAME_THREADS = frozenset({"hevc"})
-
-_ENVIRONMENT_ERRNOS = frozenset({
-    errno.EIO, errno.ESTALE, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENODEV,
-    errno.ENXIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EBUSY, errno.ETIMEDOUT, errno.ENOTCONN,
-    errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ECONNRESET, errno.EFBIG, errno.ENOENT, errno.ENOTDIR,
-})  # fmt: skip
-
-_ADVICE = {
-    errno.ENOSPC: "free some space on that file system",
-    errno.EDQUOT: "the quota there is used up",
-    errno.EROFS: "that file system is mounted read-only",
-    errno.EACCES: "give the service's user access to it",
-    errno.EPERM: "give the service's user access to it",
-    errno.ESTALE: "the network share went away; check that it is mounted",
-    errno.EIO: "the disk or network share reports an error; check its health",
-}
-
-
-def transient(path: Path, doing: str, error: OSError) -> Transient:
-    """Describe an operating-system failure on `path`. `doing` is a gerund: "reading", "writing"."""
-    reason = error.strerror or str(error)
-    advice = _ADVICE.get(error.errno or 0, "the job is tried again later")
-    return Transient(f"{doing} {path} failed: {reason}; {advice}")
-
-
-def write_error(path: Path, error: Exception) -> FlashVSRError:
-    """Sort an exception raised while writing `path`: a full disk and the like are `Transient`."""
-    if isinstance(error, OSError) and error.errno in _ENVIRONMENT_ERRNOS:
-        return transient(path, "writing", error)
-    return FlashVSRError(f"writing {path} failed: {error}")
 
 
 @contextmanager
@@ -92,29 +64,19 @@ def open_source(
     progress: Progress = nothing,
     hardware: str = "",
     warn: Callable[[str], None] = lambda _: None,
-    view: Callable[[IO[bytes]], IO[bytes]] | None = None,
+    view: Callable[[Readable], Readable] | None = None,
 ) -> Iterator[InputContainer]:
     """Open a source file for demuxing and close it afterwards. `progress` is called as it is read.
 
     `view`: how to look at it, see `flashvsr.video.renumber.renumbered`.
-
     `hardware`: a device type such as "cuda" to decode on; where there is none, `warn` hears of it and the CPU decodes.
 
     Raises BadInput when the file is missing, empty, not a regular file or not a known media format, and
     Transient when the operating system fails to read it.
     """
-    try:
-        file = CountedFile(path, "rb", progress)
-    except NotRegular as error:
-        raise BadInput(f"{path} is not a regular file") from error
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise BadInput(f"{path} does not exist") from error
-    except OSError as error:
-        raise transient(path, "opening", error) from error
-    with file:
-        if os.fstat(file.fileno()).st_size == 0:
-            raise BadInput(f"{path} is empty; copy the video again")
-        seen = view(file) if view is not None else file
+    file = _reader(path, progress)
+    with _failing_as_it_did(file, path), closing(file):
+        seen = file if view is None else view(file)
         container = _open_on(hardware, path, seen, warn) if hardware else None
         container = container or _open_container(path, seen)
         # PyAV asks libavformat to invent missing timestamps, which shifts B-frame streams in AVI by the
@@ -126,13 +88,71 @@ def open_source(
             container.close()
 
 
-def beginning(path: Path, size: int, progress: Progress = nothing) -> bytes:
-    """The first `size` bytes of a source, or all there are. Raises Transient when the operating system fails."""
+def beginning(path: Path, size: int) -> bytes:
+    """The first `size` bytes of a source, or all there are. Raises as `open_source`."""
+    with closing(_reader(path, nothing)) as file, _failing_as_it_did(file, path):
+        return file.read(size)
+
+
+@contextmanager
+def hold_source(path: Path) -> Iterator[None]:
+    """Until the end of this, whoever opens the source opens the file that has its name now. Raises as `open_source`."""
+    with ExitStack() as stack:
+        with _telling(path):
+            stack.enter_context(held.held(path))
+        yield
+
+
+def source_status(path: Path) -> os.stat_result:
+    """What a source is now, or the one held in its place. Raises as `open_source`."""
+    with _telling(path):
+        return held.status(path)
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    """Turn what the system says about a source into BadInput, or Transient where waiting may help."""
     try:
-        with CountedFile(path, "rb", progress) as file:
-            return file.read(size)
+        yield
+    except NotRegular as error:
+        raise BadInput(f"{printable(path)} is not a regular file") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise BadInput(f"{printable(path)} does not exist") from error
     except OSError as error:
-        raise transient(path, "reading", error) from error
+        raise failure("read", path, error) from error
+
+
+def _reader(path: Path, progress: Progress) -> ReadFile:
+    with _telling(path):
+        file = ReadFile(held.open_to_read(path), progress)
+    with ExitStack() as stack:
+        stack.callback(file.close)
+        status = file.status()
+        if not stat.S_ISREG(status.st_mode):
+            raise BadInput(f"{printable(path)} is not a regular file")
+        if status.st_size == 0:
+            raise BadInput(f"{printable(path)} is empty; copy the video again")
+        stack.pop_all()
+    return file
+
+
+@contextmanager
+def _failing_as_it_did(file: ReadFile, path: Path) -> Iterator[None]:
+    """If the reading failed, or what hears of its progress, raise that, whatever FFmpeg made of it, or nothing."""
+    try:
+        yield
+    except Exception as error:
+        _raise_failure(file, path, error)
+        raise
+    _raise_failure(file, path, None)
+
+
+def _raise_failure(file: ReadFile, path: Path, instead_of: Exception | None) -> None:
+    first = file.failure.error
+    if isinstance(first, OSError):
+        raise failure("read", path, first) from first
+    if first is not None and first is not instead_of:
+        raise first
 
 
 @contextmanager
@@ -156,28 +176,7 @@ def use_threads(stream: VideoStream, most: int) -> None:
     context.thread_count = most
 
 
-class _Readable:
-    """A source for FFmpeg. Damaged files send it to places before the file's start, which is no failure of the disk."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self.read = file.read
-        self.tell = file.tell
-        self.seekable = file.seekable
-        self._file = file
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Move; a negative number, which FFmpeg takes for an error, where there is no such place."""
-        try:
-            return self._file.seek(offset, whence)
-        except OSError as error:
-            if error.errno != errno.EINVAL:
-                raise
-            return -errno.EINVAL
-        except OverflowError:
-            return -errno.EINVAL
-
-
-def _open_on(hardware: str, path: Path, file: IO[bytes], warn: Callable[[str], None]) -> InputContainer | None:
+def _open_on(hardware: str, path: Path, file: Readable, warn: Callable[[str], None]) -> InputContainer | None:
     """Open with hardware decoding; None, after a warning, where it cannot be had."""
     try:
         return _open_container(path, file, HWAccel(hardware, allow_software_fallback=True))
@@ -187,10 +186,10 @@ def _open_on(hardware: str, path: Path, file: IO[bytes], warn: Callable[[str], N
         return None
 
 
-def _open_container(path: Path, file: IO[bytes], hwaccel: HWAccel | None = None) -> InputContainer:
+def _open_container(path: Path, file: Readable, hwaccel: HWAccel | None = None) -> InputContainer:
     try:
         container: InputContainer = av.open(
-            _Readable(file),
+            file,
             mode="r",
             **SOURCE_TEXT,
             buffer_size=_READ_BLOCK,
@@ -203,8 +202,6 @@ def _open_container(path: Path, file: IO[bytes], hwaccel: HWAccel | None = None)
             f"{path} is not a video file that can be read ({error.strerror or error}); "
             "playlists and unknown formats are refused, a damaged file has to be repaired or copied again"
         ) from error
-    except OSError as error:
-        raise transient(path, "reading", error) from error
     except (ValueError, UnicodeError) as error:
         raise BadInput(f"{path} is not a video file that can be read ({error})") from error
 
@@ -212,69 +209,33 @@ def _open_container(path: Path, file: IO[bytes], hwaccel: HWAccel | None = None)
 @contextmanager
 def open_own(path: Path) -> Iterator[InputContainer]:
     """Open a file this package wrote into a directory of its own. Raises FlashVSRError or Transient."""
-    with _read_back(path, f"file:{trees.own(path)}") as container:
+    with _read_back(path, lambda: held.open_to_read(trees.own(path))) as container:
         yield container
 
 
 @contextmanager
 def open_made(path: Path, opener: Opener) -> Iterator[InputContainer]:
     """Open a file this package wrote where others may write, by its descriptor. Raises FlashVSRError or Transient."""
+    with _read_back(path, lambda: opener(path, os.O_RDONLY)) as container:
+        yield container
+
+
+@contextmanager
+def _read_back(path: Path, open_it: Callable[[], int]) -> Iterator[InputContainer]:
     try:
-        file = CountedFile(path, "rb", nothing, opener)
+        file = ReadFile(open_it())
     except OSError as error:
-        raise transient(path, "reading", error) from error
-    with file, _read_back(path, file) as container:
-        yield container
-
-
-@contextmanager
-def _read_back(path: Path, source: str | IO[bytes]) -> Iterator[InputContainer]:
-    try:
-        container = av.open(source, mode="r", container_options={"protocol_whitelist": "file"})
-    except FFmpegError as error:
-        if isinstance(error, OSError) and error.errno in _ENVIRONMENT_ERRNOS:
-            raise transient(path, "reading", error) from error
-        raise FlashVSRError(f"{path} cannot be read back: {error}") from error
-    container.flags &= ~_GENERATE_PTS
-    try:
-        yield container
-    finally:
-        container.close()
-
-
-def create(path: Path, container_format: str, options: dict[str, str] | None = None) -> OutputContainer:
-    """Create a media file in a directory of the service's own. `file:` keeps names with colons from being URLs."""
-    return av.open(f"file:{trees.own(path)}", mode="w", format=container_format, container_options=options or {})
-
-
-@contextmanager
-def create_told(
-    path: Path,
-    container_format: str,
-    options: dict[str, str] | None,
-    progress: Progress,
-    opener: Opener = trees.open_file,
-) -> Iterator[OutputContainer]:
-    """Write a media file that `opener` opens, also anew; closed afterwards.
-
-    `progress` is called as bytes are written, also during the closing.
-    """
-
-    def again(_url: str, _flags: int, _options: object) -> CountedFile:
-        return CountedFile(path, "rb", progress, opener)  # the MP4 muxer moves its index to the front of the file
-
-    with (
-        CountedFile(path, "w+b", progress, opener) as file,
-        av.open(
-            file,
-            mode="w",
-            format=container_format,
-            container_options=options or {},
-            buffer_size=_WRITE_BLOCK,
-            io_open=again,
-        ) as container,
-    ):
-        yield container
+        raise failure("read", path, error) from error
+    with _failing_as_it_did(file, path), closing(file):
+        try:
+            container = av.open(file, mode="r", buffer_size=_READ_BLOCK)
+        except FFmpegError as error:
+            raise FlashVSRError(f"{printable(path)} cannot be read back: {error}") from error
+        container.flags &= ~_GENERATE_PTS
+        try:
+            yield container
+        finally:
+            container.close()
 
 
 def packets(
@@ -299,5 +260,3 @@ def packets(
         except (FFmpegError, IndexError):  # IndexError: PyAV met a packet of a stream that the header did not name
             failures += 1
             damaged()
-        except OSError as error:
-            raise transient(path, "reading", error) from error

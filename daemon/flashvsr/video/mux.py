@@ -24,12 +24,13 @@ from flashvsr.video.describe import chapters_of, describe_stream, file_tags, wan
 from flashvsr.video.ebml import with_marks
 from flashvsr.video.encode import REORDER_DEPTH
 from flashvsr.video.extras import add_attachments, add_covers, covers, left_out
-from flashvsr.video.media import create_told, open_own, open_source, write_error
+from flashvsr.video.media import open_own, open_source
 from flashvsr.video.probe import SourceInfo, codec_name
 from flashvsr.video.renumber import renumbered
 from flashvsr.video.timing import DecodeClock, TimestampGrid
 from flashvsr.video.tracks import FORMATS, Again, Lessons, Tracks, Wishes
 from flashvsr.video.ways import Way, ways_for
+from flashvsr.video.writing import create, write_error
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
@@ -136,7 +137,7 @@ class _Assembly:
                 art = covers(source, self.info, self.progress)
                 keyed = wants_keys(source) and not art
                 form, options = FORMATS[self.container], self._options(keyed)
-                out = stack.enter_context(create_told(self.target, form, options, self.progress, self.opener))
+                out = stack.enter_context(create(self.target, form, options, self.progress, self.opener))
                 video = self._add_video(out)
                 tracks = Tracks(source, out, self.info, self.wishes, self.progress)
                 first = add_covers(source, out, art, self.container)

@@ -6,6 +6,7 @@ two apart, as the application before this service did.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -16,9 +17,9 @@ from flashvsr.errors import BadConfig
 from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.decode import DecodeOptions, decode, output_grid
 from flashvsr.video.encode import EncoderSettings, VideoEncoder, output_format, problem_of
-from flashvsr.video.media import create, write_error
 from flashvsr.video.probe import SourceInfo, probe
 from flashvsr.video.stream_writer import StreamWriter
+from flashvsr.video.writing import create, write_error
 
 _CODECS = {"libx264": "h264", "h264_nvenc": "h264", "libx265": "hevc", "hevc_nvenc": "hevc"}
 _SOFTWARE = {"h264": "libx264", "hevc": "libx265"}
@@ -99,7 +100,8 @@ def _write(
         raise write_error(temporary, error) from error
     finally:
         decoder.close()
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # `remove_others` comes by again, and an error that is on its way says more
+            temporary.unlink(missing_ok=True)
     return [*encoder.warnings, *decoder.warnings]
 
 

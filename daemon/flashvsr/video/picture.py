@@ -17,8 +17,8 @@ from flashvsr.errors import FlashVSRError
 from flashvsr.video.convert import Converter
 from flashvsr.video.decode import RGB, VideoFrame, decode
 from flashvsr.video.geometry import Geometry
-from flashvsr.video.media import write_error
 from flashvsr.video.probe import SourceInfo, probe
+from flashvsr.video.writing import write_error
 
 Picture = npt.NDArray[np.uint8]  # (height, width, 3)
 

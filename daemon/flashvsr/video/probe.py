@@ -13,14 +13,13 @@ import av
 from av.error import FFmpegError
 
 from flashvsr.errors import BadInput
-from flashvsr.files import trees
 from flashvsr.text import NAME, visible
 from flashvsr.video.color import ColorInfo, resolve
 from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.crop import NOTHING, Crop, crop_of
 from flashvsr.video.limits import GENEROUS, Limits
 from flashvsr.video.mastering import Mastering, mastering_of
-from flashvsr.video.media import open_source, packets
+from flashvsr.video.media import open_source, packets, source_status
 from flashvsr.video.pyav import LONGEST_TITLE, fraction, tags
 from flashvsr.video.renumber import Renumbering, renumbered
 from flashvsr.video.spatial import Spatial, spatial_of
@@ -202,7 +201,7 @@ def check_frames(count: int, path: Path, limits: Limits) -> None:
 
 
 def _check_file(path: Path, limits: Limits) -> None:
-    size = trees.file_status(path).st_size
+    size = source_status(path).st_size
     if limits.file_bytes and size > limits.file_bytes:
         raise BadInput(
             f"{path} has {size} bytes, more than the {limits.file_bytes} that limits.file_bytes allows; cut it into "

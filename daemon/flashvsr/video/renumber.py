@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import IO, cast
 
 import numpy as np
 
+from flashvsr.video.counted import Readable
 from flashvsr.video.tables import NO_TRACK, PACKET, Tables, TableTrack
 
 _SYNC = 0x47
@@ -180,12 +180,12 @@ def _pids(array: np.ndarray, starts: np.ndarray) -> np.ndarray:
 class Watched:
     """A file that shows what is read of it to a `TableWatch`."""
 
-    def __init__(self, file: IO[bytes], watch: TableWatch) -> None:
+    def __init__(self, file: Readable, watch: TableWatch) -> None:
         self._file = file
         self._watch = watch
-        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+        self.seek, self.tell = file.seek, file.tell
 
-    def read(self, size: int = -1, /) -> bytes:
+    def read(self, size: int, /) -> bytes:
         """Read up to `size` bytes."""
         position = self._file.tell()
         data = self._file.read(size)
@@ -196,13 +196,13 @@ class Watched:
 class Renumbered:
     """A file in which the tracks keep their numbers."""
 
-    def __init__(self, file: IO[bytes], renumberings: Sequence[Renumbering]) -> None:
+    def __init__(self, file: Readable, renumberings: Sequence[Renumbering]) -> None:
         self._file = file
         ends = [*(r.position for r in renumberings[1:]), None]
         self._parts = [(r, end, _table(r)) for r, end in zip(renumberings, ends, strict=True)]
-        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+        self.seek, self.tell = file.seek, file.tell
 
-    def read(self, size: int = -1, /) -> bytes:
+    def read(self, size: int, /) -> bytes:
         """Read up to `size` bytes."""
         position = self._file.tell()
         before = min(_MARGIN, position)
@@ -215,16 +215,14 @@ class Renumbered:
         return bytes(data[before : before + max(0, end - position)])
 
 
-def renumbered(
-    known: Sequence[Renumbering], watch: TableWatch | None = None
-) -> Callable[[IO[bytes]], IO[bytes]] | None:
+def renumbered(known: Sequence[Renumbering], watch: TableWatch | None = None) -> Callable[[Readable], Readable] | None:
     """How to look at a file: with `known` renumberings, and a `watch` on what really is in it. None: as it is."""
     if not known and watch is None:
         return None
 
-    def view(file: IO[bytes]) -> IO[bytes]:
-        seen = file if watch is None else cast("IO[bytes]", Watched(file, watch))
-        return cast("IO[bytes]", Renumbered(seen, known)) if known else seen
+    def view(file: Readable) -> Readable:
+        seen: Readable = file if watch is None else Watched(file, watch)
+        return Renumbered(seen, known) if known else seen
 
     return view
 

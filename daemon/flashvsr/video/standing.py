@@ -10,8 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flashvsr.files import trees
-from flashvsr.video.media import beginning
+from flashvsr.video.media import beginning, source_status
 from flashvsr.video.pyav import fraction, tags
 
 if TYPE_CHECKING:
@@ -107,7 +106,7 @@ def is_whole(path: Path) -> bool:
     if size is None or head[at : at + 4] != _SEGMENT:
         return False
     size, at = _number(head, at + 4)
-    return size is not None and at + size <= trees.lstat(path).st_size
+    return size is not None and at + size <= source_status(path).st_size
 
 
 def _number(data: bytes, at: int) -> tuple[int | None, int]:

@@ -22,12 +22,13 @@ from flashvsr.video.audio import MP4_AUDIO, CopyTrack, Timed, Track, Unfit
 from flashvsr.video.counted import Progress
 from flashvsr.video.describe import describe_stream
 from flashvsr.video.layouts import is_mixed_down
-from flashvsr.video.media import packets, write_error
+from flashvsr.video.media import packets
 from flashvsr.video.probe import SourceInfo, codec_name
 from flashvsr.video.pyav import tags
 from flashvsr.video.sound_format import widest
 from flashvsr.video.subtitles import CueTrack, TextTrack, is_bitmap, is_text
 from flashvsr.video.timeline import Timeline
+from flashvsr.video.writing import write_error
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream

@@ -6,16 +6,24 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from flashvsr.errors import Cancelled, Interrupted, LeaseLost
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job
 from flashvsr.space import check_low_water, check_room
+from flashvsr.text import printable
 from flashvsr.worker.orders import Orders
-from flashvsr.worker.source import SourceGone, check_source
+from flashvsr.worker.source import InboxGone, SourceGone, SourceRenamed, check_source
 from flashvsr.worker.upscaling import Report
 
 HEARTBEAT_SECONDS = 0.5
+
+
+def checked(job: Job) -> Job:
+    """Return the job if its file is where it was. Raises as `check_source` does."""
+    check_source(job)
+    return job
 
 
 class JobControl:
@@ -27,16 +35,20 @@ class JobControl:
         job: Job,
         orders: Orders,
         clock: Callable[[], float] = time.monotonic,
-        check_outbox: Callable[[], None] = lambda: None,
+        check_shares: Callable[[Job], None] = lambda _: None,
         min_free: int = 0,
+        follow: Callable[[Job], Job] = checked,
+        task: Callable[[Job], Any] | None = None,
     ) -> None:
         self._queue = queue
         self._job = job
         self._lease = str(job.lease)
         self._orders = orders
         self._clock = clock
-        self._check_outbox = check_outbox
+        self._check_shares = check_shares
         self._min_free = min_free  # bytes of the state directory's file system
+        self._follow = follow  # to the name that the job's file has now; raises as `check_source` does
+        self._task = task  # what the work on the job is, by its row
         self._next_heartbeat = -1.0
         self._last: tuple[int, int | None, float] = (job.frames_done, job.frames_total, 0.0)
 
@@ -75,15 +87,25 @@ class JobControl:
         check_room(needs, self._min_free)
 
     def check_outbox(self) -> None:
-        """Raise ShareAway if the outbox is only the mount point of a share that went away."""
-        self._check_outbox()
+        """Raise ShareAway if the outbox, or the inbox, is only the mount point of a share that went away."""
+        self._check_shares(self._job)
+
+    def present(self, task: Any) -> Any:
+        """The work under the name that its source has now, which decides the result's. Raises SourceChanged."""
+        with suppress(SourceGone, InboxGone):
+            self._job = self._follow(self._job)
+        return task if self._task is None else self._task(self._job)
 
     def publishing(self, report: Report, size: int, mtime_ns: int) -> None:
-        """The result is about to get its name. Raises SourceChanged if the file is another one now."""
+        """The result is about to get its name. Raises SourceChanged if the file is another one now, and SourceRenamed
+        if it has another name than when `present` was asked.
+        """
         # Whoever took the file away meanwhile did not ask for its result to be thrown away.
-        with suppress(SourceGone):
-            check_source(self._job)
-        self._check_outbox()
+        with suppress(SourceGone, InboxGone):
+            now = self._follow(self._job)
+            if (now.inbox, now.relative) != (self._job.inbox, self._job.relative):
+                raise SourceRenamed(f"the file is called {printable(now.source)} now")
+        self._check_shares(self._job)
         self._queue.publishing(
             self._job.id,
             self._lease,

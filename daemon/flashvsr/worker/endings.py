@@ -20,6 +20,7 @@ from flashvsr import logs
 from flashvsr.config import Config
 from flashvsr.errors import Damaged, FlashVSRError, LeaseLost, Transient
 from flashvsr.files import trees
+from flashvsr.files.advice import ENVIRONMENT, failure
 from flashvsr.files.objects import clear_name
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.rows import LARGEST_NUMBER
@@ -32,14 +33,16 @@ from flashvsr.outbox.publish import (
     target_for,
     write_error_text,
 )
+from flashvsr.outbox.writable import WritableOutboxes
 from flashvsr.preset import Preset, preset_of_job
 from flashvsr.space import writing_state
 from flashvsr.state import jobs_directory
 from flashvsr.text import printable, storable
 from flashvsr.worker.faults import backoff
-from flashvsr.worker.places import archive_of, outbox_of, work_directory
+from flashvsr.worker.places import archive_of, outbox_of, outbox_root, work_directory
 from flashvsr.worker.source import SourceChanged, SourceGone, check_source
 from flashvsr.worker.upscaling import Upscaling
+from flashvsr.worker.whereabouts import Whereabouts
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +61,8 @@ class Endings:
         self._queue = queue
         self._upscaling = upscaling
         self._mounts = Mounts(config.paths.state)
+        self._writable = WritableOutboxes()
+        self.whereabouts = Whereabouts(queue, lambda: self.config)
         self._next_sweep = 0.0
         self._postponed: dict[int, tuple[int, float]] = {}  # job -> failures in a row, time of the next try
 
@@ -80,6 +85,10 @@ class Endings:
         """Raise ShareAway while the outbox is only a mount point."""
         self._mounts.check(outbox_of(self.config, job))
 
+    def check_writable(self, job: Job) -> None:
+        """Raise OutboxClosed, or NoSpace, if nothing can be written where the job's result will go."""
+        self._writable.check(self._folder(job), outbox_root(self.config, job))
+
     def partial(self, job: Job, reason: str, working: Callable[[], None] = lambda: None) -> Path | None:
         """Publish the finished chunks of a job that goes no further; None if there are none.
 
@@ -96,12 +105,20 @@ class Endings:
         with writing_state(tries), tries.open("ab") as file:
             file.write(_TRY)  # before the try, which may end this process
         try:
-            return self._upscaling.salvage(self.task(job, preset_of_job(job.preset)), self.config, reason, working)
+            task = self.task(job, preset_of_job(job.preset))
+            made = self._upscaling.salvage(task, self.config, reason, working)
+            os.truncate(tries, 0)  # telling of it may have to wait, and then this is asked again
+            return made
         except (LeaseLost, Damaged):
             raise
         except Transient:
             os.truncate(tries, tries.stat().st_size - 1)
             raise
+        except OSError as error:
+            if error.errno in ENVIRONMENT:
+                os.truncate(tries, tries.stat().st_size - 1)
+                raise failure("write", self._folder(job), error) from error
+            log.exception("no partial video could be made of its chunks")
         except FlashVSRError as error:
             log.warning("no partial video could be made of its chunks: %s", error)
         except Exception:
@@ -109,12 +126,17 @@ class Endings:
         return None
 
     def tell(self, job: Job, message: str, partial: Path | None) -> None:
-        """Put a text with the reason into the outbox, for the person who looks for the result there."""
+        """Put a text with the reason into the outbox, for the person who looks for the result there.
+
+        Raises Transient when that has to wait.
+        """
         finished = f"What was finished until then: {printable(partial)}\n" if partial else ""
         text = f"{storable(message)}\n{finished}To try again: flashvsr retry {job.id}\n"
         try:
             self.check_outbox(job)
             write_error_text(self._folder(job), Path(job.relative).name, text)
+        except Transient:
+            raise
         except (OSError, FlashVSRError) as error:
             log.warning("the reason could not be written to the outbox: %s", error)
 
@@ -131,15 +153,16 @@ class Endings:
                 self._marker(job_id).unlink(missing_ok=True)
 
     def _settle(self, job: Job) -> None:
-        identity = (job.device, job.inode, job.size, job.mtime_ns)
-        action, archive = self.config.watch.on_success, archive_of(self.config, job)
+        identity, action = (job.device, job.inode, job.size, job.mtime_ns), self.config.watch.on_success
         try:
             self._mounts.check(Path(job.inbox))
+            job = self.whereabouts.present(job)
             # Device and inode as they are now: a share that was mounted again has others. If the source is gone or
             # another one, the recorded ones let a removal that a crash cut short be completed.
             with suppress(SourceGone, SourceChanged):
                 status = check_source(job)
                 identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+            archive = archive_of(self.config, job)
             archived = settle_source(Path(job.source), identity, action, archive, job.relative)
         except FlashVSRError as error:
             why = _why_it_stays(Path(job.source).parent, error)
@@ -220,9 +243,9 @@ class Endings:
             if not alone or job is None or job.state not in (DONE, FAILED, CANCELLED):
                 return
             try:
-                self._finish_badly(job)
+                self._finish_badly(self.whereabouts.present(job))
             except Transient as error:
-                log.warning("its partial video has to wait: %s", error)
+                log.warning("what tells of its end has to wait: %s", error)
                 self._postpone(job_id)
                 return
             self.clear(job)

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import errno
 import time
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 from flashvsr.errors import BadConfig, BadInput, Cancelled, Interrupted, LeaseLost, NoSpace, Transient
+from flashvsr.files.advice import ENVIRONMENT, failure
 from flashvsr.jobs.schema import Job
 from flashvsr.mounts import ShareAway
+from flashvsr.outbox.writable import OutboxClosed
 from flashvsr.text import storable
-from flashvsr.worker.source import SourceChanged, SourceGone
+from flashvsr.worker.source import SourceChanged, SourceGone, SourceRenamed
 
 CONFIG_SECONDS = 60.0
 FIRST_SECONDS, LONGEST_SECONDS = 10.0, 600.0
 ROOM_SECONDS = 60.0  # somebody who makes room waits for what happens
 YOUNG_SECONDS = 60.0
-
-# The file system or the network in the way, not the file: waiting helps, or a person does.
-_TRANSIENT_ERRNOS = frozenset(
-    {
-        errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE,
-        errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH,
-        errno.ETIMEDOUT, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EBUSY,
-    }
-)  # fmt: skip
 
 # Words of the CUDA runtime for a GPU that is not there any more, as opposed to a kernel that went wrong.
 _GPU_GONE = (
@@ -65,12 +58,14 @@ class Verdict:
 
 def judge(error: Exception, job: Job, *, settle_seconds: float, max_attempts: int, failures: int) -> Verdict:
     """Decide what `error` means for `job`; `failures` counts its transient failures before this one."""
+    if isinstance(error, OSError) and error.errno in ENVIRONMENT:
+        error = failure("use", Path(error.filename if isinstance(error.filename, str) else job.source), error)
     text = storable(str(error)) or type(error).__name__
     if isinstance(error, LeaseLost):
         return Verdict(Outcome.DROP, text)
     if isinstance(error, Cancelled):
         return Verdict(Outcome.CANCEL, text)
-    if isinstance(error, Interrupted):
+    if isinstance(error, Interrupted | SourceRenamed):
         return Verdict(Outcome.REQUEUE, text)
     if isinstance(error, SourceChanged):
         # Not ended here: when the watcher queues the new version, the queue ends this job as replaced.
@@ -84,9 +79,9 @@ def judge(error: Exception, job: Job, *, settle_seconds: float, max_attempts: in
         return Verdict(Outcome.REQUEUE, text, "config", delay=CONFIG_SECONDS)
     if isinstance(error, ShareAway):
         return Verdict(Outcome.REQUEUE, text, delay=FIRST_SECONDS)  # costs nothing to ask again, and may end any time
-    if isinstance(error, NoSpace):
+    if isinstance(error, NoSpace | OutboxClosed):
         return Verdict(Outcome.REQUEUE, text, delay=min(ROOM_SECONDS, backoff(failures)), grows=True)
-    if isinstance(error, Transient) or _is_transient(error):
+    if isinstance(error, Transient | MemoryError) or out_of_gpu_memory(error):
         return Verdict(Outcome.REQUEUE, text, delay=backoff(failures), grows=True)
     if _gpu_gone(error):
         message = f"the GPU does not answer: {_first_line(text)}"
@@ -112,12 +107,6 @@ def _still_arriving(job: Job, settle_seconds: float) -> bool:
     """Whether the file is young. One from the far future (a wrong clock) is not, or it would stay young."""
     age = time.time() - job.mtime_ns / 1e9
     return abs(age) < max(YOUNG_SECONDS, 10 * settle_seconds)
-
-
-def _is_transient(error: Exception) -> bool:
-    if isinstance(error, OSError):
-        return error.errno in _TRANSIENT_ERRNOS
-    return isinstance(error, MemoryError) or out_of_gpu_memory(error)
 
 
 def out_of_gpu_memory(error: BaseException) -> bool:

@@ -10,13 +10,14 @@ from typing import Any
 
 from flashvsr import logs
 from flashvsr.config import Config
-from flashvsr.errors import BadConfig, Damaged, FlashVSRError, Interrupted, LeaseLost, NoSpace, Transient
+from flashvsr.errors import BadConfig, BadInput, Damaged, FlashVSRError, Interrupted, LeaseLost, NoSpace, Transient
 from flashvsr.files import trees
 from flashvsr.files.objects import object_of
 from flashvsr.jobs.owner import current_owner
 from flashvsr.jobs.queue import Queue
-from flashvsr.jobs.schema import Job
+from flashvsr.jobs.schema import QUEUED, Job
 from flashvsr.outbox.publish import already_published, write_report
+from flashvsr.outbox.writable import OutboxClosed
 from flashvsr.preset import Preset, check_inbox_preset, preset_of_job, preset_to_json
 from flashvsr.report_text import report_toml
 from flashvsr.space import check_low_water
@@ -26,7 +27,7 @@ from flashvsr.worker.endings import Endings
 from flashvsr.worker.faults import CONFIG_SECONDS, Outcome, Verdict, judge, out_of_gpu_memory
 from flashvsr.worker.memory import free_gpu_memory
 from flashvsr.worker.orders import Orders
-from flashvsr.worker.source import check_source
+from flashvsr.worker.source import SourceRenamed
 from flashvsr.worker.upscaling import Upscaling
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class WorkerLoop:
         self._next_message = 0.0
         self._engine_trouble: str | None = None
         self._failures: dict[int, int] = {}  # job -> transient failures in a row
+        self._closed: dict[int, str] = {}  # job -> why its outbox cannot be written
         self._shown: tuple[str, int | None, str | None] | None = None
 
     def step(self) -> bool:
@@ -80,15 +82,16 @@ class WorkerLoop:
             return False
         job = self._queue.next_candidate(time.time())
         if job is None or time.monotonic() < self._engine_retry:
-            self._show("idle", error=self._engine_trouble)
+            self._show("idle", error=self._engine_trouble or self._closed_outbox())
             return False
         with logs.job(job.id):
             return self._take(job)
 
     def _take(self, job: Job) -> bool:
         """Claim the job with its inbox's preset of this moment, and see it through."""
+        job, problem = self._located(job)
         try:
-            preset, problem = self._prepare(job)
+            preset, problem = self._prepare(job, problem)
         except BadConfig as error:
             held = self._queue.hold(Path(job.inbox), str(error))
             logs.each_line(log, logging.WARNING, f"{held} jobs held, the preset of their inbox has errors:\n{error}")
@@ -107,20 +110,39 @@ class WorkerLoop:
         self._run(claimed, preset, problem)
         return True
 
-    def _prepare(self, job: Job) -> tuple[Preset, Exception | None]:
-        """Return the preset and what keeps the job from being done; BadConfig means the preset alone.
+    def _located(self, job: Job) -> tuple[Job, Exception | None]:
+        """Return the job under the name its file has now, and what keeps it from being done where it is.
 
-        All this comes before the claim, so that no attempt and none of the time for a frame is spent on it.
+        Like all that comes before the claim, this takes no attempt and none of the time for a frame.
         """
-        known = preset_of_job(job.preset)
         try:
             self._endings.check_shares(job)  # else a result that is out would pass for one that is not
-            if _is_published(job):
-                return known, None
-            # First, because a missing preset is written: not below the mount point of a share that is away.
-            check_source(job)
+            if not _is_published(job):
+                job = self._endings.whereabouts.follow(job)
+                self._endings.check_shares(job)
+                self._endings.check_writable(job)
         except FlashVSRError as error:
-            return known, error
+            if isinstance(error, OutboxClosed):
+                self._closed[job.id] = str(error)
+            return job, error
+        self._closed.pop(job.id, None)
+        return job, None
+
+    def _closed_outbox(self) -> str | None:
+        """What keeps an outbox from being written, while a job waits for that."""
+        for number, message in list(self._closed.items()):
+            job = self._queue.get(number)
+            if job is not None and job.state == QUEUED:
+                return message
+            del self._closed[number]
+        return None
+
+    def _prepare(self, job: Job, problem: Exception | None) -> tuple[Preset, Exception | None]:
+        """Return the preset and what keeps the job from being done; BadConfig means the preset alone."""
+        known = preset_of_job(job.preset)
+        # Only then: a missing preset is written, and not below the mount point of a share that is away.
+        if problem is not None or _is_published(job):
+            return known, problem
         preset = check_inbox_preset(Path(job.inbox), self._config.export.quality)
         try:
             self._load_engine(job)
@@ -160,8 +182,10 @@ class WorkerLoop:
             self._queue,
             job,
             self._orders,
-            check_outbox=lambda: self._endings.check_outbox(job),
+            check_shares=self._endings.check_shares,
             min_free=self._config.queue.min_free,
+            follow=self._endings.whereabouts.follow,
+            task=lambda now: self._endings.task(now, preset),
         )
         try:
             if problem is not None:
@@ -206,6 +230,11 @@ class WorkerLoop:
         self._queue.finish(job.id, str(job.lease), result, job.model or "unknown", job.report or "{}", job.warnings)
 
     def _end(self, job: Job, error: Exception, control: JobControl) -> None:
+        if isinstance(error, BadInput):
+            # Renamed while it was opened by its old name, perhaps: nothing is wrong with it then.
+            now = self._endings.whereabouts.present(job)
+            if now.source != job.source:
+                error = SourceRenamed(f"the file is called {printable(now.source)} now")
         failures = self._failures.get(job.id, 0)
         settle_seconds, max_attempts = self._config.watch.settle_seconds, self._config.queue.max_attempts
         verdict = judge(error, job, settle_seconds=settle_seconds, max_attempts=max_attempts, failures=failures)
@@ -254,21 +283,22 @@ class WorkerLoop:
         """Publish what is finished, then record the end: whoever sees the state finds the rest in place."""
         log.warning("%s: %s", "cancelled" if verdict.outcome is Outcome.CANCEL else "failed", verdict.message)
         self._check_lease(job)
+        lease, job = str(job.lease), self._endings.whereabouts.present(job)  # a row read anew may have another's lease
         with self._endings.alone(job.id):
             partial, waits = None, False
             try:
                 partial = self._endings.partial(job, verdict.message, control.ending)
+                if verdict.outcome is not Outcome.CANCEL:
+                    self._endings.tell(job, verdict.message, partial)
             except Transient as error:
-                log.warning("its partial video has to wait: %s", error)
-                waits = True
+                log.warning("what tells of its end has to wait: %s", error)
+                partial, waits = None, True  # a later sweep makes the partial video, or finds it, and the text
                 self._endings.leave_for_sweep(job)
             if verdict.outcome is Outcome.CANCEL:
-                self._queue.cancelled(job.id, str(job.lease), partial)
+                self._queue.cancelled(job.id, lease, partial)
             else:
-                if not waits:
-                    self._endings.tell(job, verdict.message, partial)
-                self._queue.fail(job.id, str(job.lease), verdict.message, verdict.kind, partial, [])
-            if not waits:  # else a later sweep makes the partial video
+                self._queue.fail(job.id, lease, verdict.message, verdict.kind, partial, [])
+            if not waits:
                 self._endings.clear(job)
 
     def _check_lease(self, job: Job) -> None:

@@ -21,6 +21,12 @@ def archive_of(config: Config, job: Job) -> Path:
     return archive_directory(config.paths.state) / Path(job.inbox).name
 
 
+def outbox_root(config: Config, job: Job) -> Path:
+    """The outbox as the settings name it, in which that of the job's inbox is."""
+    own = (extra.outbox for extra in config.extra_inboxes if extra.path == Path(job.inbox))
+    return next(own, config.paths.outbox)
+
+
 def outbox_of(config: Config, job: Job) -> Path:
     """Where results of the job's inbox go. BadConfig if the settings no longer have that inbox."""
     inbox = Path(job.inbox)

@@ -21,6 +21,14 @@ class SourceGone(BadInput):
     """The file was deleted or moved away."""
 
 
+class SourceRenamed(FlashVSRError):
+    """The file has another name now, under which its job goes on."""
+
+
+class InboxGone(Transient):
+    """The whole inbox is not there: renamed, removed, or its share is away."""
+
+
 def check_source(job: Job) -> os.stat_result:
     """Return what the source is now. Raises SourceGone, SourceChanged, or Transient while its share is away.
 
@@ -47,7 +55,7 @@ def _check_mounted(job: Job) -> None:
         with trees.directory(inbox) as directory:
             device = os.fstat(directory).st_dev
     except FileNotFoundError as error:
-        raise Transient(f"the inbox {printable(inbox)} is not there; is its share mounted?") from error
+        raise InboxGone(f"the inbox {printable(inbox)} is not there; is its share mounted?") from error
     except OSError as error:
         raise _unreachable(inbox, error) from error
     if device != job.device:

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -24,7 +25,7 @@ from torch import Tensor
 
 from flashvsr.config import Config
 from flashvsr.errors import BadInput, FlashVSRError, LeaseLost
-from flashvsr.files import trees
+from flashvsr.files.made import Made
 from flashvsr.model.resize import enlarge, place, to_unit, to_whole
 from flashvsr.model.stream import StreamOptions
 from flashvsr.model.windows import FRAMES_PER_WINDOW
@@ -37,6 +38,7 @@ from flashvsr.video.decode import DecodeOptions, Decoder, Rgb, VideoFrame, decod
 from flashvsr.video.encode import EncoderSettings, VideoEncoder, open_encoder, output_format
 from flashvsr.video.geometry import Geometry, plan
 from flashvsr.video.limits import Limits
+from flashvsr.video.media import hold_source, source_status
 from flashvsr.video.mux import Assembled, assemble
 from flashvsr.video.normalise import NormaliseSettings, name_for, normalise, remove_others
 from flashvsr.video.probe import SourceInfo, probe
@@ -47,6 +49,7 @@ from flashvsr.worker.engine import AnyEngine, Engine, FrameStream, load_engine
 from flashvsr.worker.memory import free_gpu_memory
 from flashvsr.worker.output import Batch, ChunkedOutput
 from flashvsr.worker.report import Report, source_facts
+from flashvsr.worker.source import SourceRenamed
 from flashvsr.worker.threads import RunAhead, WriteBehind
 from flashvsr.worker.transfer import Download, Incoming, Pace, Upload
 from flashvsr.worker.upscaling import Control
@@ -94,16 +97,17 @@ def upscale_file(task: Task, engine: AnyEngine, settings: Config, control: Contr
         Cancelled, Interrupted, LeaseLost: from `control`; finished frames are durable then, except for a lost lease.
     """
     savings = [engine.regret] if engine.regret else []
-    while True:
-        try:
-            return _upscale(task, engine, settings, control, savings)
-        except torch.OutOfMemoryError:
-            saving = engine.save_memory()
-            if saving is None:
-                raise
-            savings.append(f"the GPU's memory is too small for this picture: {saving}")
-            log.warning("%s", savings[-1])
-        free_gpu_memory()  # out here, where nothing holds on to the failed attempt's tensors any more
+    with hold_source(task.source):  # from here on its name may change
+        while True:
+            try:
+                return _upscale(task, engine, settings, control, savings)
+            except torch.OutOfMemoryError:
+                saving = engine.save_memory()
+                if saving is None:
+                    raise
+                savings.append(f"the GPU's memory is too small for this picture: {saving}")
+                log.warning("%s", savings[-1])
+            free_gpu_memory()  # out here, where nothing holds on to the failed attempt's tensors any more
 
 
 def _upscale(task: Task, engine: AnyEngine, settings: Config, control: Control, savings: list[str]) -> Report:
@@ -116,8 +120,7 @@ def _upscale(task: Task, engine: AnyEngine, settings: Config, control: Control, 
     control.check_room(
         room_needed(task.workdir, task.target.parent, task.preset.quality, info, geometry, settings.preprocess)
     )
-    temporary = temporary_for(task.target, task.job_id)
-    remove_temporaries(temporary.parent, task.job_id)
+    remove_temporaries(task.target.parent, task.job_id)
     scan = examine(info, control.working) if task.preset.deinterlace == "auto" else Scan()
     hardware = settings.preprocess.hwaccel
     decoding = DecodeOptions(0, settings.streaming.decode_threads, scan, hardware)
@@ -141,11 +144,11 @@ def _upscale(task: Task, engine: AnyEngine, settings: Config, control: Control, 
     _run(work, engine.stream(geometry.model, options, origin), decoder, output, origin, warnings)
     warnings += decoder.warnings
 
-    def report(result: Path, assembled: Assembled) -> Report:
+    def report(assembled: Assembled, source: Path, result: Path) -> Report:
         seconds = time.monotonic() - started
         return Report(
             result=result,
-            source=source_facts(info, scan),
+            source=source_facts(replace(info, path=source), scan),
             preset=task.preset,
             geometry=geometry,
             model=engine.name,
@@ -162,7 +165,7 @@ def _upscale(task: Task, engine: AnyEngine, settings: Config, control: Control, 
             warnings=bounded_warnings([*warnings, *assembled.warnings]),
         )
 
-    made = _publish(task, temporary, output.chunks, decoder.last_step, info, geometry, control, report)
+    made = _publish(task, output.chunks, decoder.last_step, info, geometry, control, report)
     remove_others(task.workdir, None)
     if task.preset.report:
         try:
@@ -189,7 +192,7 @@ def _picture(
     wanted = NormaliseSettings(
         how.video_codec, how.preset, how.crf, how.nvenc_preset, how.nvenc_rc, how.nvenc_cq, own_threads(settings)
     )
-    status = trees.file_status(task.source)
+    status = source_status(task.source)
     facts = [status.st_size, status.st_mtime_ns, asdict(geometry), asdict(decoding), asdict(wanted)]
     target = task.workdir / name_for(hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest())
     task.workdir.mkdir(parents=True, exist_ok=True)
@@ -208,6 +211,11 @@ def salvage(task: Task, settings: Config, reason: str, working: Callable[[], Non
     chunks = stored_chunks(task.workdir)
     if not chunks:
         return None
+    with hold_source(task.source):
+        return _salvage(task, chunks, reason, working)
+
+
+def _salvage(task: Task, chunks: list[Chunk], reason: str, working: Callable[[], None]) -> Path:
     info = probe(task.source, progress=working)
     target = target_for(task.target.parent, task.target.name, task.preset.container, "_partial")
     intent = Intent(task.workdir / PARTIAL_NAME, str(chunks[-1].end))
@@ -333,45 +341,62 @@ def from_model(frames: Tensor, geometry: Geometry, *, deep: bool = False) -> Rgb
 
 def _publish(
     task: Task,
-    temporary: Path,
     chunks: list[Chunk],
     last_step: int,
     info: SourceInfo,
     geometry: Geometry,
     control: Control,
-    report: Callable[[Path, Assembled], Report],
+    report: Callable[[Assembled, Path, Path], Report],
 ) -> Report:
-    """Join, verify, rename. The report is recorded before the rename: a crash after it finds everything told."""
-    control.check_outbox()
-    working, audio, container = control.working, task.preset.audio, task.preset.container
-    with new_result(temporary) as made:
-        joined = assemble(
-            chunks,
-            info,
-            temporary,
-            audio,
-            container,
-            progress=working,
-            opener=made.opener,
-            last_step=last_step,
-            shown=geometry.shown,
-        )
-        verify(
-            temporary, joined.frames, geometry.output, joined.duration, joined.audio_tracks, working, opener=made.opener
-        )
-        told: list[Report] = []
+    """Join, verify, rename, all where the source's name of that moment puts the result."""
+    while True:
+        control.check_outbox()
+        task = control.present(task)
+        audio, container, working = task.preset.audio, task.preset.container, control.working
+        with new_result(temporary_for(task.target, task.job_id)) as made:
+            joined = assemble(
+                chunks,
+                info,
+                made.path,
+                audio,
+                container,
+                progress=working,
+                opener=made.opener,
+                last_step=last_step,
+                shown=geometry.shown,
+            )
+            verify(
+                made.path,
+                joined.frames,
+                geometry.output,
+                joined.duration,
+                joined.audio_tracks,
+                working,
+                opener=made.opener,
+            )
+            while made.path.parent == task.target.parent:  # else it may be on another file system
+                try:
+                    return _name(task, made, partial(report, joined, task.source), control)
+                except SourceRenamed as renamed:
+                    log.info("%s", renamed)
+                    task = control.present(task)
 
-        def record(path: Path, size: int, mtime_ns: int) -> None:
-            told.append(report(path, joined))
-            control.publishing(told[-1], size, mtime_ns)
 
-        publish(made, task.target, record)
-        return told[-1]
+def _name(task: Task, made: Made, report: Callable[[Path], Report], control: Control) -> Report:
+    """Publish. The report is recorded before the rename: a crash after it finds everything told."""
+    told: list[Report] = []
+
+    def record(path: Path, size: int, mtime_ns: int) -> None:
+        told.append(report(path))
+        control.publishing(told[-1], size, mtime_ns)
+
+    publish(made, task.target, record)
+    return told[-1]
 
 
 def _fingerprint(task: Task, engine: AnyEngine, encoder: VideoEncoder, geometry: Geometry, settings: Config) -> str:
     """Everything that shapes the frames: chunks made under another fingerprint are not joined with new ones."""
-    status = trees.lstat(task.source)
+    status = source_status(task.source)
     facts = {
         "source": [status.st_size, status.st_mtime_ns],
         "preset": asdict(task.preset),

@@ -52,8 +52,14 @@ class Control(Protocol):
     def working(self) -> None:
         """Something else than new frames got done; raises as `progress` does."""
 
+    def present(self, task: Any) -> Any:
+        """To call before the result is written: the task under the name that its source has now, for people rename."""
+
     def publishing(self, report: Report, size: int, mtime_ns: int) -> None:
-        """The result is about to be renamed to `report.result`; a crash from here on must not lose the report."""
+        """The result is about to be renamed to `report.result`; a crash from here on must not lose the report.
+
+        Raises SourceRenamed if that is not its place any more: then ask `present` again.
+        """
 
 
 class Upscaling(Protocol):

@@ -1,0 +1,101 @@
+"""What an errno means and what to do about it, once, for all that reads and writes files."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from flashvsr.errors import NoSpace, Transient
+from flashvsr.fstype import is_read_only_here_alone
+from flashvsr.text import printable
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+# The file system, the network or the machine in the way, not the file: waiting helps, or a person does.
+ENVIRONMENT = FULL | {
+    errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO, errno.EREMOTEIO, errno.EUCLEAN, errno.EBADMSG,
+    errno.ENODEV, errno.ENXIO, errno.ENOMEDIUM, errno.ESTALE, errno.ENOTCONN, errno.ECONNRESET, errno.ECONNABORTED,
+    errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH, errno.ETIMEDOUT, errno.ENOLCK,
+    errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EBUSY,
+}  # fmt: skip
+# Of a file that is being written: somebody moved its directory, or the share went away.
+GONE = frozenset({errno.ENOENT, errno.ENOTDIR})
+
+_READING = frozenset({"read", "open", "look for"})
+_SHARE_SILENT = "the share does not answer; check its server and the network"
+_SHARE_AWAY = "the share was remounted or its server restarted; mount it again"
+_SICK = "the disk or the connection to the share fails; check its health"
+_NO_DEVICE = "the disk is not there any more; connect and mount it again"
+_BUSY = "this machine has no more of what that takes; end some other program"
+
+_ADVICE = {
+    errno.ENOSPC: "free some space there",
+    errno.EDQUOT: "the quota is used up; free some space there or raise it",
+    errno.EROFS: "it is mounted read-only; mount it writable",
+    errno.EFBIG: "the file system there takes no file that large (FAT: 4 GB); use another one, or cut the video",
+    errno.EIO: _SICK,
+    errno.EREMOTEIO: _SICK,
+    errno.EUCLEAN: "the file system is damaged; let fsck repair it",
+    errno.EBADMSG: "the file system is damaged; let fsck repair it",
+    errno.ENODEV: _NO_DEVICE,
+    errno.ENXIO: _NO_DEVICE,
+    errno.ENOMEDIUM: _NO_DEVICE,
+    errno.ESTALE: _SHARE_AWAY,
+    errno.ENOTCONN: "the share is not connected; mount it again",
+    errno.ECONNRESET: _SHARE_SILENT,
+    errno.ECONNABORTED: _SHARE_SILENT,
+    errno.EHOSTDOWN: _SHARE_SILENT,
+    errno.EHOSTUNREACH: _SHARE_SILENT,
+    errno.ENETDOWN: _SHARE_SILENT,
+    errno.ENETUNREACH: _SHARE_SILENT,
+    errno.ETIMEDOUT: _SHARE_SILENT,
+    errno.ENOLCK: "the share's server gives no locks; check it",
+    errno.ENOMEM: _BUSY,
+    errno.EMFILE: _BUSY,
+    errno.ENFILE: _BUSY,
+    errno.EBUSY: "somebody else changes files there; see who does, and let them stop",
+    errno.ELOOP: "put a real directory there; results for another place need an [[inbox]] with its own outbox",
+    errno.ENOENT: "the directory or file is gone; is the share still mounted?",
+    errno.ENOTDIR: "a file is in the way of a directory; move it away",
+    errno.ENAMETOOLONG: "the path is too long; shorten the names of its directories",
+}
+
+
+def failure(doing: str, path: Path, error: OSError) -> Transient:
+    """Say what was being done, where, what the system answered and what a person can do; NoSpace where it is full.
+
+    `doing` is a verb: "read", "write".
+    """
+    kind = NoSpace if error.errno in FULL else Transient
+    return kind(f"cannot {doing} {printable(path)}: {error.strerror or error}; {advice(doing, path, error)}")
+
+
+def advice(doing: str, path: Path, error: OSError) -> str:
+    """What a person can do about it, without a full stop."""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"let the user that runs flashvsr {'read it' if doing in _READING else 'write there'}"
+    if error.errno == errno.ELOOP and doing in _READING:
+        return "put the file itself there"
+    if error.errno == errno.EROFS and _closed_by_unit(path):
+        return _opened_by_unit(path)
+    return _ADVICE.get(error.errno or 0, "check the file system")
+
+
+def _opened_by_unit(path: Path) -> str:
+    """How the systemd unit, whose sandbox makes everything else read-only, comes to let the service write there."""
+    existing = next(place for place in (path, *path.parents) if place.is_dir())
+    return (  # short: the status line has to show the line to add
+        f"the systemd unit keeps it closed: add ReadWritePaths={_for_unit(existing)} below [Service] "
+        "(systemctl edit flashvsr; systemctl restart flashvsr)"
+    )
+
+
+def _closed_by_unit(path: Path) -> bool:
+    return "INVOCATION_ID" in os.environ and is_read_only_here_alone(path)  # systemd sets it for all it starts
+
+
+def _for_unit(path: Path) -> str:
+    """A path as systemd reads it: quoted where it has spaces, with its percent signs doubled."""
+    text = printable(path).replace("%", "%%")
+    return f'"{text}"' if any(map(str.isspace, text)) else text

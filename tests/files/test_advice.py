@@ -1,0 +1,41 @@
+"""Every errno that makes a job wait says what a person can do."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from flashvsr.errors import NoSpace, Transient
+from flashvsr.files.advice import ENVIRONMENT, GONE, advice, failure
+
+NAMES = sorted(errno.errorcode[code] for code in ENVIRONMENT | GONE)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_there_is_advice_for_each(name: str) -> None:
+    code = getattr(errno, name)
+    error = OSError(code, os.strerror(code))
+    told = failure("write", Path("/share/a\nb.mp4"), error)
+    assert str(told).startswith(f"cannot write /share/a\\nb.mp4: {os.strerror(code)}; ")
+    assert advice("write", Path("/share"), error) != "check the file system"
+    assert isinstance(told, NoSpace if name in ("ENOSPC", "EDQUOT") else Transient)
+
+
+def test_an_errno_nobody_thought_of() -> None:
+    assert "check the file system" in str(
+        failure("read", Path("/x"), OSError(errno.EXDEV, "Invalid cross-device link"))
+    )
+
+
+def test_the_largest_file_of_a_file_system_is_said() -> None:
+    told = failure("write", Path("/stick/a.part"), OSError(errno.EFBIG, os.strerror(errno.EFBIG)))
+    assert "takes no file that large (FAT: 4 GB)" in str(told)
+
+
+@pytest.mark.parametrize(("doing", "what"), [("read", "read it"), ("write", "write there"), ("archive", "write there")])
+def test_rights_by_what_was_being_done(doing: str, what: str) -> None:
+    told = failure(doing, Path("/share/a.mp4"), PermissionError(errno.EACCES, "Permission denied"))
+    assert str(told).endswith(f"let the user that runs flashvsr {what}")

@@ -1,0 +1,130 @@
+"""An outbox that cannot be written is found before the work, with what a person can do; one that can stays as it is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from flashvsr.errors import NoSpace
+from flashvsr.files import trees
+from flashvsr.outbox.writable import FRESH_SECONDS, OutboxClosed, WritableOutboxes, check_writable
+from mount_kit import Mounted, mounts
+
+NOBODY = 65534
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+
+
+@pytest.fixture
+def mount() -> Iterator[Callable[..., Mounted]]:
+    yield from mounts()  # type: ignore[misc]
+
+
+@pytest.fixture(autouse=True)
+def guarded(tmp_path: Path) -> Iterator[None]:
+    trees.guard([tmp_path / "outbox"])
+    yield
+    trees.guard([])
+
+
+def test_nothing_stays_of_the_trial_and_nothing_is_made(tmp_path: Path) -> None:
+    outbox = tmp_path / "outbox"
+    check_writable(outbox / "clips" / "season", outbox)
+    assert list(tmp_path.iterdir()) == []
+    outbox.mkdir()
+    check_writable(outbox / "clips" / "season", outbox)
+    assert list(outbox.iterdir()) == []
+
+
+@root_only
+def test_rights(tmp_path: Path, world_readable: Callable[[Path], None]) -> None:
+    outbox = tmp_path / "outbox"
+    (outbox / "clips").mkdir(parents=True)
+    world_readable(outbox)
+    outbox.chmod(0o777)
+    os.seteuid(NOBODY)
+    try:
+        check_writable(outbox / "other", outbox)
+        with pytest.raises(OutboxClosed) as caught:
+            check_writable(outbox / "clips" / "season", outbox)
+    finally:
+        os.seteuid(0)
+    assert not list(outbox.rglob(".*"))
+    words = f"cannot write to {outbox}/clips: Permission denied; let the user that runs flashvsr write there"
+    assert str(caught.value) == words
+
+
+@root_only
+def test_a_directory_on_the_way_that_may_not_be_entered(tmp_path: Path, world_readable: Callable[[Path], None]) -> None:
+    """Nothing is known about the outbox then, and nothing is tried above of it."""
+    outbox = tmp_path / "outbox"
+    (outbox / "locked" / "clips").mkdir(parents=True)
+    world_readable(tmp_path)
+    tmp_path.chmod(0o777)
+    outbox.chmod(0o700)
+    touched = tmp_path.stat().st_mtime_ns
+    os.seteuid(NOBODY)
+    try:
+        with pytest.raises(OutboxClosed, match="Permission denied"):
+            check_writable(outbox / "locked" / "clips", outbox)
+    finally:
+        os.seteuid(0)
+    assert tmp_path.stat().st_mtime_ns == touched
+
+
+def test_a_link_in_its_place(tmp_path: Path) -> None:
+    (tmp_path / "outbox").mkdir()
+    (tmp_path / "private").mkdir()
+    (tmp_path / "outbox" / "clips").symlink_to(tmp_path / "private")
+    with pytest.raises(OutboxClosed, match=r"symbolic link is in the way.*put a real directory there"):
+        check_writable(tmp_path / "outbox" / "clips", tmp_path / "outbox")
+    assert list((tmp_path / "private").iterdir()) == []
+
+
+def test_the_sandbox_is_told_from_a_read_only_share(
+    tmp_path: Path, mount: Callable[..., Mounted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What systemd makes read-only for a service is a mount like any other, on a file system that can be written."""
+    outbox = tmp_path / "my out%box"
+    share = mount(outbox)
+    share.read_only(True)
+    monkeypatch.delenv("INVOCATION_ID", raising=False)
+    with pytest.raises(OutboxClosed, match=r"Read-only file system; it is mounted read-only; mount it writable$"):
+        check_writable(outbox / "clips", outbox)
+    monkeypatch.setenv("INVOCATION_ID", "of systemd")
+    with pytest.raises(OutboxClosed) as caught:
+        check_writable(outbox / "clips", outbox)
+    assert f'add ReadWritePaths="{tmp_path}/my out%%box" below [Service] (systemctl edit flashvsr;' in str(caught.value)
+    share.read_only(False)
+    check_writable(outbox / "clips", outbox)
+
+
+def test_a_file_system_that_is_read_only_itself_is_not_put_down_to_the_unit(
+    tmp_path: Path, mount: Callable[..., Mounted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    share = mount(tmp_path / "outbox")
+    share.read_only_for_all()
+    monkeypatch.setenv("INVOCATION_ID", "of systemd")
+    with pytest.raises(OutboxClosed, match="it is mounted read-only; mount it writable"):
+        check_writable(tmp_path / "outbox", tmp_path / "outbox")
+
+
+def test_a_full_one_is_another_matter(tmp_path: Path, mount: Callable[..., Mounted]) -> None:
+    mount(tmp_path / "outbox").leave_files(0)
+    with pytest.raises(NoSpace, match="free some space"):
+        check_writable(tmp_path / "outbox", tmp_path / "outbox")
+
+
+def test_one_that_can_be_written_is_asked_once_a_minute(tmp_path: Path) -> None:
+    now = 0.0
+    outboxes = WritableOutboxes(lambda: now)
+    outboxes.check(tmp_path, tmp_path)
+    touched = tmp_path.stat().st_mtime_ns
+    now = FRESH_SECONDS - 1
+    outboxes.check(tmp_path, tmp_path)
+    assert tmp_path.stat().st_mtime_ns == touched
+    now = FRESH_SECONDS + 1
+    outboxes.check(tmp_path, tmp_path)
+    assert tmp_path.stat().st_mtime_ns > touched
