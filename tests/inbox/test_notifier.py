@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from inbox_world import SETTLE, World
+from inbox_world import POLL, SETTLE, World
 
 from flashvsr.files import trees
 from flashvsr.inbox import notifier
@@ -167,3 +168,16 @@ def test_a_tree_deeper_than_python_recurses_and_paths_are_long(live: World, name
         until(live, waits(live, path))
         live.step(SETTLE)
         assert live.names() == ["a.mp4", "b.mp4"]
+
+
+@pytest.mark.parametrize(("observer", "polls"), [("inotify", 6), ("poll", 1)])
+def test_where_all_is_announced_long_scans_are_rarer(
+    world: World, monkeypatch: pytest.MonkeyPatch, observer: str, polls: int
+) -> None:
+    spent = itertools.count(0, 60)  # seconds of a core that each scan takes
+    monkeypatch.setattr(time, "thread_time", lambda: float(next(spent)))
+    world.config = replace(world.config, watch=replace(world.config.watch, observer=observer))
+    world.restart()
+    world.step()
+    assert world.watcher._next_scan == world.now + polls * POLL
+    world.watcher.stop()

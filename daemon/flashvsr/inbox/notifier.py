@@ -68,6 +68,11 @@ class Notifier:
         if not self._refused:
             self._told = ""
 
+    @property
+    def hears_all(self) -> bool:
+        """Whether all that the last scan asked for is watched."""
+        return not self._refused
+
     def drain(self) -> Hints:
         """Take the hints that came since the last call."""
         paths: set[Path] = set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 
 from flashvsr.config import Config, InboxDir
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 _HINT_PAUSE = 1.0  # seconds between scans that inotify hints ask for: a tree of directories arrives in pieces
 _HINT_SHARE = 10.0  # and no more than one part in so many of the time is spent on them
+_POLL_SHARE = 600.0  # nor of a core on periodic scans, where changes are announced anyway
+_MOST_POLLS = 6.0  # but a scan comes after so many times `poll_seconds`: not every change is announced
 _RETRY_SECONDS = 10.0  # at most, until what failed for want of the queue is tried again
 
 
@@ -169,7 +171,7 @@ class InboxWatcher:
 
     def _scan(self, now: float) -> None:
         """Look through all inboxes; what is new begins to settle."""
-        began = self._clock()
+        began, worked = self._clock(), time.thread_time()
         self._asked.clear()
         self._hinted = self._scanned_whole = False
         self._next_scan = now + self._retry_seconds  # should it come to no end
@@ -195,25 +197,31 @@ class InboxWatcher:
         self._stock.end(found.keys())
         self._notifier.end()
         self._tell(problems.texts())
-        self._next_scan = now + self._config.watch.poll_seconds
+        all_announced = self._notifier.hears_all and all({path, path.parent} & announcing for path in found)
+        self._next_scan = now + self._until_next(time.thread_time() - worked, all_announced)
         self._next_hinted = now + max(_HINT_PAUSE, _HINT_SHARE * (self._clock() - began))
         self._scanned_whole = True
+
+    def _until_next(self, worked: float, all_announced: bool) -> float:
+        """Return the seconds until the next periodic scan after one that took so much of a core's time."""
+        poll = self._config.watch.poll_seconds
+        return min(max(poll, _POLL_SHARE * worked), _MOST_POLLS * poll) if all_announced else poll
 
     def _scan_inbox(self, inbox: Path, problems: Problems, announces: bool, now: float) -> None:
         if wrong := self._presets.check(inbox):
             problems.add(inbox, wrong)
         self._stock.take(inbox, problems, self._skip, self._notifier.listen if announces else None, now)
 
-    def _announcing(self) -> Collection[Path]:
+    def _announcing(self) -> frozenset[Path]:
         """Return the roots below which changes are announced: on local file systems, or all if the settings say so."""
         observer = self._config.watch.observer
         if observer == "poll":
-            return ()
-        return {
+            return frozenset()
+        return frozenset(
             directory
             for directory in (self._config.paths.inbox, *(inbox.path for inbox in self._config.extra_inboxes))
             if observer == "inotify" or not is_network(fstype_of(directory, self._mountinfo))
-        }
+        )
 
     def _listen_for_inboxes(self, root: Path) -> None:
         try:

@@ -55,7 +55,12 @@ class Watch:
         ),
     )
     poll_seconds: float = field(
-        default=10, metadata=option(Number(0.05, 86400), "Seconds between two scans of the inboxes.")
+        default=10,
+        metadata=option(
+            Number(0.05, 86400),
+            "Seconds between two scans of the inboxes; up to six times as many where inotify is at work and there is "
+            "much to look through.",
+        ),
     )
     settle_seconds: float = field(
         default=5,
