@@ -186,7 +186,7 @@ def test_a_disk_that_fails_is_no_damage(table: Table, monkeypatch: pytest.Monkey
 
     with monkeypatch.context() as patch:
         patch.setattr(trees, "open_file", fail)
-        with pytest.raises(Transient, match=r"Cannot read .*mounts\.json"):
+        with pytest.raises(Transient, match=r"cannot read .*mounts\.json"):
             Mounts(table.mounts.path.parent, table.file).check(table.share)
     assert json.loads(table.mounts.path.read_text())
 

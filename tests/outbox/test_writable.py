@@ -44,6 +44,7 @@ def test_rights(tmp_path: Path, world_readable: Callable[[Path], None]) -> None:
     (outbox / "clips").mkdir(parents=True)
     world_readable(outbox)
     outbox.chmod(0o777)
+    trees.guard([outbox])
     os.seteuid(NOBODY)
     try:
         check_writable(outbox / "other", outbox)

@@ -1,7 +1,8 @@
 """The kernel's inotify(7), as much as a watcher needs of it: no thread, no walk, one read whenever somebody asks.
 
-Directories are given as opened ones, so that what is watched is what was looked at, however long its path is and
-whatever was put in its place meanwhile.
+The calls are watchdog's. Its observers are not used: they walk a whole tree by recursion, which a share can make deeper
+than Python goes, and by names, which may lead elsewhere meanwhile. Directories are given as opened ones, so that what
+is watched is what was looked at, however long its path is and whatever was put in its place meanwhile.
 """
 
 from __future__ import annotations
@@ -12,18 +13,23 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-CLOSE_WRITE, ATTRIB = 0x8, 0x4
-MOVED_FROM, MOVED_TO, CREATE, DELETE = 0x40, 0x80, 0x100, 0x200
-OVERFLOW, IGNORED, IS_DIRECTORY = 0x4000, 0x8000, 0x40000000
+from watchdog.observers.inotify_c import InotifyConstants, inotify_add_watch, inotify_init, inotify_rm_watch
 
-_MASK = CLOSE_WRITE | ATTRIB | MOVED_FROM | MOVED_TO | CREATE | DELETE
-_ONLY_DIRECTORIES = 0x01000000
+OVERFLOW, IGNORED = InotifyConstants.IN_Q_OVERFLOW, InotifyConstants.IN_IGNORED
+IS_DIRECTORY = InotifyConstants.IN_ISDIR
+
+_MASK = (
+    InotifyConstants.IN_CLOSE_WRITE
+    | InotifyConstants.IN_ATTRIB
+    | InotifyConstants.IN_MOVED_FROM
+    | InotifyConstants.IN_MOVED_TO
+    | InotifyConstants.IN_CREATE
+    | InotifyConstants.IN_DELETE
+    | InotifyConstants.IN_ONLYDIR
+)
 _HEAD = struct.Struct("iIII")  # watch, mask, cookie, length of the name; see inotify(7)
 _READ_BYTES = 1 << 16
 _MOST_READS = 256  # more than the kernel queues by default; who writes without end must not keep us here
-
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.inotify_add_watch.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_uint32)
 
 
 @dataclass(frozen=True)
@@ -39,16 +45,18 @@ class Inotify:
     """One inotify instance. Raises OSError: EMFILE for too many instances, ENOSPC for too many watches."""
 
     def __init__(self) -> None:
-        self._descriptor = _checked(_libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK))
+        self._descriptor = _checked(inotify_init())
+        os.set_inheritable(self._descriptor, False)
+        os.set_blocking(self._descriptor, False)
 
     def add(self, directory: int) -> int:
         """Watch an opened directory; its watch, the same one whenever it is added again."""
         path = b"/proc/self/fd/%d" % directory
-        return _checked(_libc.inotify_add_watch(self._descriptor, path, _MASK | _ONLY_DIRECTORIES))
+        return _checked(inotify_add_watch(self._descriptor, path, _MASK))
 
     def remove(self, watch: int) -> None:
         """Watch no longer; nothing happens if the kernel has ended the watch by itself."""
-        _libc.inotify_rm_watch(self._descriptor, watch)
+        inotify_rm_watch(self._descriptor, watch)
 
     def events(self) -> Iterator[Event]:
         """Yield what happened since the last call, without waiting."""
