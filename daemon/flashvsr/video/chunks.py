@@ -4,48 +4,73 @@ A chunk is a NUT file, the one format of FFmpeg's that keeps any time base, time
 and every codec's headers. Everything about it is in its name, so one rename makes data and record durable
 together:
 
-    chunk-<first frame>-<frames>-<last timestamp>.nut
+    chunk-<first frame>-<frames>-<last timestamp>-<digest>.nut
 
-Each chunk starts with a key frame. While it is written it is called `chunk-<first frame>.tmp`.
+The digest is of its content and of the three numbers. Disks lose and turn bits: a chunk that is not as it was written
+is not joined, it and those behind it are made again. Each chunk starts with a key frame. While it is written it is
+called `chunk-<first frame>.tmp`.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from av.error import FFmpegError
 
 from flashvsr.errors import FlashVSRError
+from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.decode import Rgb
+from flashvsr.video.digests import DIGITS, LOST, digest_of
 from flashvsr.video.encode import VideoEncoder
 from flashvsr.video.media import create, transient, write_error
 from flashvsr.video.stream_writer import StreamWriter
 
-if TYPE_CHECKING:
-    pass
+log = logging.getLogger(__name__)
 
-_NAME = re.compile(r"chunk-(\d{9,})-(\d{6,})-(\d+)\.nut")
+_NAME = re.compile(rf"chunk-(\d{{9,}})-(\d{{6,}})-(\d+)-([0-9a-f]{{{DIGITS}}})\.nut")
 _FINGERPRINT = "chunks.fingerprint"
+
+
+class DamagedChunk(FlashVSRError):
+    """A chunk is not as it was written. It and those behind it have to be made again."""
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """A durable chunk. `first`: its first frame's number. `last_pts`: timestamp of its last, in ticks."""
+    """A durable chunk. `first`: its first frame's number. `last_pts`: timestamp of its last, in ticks.
+
+    `digest`: of its content and of these numbers, as hexadecimal text.
+    """
 
     path: Path
     first: int
     frames: int
     last_pts: int
+    digest: str
 
     @property
     def end(self) -> int:
         """Number of the frame after the last one."""
         return self.first + self.frames
+
+    def check(self, progress: Progress = nothing) -> None:
+        """Read all of it; `progress` is called meanwhile.
+
+        Raises DamagedChunk when it is not as it was written, Transient when the file system is in the way.
+        """
+        try:
+            found = digest_of(self.path, _numbers(self.first, self.frames, self.last_pts), progress)
+        except OSError as error:
+            if error.errno not in LOST:
+                raise transient(self.path, "reading", error) from error
+            raise DamagedChunk(f"{self.path} cannot be read back: {error.strerror}") from error
+        if found != self.digest:
+            raise DamagedChunk(f"{self.path} is not as it was written; the disk there has lost or changed some of it")
 
 
 class ChunkStore:
@@ -61,19 +86,25 @@ class ChunkStore:
         try:
             workdir.mkdir(parents=True, exist_ok=True)
             mark = workdir / _FINGERPRINT
-            if not mark.is_file() or mark.read_text(encoding="utf-8") != fingerprint:
+            if not _says(mark, fingerprint):
                 self.discard()
                 _write_durably(mark, fingerprint)
         except OSError as error:
             raise transient(workdir, "writing", error) from error
 
-    def durable(self) -> list[Chunk]:
-        """The chunks that follow each other from frame 0 without a gap. Deletes everything else."""
-        kept = stored_chunks(self._workdir)
+    def durable(self, progress: Progress = nothing) -> list[Chunk]:
+        """The chunks that follow each other from frame 0 without a gap, each as it was written.
+
+        Deletes everything else. `progress` is called as they are read.
+        """
+        kept = whole_chunks(self._workdir, progress)
         wanted = {chunk.path for chunk in kept}
-        for path in self._files():
-            if path not in wanted:
-                path.unlink(missing_ok=True)
+        try:
+            for path in self._files():
+                if path not in wanted:
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            raise transient(self._workdir, "writing", error) from error
         return kept
 
     def writer(self, first: int, encoder: VideoEncoder) -> ChunkWriter:
@@ -90,13 +121,30 @@ class ChunkStore:
         return [path for path in self._workdir.glob("chunk*") if path.name != _FINGERPRINT]
 
 
+def whole_chunks(workdir: Path, progress: Progress = nothing) -> list[Chunk]:
+    """The contiguous chunks from frame 0 in a folder, up to the first that is damaged. Changes nothing.
+
+    `progress` is called as they are read. Raises Transient when the file system is in the way.
+    """
+    kept: list[Chunk] = []
+    for chunk in stored_chunks(workdir):
+        try:
+            chunk.check(progress)
+        except DamagedChunk as error:
+            log.warning("%s; the frames from %d on do not count", error, chunk.first)
+            break
+        kept.append(chunk)
+    return kept
+
+
 def stored_chunks(workdir: Path) -> list[Chunk]:
-    """The contiguous chunks from frame 0 in a folder, whatever made them. Changes nothing. For salvaging."""
+    """The contiguous chunks from frame 0 in a folder, by their names alone, whatever made them. Changes nothing."""
     found = []
     for path in workdir.glob("chunk-*.nut"):
         match = _NAME.fullmatch(path.name)
         if match is not None:
-            found.append(Chunk(path, *map(int, match.groups())))
+            *numbers, digest = match.groups()
+            found.append(Chunk(path, *map(int, numbers), digest))
     kept: list[Chunk] = []
     for chunk in sorted(found, key=lambda c: (c.first, -c.frames)):
         if chunk.frames > 0 and chunk.first == (kept[-1].end if kept else 0):
@@ -136,8 +184,6 @@ class ChunkWriter:
         """Finish the chunk: after this returns it survives a power cut."""
         if self.frames == 0:
             raise ValueError("a chunk needs at least one frame; abort an empty one")
-        name = f"chunk-{self.first:09d}-{self.frames:06d}-{self._last_pts}.nut"
-        target = self._workdir / name
         try:
             self._video.finish()
             self._container.close()
@@ -147,11 +193,14 @@ class ChunkWriter:
                     "set another encoder or codec in the preset"
                 )
             _sync(self._path)
+            numbers = _numbers(self.first, self.frames, self._last_pts)
+            digest = digest_of(self._path, numbers)
+            target = self._workdir / f"chunk-{numbers}-{digest}.nut"
             self._path.rename(target)
             _sync(self._workdir)
         except (FFmpegError, OSError) as error:
             raise write_error(self._path, error) from error
-        return Chunk(target, self.first, self.frames, self._last_pts)
+        return Chunk(target, self.first, self.frames, self._last_pts, digest)
 
     def abort(self) -> None:
         """Give the chunk up and remove its file. Safe at any time, also after an error or `close`."""
@@ -159,6 +208,19 @@ class ChunkWriter:
         with suppress(FFmpegError, OSError):
             self._container.close()
         self._path.unlink(missing_ok=True)
+
+
+def _numbers(first: int, frames: int, last_pts: int) -> str:
+    return f"{first:09d}-{frames:06d}-{last_pts}"
+
+
+def _says(mark: Path, text: str) -> bool:
+    try:
+        return mark.read_bytes() == text.encode()
+    except OSError as error:
+        if error.errno not in LOST:
+            raise
+        return False
 
 
 def _write_durably(path: Path, text: str) -> None:

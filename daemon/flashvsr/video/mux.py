@@ -68,7 +68,7 @@ def assemble(
     there. Tracks of a damaged source that the container refuses are encoded anew or, if need be, left out, with a
     warning. `progress` is called whenever something got done, for hours of video take a while to join; what it raises
     ends the work. Raises BadInput or Transient when the source cannot be read, Transient when the target cannot be
-    written.
+    written, DamagedChunk when a chunk is not as it was written.
     """
     if not chunks:
         raise ValueError("nothing to assemble")
@@ -181,6 +181,7 @@ class _Assembly:
         return {"movflags": "+faststart", "movie_timescale": clock, "video_track_timescale": clock}
 
     def _add_video(self, out: OutputContainer) -> VideoStream:
+        self.chunks[0].check(self.progress)
         with open_own(self.chunks[0].path) as first:
             template = first.streams.video[0]
             first_packet = next(p for p in first.demux(template) if p.size)
@@ -210,6 +211,8 @@ class _Assembly:
         clock: DecodeClock | None = None
         headers: bytes | None = None
         for chunk in self.chunks:
+            if chunk is not self.chunks[0]:
+                chunk.check(self.progress)  # just before, so that the disk is asked for its bytes once
             with open_own(chunk.path) as container:
                 stream = container.streams.video[0]
                 found = stream.codec_context.extradata

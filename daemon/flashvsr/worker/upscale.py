@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from flashvsr.config import Config
-from flashvsr.errors import BadInput, FlashVSRError, LeaseLost
+from flashvsr.errors import BadInput, FlashVSRError, LeaseLost, Transient
 from flashvsr.files import trees
 from flashvsr.model.resize import enlarge, place, to_unit, to_whole
 from flashvsr.model.stream import StreamOptions
@@ -31,7 +31,7 @@ from flashvsr.model.windows import FRAMES_PER_WINDOW
 from flashvsr.outbox.intent import Intent
 from flashvsr.outbox.publish import publish, remove_temporaries, target_for, temporary_for, write_report
 from flashvsr.preset import Preset
-from flashvsr.video.chunks import Chunk, ChunkStore, stored_chunks
+from flashvsr.video.chunks import Chunk, ChunkStore, DamagedChunk, whole_chunks
 from flashvsr.video.decode import DecodeOptions, Decoder, Rgb, VideoFrame, decode
 from flashvsr.video.encode import EncoderSettings, VideoEncoder, open_encoder, output_format
 from flashvsr.video.geometry import Geometry, plan
@@ -68,6 +68,7 @@ log = logging.getLogger(__name__)
 # fades layer by layer: with 30 of them 96 frames are enough for 60 dB, 128 for 80 (tests/bench/results/seam.json).
 WARM_UP_FRAMES = 128
 UPLOADED_FRAMES = 2 * FRAMES_PER_WINDOW  # on the model's device, ahead of it
+MOST_REMAKES = 3  # of damaged chunks in one attempt; a disk that damages more of them needs a person
 PARTIAL_NAME = "partial.json"  # in the job's folder: the partial video that is about to be published
 
 
@@ -85,7 +86,8 @@ class Task:
 def upscale_file(task: Task, engine: AnyEngine, settings: Config, control: Control) -> Report:
     """Super-resolve a file and publish the result.
 
-    Where the GPU's memory does not suffice, the engine does with less and the work goes on behind the last chunk.
+    Where the GPU's memory does not suffice, the engine does with less and the work goes on behind the last chunk. A
+    chunk that the disk has damaged meanwhile is made again, and so are those behind it.
 
     Raises:
         BadInput: the source cannot be processed.
@@ -93,9 +95,15 @@ def upscale_file(task: Task, engine: AnyEngine, settings: Config, control: Contr
         Cancelled, Interrupted, LeaseLost: from `control`; finished frames are durable then, except for a lost lease.
     """
     savings = [engine.regret] if engine.regret else []
+    remakes = 0
     while True:
         try:
             return _upscale(task, engine, settings, control, savings)
+        except DamagedChunk as error:
+            remakes += 1
+            if remakes > MOST_REMAKES:
+                raise Transient(f"{error}; it was made again {MOST_REMAKES} times. Check that disk's health") from error
+            log.warning("%s; the work goes on from there", error)
         except torch.OutOfMemoryError:
             saving = engine.save_memory()
             if saving is None:
@@ -124,7 +132,7 @@ def _upscale(task: Task, engine: AnyEngine, settings: Config, control: Control, 
     picture = _picture(task, info, geometry, decoding, settings, control, warnings)
     encoder = open_encoder(_encoder_settings(task.preset, settings), output_format(picture, geometry.output))
     store = ChunkStore(task.workdir, _fingerprint(task, engine, encoder, geometry, settings))
-    chunks = store.durable()
+    chunks = store.durable(control.working)
     resumed_at = chunks[-1].end if chunks else 0
     if resumed_at:
         log.info("going on at frame %d", resumed_at)
@@ -204,7 +212,16 @@ def salvage(task: Task, settings: Config, reason: str, working: Callable[[], Non
     `working` is called whenever something got done. Returns None when there are no chunks. Raises Transient when
     it has to wait, BadInput when the source is gone.
     """
-    chunks = stored_chunks(task.workdir)
+    for _ in range(MOST_REMAKES):
+        try:
+            return _salvage(task, settings, reason, working)
+        except DamagedChunk as error:
+            log.warning("%s; what comes before it is kept", error)
+    return None
+
+
+def _salvage(task: Task, settings: Config, reason: str, working: Callable[[], None]) -> Path | None:
+    chunks = whole_chunks(task.workdir, working)
     if not chunks:
         return None
     info = probe(task.source, progress=working)
