@@ -31,6 +31,11 @@ def guard(roots: Iterable[Path]) -> None:
     _roots = tuple(dict.fromkeys(roots))
 
 
+def roots() -> tuple[Path, ...]:
+    """The roots, for a process that is to guard the same."""
+    return _roots
+
+
 def open_directory(path: Path, create: bool = False) -> int:
     """Open a directory; the caller closes the descriptor. `create`: make what is missing of it, durably.
 

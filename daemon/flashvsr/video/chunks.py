@@ -143,8 +143,8 @@ def stored_chunks(workdir: Path) -> list[Chunk]:
     for path in workdir.glob("chunk-*.nut"):
         match = _NAME.fullmatch(path.name)
         if match is not None:
-            *numbers, digest = match.groups()
-            found.append(Chunk(path, *map(int, numbers), digest))
+            first, frames, last_pts, digest = match.groups()
+            found.append(Chunk(path, int(first), int(frames), int(last_pts), digest))
     kept: list[Chunk] = []
     for chunk in sorted(found, key=lambda c: (c.first, -c.frames)):
         if chunk.frames > 0 and chunk.first == (kept[-1].end if kept else 0):

@@ -103,8 +103,8 @@ def probe(path: Path, limits: Limits = GENEROUS, progress: Progress = nothing) -
 
     Raises BadInput if it has no usable picture or is over the limits, Transient if reading fails.
     """
+    check_file(path, limits)
     with open_source(path, progress) as container:
-        _check_file(path, limits)
         stream = _video_stream(container, path)
         guard(stream, path, limits)
         frame = _first_frame(container, stream, path)
@@ -160,8 +160,12 @@ def check_frames(count: int, path: Path, limits: Limits) -> None:
         )
 
 
-def _check_file(path: Path, limits: Limits) -> None:
-    size = path.stat().st_size
+def check_file(path: Path, limits: Limits) -> None:
+    """Refuse a file that is too large, before anything of it is read."""
+    try:
+        size = path.stat().st_size
+    except OSError:
+        return  # opening it says what is wrong, in words for each case
     if limits.file_bytes and size > limits.file_bytes:
         raise BadInput(
             f"{path} has {size} bytes, more than the {limits.file_bytes} that limits.file_bytes allows; cut it into "
@@ -230,20 +234,18 @@ def _video_stream(container: InputContainer, path: Path) -> VideoStream:
 
 
 def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
-    for packet in packets(container, path, [stream], lambda: None):
+    problem: FFmpegError | None = None
+    for packet in (*packets(container, path, [stream], lambda: None), None):
         try:
             frames = stream.decode(packet)
-        except FFmpegError:
+        except FFmpegError as error:
+            problem = error
             continue
         if frames:
             return frames[0]
-    try:
-        frames = stream.decode(None)
-    except FFmpegError:
-        frames = []
-    if not frames:
-        raise BadInput(f"{path}: not one frame of its video stream can be decoded; the file is damaged or incomplete")
-    return frames[0]
+    raise BadInput(
+        f"{path}: not one frame of its video stream can be decoded; the file is damaged or incomplete"
+    ) from problem
 
 
 def _start(container: InputContainer, video: VideoStream) -> Fraction:

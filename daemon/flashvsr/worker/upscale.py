@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -31,6 +32,7 @@ from flashvsr.model.windows import FRAMES_PER_WINDOW
 from flashvsr.outbox.intent import Intent
 from flashvsr.outbox.publish import publish, remove_temporaries, target_for, temporary_for, write_report
 from flashvsr.preset import Preset
+from flashvsr.video.allocations import bound_allocations, largest_block
 from flashvsr.video.chunks import Chunk, ChunkStore, DamagedChunk, whole_chunks
 from flashvsr.video.decode import DecodeOptions, Decoder, Rgb, VideoFrame, decode
 from flashvsr.video.encode import EncoderSettings, VideoEncoder, open_encoder, output_format
@@ -38,13 +40,14 @@ from flashvsr.video.geometry import Geometry, plan
 from flashvsr.video.limits import Limits
 from flashvsr.video.mux import Assembled, assemble
 from flashvsr.video.normalise import NormaliseSettings, name_for, normalise, remove_others
-from flashvsr.video.probe import SourceInfo, probe
-from flashvsr.video.scan import Scan, examine
+from flashvsr.video.probe import SourceInfo
+from flashvsr.video.scan import Scan
 from flashvsr.video.verify import verify
 from flashvsr.worker.budgets import chunk_frames, lq_room, own_threads, room_needed, waiting_batches
 from flashvsr.worker.engine import AnyEngine, Engine, FrameStream, load_engine
 from flashvsr.worker.memory import free_gpu_memory
 from flashvsr.worker.output import Batch, ChunkedOutput
+from flashvsr.worker.prober import Prober, prober
 from flashvsr.worker.report import Report, source_facts
 from flashvsr.worker.threads import RunAhead, WriteBehind
 from flashvsr.worker.transfer import Download, Incoming, Pace, Upload
@@ -115,9 +118,11 @@ def upscale_file(task: Task, engine: AnyEngine, settings: Config, control: Contr
 
 def _upscale(task: Task, engine: AnyEngine, settings: Config, control: Control, savings: list[str]) -> Report:
     started, began = time.monotonic(), datetime.now().astimezone()
-    limits = Limits(settings.limits.file_bytes, settings.limits.frames, settings.limits.side)
-    info = probe(task.source, limits, control.working)
+    limits = Limits(settings.limits.file_bytes, settings.limits.frames, settings.limits.side, settings.limits.memory)
+    asked = _prober(settings)
+    info = asked.probe(task.source, limits, control.working)
     geometry = plan(info.width, info.height, task.preset)
+    bound_allocations(largest_block(info.width * info.height, *map(math.prod, (geometry.scaled, geometry.output))))
     # Before the work: hours of it for an outbox out of reach would be a pity.
     control.check_outbox()
     control.check_room(
@@ -125,7 +130,7 @@ def _upscale(task: Task, engine: AnyEngine, settings: Config, control: Control, 
     )
     temporary = temporary_for(task.target, task.job_id)
     remove_temporaries(temporary.parent, task.job_id)
-    scan = examine(info, control.working) if task.preset.deinterlace == "auto" else Scan()
+    scan = asked.examine(info, control.working) if task.preset.deinterlace == "auto" else Scan()
     hardware = settings.preprocess.hwaccel
     decoding = DecodeOptions(0, settings.streaming.decode_threads, scan, hardware)
     warnings = [*savings, *info.warnings, *([scan.note] if scan.note else [])]
@@ -224,7 +229,7 @@ def _salvage(task: Task, settings: Config, reason: str, working: Callable[[], No
     chunks = whole_chunks(task.workdir, working)
     if not chunks:
         return None
-    info = probe(task.source, progress=working)
+    info = _prober(settings).probe(task.source, Limits(memory=settings.limits.memory), working)
     target = target_for(task.target.parent, task.target.name, task.preset.container, "_partial")
     intent = Intent(task.workdir / PARTIAL_NAME, str(chunks[-1].end))
     published = intent.fulfilled()
@@ -385,6 +390,11 @@ def _fingerprint(task: Task, engine: AnyEngine, encoder: VideoEncoder, geometry:
         "preprocess": [settings.preprocess.mode, settings.preprocess.video_codec, settings.preprocess.crf],
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _prober(settings: Config) -> Prober:
+    """Gives up earlier than the service does with the whole worker."""
+    return prober(settings.limits.memory, settings.queue.stall_seconds / 2)
 
 
 def _encoder_settings(preset: Preset, settings: Config) -> EncoderSettings:
