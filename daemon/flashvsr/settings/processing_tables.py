@@ -234,8 +234,8 @@ class Limits:
         default=2 << 30,
         metadata=option(
             ByteSize(),
-            "Memory that a source may take just to be opened and examined, which is done in a process of its own that "
-            "the kernel holds to it; units are powers of 1024, 0 is no limit.",
+            "Memory that a source may take just to be opened, which is done first in a process of its own that the "
+            "kernel holds to it; units are powers of 1024, 0 is no limit.",
         ),
     )
 

@@ -69,8 +69,9 @@ class Prober:
 
     def _ask(self, request: dict[str, Any], path: Path, progress: Progress) -> Any:
         request |= {"roots": [str(root) for root in trees.roots()], "size": _size_of(path)}
+        fresh = self._child is None
         told = self._exchange(request, path, progress)
-        if told.get("error") == MEMORY and told.get("burdened") is True:
+        if told.get("error") == MEMORY and not fresh:
             # What the files before it left behind must not be held against this one.
             told = self._exchange(request, path, progress)
         if "answer" in told:
@@ -94,8 +95,8 @@ class Prober:
             # It would take as much the next time: no further attempt is spent on it.
             return BadInput(
                 f"{printable(path)} needs more memory just to be opened than limits.memory allows "
-                f"({self.memory >> 20} MiB); it is damaged or made to do harm. If you trust it, raise limits.memory in "
-                "the settings"
+                f"({self.memory >> 20} MiB), or has more than 1000 tracks; it is damaged or made to do harm. If you "
+                "trust it, raise limits.memory in the settings"
             )
         if error == BAD_INPUT:
             return BadInput(message)

@@ -23,13 +23,14 @@ from flashvsr.files import trees
 from flashvsr.video.allocations import bound_allocations, largest_block
 from flashvsr.video.limits import Limits
 from flashvsr.video.probe import SourceInfo, probe
-from flashvsr.video.scan import examine
+from flashvsr.video.scan import Scan, examine
 from flashvsr.worker.lifeline import die_with
 from flashvsr.worker.plain import from_plain, to_plain
 
 SIGN_SECONDS = 0.1
-MUCH = 0.1  # of its memory, where files before have left it taken
-FIRST_CPU_SECONDS, BYTES_PER_CPU_SECOND = 600, 10 << 20  # per request, beside each other
+# Of the processor, for each request: to open a file, to decode stretches of it, and for each of the bytes it has.
+PROBE_SECONDS, EXAMINE_SECONDS, BYTES_PER_SECOND, MOST_SECONDS = 60, 1200, 10 << 20, 7200
+DECODERS_BYTES_PER_PIXEL = 120  # decoders keep up to twenty pictures, of up to 6 bytes a pixel
 # What went wrong, in an answer.
 BAD_INPUT, TRANSIENT, MEMORY, INTERNAL = "bad input", "transient", "memory", "internal"
 
@@ -48,44 +49,67 @@ def main(arguments: list[str]) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     answers = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(2, 1)  # whatever a library prints is no answer
-    own = _own_bytes()
-    if memory:
-        resource.setrlimit(resource.RLIMIT_AS, (own + memory, own + memory))
-    _say(answers, {"ready": True})
+    child = _Child(memory, answers)
     for line in sys.stdin:
-        burdened = _own_bytes() - own > memory * MUCH
-        told = _answer(json.loads(line), answers)
-        _say(answers, {**told, "burdened": burdened} if told.get("error") == MEMORY else told)
+        child.answer(json.loads(line))
     return 0
 
 
-def _answer(request: dict[str, Any], answers: TextIO) -> dict[str, Any]:
-    next_sign = 0.0
+class _Child:
+    """Answers requests, one after the other."""
 
-    def sign() -> None:
-        nonlocal next_sign
-        now = time.monotonic()
-        if now >= next_sign:
-            next_sign = now + SIGN_SECONDS
-            _say(answers, {"working": True})
+    def __init__(self, memory: int, answers: TextIO) -> None:
+        self._memory = memory
+        self._answers = answers
+        self._next_sign = 0.0
+        self._own = _own_bytes()
+        self._say({"ready": True})
 
-    try:
+    def answer(self, request: dict[str, Any]) -> None:
+        """Do what is asked, and say what came of it."""
         trees.guard(map(Path, request["roots"]))
-        _allow_cpu(int(request["size"]))
+        try:
+            told = {"answer": to_plain(self._do(request))}
+        except Exception as error:
+            told = {"error": MEMORY} if _is_for_memory(error) else _described(error)
+        self._say(told)
+
+    def _do(self, request: dict[str, Any]) -> SourceInfo | Scan:
+        reading = int(request["size"]) // BYTES_PER_SECOND
         if request["what"] == "probe":
-            limits = from_plain(Limits, request["limits"])
+            path, limits = Path(request["path"]), from_plain(Limits, request["limits"])
+            self._limit(self._memory, PROBE_SECONDS + reading)
             bound_allocations(largest_block(limits.side**2))
-            return {"answer": to_plain(probe(Path(request["path"]), limits, sign))}
-        return {"answer": to_plain(examine(from_plain(SourceInfo, request["info"]), sign))}
-    except (BadInput, Transient) as error:
-        if _is_for_memory(error):
-            return {"error": MEMORY}
+            return probe(path, limits, self._sign)
+        info = from_plain(SourceInfo, request["info"])
+        pictures = info.width * info.height * DECODERS_BYTES_PER_PIXEL
+        self._limit(self._memory + pictures, EXAMINE_SECONDS + reading)
+        return examine(info, self._sign)
+
+    def _limit(self, memory: int, seconds: int) -> None:
+        """Have the kernel refuse more memory, and end this process when it has computed for so long from now on."""
+        if self._memory:
+            resource.setrlimit(resource.RLIMIT_AS, (self._own + memory, resource.RLIM_INFINITY))
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        used = int(usage.ru_utime + usage.ru_stime)
+        resource.setrlimit(resource.RLIMIT_CPU, (used + min(seconds, MOST_SECONDS), resource.RLIM_INFINITY))
+
+    def _sign(self) -> None:
+        now = time.monotonic()
+        if now >= self._next_sign:
+            self._next_sign = now + SIGN_SECONDS
+            self._say({"working": True})
+
+    def _say(self, words: dict[str, Any]) -> None:
+        self._answers.write(json.dumps(words) + "\n")
+        self._answers.flush()
+
+
+def _described(error: Exception) -> dict[str, Any]:
+    if isinstance(error, (BadInput, Transient)):
         return {"error": BAD_INPUT if isinstance(error, BadInput) else TRANSIENT, "message": str(error)}
-    except Exception as error:
-        if _is_for_memory(error):
-            return {"error": MEMORY}
-        sys.excepthook(type(error), error, error.__traceback__)
-        return {"error": INTERNAL, "message": f"{type(error).__name__}: {error}"[:1000]}
+    sys.excepthook(type(error), error, error.__traceback__)
+    return {"error": INTERNAL, "message": f"{type(error).__name__}: {error}"[:1000]}
 
 
 def _is_for_memory(error: BaseException) -> bool:
@@ -96,22 +120,9 @@ def _is_for_memory(error: BaseException) -> bool:
     return cause is not None and _is_for_memory(cause)
 
 
-def _allow_cpu(size: int) -> None:
-    """Have the kernel end this process when it computes for much too long on a file of that size."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    used = int(usage.ru_utime + usage.ru_stime)
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (used + FIRST_CPU_SECONDS + size // BYTES_PER_CPU_SECOND, hard))
-
-
 def _own_bytes() -> int:
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     return pages * resource.getpagesize()
-
-
-def _say(answers: TextIO, words: dict[str, Any]) -> None:
-    answers.write(json.dumps(words) + "\n")
-    answers.flush()
 
 
 if __name__ == "__main__":
