@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 MIB = 1 << 20
-EACH = 40 * MIB
+EACH = 20 * MIB
 VP8_KEY_FRAME = b"\x10\x02\x00\x9d\x01\x2a\x40\x00\x40\x00" + bytes(40)  # begins a picture of 64x64
 
 
@@ -44,7 +44,7 @@ def matroska(*parts: bytes) -> bytes:
 CLUSTER = element("1f43b675", number("e7", 0) + element("a3", b"\x81\0\0\x80" + VP8_KEY_FRAME))
 
 
-def attachments(path: Path, count: int = 4, each: int = EACH) -> Path:
+def attachments(path: Path, count: int = 10, each: int = EACH) -> Path:
     """Fonts of `each` bytes, all of them holes."""
     heads = []
     for n in range(count):
@@ -60,6 +60,14 @@ def tags(path: Path, count: int = 10_000) -> Path:
     """As many tags, each of another name."""
     simple = b"".join(element("67c8", element("45a3", b"T%d" % n) + element("4487", b"x")) for n in range(count))
     return sparse(path, matroska(element("1254c367", element("7373", element("63c0", b"") + simple))), CLUSTER)
+
+
+def texts(path: Path, count: int = 12, each: int = 15 * MIB) -> Path:
+    """Tags of long texts, all of them holes."""
+    head = element("67c8", element("45a3", b"T") + element("4487", b"", each), each)
+    total = count * (len(head) + each)
+    start = element("1254c367", element("7373", b"", total), total)
+    return sparse(path, matroska(start), *(head, each) * count, CLUSTER)
 
 
 def chapters(path: Path, count: int = 100_000) -> Path:
@@ -217,6 +225,7 @@ def _list(name: bytes, data: bytes) -> bytes:
 BOMBS: dict[str, Callable[[Path], Path]] = {
     "attachments.mkv": attachments,
     "tags.mkv": tags,
+    "texts.mkv": texts,
     "chapters.mkv": chapters,
     "cover.mp4": cover,
     "samples.mp4": samples,

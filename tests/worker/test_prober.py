@@ -28,7 +28,6 @@ from flashvsr.video.scan import examine
 from flashvsr.worker.prober import Prober
 
 CLIP = CLIPS / "bigbuckbunny.mp4"
-JOINED = CLIPS / "movie-hello.mpeg"  # of a format that is read to its end
 MEMORY = 96 * MIB
 ANY = FileLimits()
 
@@ -39,6 +38,14 @@ def prober() -> Iterator[Prober]:
     yield made
     made.close()
     trees.guard([])
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a format that is read to its end, which takes longer than anything that is done to the child meanwhile."""
+    path = tmp_path_factory.mktemp("long") / "long.mpeg"
+    path.write_bytes((CLIPS / "movie-hello.mpeg").read_bytes() * 250)
+    return path
 
 
 def pid_of(prober: Prober) -> int:
@@ -86,7 +93,7 @@ def test_the_kernel_holds_it_to_its_limits(prober: Prober) -> None:
     prober.probe(CLIP, ANY)
     pid = pid_of(prober)
     own = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    assert MEMORY < resource.prlimit(pid, resource.RLIMIT_AS)[0] < own + MEMORY
+    assert MEMORY < resource.prlimit(pid, resource.RLIMIT_AS)[0] < own + 2 * MEMORY
     assert resource.prlimit(pid, resource.RLIMIT_CPU)[0] < 100
     assert resource.prlimit(pid, resource.RLIMIT_CORE) == (0, 0)
 
@@ -104,55 +111,94 @@ def test_the_message_names_the_setting(prober: Prober, tmp_path: Path) -> None:
         prober.probe(bomb, ANY)
 
 
-def test_a_file_is_refused_for_memory_by_a_fresh_child_alone(prober: Prober, tmp_path: Path) -> None:
+BURDENED = """
+import sys
+from flashvsr.worker import probing_child
+class Burdened(probing_child._Child):
+    asked = 0
+    def answer(self, request):
+        self.asked += 1
+        super().answer(request) if self.asked == 1 else self._say({"error": probing_child.MEMORY})
+probing_child._Child = Burdened
+probing_child.main(sys.argv[1:])
+"""
+
+
+def test_a_file_is_refused_for_memory_by_a_fresh_child_alone(prober: Prober, monkeypatch: pytest.MonkeyPatch) -> None:
     """What files before it left taken is not held against it."""
-    fonts = attachments(tmp_path / "fonts.mkv", count=1, each=8 * MIB)
-    prober.probe(CLIP, ANY)
-    pid = pid_of(prober)
-    resource.prlimit(pid, resource.RLIMIT_DATA, (0, resource.RLIM_INFINITY))  # as if nothing were left
-    assert prober.probe(fonts, ANY).codec == "vp8"
-    assert pid_of(prober) != pid
+    monkeypatch.setattr("flashvsr.worker.prober._COMMAND", (sys.executable, "-c", BURDENED))
+    pids = set()
+    for _ in range(3):
+        assert prober.probe(CLIP, ANY).codec == "h264"
+        pids.add(pid_of(prober))
+    assert len(pids) == 3
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "'no JSON'",
+        "[]",
+        "'[' * 10**6",
+        "'x' * 10**8",
+        """ '{"error": "other"}' """,
+        """ '{"answer": 7}' """,
+        """ '{"answer": {"width": 128}}' """,
+    ],
+)
+def test_nonsense_is_not_taken_for_facts(said: str, prober: Prober, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child that a file has taken over may say anything."""
+    code = f"import sys; sys.stdin.readline(); print({said}, flush=True); sys.stdin.read()"
+    monkeypatch.setattr("flashvsr.worker.prober._COMMAND", (sys.executable, "-c", code))
+    with pytest.raises(Crashed, match="makes no sense"):
+        prober.probe(CLIP, ANY)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT], ids=lambda number: number.name)
-def test_an_end_by_a_signal_costs_this_file_an_attempt_alone(number: signal.Signals, prober: Prober) -> None:
-    with pytest.raises(Crashed, match=rf"examines .*movie-hello\.mpeg ended by {number.name}"):
-        prober.probe(JOINED, ANY, once(lambda: os.kill(pid_of(prober), number)))
-    assert prober.probe(JOINED, ANY).codec == "mpeg2video"
+def test_an_end_by_a_signal_costs_this_file_an_attempt_alone(
+    number: signal.Signals, prober: Prober, long: Path
+) -> None:
+    with pytest.raises(Crashed, match=rf"examines .*long\.mpeg ended by {number.name}"):
+        prober.probe(long, ANY, once(lambda: os.kill(pid_of(prober), number)))
+    assert prober.probe(long, ANY).codec == "mpeg2video"
 
 
-def test_one_that_died_in_between_is_replaced(prober: Prober) -> None:
+@pytest.mark.parametrize("moment", ["between", "during"])
+def test_the_next_file_does_not_pay_for_the_one_before(moment: str, prober: Prober, long: Path) -> None:
+    """A heap that one file has spoilt may break at the next."""
     prober.probe(CLIP, ANY)
-    os.kill(pid_of(prober), signal.SIGKILL)
-    with pytest.raises(Crashed):
-        prober.probe(CLIP, ANY)
-    assert prober.probe(CLIP, ANY).codec == "h264"
+    pid = pid_of(prober)
+    if moment == "between":
+        os.kill(pid, signal.SIGKILL)
+    progress = once(lambda: os.kill(pid, signal.SIGABRT) if moment == "during" else None)
+    assert prober.probe(long, ANY, progress).codec == "mpeg2video"
+    assert pid_of(prober) != pid
 
 
-def test_one_that_computes_for_too_long_is_ended(prober: Prober) -> None:
+def test_one_that_computes_for_too_long_is_ended(prober: Prober, long: Path) -> None:
     def spent() -> None:  # the kernel's word for it
         os.kill(pid_of(prober), signal.SIGXCPU)
 
     with pytest.raises(BadInput, match="takes the processor much too long"):
-        prober.probe(JOINED, ANY, once(spent))
+        prober.probe(long, ANY, once(spent))
 
 
-def test_one_that_falls_silent_is_given_up(prober: Prober) -> None:
+def test_one_that_falls_silent_is_given_up(prober: Prober, long: Path) -> None:
     prober.patience = 0.3
     with pytest.raises(Crashed, match=r"came to nothing for 0 s and was given up"):
-        prober.probe(JOINED, ANY, once(lambda: os.kill(pid_of(prober), signal.SIGSTOP)))
+        prober.probe(long, ANY, once(lambda: os.kill(pid_of(prober), signal.SIGSTOP)))
     prober.patience = 60
-    assert prober.probe(JOINED, ANY).codec == "mpeg2video"
+    assert prober.probe(long, ANY).codec == "mpeg2video"
 
 
-def test_what_progress_raises_ends_the_work(prober: Prober) -> None:
+def test_what_progress_raises_ends_the_work(prober: Prober, long: Path) -> None:
     def cancel() -> None:
         raise Cancelled("cancelled")
 
     with pytest.raises(Cancelled):
-        prober.probe(JOINED, ANY, cancel)
+        prober.probe(long, ANY, cancel)
     assert prober._child is None
-    assert prober.probe(JOINED, ANY).codec == "mpeg2video"
+    assert prober.probe(long, ANY).codec == "mpeg2video"
 
 
 def test_errors_keep_their_kind(prober: Prober, tmp_path: Path) -> None:

@@ -9,16 +9,22 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-# Attachments and tables of samples may be as large; FFmpeg's own bound for what Matroska holds in one piece is half.
-LEAST_BLOCK = 512 << 20
+_ANY_BLOCK = 512 << 20  # of attachments, tables of samples and the like; FFmpeg's Matroska demuxer takes half of it
+_SHARE = 4  # blocks that the memory for opening a file has room for
 _BYTES_PER_PIXEL = 8  # four samples of 16 bits; no packet of a picture is larger than the picture
 _MARGIN = 16 << 20
 _FFMPEG_DEFAULT = (1 << 31) - 1
 
 
-def largest_block(*pixels: int) -> int:
-    """Bytes that the largest piece may have, where pictures of so many pixels go through FFmpeg."""
-    return min(_FFMPEG_DEFAULT, max(LEAST_BLOCK, _BYTES_PER_PIXEL * max(pixels) + _MARGIN))
+def largest_block(memory: int, *pixels: int) -> int:
+    """Bytes that the largest piece may have.
+
+    `memory`: bytes that opening a file may take, 0 for any. `pixels`: of each picture that will go through FFmpeg; none
+    are known while a file is opened.
+    """
+    share = memory // _SHARE if memory else _FFMPEG_DEFAULT
+    needed = max((_BYTES_PER_PIXEL * count + _MARGIN for count in pixels), default=0)
+    return min(_FFMPEG_DEFAULT, max(min(_ANY_BLOCK, share), needed))
 
 
 def bound_allocations(most: int) -> None:

@@ -38,6 +38,10 @@ _COMMAND = (sys.executable, "-m", "flashvsr.worker.probing_child")
 _ENVIRONMENT = {"MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1"}
 
 
+class _Ended(Crashed):
+    """The child is gone."""
+
+
 class Prober:
     """Asks the child, and replaces it when it has ended. `memory`: bytes, 0 for any; `patience`: seconds of silence.
 
@@ -70,9 +74,14 @@ class Prober:
     def _ask(self, request: dict[str, Any], path: Path, progress: Progress) -> Any:
         request |= {"roots": [str(root) for root in trees.roots()], "size": _size_of(path)}
         fresh = self._child is None
-        told = self._exchange(request, path, progress)
+        try:
+            told = self._exchange(request, path, progress)
+        except _Ended:
+            if fresh:
+                raise
+            told = {"error": MEMORY}
         if told.get("error") == MEMORY and not fresh:
-            # What the files before it left behind must not be held against this one.
+            # What files before it left behind, taken memory or a spoilt heap, must not be held against this one.
             told = self._exchange(request, path, progress)
         if "answer" in told:
             return told["answer"]
@@ -194,7 +203,7 @@ class _Child:
                 "Convert it to a common format first"
             )
         reason = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        return Crashed(
+        return _Ended(
             f"the process that examines {name} ended by {reason}; the file may be damaged or made to do harm. Repair "
             "it, or convert it to a common format first"
         )

@@ -52,6 +52,8 @@ def main(arguments: list[str]) -> int:
     child = _Child(memory, answers)
     for line in sys.stdin:
         child.answer(json.loads(line))
+        if child.has_taken_too_much:
+            break  # the most it ever had says nothing about the next file
     return 0
 
 
@@ -62,8 +64,13 @@ class _Child:
         self._memory = memory
         self._answers = answers
         self._next_sign = 0.0
-        self._own = _own_bytes()
+        self._own = _most_bytes()
         self._say({"ready": True})
+
+    @property
+    def has_taken_too_much(self) -> bool:
+        """Whether it ever took more than `memory`. FFmpeg does not tell of each piece of memory that it did not get."""
+        return 0 < self._memory < _most_bytes() - self._own
 
     def answer(self, request: dict[str, Any]) -> None:
         """Do what is asked, and say what came of it."""
@@ -72,14 +79,18 @@ class _Child:
             told = {"answer": to_plain(self._do(request))}
         except Exception as error:
             told = {"error": MEMORY} if _is_for_memory(error) else _described(error)
+        if request["what"] == "probe" and self.has_taken_too_much:
+            told = {"error": MEMORY}
         self._say(told)
 
     def _do(self, request: dict[str, Any]) -> SourceInfo | Scan:
         reading = int(request["size"]) // BYTES_PER_SECOND
         if request["what"] == "probe":
             path, limits = Path(request["path"]), from_plain(Limits, request["limits"])
-            self._limit(self._memory, PROBE_SECONDS + reading)
-            bound_allocations(largest_block(limits.side**2))
+            block = largest_block(self._memory)
+            bound_allocations(block)
+            # One block more, so that whoever comes to the end of it has taken more than `memory`.
+            self._limit(self._memory + block, PROBE_SECONDS + reading)
             return probe(path, limits, self._sign)
         info = from_plain(SourceInfo, request["info"])
         pictures = info.width * info.height * DECODERS_BYTES_PER_PIXEL
@@ -120,9 +131,10 @@ def _is_for_memory(error: BaseException) -> bool:
     return cause is not None and _is_for_memory(cause)
 
 
-def _own_bytes() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    return pages * resource.getpagesize()
+def _most_bytes() -> int:
+    """The most address space that this process ever had."""
+    status = Path("/proc/self/status").read_text(errors="replace")
+    return next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmPeak"))
 
 
 if __name__ == "__main__":

@@ -122,7 +122,8 @@ def _upscale(task: Task, engine: AnyEngine, settings: Config, control: Control, 
     asked = _prober(settings)
     info = asked.probe(task.source, limits, control.working)
     geometry = plan(info.width, info.height, task.preset)
-    bound_allocations(largest_block(info.width * info.height, *map(math.prod, (geometry.scaled, geometry.output))))
+    sizes = ((info.width, info.height), geometry.scaled, geometry.output)
+    bound_allocations(largest_block(limits.memory, *map(math.prod, sizes)))
     # Before the work: hours of it for an outbox out of reach would be a pity.
     control.check_outbox()
     control.check_room(
