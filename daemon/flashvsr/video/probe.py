@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -15,6 +16,7 @@ from av.error import FFmpegError
 from flashvsr.errors import BadInput
 from flashvsr.video.color import ColorInfo, resolve
 from flashvsr.video.counted import Progress, nothing
+from flashvsr.video.lengths import Beginning, credible_count
 from flashvsr.video.limits import GENEROUS, Limits
 from flashvsr.video.mastering import Mastering, mastering_of
 from flashvsr.video.media import open_source, packets
@@ -58,10 +60,10 @@ class SourceInfo:
     `start`: the earliest presentation time of picture and sound; all times elsewhere count from it. `width`,
     `height`: the picture as shown, rotation applied, before non-square pixels are stretched. `sample_aspect`:
     shape of a pixel, 1 when unknown. `rotation`: clockwise turn to apply after `mirrored` (left-right) has
-    been. `frame_count`: an estimate for progress only, files lie about it. `video_index`: number of the video
-    stream in the file. `bits`: of one sample of the picture. `has_alpha`: some of it may be transparent. `joints`:
-    where the file's clock jumps. `limits`: those it was examined under, which decoding goes on to keep. `mastering`:
-    HDR10's facts about it.
+    been. `frame_count`: an estimate for progress and room only, None where nothing credible is known. `video_index`:
+    number of the video stream in the file. `bits`: of one sample of the picture. `has_alpha`: some of it may be
+    transparent. `joints`: where the file's clock jumps. `limits`: those it was examined under, which decoding goes on
+    to keep. `mastering`: HDR10's facts about it.
     """
 
     path: Path
@@ -107,15 +109,15 @@ def probe(path: Path, limits: Limits = GENEROUS, progress: Progress = nothing) -
     with open_source(path, progress) as container:
         stream = _video_stream(container, path)
         guard(stream, path, limits)
-        frame = _first_frame(container, stream, path)
+        beginning = Beginning(packets(container, path, container.streams, lambda: None), stream.index)
+        frame = _first_frame(beginning, stream, path)
         rotation, mirrored = orientation(frame)
         turned = rotation in (90, 270)
         width, height = (frame.height, frame.width) if turned else (frame.width, frame.height)
         rate = choose_rate(*map(fraction, (stream.guessed_rate, stream.average_rate, stream.base_rate)))
         duration = container.duration / av.time_base if container.duration and container.duration > 0 else None
-        count = stream.frames or (round(duration * rate) if duration else 0)
-        check_frames(count, path, limits)
-        return SourceInfo(
+        joints, count = _joints(path, container.format.name, stream.index, progress)
+        info = SourceInfo(
             path=path,
             container=container.format.name,
             duration=duration,
@@ -127,7 +129,7 @@ def probe(path: Path, limits: Limits = GENEROUS, progress: Progress = nothing) -
             mirrored=mirrored,
             frame_rate=rate,
             time_base=fraction(stream.time_base) or 1 / rate,
-            frame_count=count or None,
+            frame_count=None,
             pixel_format=frame.format.name,
             codec=codec_name(stream),
             color=frame_color(frame, stream),
@@ -135,10 +137,15 @@ def probe(path: Path, limits: Limits = GENEROUS, progress: Progress = nothing) -
             video_index=stream.index,
             bits=max(component.bits for component in frame.format.components),
             has_alpha=codec_name(stream) != "gif" and any(c.is_alpha for c in frame.format.components),
-            joints=_joints(path, container.format.name, stream.index, progress),
+            joints=joints,
             limits=limits,
             mastering=mastering_of(frame),
         )
+        if count is None:  # last, because reading on changes what the container says of its start
+            claimed = stream.frames or round((duration or 0) * rate)
+            count = credible_count(claimed, duration or 0.0, beginning, container, stream, path)
+    check_frames(count or 0, path, limits)
+    return replace(info, frame_count=count or None)
 
 
 def guard(stream: VideoStream, path: Path, limits: Limits) -> None:
@@ -173,15 +180,20 @@ def check_file(path: Path, limits: Limits) -> None:
         )
 
 
-def _joints(path: Path, container_format: str, picture: int, progress: Progress) -> tuple[Joint, ...]:
-    """Read the whole file where its format may have been joined from several; decodes nothing."""
+def _joints(
+    path: Path, container_format: str, picture: int, progress: Progress
+) -> tuple[tuple[Joint, ...], int | None]:
+    """Read the whole file where its format may have been joined from several; decodes nothing.
+
+    Returns the joints, and the number of pictures where it is known from that.
+    """
     if container_format not in JOINABLE:
-        return ()
+        return (), None
     finder = JumpFinder(picture)
     with open_source(path, progress) as container:
         for packet in packets(container, path, [*container.streams.video, *container.streams.audio], lambda: None):
             finder.see(packet)
-    return finder.joints()
+    return finder.joints(), finder.pictures
 
 
 def orientation(frame: VideoFrame) -> tuple[int, bool]:
@@ -233,9 +245,9 @@ def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     return max(decodable, key=lambda s: (s.disposition.value & _DEFAULT_STREAM, s.width * s.height, -s.index))
 
 
-def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
+def _first_frame(beginning: Beginning, stream: VideoStream, path: Path) -> VideoFrame:
     problem: FFmpegError | None = None
-    for packet in (*packets(container, path, [stream], lambda: None), None):
+    for packet in chain((packet for packet in beginning if packet.stream_index == stream.index), [None]):
         try:
             frames = stream.decode(packet)
         except FFmpegError as error:

@@ -282,7 +282,9 @@ def _run(
         clock = _Clock()
 
         def tell() -> None:
-            control.progress(output.frames, info.frame_count, clock.rate(output.frames - resumed_at))
+            # Files have more frames than they say, too.
+            total = info.frame_count if output.frames <= (info.frame_count or 0) else None
+            control.progress(output.frames, total, clock.rate(output.frames - resumed_at))
 
         tell()
         with torch.inference_mode():
