@@ -87,16 +87,18 @@ def atom(name: bytes, *parts: bytes, more: int = 0) -> bytes:
     return struct.pack(">I4s", len(data) + 8 + more, name) + data
 
 
-def mp4(*extra: bytes, tracks: int = 1, entries: int = 1, sample_size: int = 0, table: int = 4) -> bytes:
-    """A track of JPEG pictures of 64x64 that claims `entries` samples; `table`: bytes there are for their sizes."""
+def mp4(
+    *extra: bytes, tracks: int = 1, entries: int = 1, sample_size: int = 0, sizes: bytes = bytes(4), start: int = 48,
+) -> bytes:  # fmt: skip
+    """A track of raw pictures of 64x64 that claims `entries` samples from byte `start` on; `sizes`: their table."""
     entry = struct.pack(">6xH16xHHII4xH32xHh", 1, 64, 64, 72 << 16, 72 << 16, 1, 24, -1)
     stbl = atom(
         b"stbl",
-        atom(b"stsd", struct.pack(">II", 0, 1), atom(b"jpeg", entry)),
+        atom(b"stsd", struct.pack(">II", 0, 1), atom(b"raw ", entry)),
         atom(b"stts", struct.pack(">IIII", 0, 1, entries, 1)),
         atom(b"stsc", struct.pack(">IIIII", 0, 1, 1, entries, 1)),
-        atom(b"stsz", struct.pack(">III", 0, sample_size, entries), bytes(table)),
-        atom(b"stco", struct.pack(">III", 0, 1, 48)),
+        atom(b"stsz", struct.pack(">III", 0, sample_size, entries), sizes),
+        atom(b"stco", struct.pack(">III", 0, 1, start)),
     )
     dinf = atom(b"dinf", atom(b"dref", struct.pack(">II", 0, 1), atom(b"url ", struct.pack(">I", 1))))
     minf = atom(b"minf", atom(b"vmhd", bytes(12)), dinf, stbl)
@@ -133,9 +135,17 @@ def samples(path: Path) -> Path:
 def sample_table(path: Path) -> Path:
     """A table of the sizes of 60 million samples, all of them a hole."""
     entries = 60_000_000
-    whole = _grown(mp4(entries=entries, table=0), 4 * entries, b"stsz", b"stbl", b"minf", b"mdia", b"trak", b"moov")
+    whole = _grown(mp4(entries=entries, sizes=b""), 4 * entries, b"stsz", b"stbl", b"minf", b"mdia", b"trak", b"moov")
     at = whole.index(b"stsz") + 16  # behind which the table is
     return sparse(path, whole[:at], 4 * entries, whole[at:])
+
+
+def large_sample(path: Path, size: int) -> Path:
+    """A picture, and one of `size` bytes behind it."""
+    sizes = struct.pack(">II", 64 * 64 * 3, size)
+    start = len(mp4(entries=2, sizes=sizes)) + 8
+    mdat = struct.pack(">I4s", 8 + 64 * 64 * 3 + size, b"mdat")
+    return sparse(path, mp4(entries=2, sizes=sizes, start=start), mdat, 64 * 64 * 3, size)
 
 
 def many_tracks(path: Path, count: int = 3000) -> Path:

@@ -26,6 +26,7 @@ def full() -> SourceInfo:
         clip_info("face_noface.mov"),
         joints=(Joint(188, Fraction(-7, 90000)), Joint(376, Fraction(1))),
         mastering=Mastering(DISPLAY, Light(1000, 400)),
+        identity=(1, 2, 3, 4),
     )
 
 
@@ -53,6 +54,7 @@ def test_facts_come_back_as_they_were() -> None:
         ("mastering", []),
         ("joints", [{"position": 1}]),
         ("path", 7),
+        ("identity", [1, 2, 3]),
         ("mirrored", 1),
         ("unknown", 1),
     ],

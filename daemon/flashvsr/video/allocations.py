@@ -13,6 +13,7 @@ _ANY_BLOCK = 512 << 20  # of attachments, tables of samples and the like; FFmpeg
 _SHARE = 4  # blocks that the memory for opening a file has room for
 _BYTES_PER_PIXEL = 8  # four samples of 16 bits; no packet of a picture is larger than the picture
 _MARGIN = 16 << 20
+_MAPS = Path("/proc/self/maps")
 _FFMPEG_DEFAULT = (1 << 31) - 1
 
 
@@ -38,7 +39,7 @@ def _utilities() -> tuple[ctypes.CDLL, ...]:
     """The libavutil that PyAV uses: it is loaded already, under whatever name. None where it is linked statically."""
     import av  # noqa: F401  # loads it
 
-    lines = Path("/proc/self/maps").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    lines = _MAPS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     names = {line.split(maxsplit=5)[5] for line in lines if "/libavutil" in line}
     found = tuple(library for library in map(ctypes.CDLL, sorted(names)) if hasattr(library, "av_max_alloc"))
     if not found:

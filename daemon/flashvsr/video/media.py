@@ -8,6 +8,7 @@ OSError, which can be told from FFmpeg's errors about damaged content.
 from __future__ import annotations
 
 import errno
+import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -40,6 +41,8 @@ SOURCE_FORMATS = (
     "mp3", "aac", "wav", "flac",  # recognised so that an audio file gets the answer "no video in it"
 )  # fmt: skip
 
+Identity = tuple[int, int, int, int]  # device, inode, size, time of change in nanoseconds
+
 _READ_BLOCK = 1 << 18  # bytes per read: network shares answer few large reads faster than many small ones
 _WRITE_BLOCK = 1 << 20
 _MAX_CONSECUTIVE_ERRORS = 100  # a demuxer that fails this often in a row is not going to recover
@@ -65,6 +68,11 @@ _ADVICE = {
 }
 
 
+def identity_of(status: os.stat_result) -> Identity:
+    """What tells a file, as it is now, from any other."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
 def transient(path: Path, doing: str, error: OSError) -> Transient:
     """Describe an operating-system failure on `path`. `doing` is a gerund: "reading", "writing"."""
     reason = error.strerror or str(error)
@@ -85,10 +93,12 @@ def open_source(
     progress: Progress = nothing,
     hardware: str = "",
     warn: Callable[[str], None] = lambda _: None,
+    known: Identity | None = None,
 ) -> Iterator[InputContainer]:
     """Open a source file for demuxing and close it afterwards. `progress` is called as it is read.
 
     `hardware`: a device type such as "cuda" to decode on; where there is none, `warn` hears of it and the CPU decodes.
+    `known`: the file that it has to be, of which it is known that it can be opened; Transient for another one.
 
     Raises BadInput when the file is missing, empty, not a regular file or not a known media format, and
     Transient when the operating system fails to read it.
@@ -105,6 +115,8 @@ def open_source(
     except OSError as error:
         raise transient(path, "opening", error) from error
     with file:
+        if known is not None and identity_of(os.fstat(file.fileno())) != known:
+            raise Transient(f"{path} was changed or exchanged while it was worked on; it is tried again as it is now")
         container = _open_on(hardware, path, file, warn) if hardware else None
         container = container or _open_container(path, file)
         # PyAV asks libavformat to invent missing timestamps, which shifts B-frame streams in AVI by the

@@ -138,7 +138,7 @@ class _Assembly:
     def run(self) -> Assembled:
         try:
             with ExitStack() as stack:
-                source = stack.enter_context(open_source(self.info.path, self.progress))
+                source = stack.enter_context(open_source(self.info.path, self.progress, known=self.info.identity))
                 form, options = _FORMATS[self.container], self._options()
                 out = stack.enter_context(create_told(self.target, form, options, self.progress))
                 video = self._add_video(out)

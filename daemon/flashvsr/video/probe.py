@@ -19,7 +19,7 @@ from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.lengths import Beginning, credible_count
 from flashvsr.video.limits import GENEROUS, Limits
 from flashvsr.video.mastering import Mastering, mastering_of
-from flashvsr.video.media import open_source, packets
+from flashvsr.video.media import Identity, open_source, packets
 from flashvsr.video.pyav import fraction, tags
 from flashvsr.video.timeline import JOINABLE, Joint, JumpFinder
 from flashvsr.video.timing import choose_rate
@@ -63,7 +63,7 @@ class SourceInfo:
     been. `frame_count`: an estimate for progress and room only, None where nothing credible is known. `video_index`:
     number of the video stream in the file. `bits`: of one sample of the picture. `has_alpha`: some of it may be
     transparent. `joints`: where the file's clock jumps. `limits`: those it was examined under, which decoding goes on
-    to keep. `mastering`: HDR10's facts about it.
+    to keep. `mastering`: HDR10's facts about it. `identity`: the file that was looked at, None for any.
     """
 
     path: Path
@@ -88,6 +88,7 @@ class SourceInfo:
     joints: tuple[Joint, ...] = ()
     limits: Limits = GENEROUS
     mastering: Mastering | None = None
+    identity: Identity | None = None
 
     @property
     def is_deep(self) -> bool:

@@ -107,7 +107,7 @@ def examine(info: SourceInfo, progress: Progress = nothing) -> Scan:
     """
     counts = _Counts()
     long = info.duration is not None and info.duration > SHORT_SECONDS
-    with refused_pictures(info.path), open_source(info.path, progress) as container:
+    with refused_pictures(info.path), open_source(info.path, progress, known=info.identity) as container:
         stream = next(s for s in container.streams.video if s.index == info.video_index)
         use_threads(stream, SCAN_THREADS)
         for place in PLACES if long else PLACES[:1]:

@@ -12,6 +12,7 @@ import json
 import os
 import select
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -24,6 +25,7 @@ from flashvsr.files import trees
 from flashvsr.text import printable
 from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.limits import Limits
+from flashvsr.video.media import Identity, identity_of
 from flashvsr.video.probe import SourceInfo, check_file
 from flashvsr.video.scan import Scan
 from flashvsr.worker.plain import from_plain, to_plain
@@ -33,6 +35,7 @@ T = TypeVar("T")
 
 SILENT_SECONDS = 120.0  # in which nothing was read, and no answer came
 LONGEST_ANSWER = 16 << 20  # bytes; more are no facts about a file
+_NOTHING: Identity = (0, 0, 0, 0)
 _COMMAND = (sys.executable, "-m", "flashvsr.worker.probing_child")
 # Threads of a decoder would each reserve address space for memory of their own, and so would NumPy's.
 _ENVIRONMENT = {"MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1"}
@@ -58,8 +61,10 @@ class Prober:
     def probe(self, path: Path, limits: Limits, progress: Progress = nothing) -> SourceInfo:
         """Like `flashvsr.video.probe.probe`."""
         check_file(path, limits)
+        before = _identity(path)
         told = self._ask({"what": "probe", "path": str(path), "limits": to_plain(limits)}, path, progress)
-        return replace(_facts(SourceInfo, told, path), path=path, limits=limits)
+        # Another file that gets the name meanwhile may ask for anything, and nobody has opened it yet.
+        return replace(_facts(SourceInfo, told, path), path=path, limits=limits, identity=before)
 
     def examine(self, info: SourceInfo, progress: Progress = nothing) -> Scan:
         """Like `flashvsr.video.scan.examine`."""
@@ -72,7 +77,7 @@ class Prober:
             child.kill()
 
     def _ask(self, request: dict[str, Any], path: Path, progress: Progress) -> Any:
-        request |= {"roots": [str(root) for root in trees.roots()], "size": _size_of(path)}
+        request |= {"roots": [str(root) for root in trees.roots()], "size": (_identity(path) or _NOTHING)[2]}
         fresh = self._child is None
         try:
             told = self._exchange(request, path, progress)
@@ -222,11 +227,13 @@ def _nonsense(path: Path) -> Crashed:
     )
 
 
-def _size_of(path: Path) -> int:
+def _identity(path: Path) -> Identity | None:
+    """Of the file that has this name; None where there is none, and opening it says what is wrong."""
     try:
-        return path.stat().st_size
+        status = trees.lstat(path)
+        return identity_of(path.stat() if stat.S_ISLNK(status.st_mode) else status)
     except OSError:
-        return 0  # opening it says what is wrong
+        return None
 
 
 _own: Prober | None = None
