@@ -252,7 +252,7 @@ def _first_frame(beginning: Beginning, stream: VideoStream, path: Path) -> Video
         try:
             frames = stream.decode(packet)
         except FFmpegError as error:
-            problem = error
+            problem = problem if isinstance(problem, MemoryError) else error
             continue
         if frames:
             return frames[0]
