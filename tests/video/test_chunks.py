@@ -128,6 +128,13 @@ def test_chunks_of_different_encoders_are_not_joined(tmp_path: Path) -> None:
         assemble(store.durable(), info, tmp_path / "out.mp4", "none", "mp4")
 
 
+def test_a_long_chunk_is_as_it_was_written(tmp_path: Path) -> None:
+    """Its digest is made in several goes, while it is written."""
+    store = ChunkStore(tmp_path, "x")
+    fill(store, 0, 200, an_encoder())
+    assert [chunk.frames for chunk in store.durable()] == [200]
+
+
 def test_a_chunk_cut_short_is_noticed(tmp_path: Path) -> None:
     info = clip_info("bigbuckbunny.mp4")
     store = ChunkStore(tmp_path / "work", "x")

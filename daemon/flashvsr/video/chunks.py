@@ -25,7 +25,7 @@ from av.error import FFmpegError
 from flashvsr.errors import FlashVSRError
 from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.decode import Rgb
-from flashvsr.video.digests import DIGITS, LOST, digest_of
+from flashvsr.video.digests import DIGITS, LOST, RunningDigest, digest_of
 from flashvsr.video.encode import VideoEncoder
 from flashvsr.video.media import create, transient, write_error
 from flashvsr.video.stream_writer import StreamWriter
@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 _NAME = re.compile(rf"chunk-(\d{{9,}})-(\d{{6,}})-(\d+)-([0-9a-f]{{{DIGITS}}})\.nut")
 _FINGERPRINT = "chunks.fingerprint"
+_DIGEST_FRAMES = 60  # between two looks at what was written: none takes long, nor does the end of a film in one chunk
 
 
 class DamagedChunk(FlashVSRError):
@@ -162,6 +163,7 @@ class ChunkWriter:
         self._encoder = encoder
         self._path = workdir / f"chunk-{first:09d}.tmp"
         self._last_pts = -1
+        self._digest = RunningDigest(self._path)
         try:
             # NUT would shift the whole stream to make the first, negative decode times positive.
             self._container = create(self._path, "nut", {"avoid_negative_ts": "disabled"})
@@ -175,6 +177,8 @@ class ChunkWriter:
             raise ValueError(f"timestamp {pts} after {self._last_pts}")
         try:
             self._video.write(rgb, pts)
+            if self.frames % _DIGEST_FRAMES == 0 and self._video.packets:  # the file is made with the first packet
+                self._digest.catch_up()
         except (FFmpegError, OSError) as error:
             raise write_error(self._path, error) from error
         self._last_pts = pts
@@ -194,7 +198,7 @@ class ChunkWriter:
                 )
             _sync(self._path)
             numbers = _numbers(self.first, self.frames, self._last_pts)
-            digest = digest_of(self._path, numbers)
+            digest = self._digest.finish(numbers)
             target = self._workdir / f"chunk-{numbers}-{digest}.nut"
             self._path.rename(target)
             _sync(self._workdir)
@@ -207,6 +211,7 @@ class ChunkWriter:
         # Closing writes what is left; on a full disk that fails again, and the file goes away anyway.
         with suppress(FFmpegError, OSError):
             self._container.close()
+        self._digest.close()
         self._path.unlink(missing_ok=True)
 
 

@@ -72,6 +72,7 @@ log = logging.getLogger(__name__)
 WARM_UP_FRAMES = 128
 UPLOADED_FRAMES = 2 * FRAMES_PER_WINDOW  # on the model's device, ahead of it
 MOST_REMAKES = 3  # of damaged chunks in one attempt; a disk that damages more of them needs a person
+LEAST_PATIENCE = 30.0  # seconds without a sign of life of whoever examines the source; its start takes one or two
 PARTIAL_NAME = "partial.json"  # in the job's folder: the partial video that is about to be published
 
 
@@ -396,8 +397,8 @@ def _fingerprint(task: Task, engine: AnyEngine, encoder: VideoEncoder, geometry:
 
 
 def _prober(settings: Config) -> Prober:
-    """Gives up earlier than the service does with the whole worker."""
-    return prober(settings.limits.memory, settings.queue.stall_seconds / 2)
+    """Gives up on a file earlier than the service does on the whole worker."""
+    return prober(settings.limits.memory, max(LEAST_PATIENCE, settings.queue.stall_seconds / 2))
 
 
 def _encoder_settings(preset: Preset, settings: Config) -> EncoderSettings:
