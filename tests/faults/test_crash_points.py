@@ -15,10 +15,11 @@ from flashvsr.jobs.queue import Queue
 from mount_kit import Mounted
 
 BEFORE, AFTER = False, True
+PROBER = "flashvsr.worker.prober:Prober"
 UPSCALE, CHUNKS, SOURCE = "flashvsr.worker.upscale", "flashvsr.video.chunks", "flashvsr.outbox.source"
 MOMENTS = {
     "claimed": ("flashvsr.jobs.queue:Queue.claim", 1, AFTER),
-    "the source was looked at": (f"{UPSCALE}:probe", 1, AFTER),
+    "the source was looked at": (f"{PROBER}.probe", 1, AFTER),
     "the outbox was prepared": (f"{UPSCALE}:temporary_for", 1, AFTER),
     "the chunks belong to this job": (f"{UPSCALE}:ChunkStore", 1, AFTER),
     "decoding": (f"{UPSCALE}:place", 3, AFTER),
@@ -33,7 +34,7 @@ MOMENTS = {
     "two chunks are durable": (f"{CHUNKS}:ChunkWriter.close", 2, AFTER),
     "all chunks are durable": (f"{CHUNKS}:ChunkWriter.close", 4, AFTER),
     "about to join": (f"{UPSCALE}:assemble", 1, BEFORE),
-    "joining": ("flashvsr.worker.control:JobControl.working", 2, AFTER),
+    "joining": ("flashvsr.video.mux:_Assembly._write", 2, AFTER),
     "joined": (f"{UPSCALE}:assemble", 1, AFTER),
     "checked": (f"{UPSCALE}:verify", 1, AFTER),
     "the result is on the disk": ("flashvsr.outbox.publish:sync_file", 1, AFTER),
@@ -128,17 +129,16 @@ def test_killed_while_archiving_to_another_file_system(
     goes_on_well(world, workers, clip)
 
 
-READ = "flashvsr.video.counted:CountedFile.read"  # once each to look at it, to examine its fields, to decode, for sound
+READ = "flashvsr.video.counted:CountedFile.read"  # once each to decode, and for sound
 
 
 @pytest.mark.parametrize(
     ("place", "call"),
     [
-        (f"{UPSCALE}:probe", 1),
+        (f"{PROBER}.probe", 1),
+        (f"{PROBER}.examine", 1),
         (READ, 1),
         (READ, 2),
-        (READ, 3),
-        (READ, 4),
         ("flashvsr.outbox.publish:make_directories", 1),
         (f"{CHUNKS}:_sync", 1),
         ("flashvsr.outbox.publish:sync_file", 1),
