@@ -28,6 +28,10 @@ class BadInput(FlashVSRError):
     """The source file cannot be processed (not a video, no picture, too small). Trying again will not help."""
 
 
+class Crashed(FlashVSRError):
+    """A program that looked at the source ended without an answer. Costs an attempt; the next one may go better."""
+
+
 class BadConfig(FlashVSRError):
     """A configuration, preset or weights folder is wrong. Its jobs wait until a person mends it."""
 

@@ -16,10 +16,11 @@ from mount_kit import Mounted
 
 BEFORE, AFTER = False, True
 MADE = "flashvsr.files.made"
+PROBER = "flashvsr.worker.prober:Prober"
 UPSCALE, CHUNKS, SOURCE = "flashvsr.worker.upscale", "flashvsr.video.chunks", "flashvsr.outbox.source"
 MOMENTS = {
     "claimed": ("flashvsr.jobs.queue:Queue.claim", 1, AFTER),
-    "the source was looked at": (f"{UPSCALE}:probe", 1, AFTER),
+    "the source was looked at": (f"{PROBER}.probe", 1, AFTER),
     "the chunks belong to this job": (f"{UPSCALE}:ChunkStore", 1, AFTER),
     "decoding": (f"{UPSCALE}:place", 3, AFTER),
     "window 0 is read": (f"{UPSCALE}:place", 25, AFTER),
@@ -34,7 +35,7 @@ MOMENTS = {
     "all chunks are durable": (f"{CHUNKS}:ChunkWriter.close", 4, AFTER),
     "the outbox was prepared": (f"{UPSCALE}:temporary_for", 1, AFTER),
     "about to join": (f"{UPSCALE}:assemble", 1, BEFORE),
-    "joining": ("flashvsr.worker.control:JobControl.working", 2, AFTER),
+    "joining": ("flashvsr.video.mux:_Assembly._write", 2, AFTER),
     "joined": (f"{UPSCALE}:assemble", 1, AFTER),
     "checked": (f"{UPSCALE}:verify", 1, AFTER),
     "the result is on the disk": (f"{MADE}:Made.sync", 1, AFTER),
@@ -130,17 +131,16 @@ def test_killed_while_archiving_to_another_file_system(
     goes_on_well(world, workers, clip)
 
 
-READ = "flashvsr.video.counted:ReadFile.read"  # once each to look at it, to examine its fields, to decode, for sound
+READ = "flashvsr.video.counted:ReadFile.read"  # once each to decode, and for sound
 
 
 @pytest.mark.parametrize(
     ("place", "call"),
     [
-        (f"{UPSCALE}:probe", 1),
+        (f"{PROBER}.probe", 1),
+        (f"{PROBER}.examine", 1),
         (READ, 1),
         (READ, 2),
-        (READ, 3),
-        (READ, 4),
         ("flashvsr.outbox.publish:make_directories", 1),
         (f"{CHUNKS}:_sync", 1),
         (f"{MADE}:Made.sync", 1),

@@ -15,7 +15,7 @@ from video_kit import clip_info, frames_of, make_chunks, number_of, numbered, wr
 
 import flashvsr
 from flashvsr.errors import FlashVSRError
-from flashvsr.video.chunks import ChunkStore, stored_chunks
+from flashvsr.video.chunks import ChunkStore, DamagedChunk, stored_chunks
 from flashvsr.video.encode import EncoderSettings, VideoEncoder, open_encoder, output_format
 from flashvsr.video.mux import assemble
 from flashvsr.video.probe import SourceInfo, probe
@@ -129,13 +129,20 @@ def test_chunks_of_different_encoders_are_not_joined(tmp_path: Path) -> None:
         assemble(store.durable(), info, tmp_path / "out.mp4", "none", "mp4")
 
 
+def test_a_long_chunk_is_as_it_was_written(tmp_path: Path) -> None:
+    """Its digest is made in several goes, while it is written."""
+    store = ChunkStore(tmp_path, "x")
+    fill(store, 0, 200, an_encoder())
+    assert [chunk.frames for chunk in store.durable()] == [200]
+
+
 def test_a_chunk_cut_short_is_noticed(tmp_path: Path) -> None:
     info = clip_info("bigbuckbunny.mp4")
     store = ChunkStore(tmp_path / "work", "x")
     fill(store, 0, 20, an_encoder(info))
     (chunk,) = store.durable()
     chunk.path.write_bytes(chunk.path.read_bytes()[: chunk.path.stat().st_size // 2])
-    with pytest.raises(FlashVSRError, match="damaged"):
+    with pytest.raises(DamagedChunk, match="not as it was written"):
         assemble([chunk], info, tmp_path / "out.mp4", "none", "mp4")
 
 

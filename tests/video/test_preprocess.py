@@ -155,7 +155,7 @@ def test_an_interrupted_job_goes_on_with_the_file_it_has(tmp_path: Path, monkeyp
     how = replace(FILE, chunks=Chunks(size=8))
     with pytest.raises(Interrupted):
         chain(path, tmp_path, how, Watching(16, Interrupted("stop")))
-    assert len(leftovers(tmp_path)) == 1
+    assert [Path(name).suffix for name in leftovers(tmp_path)] == [".digest", ".mp4"]
 
     def write(*_: object) -> list[str]:
         raise AssertionError("the file is there")
@@ -165,6 +165,20 @@ def test_an_interrupted_job_goes_on_with_the_file_it_has(tmp_path: Path, monkeyp
     assert report.resumed_at > 0
     assert [number_of(picture) for picture in played(report.result).pictures] == list(range(40))
     assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".digest"])
+def test_a_file_that_the_disk_changed_is_made_again(suffix: str, tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mp4", 40)
+    with pytest.raises(Interrupted):
+        chain(path, tmp_path, FILE, Watching(16, Interrupted("stop")))
+    (made,) = (tmp_path / "work").glob(f"normalised-*{suffix}")
+    data = bytearray(made.read_bytes())
+    data[len(data) // 2] ^= 255
+    made.write_bytes(data)
+    report = chain(path, tmp_path, FILE)
+    assert [number_of(picture) for picture in played(report.result).pictures] == list(range(40))
+    assert report.warnings == chain(path, tmp_path, FILE).warnings, "nothing of it was damaged"
 
 
 def test_the_file_needs_room_until_it_is_there(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from played import Bench, replace_source
 
-from flashvsr.errors import BadInput, Transient
+from flashvsr.errors import BadInput, Crashed, Transient
 from flashvsr.worker import endings
 from flashvsr.worker.faults import out_of_gpu_memory
 
@@ -45,6 +45,27 @@ def test_a_file_from_the_far_future_does_not_stay_young_for_ever(bench: Bench) -
     bench.fail_at("start", BadInput("no video stream"))
     bench.loop.step()
     assert bench.job(number).state == "failed"
+
+
+def test_a_source_that_ends_who_looks_at_it_costs_attempts_and_no_worker(bench: Bench) -> None:
+    number, later = bench.add("a.mov"), bench.add("b.mov")
+    bench.upscaling.at["start"] = lambda: _crash_of("a.mov", bench)
+    bench.loop.step()
+    job = bench.job(number)
+    assert (job.state, job.error_kind, job.attempts) == ("queued", "crash", 1)
+    assert bench.delay(number) > 1
+    bench.loop.step()
+    assert bench.job(later).state == "done"
+    bench.make_due(number)
+    bench.loop.step()
+    job = bench.job(number)
+    assert (job.state, job.error_kind, job.attempts, job.error) == ("failed", "crash", 2, "ended by SIGSEGV")
+    assert not bench.loop.broken
+
+
+def _crash_of(name: str, bench: Bench) -> None:
+    if bench.upscaling.tasks[-1].source.name == name:
+        raise Crashed("ended by SIGSEGV")
 
 
 class OutOfMemoryError(RuntimeError):

@@ -33,6 +33,11 @@ def guard(roots: Iterable[Path]) -> None:
     _roots = tuple(dict.fromkeys(roots))
 
 
+def roots() -> tuple[Path, ...] | None:
+    """The roots, for a process that is to guard the same; None: nobody has said."""
+    return _roots
+
+
 def root_of(path: Path) -> Path | None:
     """Return the root of the tree that `path` lies in; None if it is in none. OSError if it leads out of it again."""
     if _roots is None:

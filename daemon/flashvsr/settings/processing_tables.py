@@ -230,6 +230,14 @@ class Limits:
     side: int = field(
         default=8192, metadata=option(Whole(16, 65535), "Largest width and height of a source, in pixels.")
     )
+    memory: int = field(
+        default=2 << 30,
+        metadata=option(
+            ByteSize(),
+            "Memory that a source may take just to be opened, which is done first in a process of its own that the "
+            "kernel holds to it; units are powers of 1024, 0 is no limit.",
+        ),
+    )
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,8 @@ class Decoder:
 
     def _decode(self, hardware: str, threads: int) -> Generator[VideoFrame, None, None]:
         path, told, view = self.info.path, len(self._trouble), renumbered(self.info.renumberings)
-        with open_source(path, hardware=hardware, warn=self._trouble.append, view=view) as container:
+        source = open_source(path, hardware=hardware, warn=self._trouble.append, view=view, known=self.info.identity)
+        with source as container:
             on_device = hardware if len(self._trouble) == told else ""  # as far as one can tell before a frame is there
             streams = [s for s in container.streams.video if s.index == self.info.video_index]
             if not streams or streams[0].codec_context is None:

@@ -39,7 +39,7 @@ def covers(source: InputContainer, info: SourceInfo, progress: Progress = nothin
     if not wanted:
         return []
     found: list[Cover] = []
-    with open_source(info.path, progress, view=renumbered(info.renumberings)) as container:
+    with open_source(info.path, progress, view=renumbered(info.renumberings), known=info.identity) as container:
         streams = [stream for stream in container.streams.video if stream.index in wanted]
         for packet in packets(container, info.path, streams, lambda: None):
             index = packet.stream.index

@@ -20,7 +20,7 @@ from av.codec.hwaccel import HWAccel
 from av.error import EOFError as AvEOFError
 from av.error import FFmpegError
 
-from flashvsr.errors import BadInput, FlashVSRError
+from flashvsr.errors import BadInput, FlashVSRError, Transient
 from flashvsr.files import held, trees
 from flashvsr.files.advice import failure
 from flashvsr.files.at import NotRegular
@@ -45,6 +45,8 @@ SOURCE_FORMATS = (
     "mp3", "aac", "wav", "flac",  # recognised so that an audio file gets the answer "no video in it"
 )  # fmt: skip
 
+Identity = tuple[int, int, int, int]  # device, inode, size, time of change in nanoseconds
+
 _DEMUXING = {
     "format_whitelist": ",".join(SOURCE_FORMATS),
     "protocol_whitelist": "file",
@@ -65,17 +67,21 @@ def open_source(
     hardware: str = "",
     warn: Callable[[str], None] = lambda _: None,
     view: Callable[[Readable], Readable] | None = None,
+    known: Identity | None = None,
 ) -> Iterator[InputContainer]:
     """Open a source file for demuxing and close it afterwards. `progress` is called as it is read.
 
     `view`: how to look at it, see `flashvsr.video.renumber.renumbered`.
     `hardware`: a device type such as "cuda" to decode on; where there is none, `warn` hears of it and the CPU decodes.
+    `known`: the file that it has to be, of which it is known that it can be opened; Transient for another one.
 
     Raises BadInput when the file is missing, empty, not a regular file or not a known media format, and
     Transient when the operating system fails to read it.
     """
     file = _reader(path, progress)
     with _failing_as_it_did(file, path), closing(file):
+        if known is not None and identity_of(file.status()) != known:
+            raise Transient(f"{path} was changed or exchanged while it was worked on; it is tried again as it is now")
         seen = file if view is None else view(file)
         container = _open_on(hardware, path, seen, warn) if hardware else None
         container = container or _open_container(path, seen)
@@ -92,6 +98,11 @@ def beginning(path: Path, size: int) -> bytes:
     """The first `size` bytes of a source, or all there are. Raises as `open_source`."""
     with closing(_reader(path, nothing)) as file, _failing_as_it_did(file, path):
         return file.read(size)
+
+
+def identity_of(status: os.stat_result) -> Identity:
+    """What tells a file, as it is now, from any other."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 @contextmanager

@@ -69,9 +69,9 @@ def assemble(
     `audio`: copy, aac or none. `container`: mp4 or mkv. `partial`: the video ends early, so the sound is cut
     there. `last_step`: ticks that the last frame stands, if not as long as the others. Tracks of a damaged source that
     the container refuses are encoded anew or, if need be, left out, with a warning. `shown`: the parts of the picture's
-    width and height that the result has. `progress` is called whenever
-    something got done, for hours of video take a while to join; what it raises ends the work. Raises BadInput or
-    Transient when the source cannot be read, Transient when the target cannot be written.
+    width and height that the result has. `progress` is called whenever something got done, for hours of video take a
+    while to join; what it raises ends the work. Raises BadInput or Transient when the source cannot be read, Transient
+    when the target cannot be written, DamagedChunk when a chunk is not as it was written.
     """
     if not chunks:
         raise ValueError("nothing to assemble")
@@ -131,8 +131,9 @@ class _Assembly:
     def run(self) -> Assembled:
         try:
             with ExitStack() as stack:
+                view = renumbered(self.info.renumberings)
                 source = stack.enter_context(
-                    open_source(self.info.path, self.progress, view=renumbered(self.info.renumberings))
+                    open_source(self.info.path, self.progress, view=view, known=self.info.identity)
                 )
                 art = covers(source, self.info, self.progress)
                 keyed = wants_keys(source) and not art
@@ -185,6 +186,7 @@ class _Assembly:
         return strict | {"movflags": flags, "movie_timescale": clock, "video_track_timescale": clock}
 
     def _add_video(self, out: OutputContainer) -> VideoStream:
+        self.chunks[0].check(self.progress)
         with open_own(self.chunks[0].path) as first:
             template = first.streams.video[0]
             first_packet = next(p for p in first.demux(template) if p.size)
@@ -221,6 +223,8 @@ class _Assembly:
         clock: DecodeClock | None = None
         headers: bytes | None = None
         for chunk in self.chunks:
+            if chunk is not self.chunks[0]:
+                chunk.check(self.progress)  # just before, so that the disk is asked for its bytes once
             with open_own(chunk.path) as container:
                 stream = container.streams.video[0]
                 found = stream.codec_context.extradata

@@ -14,8 +14,10 @@ from pathlib import Path
 from av.error import FFmpegError
 
 from flashvsr.errors import BadConfig
+from flashvsr.files.advice import failure
 from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.decode import DecodeOptions, decode, output_grid
+from flashvsr.video.digests import LOST, digest_of
 from flashvsr.video.encode import EncoderSettings, VideoEncoder, output_format, problem_of
 from flashvsr.video.probe import SourceInfo, probe
 from flashvsr.video.stream_writer import StreamWriter
@@ -60,8 +62,8 @@ def normalise(
 ) -> Normalised:  # fmt: skip
     """Write the source's picture to `target` at `size` (width, height), or take the file that is there already.
 
-    The file gets its name when it is whole, so one that is there needs no look. `progress` is called after each frame;
-    what it raises ends the work. Raises BadInput, Transient, and BadConfig where no encoder works.
+    One that is there is taken if it is as it was written. `progress` is called after each frame, and as the file is
+    read; what it raises ends the work. Raises BadInput, Transient, and BadConfig where no encoder works.
     """
     warnings: list[str] = []
     if info.is_deep:
@@ -69,7 +71,7 @@ def normalise(
             f'preprocess.mode = "file" cuts the {info.bits} bits of the source to 8; "stream" would keep them'
         )
     plain = replace(info, bits=8)
-    if not target.exists():
+    if not _is_whole(target, progress):
         warnings += _write(plain, size, replace(decoding, first_frame=0), settings, target, progress)
     found = probe(target)
     clock = output_grid(info)
@@ -95,6 +97,7 @@ def _write(
                 writer.write(frame.rgb, frame.pts)
                 progress()
             writer.finish(decoder.last_step)
+        _mark_of(target).write_text(digest_of(temporary, target.name, progress))
         temporary.replace(target)
     except (FFmpegError, OSError) as error:
         raise write_error(temporary, error) from error
@@ -103,6 +106,20 @@ def _write(
         with suppress(OSError):  # `remove_others` comes by again, and an error that is on its way says more
             temporary.unlink(missing_ok=True)
     return [*encoder.warnings, *decoder.warnings]
+
+
+def _is_whole(target: Path, progress: Progress) -> bool:
+    """Whether the file is there, and all of it is as it was written. Raises Transient."""
+    try:
+        return _mark_of(target).read_bytes() == digest_of(target, target.name, progress).encode()
+    except OSError as error:
+        if error.errno not in LOST:
+            raise failure("read", target, error) from error
+        return False
+
+
+def _mark_of(target: Path) -> Path:
+    return target.with_suffix(".digest")
 
 
 def _encoder(info: SourceInfo, size: tuple[int, int], settings: NormaliseSettings) -> VideoEncoder:
@@ -137,7 +154,7 @@ def name_for(fingerprint: str) -> str:
 
 
 def remove_others(workdir: Path, kept: Path | None) -> None:
-    """Remove normalised files, whole or not, but `kept`."""
+    """Remove normalised files, whole or not, and what belongs to them, but `kept`."""
     for path in workdir.glob("normalised-*"):
-        if path != kept:
+        if kept is None or path not in (kept, _mark_of(kept)):
             path.unlink()

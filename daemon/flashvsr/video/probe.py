@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -17,9 +18,10 @@ from flashvsr.text import NAME, visible
 from flashvsr.video.color import ColorInfo, resolve
 from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.crop import NOTHING, Crop, crop_of
+from flashvsr.video.lengths import Beginning, credible_count
 from flashvsr.video.limits import GENEROUS, Limits
 from flashvsr.video.mastering import Mastering, mastering_of
-from flashvsr.video.media import open_source, packets, source_status
+from flashvsr.video.media import Identity, open_source, packets, source_status
 from flashvsr.video.pyav import LONGEST_TITLE, fraction, tags
 from flashvsr.video.renumber import Renumbering, renumbered
 from flashvsr.video.spatial import Spatial, spatial_of
@@ -66,14 +68,15 @@ class SourceInfo:
     `start`: the earliest presentation time of picture and sound; all times elsewhere count from it. `width`,
     `height`: the picture as shown, rotation applied, before non-square pixels are stretched. `sample_aspect`:
     shape of a pixel, 1 when unknown. `rotation`: clockwise turn to apply after `mirrored` (left-right) has
-    been. `frame_count`: an estimate for progress only, files lie about it. `video_index`: number of the video
-    stream in the file. `bits`: of one sample of the picture. `has_alpha`: some of it may be transparent. `joints`:
-    where the file's clock jumps. `limits`: those it was examined under, which decoding goes on to keep. `mastering`:
-    HDR10's facts about it. `foreign`: numbers of the streams that belong to other programmes of a multiplex.
-    `decode_times`: its frames carry the times at which they are decoded, see `flashvsr.video.order`. `renumberings`:
-    where its tracks get other numbers, see `flashvsr.video.renumber`. `begun`: tracks of picture and sound that begin
-    on the way, in another codec or as further ones. `crop`: edges that are not shown, taken off already in `width` and
-    `height`. `spatial`: what it says of 360 degrees and of two eyes.
+    been. `frame_count`: an estimate for progress and room only, None where nothing credible is known. `video_index`:
+    number of the video stream in the file. `bits`: of one sample of the picture. `has_alpha`: some of it may be
+    transparent. `joints`: where the file's clock jumps. `limits`: those it was examined under, which decoding goes on
+    to keep. `mastering`: HDR10's facts about it. `foreign`: numbers of the streams that belong to other programmes of a
+    multiplex. `decode_times`: its frames carry the times at which they are decoded, see `flashvsr.video.order`.
+    `renumberings`: where its tracks get other numbers, see `flashvsr.video.renumber`. `begun`: tracks of picture and
+    sound that begin on the way, in another codec or as further ones. `crop`: edges that are not shown, taken off
+    already in `width` and `height`. `spatial`: what it says of 360 degrees and of two eyes. `identity`: the file that
+    was looked at, None for any.
     """
 
     path: Path
@@ -104,6 +107,7 @@ class SourceInfo:
     begun: int = 0
     crop: Crop = NOTHING
     spatial: Spatial | None = None
+    identity: Identity | None = None
 
     @property
     def is_deep(self) -> bool:
@@ -127,18 +131,19 @@ def probe(path: Path, limits: Limits = GENEROUS, progress: Progress = nothing) -
 
     Raises BadInput if it has no usable picture or is over the limits, Transient if reading fails.
     """
+    check_file(path, limits)
     return _probe(path, limits, progress, ())
 
 
 def _probe(path: Path, limits: Limits, progress: Progress, known: tuple[Renumbering, ...]) -> SourceInfo:
     with open_source(path, progress, view=renumbered(known)) as container:
-        _check_file(path, limits)
         stream = _video_stream(container, path)
         guard(stream, path, limits)
         found = survey(path, container, stream, known, progress)
         if found.renumberings != known:
             return _probe(path, limits, progress, found.renumberings)
-        frame = _first_frame(container, stream, path)
+        beginning = Beginning(packets(container, path, container.streams, lambda: None), stream.index)
+        frame = _first_frame(beginning, stream, path)
         rotation, mirrored = orientation(frame)
         turned = rotation in (90, 270)
         crop = crop_of(stream)
@@ -146,10 +151,8 @@ def _probe(path: Path, limits: Limits, progress: Progress, known: tuple[Renumber
         width, height = crop.size(frame.width, frame.height)[:: -1 if turned else 1]
         rate = choose_rate(*map(fraction, (stream.guessed_rate, stream.average_rate, stream.base_rate)))
         duration = container.duration / av.time_base if container.duration and container.duration > 0 else None
-        count = stream.frames or (round(duration * rate) if duration else 0)
-        check_frames(count, path, limits)
         sounds = [audio for audio in container.streams.audio if audio.index not in found.foreign]
-        return SourceInfo(
+        info = SourceInfo(
             path=path,
             container=container.format.name,
             duration=duration,
@@ -161,7 +164,7 @@ def _probe(path: Path, limits: Limits, progress: Progress, known: tuple[Renumber
             mirrored=mirrored,
             frame_rate=rate,
             time_base=fraction(stream.time_base) or 1 / rate,
-            frame_count=count or None,
+            frame_count=None,
             pixel_format=frame.format.name,
             codec=codec_name(stream),
             color=frame_color(frame, stream),
@@ -179,6 +182,12 @@ def _probe(path: Path, limits: Limits, progress: Progress, known: tuple[Renumber
             crop=crop,
             spatial=spatial_of(frame),
         )
+        count = found.pictures
+        if count is None:  # last, because reading on changes what the container says of its start
+            claimed = stream.frames or round((duration or 0) * rate)
+            count = credible_count(claimed, duration or 0.0, beginning, container, stream, path)
+    check_frames(count or 0, path, limits)
+    return replace(info, frame_count=count or None)
 
 
 def guard(stream: VideoStream, path: Path, limits: Limits) -> None:
@@ -200,7 +209,8 @@ def check_frames(count: int, path: Path, limits: Limits) -> None:
         )
 
 
-def _check_file(path: Path, limits: Limits) -> None:
+def check_file(path: Path, limits: Limits) -> None:
+    """Refuse a file that is too large, before anything of it is read. Raises as `open_source` does."""
     size = source_status(path).st_size
     if limits.file_bytes and size > limits.file_bytes:
         raise BadInput(
@@ -258,21 +268,19 @@ def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     return max(decodable, key=lambda s: (s.disposition.value & _DEFAULT_STREAM, s.width * s.height, -s.index))
 
 
-def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
-    for packet in packets(container, path, [stream], lambda: None):
+def _first_frame(beginning: Beginning, stream: VideoStream, path: Path) -> VideoFrame:
+    problem: FFmpegError | None = None
+    for packet in chain((packet for packet in beginning if packet.stream_index == stream.index), [None]):
         try:
             frames = stream.decode(packet)
-        except FFmpegError:
+        except FFmpegError as error:
+            problem = problem if isinstance(problem, MemoryError) else error
             continue
         if frames:
             return frames[0]
-    try:
-        frames = stream.decode(None)
-    except FFmpegError:
-        frames = []
-    if not frames:
-        raise BadInput(f"{path}: not one frame of its video stream can be decoded; the file is damaged or incomplete")
-    return frames[0]
+    raise BadInput(
+        f"{path}: not one frame of its video stream can be decoded; the file is damaged or incomplete"
+    ) from problem
 
 
 def _start(container_format: str, video: VideoStream, sounds: Sequence[AudioStream]) -> Fraction:

@@ -119,7 +119,8 @@ def examine(info: SourceInfo, progress: Progress = nothing) -> Scan:
     """
     counts = _Counts()
     long = info.duration is not None and info.duration > SHORT_SECONDS
-    with refused_pictures(info.path), open_source(info.path, progress, view=renumbered(info.renumberings)) as container:
+    source = open_source(info.path, progress, view=renumbered(info.renumberings), known=info.identity)
+    with refused_pictures(info.path), source as container:
         stream = next(s for s in container.streams.video if s.index == info.video_index)
         use_threads(stream, SCAN_THREADS)
         for place in PLACES if long else PLACES[:1]:

@@ -51,7 +51,7 @@ def format_of(packet: Packet[Stream]) -> SoundFormat | None:
 def widest(info: SourceInfo, stream: int, progress: Progress = nothing) -> int:
     """The most channels, the bass counted, that a track tells of on its way. Reads the whole file."""
     most = 0
-    with open_source(info.path, progress, view=renumbered(info.renumberings)) as container:
+    with open_source(info.path, progress, view=renumbered(info.renumberings), known=info.identity) as container:
         for packet in packets(container, info.path, [container.streams[stream]], lambda: None):
             found = format_of(packet)
             if found is not None:

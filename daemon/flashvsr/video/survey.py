@@ -31,6 +31,7 @@ class Survey:
     renumberings: tuple[Renumbering, ...] = ()
     decode_times: bool = False
     begun: int = 0
+    pictures: int | None = None
 
 
 def survey(
@@ -55,6 +56,7 @@ def survey(
         renumberings=tuple(known or watch.found),
         decode_times=_has_decode_times(path, form, picture, known, progress),
         begun=len(watch.begun),
+        pictures=finder.pictures,
     )
 
 

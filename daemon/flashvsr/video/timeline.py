@@ -63,15 +63,17 @@ class _Seen:
 
 
 class JumpFinder:
-    """Takes a file's packets in order, without decoding them, and finds the joints."""
+    """Takes a file's packets in order, without decoding them, and finds the joints. `pictures`: packets of these."""
 
     def __init__(self, picture: int) -> None:
+        self.pictures = 0
         self._picture = picture
         self._seen: dict[int, _Seen] = {}
         self._jumps: dict[int, list[_Jump]] = {}
 
     def see(self, packet: Packet[Stream]) -> None:
-        """Note a packet; one without a time or a place says nothing."""
+        """Note a packet; one without a time or a place says nothing about joints."""
+        self.pictures += packet.stream.index == self._picture
         if packet.dts is None or packet.pos is None or packet.pos < 0:
             return
         stream, time = packet.stream.index, packet.dts * packet.time_base

@@ -15,6 +15,7 @@ from flashvsr.video.geometry import Geometry
 from flashvsr.video.normalise import name_for
 from flashvsr.video.probe import SourceInfo
 
+GOOD_WHILE = 10_000  # frames that there has to be room for where nobody knows how many there are
 LEAST_LQ_FRAMES = 50  # decoded frames there is always room for
 MOST_ENCODER_THREADS = 16  # more hardly make an encoder faster
 # Finished windows before the encoder. It stands still for the model at the end of each chunk, where it works off the
@@ -25,10 +26,15 @@ FEWEST_WAITING, MOST_WAITING, WAITING_BYTES = 3, 6, 400 << 20
 def room_needed(
     workdir: Path, outbox: Path, quality: int, info: SourceInfo, geometry: Geometry, how: Preprocess
 ) -> list[tuple[Path, int]]:
-    """What will be written where: the normalised file and the chunks that are missing, and the result beside them."""
-    frames = info.frame_count or 0
+    """What will be written where: the normalised file and the chunks that are missing, and the result beside them.
+
+    Where the length is not known, that is for a good while's work, from here on: what is free goes on being watched.
+    """
+    chunks = stored_chunks(workdir)
+    done = chunks[-1].end if chunks else 0
+    frames = info.frame_count or done + GOOD_WHILE
     size = expected_bytes(*geometry.output, frames, quality)
-    there = sum(chunk.path.stat().st_size for chunk in stored_chunks(workdir))
+    there = sum(chunk.path.stat().st_size for chunk in chunks)
     needs = [(workdir, max(0, size - there)), (outbox, size)]
     if how.mode == "file":
         crf = how.nvenc_cq if "nvenc" in how.video_codec else how.crf

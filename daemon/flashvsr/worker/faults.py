@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
-from flashvsr.errors import BadConfig, BadInput, Cancelled, Interrupted, LeaseLost, NoSpace, Transient
+from flashvsr.errors import BadConfig, BadInput, Cancelled, Crashed, Interrupted, LeaseLost, NoSpace, Transient
 from flashvsr.files.advice import ENVIRONMENT, failure
 from flashvsr.jobs.schema import Job
 from flashvsr.mounts import ShareAway
@@ -81,6 +81,8 @@ def judge(error: Exception, job: Job, *, settle_seconds: float, max_attempts: in
         return Verdict(Outcome.REQUEUE, text, delay=FIRST_SECONDS)  # costs nothing to ask again, and may end any time
     if isinstance(error, NoSpace | OutboxClosed):
         return Verdict(Outcome.REQUEUE, text, delay=min(ROOM_SECONDS, backoff(failures)), grows=True)
+    if isinstance(error, Crashed):
+        return _counted(text, "crash", job, max_attempts)
     if isinstance(error, Transient | MemoryError) or out_of_gpu_memory(error):
         return Verdict(Outcome.REQUEUE, text, delay=backoff(failures), grows=True)
     if _gpu_gone(error):
@@ -98,9 +100,13 @@ def _internal(error: Exception, text: str, job: Job, max_attempts: int) -> Verdi
     message = f"unexpected error, the log has the details: {type(error).__name__}: {_first_line(text)}"
     # After an error inside a CUDA kernel every further call of this process fails.
     broken = "CUDA error" in text or type(error).__name__ == "AcceleratorError"
+    return replace(_counted(message, "internal", job, max_attempts), broken=broken, unexpected=True)
+
+
+def _counted(message: str, kind: str, job: Job, max_attempts: int) -> Verdict:
+    """It costs the attempt; after the last one it is over."""
     outcome = Outcome.REQUEUE if job.attempts < max_attempts else Outcome.FAIL
-    delay = backoff(max(0, job.attempts - 1))
-    return Verdict(outcome, message, "internal", delay, counted=True, broken=broken, unexpected=True)
+    return Verdict(outcome, message, kind, backoff(max(0, job.attempts - 1)), counted=True)
 
 
 def _still_arriving(job: Job, settle_seconds: float) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -24,7 +25,7 @@ import torch
 from torch import Tensor
 
 from flashvsr.config import Config
-from flashvsr.errors import BadInput, FlashVSRError, LeaseLost
+from flashvsr.errors import BadInput, FlashVSRError, LeaseLost, Transient
 from flashvsr.files.made import Made
 from flashvsr.model.resize import enlarge, place, to_unit, to_whole
 from flashvsr.model.stream import StreamOptions
@@ -33,7 +34,8 @@ from flashvsr.outbox.intent import Intent
 from flashvsr.outbox.publish import new_result, publish, remove_temporaries, target_for, temporary_for, write_report
 from flashvsr.preset import Preset
 from flashvsr.text import bounded_warnings
-from flashvsr.video.chunks import Chunk, ChunkStore, stored_chunks
+from flashvsr.video.allocations import bound_allocations, largest_block
+from flashvsr.video.chunks import Chunk, ChunkStore, DamagedChunk, whole_chunks
 from flashvsr.video.decode import DecodeOptions, Decoder, Rgb, VideoFrame, decode
 from flashvsr.video.encode import EncoderSettings, VideoEncoder, open_encoder, output_format
 from flashvsr.video.geometry import Geometry, plan
@@ -41,13 +43,14 @@ from flashvsr.video.limits import Limits
 from flashvsr.video.media import hold_source, source_status
 from flashvsr.video.mux import Assembled, assemble
 from flashvsr.video.normalise import NormaliseSettings, name_for, normalise, remove_others
-from flashvsr.video.probe import SourceInfo, probe
-from flashvsr.video.scan import Scan, examine
+from flashvsr.video.probe import SourceInfo
+from flashvsr.video.scan import Scan
 from flashvsr.video.verify import verify
 from flashvsr.worker.budgets import chunk_frames, lq_room, own_threads, room_needed, waiting_batches
 from flashvsr.worker.engine import AnyEngine, Engine, FrameStream, load_engine
 from flashvsr.worker.memory import free_gpu_memory
 from flashvsr.worker.output import Batch, ChunkedOutput
+from flashvsr.worker.prober import Prober, prober
 from flashvsr.worker.report import Report, source_facts
 from flashvsr.worker.source import SourceRenamed
 from flashvsr.worker.threads import RunAhead, WriteBehind
@@ -72,6 +75,8 @@ log = logging.getLogger(__name__)
 # fades layer by layer: with 30 of them 96 frames are enough for 60 dB, 128 for 80 (tests/bench/results/seam.json).
 WARM_UP_FRAMES = 128
 UPLOADED_FRAMES = 2 * FRAMES_PER_WINDOW  # on the model's device, ahead of it
+MOST_REMAKES = 3  # of damaged chunks in one attempt; a disk that damages more of them needs a person
+LEAST_PATIENCE = 30.0  # seconds without a sign of life of whoever examines the source; its start takes one or two
 PARTIAL_NAME = "partial.json"  # in the job's folder: the partial video that is about to be published
 
 
@@ -89,7 +94,8 @@ class Task:
 def upscale_file(task: Task, engine: AnyEngine, settings: Config, control: Control) -> Report:
     """Super-resolve a file and publish the result.
 
-    Where the GPU's memory does not suffice, the engine does with less and the work goes on behind the last chunk.
+    Where the GPU's memory does not suffice, the engine does with less and the work goes on behind the last chunk. A
+    chunk that the disk has damaged meanwhile is made again, and so are those behind it.
 
     Raises:
         BadInput: the source cannot be processed.
@@ -97,10 +103,17 @@ def upscale_file(task: Task, engine: AnyEngine, settings: Config, control: Contr
         Cancelled, Interrupted, LeaseLost: from `control`; finished frames are durable then, except for a lost lease.
     """
     savings = [engine.regret] if engine.regret else []
+    remakes = 0
     with hold_source(task.source):  # from here on its name may change
         while True:
             try:
                 return _upscale(task, engine, settings, control, savings)
+            except DamagedChunk as error:
+                remakes += 1
+                if remakes > MOST_REMAKES:
+                    again = f"{error}; it was made again {MOST_REMAKES} times. Check that disk's health"
+                    raise Transient(again) from error
+                log.warning("%s; the work goes on from there", error)
             except torch.OutOfMemoryError:
                 saving = engine.save_memory()
                 if saving is None:
@@ -112,23 +125,26 @@ def upscale_file(task: Task, engine: AnyEngine, settings: Config, control: Contr
 
 def _upscale(task: Task, engine: AnyEngine, settings: Config, control: Control, savings: list[str]) -> Report:
     started, began = time.monotonic(), datetime.now().astimezone()
-    limits = Limits(settings.limits.file_bytes, settings.limits.frames, settings.limits.side)
-    info = probe(task.source, limits, control.working)
+    limits = Limits(settings.limits.file_bytes, settings.limits.frames, settings.limits.side, settings.limits.memory)
+    asked = _prober(settings)
+    info = asked.probe(task.source, limits, control.working)
     geometry = plan(info.width, info.height, task.preset)
+    sizes = ((info.width, info.height), geometry.scaled, geometry.output)
+    bound_allocations(largest_block(limits.memory, *map(math.prod, sizes)))
     # Before the work: hours of it for an outbox out of reach would be a pity.
     control.check_outbox()
     control.check_room(
         room_needed(task.workdir, task.target.parent, task.preset.quality, info, geometry, settings.preprocess)
     )
     remove_temporaries(task.target.parent, task.job_id)
-    scan = examine(info, control.working) if task.preset.deinterlace == "auto" else Scan()
+    scan = asked.examine(info, control.working) if task.preset.deinterlace == "auto" else Scan()
     hardware = settings.preprocess.hwaccel
     decoding = DecodeOptions(0, settings.streaming.decode_threads, scan, hardware)
     warnings = [*savings, *info.warnings, *([scan.note] if scan.note else [])]
     picture = _picture(task, info, geometry, decoding, settings, control, warnings)
     encoder = open_encoder(_encoder_settings(task.preset, settings), output_format(picture, geometry.output))
     store = ChunkStore(task.workdir, _fingerprint(task, engine, encoder, geometry, settings))
-    chunks = store.durable()
+    chunks = store.durable(control.working)
     resumed_at = chunks[-1].end if chunks else 0
     if resumed_at:
         log.info("going on at frame %d", resumed_at)
@@ -208,15 +224,26 @@ def salvage(task: Task, settings: Config, reason: str, working: Callable[[], Non
     `working` is called whenever something got done. Returns None when there are no chunks. Raises Transient when
     it has to wait, BadInput when the source is gone.
     """
-    chunks = stored_chunks(task.workdir)
+    for _ in range(MOST_REMAKES):
+        try:
+            return _salvage(task, settings, reason, working)
+        except DamagedChunk as error:
+            log.warning("%s; what comes before it is kept", error)
+    return None
+
+
+def _salvage(task: Task, settings: Config, reason: str, working: Callable[[], None]) -> Path | None:
+    chunks = whole_chunks(task.workdir, working)
     if not chunks:
         return None
     with hold_source(task.source):
-        return _salvage(task, chunks, reason, working)
+        return _publish_partial(task, settings, chunks, reason, working)
 
 
-def _salvage(task: Task, chunks: list[Chunk], reason: str, working: Callable[[], None]) -> Path:
-    info = probe(task.source, progress=working)
+def _publish_partial(
+    task: Task, settings: Config, chunks: list[Chunk], reason: str, working: Callable[[], None]
+) -> Path:
+    info = _prober(settings).probe(task.source, Limits(memory=settings.limits.memory), working)
     target = target_for(task.target.parent, task.target.name, task.preset.container, "_partial")
     intent = Intent(task.workdir / PARTIAL_NAME, str(chunks[-1].end))
     published = intent.fulfilled()
@@ -269,7 +296,9 @@ def _run(
         clock = _Clock()
 
         def tell() -> None:
-            control.progress(output.frames, info.frame_count, clock.rate(output.frames - resumed_at))
+            # Files have more frames than they say, too.
+            total = info.frame_count if output.frames <= (info.frame_count or 0) else None
+            control.progress(output.frames, total, clock.rate(output.frames - resumed_at))
 
         tell()
         with torch.inference_mode():
@@ -406,6 +435,11 @@ def _fingerprint(task: Task, engine: AnyEngine, encoder: VideoEncoder, geometry:
         "preprocess": [settings.preprocess.mode, settings.preprocess.video_codec, settings.preprocess.crf],
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _prober(settings: Config) -> Prober:
+    """Gives up on a file earlier than the service does on the whole worker."""
+    return prober(settings.limits.memory, max(LEAST_PATIENCE, settings.queue.stall_seconds / 2))
 
 
 def _encoder_settings(preset: Preset, settings: Config) -> EncoderSettings:

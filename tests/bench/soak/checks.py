@@ -14,7 +14,7 @@ from media_facts import facts
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job
 
-_CHUNK = re.compile(r"chunk-(\d+)-(\d+)-\d+\.nut")
+_CHUNK = re.compile(r"chunk-(\d+)-(\d+)-\d+-[0-9a-f]+\.nut")
 _SLACK = 0.0015  # seconds; a tick of the coarsest clock here is 1 ms
 _SOUND_SLACK = 0.06  # an AAC frame is 21 ms; each container tells start and padding in its own way
 
