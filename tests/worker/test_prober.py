@@ -216,6 +216,7 @@ def test_errors_keep_their_kind(prober: Prober, tmp_path: Path) -> None:
 
 def test_links_in_shares_are_not_followed_there_either(prober: Prober, tmp_path: Path) -> None:
     (tmp_path / "link.mp4").symlink_to(CLIP)
+    trees.guard([])
     assert prober.probe(tmp_path / "link.mp4", ANY).codec == "h264"
     trees.guard([tmp_path])
     with pytest.raises(Transient, match="symbolic link"):
@@ -267,31 +268,46 @@ def test_a_worker_does_the_next_file_after_one_that_asks_for_much(tmp_path: Path
     assert chain(CLIP, tmp_path / "good", settings).frames == 35
 
 
-@pytest.mark.parametrize("moment", ["after the look", "before the joining"])
-def test_a_file_that_is_exchanged_meanwhile_is_not_opened(moment: str, tmp_path: Path) -> None:
+class Exchanging(Watching):
+    """Puts another file in the source's place, once what is to be made is known, or all frames are made."""
+
+    def __init__(self, moment: str, source: Path, other: Path) -> None:
+        super().__init__()
+        self._moment, self._source, self._other = moment, source, other
+
+    def check_room(self, needs: object) -> None:
+        if self._moment == "after the look":
+            self._other.replace(self._source)
+
+    def progress(self, done: int, total: int | None, fps: float) -> None:
+        if self._moment == "before the joining" and done == total and self._other.exists():
+            self._other.replace(self._source)
+
+
+def test_a_file_that_is_exchanged_before_it_was_examined_is_not_opened(tmp_path: Path) -> None:
     source = tmp_path / "clip.mp4"
     source.write_bytes(CLIP.read_bytes())
     bomb = attachments(tmp_path / "fonts.mkv")
-
-    class Exchanging(Watching):
-        def check_room(self, needs: object) -> None:
-            if moment == "after the look":
-                bomb.replace(source)
-
-        def progress(self, done: int, total: int | None, fps: float) -> None:
-            if done == total and bomb.exists():
-                bomb.replace(source)
-
     with pytest.raises(Transient, match=r"clip\.mp4 was changed or exchanged"):
-        chain(source, tmp_path, control=Exchanging())
+        chain(source, tmp_path, control=Exchanging("after the look", source, bomb))
     assert not bomb.exists()
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_file_that_is_exchanged_later_does_not_count(tmp_path: Path) -> None:
+    """The one that was opened is held until the end: sound and picture are of one file."""
+    source = tmp_path / "clip.mp4"
+    source.write_bytes(CLIP.read_bytes())
+    bomb = attachments(tmp_path / "fonts.mkv")
+    made = chain(source, tmp_path, control=Exchanging("before the joining", source, bomb))
+    assert not bomb.exists()
+    assert (made.frames, made.audio_tracks) == (35, 1)
 
 
 def test_what_is_known_without_opening_is_checked_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def opened(*_: object) -> None:
         raise AssertionError("opened")
 
-    monkeypatch.setattr("flashvsr.video.media.CountedFile", opened)
+    monkeypatch.setattr("flashvsr.video.media._reader", opened)
     with pytest.raises(BadInput, match=r"limits\.file_bytes"):
         probe(attachments(tmp_path / "fonts.mkv"), FileLimits(file_bytes=MIB))

@@ -234,7 +234,7 @@ def _numbers(first: int, frames: int, last_pts: int) -> str:
 
 def _says(mark: Path, text: str) -> bool:
     try:
-        return mark.read_bytes() == text.encode()
+        return mark.is_file() and mark.read_bytes() == text.encode()  # anything else may lie there, and a pipe waits
     except OSError as error:
         if error.errno not in LOST:
             raise
