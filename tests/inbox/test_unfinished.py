@@ -84,7 +84,7 @@ def test_a_file_waits_for_its_companion_to_go(world: World, name: str, companion
     world.scan(POLL)
     assert world.names() == ["other/other.mp4"]
     told = world.watcher.problems[world.inbox]
-    assert "1 files are still being downloaded or copied" in told
+    assert "still being downloaded or copied: " in told
     assert f"{name}: {companion} lies beside it" in told
     beside.unlink()
     world.step(SETTLE)  # no scan is needed to see that

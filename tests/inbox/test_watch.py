@@ -162,9 +162,20 @@ def test_other_files_are_mentioned_and_never_touched(world: World) -> None:
         world.drop(f"note\n{index}.txt")
     world.settle()
     assert world.queue.jobs() == []
-    assert "3 files are not videos by name" in world.watcher.problems[world.inbox]
+    assert "not videos by name and left alone: 3 files" in world.watcher.problems[world.inbox]
     assert "\n" not in world.watcher.problems[world.inbox]
     assert (world.inbox / "note\n0.txt").exists()
+
+
+@pytest.mark.parametrize("name", ["preset.toml.txt", "Preset.TOML.txt", "preset.txt", "presets.toml", "preset.yaml"])
+def test_what_was_meant_as_a_preset_is_told_to_be_none(world: World, name: str) -> None:
+    world.drop(name)
+    world.settle()
+    assert f"{name} is not read; a preset has the name preset.toml, so rename it" in world.watcher.problems[world.inbox]
+    (world.inbox / name).unlink()
+    world.drop("preset.md")
+    world.settle()
+    assert world.watcher.problems[world.inbox] == "not videos by name and left alone: preset.md"
 
 
 def test_new_and_extra_inboxes(world: World) -> None:

@@ -52,7 +52,7 @@ class Problems:
         texts = {path: "; ".join(messages) for path, messages in self._messages.items()}
         for (inbox, reason), number in self._numbers.items():
             example = _shortened(printable(self._examples[inbox, reason]))
-            _append(texts, inbox, f"{number} files are {reason}, for example {example}")
+            _append(texts, inbox, f"{reason}: {f'{number} files, for example ' if number > 1 else ''}{example}")
         for inbox, number in self._below.items():
             if number > _MOST_BELOW:
                 _append(texts, inbox, f"{number - _MOST_BELOW} more in it cannot be looked into")

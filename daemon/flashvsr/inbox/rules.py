@@ -26,6 +26,7 @@ _NAMES = frozenset(
     }
 )
 _NUMBERED = f"{PRESET_ERROR_NAME.removesuffix('.txt')} ("  # where a person's own file has that name
+_PRESET_SUFFIXES = ("toml", "toml.txt", "txt", "toml.toml", "tml", "toml.bak", "ini", "cfg", "yaml", "yml", "json")
 
 
 def ignored(name: str) -> bool:
@@ -47,3 +48,9 @@ def is_video_name(name: str) -> bool:
     """Tell whether the extension is that of a video container; the content is for the worker to judge."""
     stem, _, extension = name.rpartition(".")
     return bool(stem.strip(".")) and extension.lower() in VIDEO_EXTENSIONS
+
+
+def is_misnamed_preset(name: str) -> bool:
+    """Tell whether a file was surely meant as the preset, and is not read: editors add an ending that is not shown."""
+    stem, _, suffix = name.lower().partition(".")
+    return stem in ("preset", "presets") and suffix in _PRESET_SUFFIXES and name.lower() != PRESET_NAME

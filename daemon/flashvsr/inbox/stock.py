@@ -7,11 +7,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 from flashvsr.inbox.problems import Problems
-from flashvsr.inbox.rules import is_video_name
+from flashvsr.inbox.rules import is_misnamed_preset, is_video_name
 from flashvsr.inbox.scan import Folder, Listen, folders, too_long
 from flashvsr.inbox.settle import Settler
 from flashvsr.inbox.unfinished import Companions, looks_like_part
 from flashvsr.jobs.intake import Source
+from flashvsr.preset import PRESET_NAME
+from flashvsr.text import printable
 
 _LARGEST = (1 << 63) - 1  # of the numbers that the queue's database holds
 
@@ -110,7 +112,9 @@ class Stock:
 
     @staticmethod
     def _is_other(name: str, relative: str, inbox: Path, problems: Problems) -> bool:
-        if not is_video_name(name):
+        if relative == name and is_misnamed_preset(name):
+            problems.add(inbox, f"{printable(name)} is not read; a preset has the name {PRESET_NAME}, so rename it")
+        elif not is_video_name(name):
             problems.count(inbox, "not videos by name and left alone", relative)
         elif looks_like_part(name):
             problems.count(inbox, "named like parts of a download and left alone until they get another name", relative)
