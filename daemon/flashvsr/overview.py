@@ -25,8 +25,7 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 10.0  # how often everything is read although nothing seems to have changed
 WORKING = ("idle", "busy")
-NAMED_TROUBLES, TROUBLE_LENGTH = 2, 200
-_SPEAKS_FOR_ITSELF = ("settings", "disk", "queue", "inboxes")  # their texts say what they are about
+NAMED_TROUBLES, TROUBLE_LENGTH = 2, 400
 
 
 class Overview:
@@ -106,7 +105,7 @@ class Overview:
     def status(self) -> str:
         """One line for `systemctl status`: the newest problems with it, all of them in `flashvsr status`."""
         problems = self._list.update(self._problems())
-        texts = [p.text if p.subject in _SPEAKS_FOR_ITSELF else f"{p.subject}: {p.text}" for p in problems]
+        texts = [str(problem) for problem in problems]
         shown = [visible(" ".join(text.split()), TROUBLE_LENGTH) for text in texts[:NAMED_TROUBLES]]
         if len(texts) > len(shown):
             shown.append(f"and {len(texts) - len(shown)} more: flashvsr status")

@@ -18,8 +18,8 @@ from waiting import wait_while_it_gets_on
 
 # The model works on squares of 128 pixels, and the time goes by their number.
 PRESET = "width = 128\nscale = 1.0\nfit = 'pad'\nencoder = 'software'\n"  # one of them
-LONGER = "width = 128\nscale = 2.0\nfit = 'crop'\nencoder = 'software'\n"  # two: the middle of a job can be met
-LONG = "width = 256\nscale = 2.0\nfit = 'crop'\nencoder = 'software'\n"  # eight: and a command come there in time
+LONGER = "width = 256\nscale = 2.0\nfit = 'crop'\nencoder = 'software'\n"  # eight: the middle of a job can be met
+LONG = "width = 512\nscale = 2.0\nfit = 'crop'\nencoder = 'software'\n"  # a second more: a command comes there in time
 
 SETTINGS = """\
 [paths]

@@ -45,14 +45,14 @@ MOMENTS = {
     "chosen": ("flashvsr.worker.loop:WorkerLoop._take", 1, BEFORE),
     "about to be claimed": ("flashvsr.jobs.queue:Queue.claim", 1, BEFORE),
     "claimed": ("flashvsr.jobs.queue:Queue.claim", 1, AFTER),
-    "opened": (f"{UPSCALE}:probe", 1, BEFORE),
-    "looked at": (f"{UPSCALE}:probe", 1, AFTER),
+    "opened": ("flashvsr.worker.prober:Prober.probe", 1, BEFORE),
+    "looked at": ("flashvsr.worker.prober:Prober.probe", 1, AFTER),
     "decoding": (f"{UPSCALE}:place", 3, AFTER),
     "two chunks are durable": (f"{CHUNKS}:ChunkWriter.close", 2, AFTER),
     "about to join": (f"{UPSCALE}:assemble", 1, BEFORE),
     "joining": ("flashvsr.video.mux:_Assembly._write", 5, AFTER),
     "checked": (f"{UPSCALE}:verify", 1, AFTER),
-    "about to be recorded": ("flashvsr.outbox.publish:sync_file", 1, AFTER),
+    "about to be recorded": ("flashvsr.files.made:Made.sync", 1, AFTER),
 }
 
 
@@ -116,8 +116,8 @@ def test_other_renames(workers: Workers, make: Callable[..., World], kind: Kind,
 @pytest.mark.parametrize(
     "moment",
     [
-        ("flashvsr.outbox.publish:move_new", 1, BEFORE),
-        ("flashvsr.outbox.publish:move_new", 1, AFTER),
+        ("flashvsr.files.made:Made.give_name", 1, BEFORE),
+        ("flashvsr.files.made:Made.give_name", 1, AFTER),
         ("flashvsr.jobs.queue:Queue.finish", 1, AFTER),
     ],
     ids=["about to be named", "named", "done"],

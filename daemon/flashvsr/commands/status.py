@@ -25,7 +25,7 @@ from flashvsr.preset import PRESET_NAME, load_preset
 from flashvsr.report_text import bounded_report, report_toml
 from flashvsr.say import say, say_json
 from flashvsr.state import service_process
-from flashvsr.status.problems import known_problems
+from flashvsr.status.problems import Problem, known_problems
 from flashvsr.text import printable
 
 LAST_FINISHED = 10
@@ -119,7 +119,7 @@ def _print(facts: dict[str, Any], everything: bool) -> None:
         trouble = f": {worker['error']}" if worker["error"] else ""
         say(f"{worker['slot']} ({worker['label']}): {doing}{trouble}")
     for problem in facts["problems"]:
-        say(f"problem since {_when(problem['since'])}, {problem['subject']}: {problem['text']}")
+        say(f"problem since {_when(problem['since'])}: {Problem(**problem)}")
     if not process:  # else the service's own problems tell this
         for notice in facts["notices"]:
             say(notice)

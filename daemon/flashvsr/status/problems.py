@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 PROBLEMS_NAME = "problems.json"
 WRITE_SECONDS = 5.0  # some texts change with every look, such as how long a share has been silent
 MOST = 1000
+SPEAK_FOR_THEMSELVES = ("settings", "disk", "queue", "inboxes")  # subjects whose texts say what they are about
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,11 @@ class Problem:
     subject: str
     text: str
     since: float
+
+    def __str__(self) -> str:
+        """One sentence; what has it is said once."""
+        named = self.subject in SPEAK_FOR_THEMSELVES or self.subject in self.text
+        return self.text if named else f"{self.subject}: {self.text}"
 
 
 class ProblemList:
