@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from flashvsr.files import marked
-from flashvsr.files.marked import put, signed, withdraw
-from flashvsr.files.texts import LARGEST
+from flashvsr.files.marked import LARGEST, MOST_NUMBERED, put, signed, withdraw
 
 ABOUT = "a.mov"
 
@@ -118,3 +117,15 @@ def test_long_names_of_two_sources_that_become_one(tmp_path: Path) -> None:
     assert put(path, "why", "x" * 250 + "2") == second
     withdraw(path, "x" * 250 + "1")
     assert listing(tmp_path) == [second.name]
+
+
+def test_so_many_files_of_that_name_that_looking_takes_long_are_an_error(path: Path) -> None:
+    """Whoever may write there could lay down tens of thousands, as links to one large file."""
+    path.write_text("mine")
+    for number in range(2, MOST_NUMBERED + 1):
+        os.link(path, path.with_name(f"a.mov.error ({number}).txt"))
+    with pytest.raises(FileExistsError, match=f"{MOST_NUMBERED} files of that name lie there already; remove them"):
+        put(path, "text", ABOUT)
+    withdraw(path, ABOUT)
+    assert len(listing(path.parent)) == MOST_NUMBERED
+    assert path.read_text() == "mine"

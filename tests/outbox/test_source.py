@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -222,3 +223,37 @@ def test_no_way_out_of_the_archive(source: Path, archive: Path) -> None:
     with pytest.raises(BadInput):
         settle_source(source, identity(source), "archive", archive, "../../outside.mov")
     assert source.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="acts as another account")
+def test_a_directory_moved_in_by_mistake_shows_nobody_the_archive(
+    source: Path, archive: Path, monkeypatch: pytest.MonkeyPatch, world_readable: Callable[[Path], None]
+) -> None:
+    """Somebody puts a directory in the source's place between the look and the move, and holds it open."""
+    (archive / "season 1").mkdir(parents=True, mode=0o775)  # as earlier versions made them
+    (archive / "season 1").chmod(0o775)
+    world_readable(archive)
+    known, real, found = identity(source), module.move_numbered, []
+
+    def exchanged(old_directory: int, old: str, new_directory: int, new: str) -> str:
+        if not found:
+            source.unlink()
+            source.mkdir(mode=0o777)
+            held = os.open(source, os.O_RDONLY)
+            moved = real(old_directory, old, new_directory, new)
+            os.seteuid(65534)
+            try:
+                with pytest.raises(PermissionError):
+                    os.open("..", os.O_RDONLY, dir_fd=held)
+                found.append("closed")
+            finally:
+                os.seteuid(0)
+                os.close(held)
+            return moved
+        return real(old_directory, old, new_directory, new)
+
+    monkeypatch.setattr(module, "move_numbered", exchanged)
+    assert settle(source, archive, "archive", known) is None
+    assert found == ["closed"]
+    assert source.is_dir(), "it is where it was"
+    assert list((archive / "season 1").iterdir()) == []

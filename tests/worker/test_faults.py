@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -219,3 +221,32 @@ def test_an_inbox_that_left_the_settings_is_said(bench: Bench) -> None:
     job = bench.job(number)
     assert (job.state, job.attempts, job.error_kind) == ("queued", 0, "config")
     assert "no longer an inbox" in job.error
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_something_else_under_the_name_of_a_waiting_file_ends_its_job(bench: Bench, kind: str) -> None:
+    """Nothing of that name would ever be queued, so nothing would ever replace the job."""
+    number = bench.add()
+    source = Path(bench.job(number).source)
+    source.unlink()
+    {"link": lambda: source.symlink_to("/etc/passwd"), "pipe": lambda: os.mkfifo(source), "folder": source.mkdir}[
+        kind
+    ]()
+    bench.loop.step()
+    job = bench.job(number)
+    assert job.state == "failed"
+    assert "something else has its name" in job.error
+
+
+def test_a_new_version_that_never_comes_is_looked_for_less_and_less_often(bench: Bench) -> None:
+    number = bench.add()
+    Path(bench.job(number).source).write_bytes(b"")
+    delays = []
+    for _ in range(3):
+        bench.loop.step()
+        job = bench.job(number)
+        delays.append(job.not_before - time.time())
+        with bench.queue._writing():
+            bench.queue._change(number, not_before=0.0)
+    assert delays[0] < delays[1] < delays[2]
+    assert bench.job(number).attempts == 0

@@ -75,13 +75,14 @@ def _facts(config: Config, queue: Queue, everything: bool) -> dict[str, Any]:
     finished = queue.jobs(states=FINISHED, limit=None if everything else LAST_FINISHED)
     open_jobs = queue.jobs(states=(RUNNING, HELD, QUEUED))
     process = service_process(config.paths.state)
+    problems = known_problems(config.paths.state) if process else []
     return {
         "service": {"process": process, "state": printable(config.paths.state)},
-        "problems": [asdict(problem) for problem in known_problems(config.paths.state)] if process else [],
+        "problems": [asdict(problem) for problem in problems],
         "workers": [_worker(worker) for worker in queue.workers()],
         "notices": notices(config.paths.state),
         "counts": queue.counts(),
-        "inboxes": [_inbox(inbox.path) for inbox in config.inboxes()],
+        "inboxes": [_inbox(inbox.path, problems if process else None) for inbox in config.inboxes()],
         "jobs": [_job(job) for job in (*open_jobs, *finished)],
     }
 
@@ -97,12 +98,17 @@ def _job(job: Job) -> dict[str, Any]:
     return facts
 
 
-def _inbox(inbox: Path) -> dict[str, Any]:
+def _inbox(inbox: Path, known: Sequence[Problem] | None) -> dict[str, Any]:
+    """`known`: what the running service knows of all presets; None: without it this one is read now."""
+    name = printable(inbox)
+    if known is not None:
+        wrong = [problem.text for problem in known if problem.subject == name and PRESET_NAME in problem.text]
+        return {"path": name, "preset": wrong[0] if wrong else "ok"}
     try:
         load_preset(inbox / PRESET_NAME)
     except BadConfig as error:
-        return {"path": printable(inbox), "preset": str(error)}
-    return {"path": printable(inbox), "preset": "ok"}
+        return {"path": name, "preset": str(error)}
+    return {"path": name, "preset": "ok"}
 
 
 def _first_waiting(jobs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

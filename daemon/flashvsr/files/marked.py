@@ -15,10 +15,13 @@ from pathlib import Path
 from flashvsr.files import at, trees
 from flashvsr.files.moves import move_new, move_numbered
 from flashvsr.files.names import numbered, those_numbered
-from flashvsr.files.texts import LARGEST, encoded, hidden_text, hidden_text_name, read_up_to
+from flashvsr.files.texts import encoded, hidden_text, hidden_text_name, read_up_to
 
 # A comment in TOML as well.
 _MARK = b"# flashvsr wrote this. It replaces and removes it only as long as nothing in it is changed: "
+
+LARGEST = 1 << 18  # bytes; ours are far smaller, and what is larger was not written here
+MOST_NUMBERED = 30  # files of one name that are looked at: each may be as large as that, and somebody waits
 
 _NOT_OURS = frozenset({errno.ENOENT, errno.ELOOP, errno.EACCES, errno.EPERM})
 
@@ -26,7 +29,7 @@ _NOT_OURS = frozenset({errno.ENOENT, errno.ELOOP, errno.EACCES, errno.EPERM})
 def put(path: Path, text: str, about: str) -> Path:
     """Write a text about `about`, in place of ours of that name; returns where it lies. Raises OSError.
 
-    One that lies there already is not written again.
+    One that lies there already is not written again. Where too many files of that name lie there, that is an error.
     """
     data = signed(text, about)
     with trees.directory(path.parent) as directory:
@@ -36,6 +39,8 @@ def put(path: Path, text: str, about: str) -> Path:
         if before and _content(directory, before[0]) == data:
             _take_away(directory, before[1:], about)
             return path.with_name(before[0])
+        if len(those_numbered(at.names(directory), path.name)) >= MOST_NUMBERED:
+            raise OSError(errno.EEXIST, f"{MOST_NUMBERED} files of that name lie there already; remove them", str(path))
         with hidden_text(path.parent, directory, data) as made:
             _take_away(directory, before, about)
             for name in numbered(path.name):
@@ -77,8 +82,9 @@ def _is_ours(data: bytes, about: str) -> bool:
 
 
 def _ours(directory: int, name: str, about: str) -> list[str]:
-    """Our texts under this name and its numbered ones, in order."""
-    return [one for one in those_numbered(at.names(directory), name) if _is_ours(_content(directory, one), about)]
+    """Our texts under this name and its first numbered ones, in order."""
+    found = those_numbered(at.names(directory), name)[:MOST_NUMBERED]
+    return [one for one in found if _is_ours(_content(directory, one), about)]
 
 
 def _content(directory: int, name: str) -> bytes:

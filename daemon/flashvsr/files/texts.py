@@ -114,6 +114,8 @@ def _advice(error: OSError) -> str:
         return "it is a symbolic link, which is not followed here; put the file itself there"
     if error.errno in (errno.EACCES, errno.EPERM):
         return "permission denied; make it readable for the user that runs flashvsr"
+    if error.errno == errno.EAGAIN:
+        return "another program keeps it closed just now; it is looked at again"
     if error.errno in (errno.ESTALE, errno.EIO, errno.ENOTCONN, errno.EHOSTDOWN):
         return f"{error.strerror}; is the share mounted and reachable?"
     return error.strerror or str(error)

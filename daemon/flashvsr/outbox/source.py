@@ -66,6 +66,7 @@ def _archive(directory: int, name: str, source: Path, identity: Identity, wanted
     with explained("archive to", wanted.parent):
         make_directories(wanted.parent)
         with opened(wanted.parent) as archive:
+            _close_to_others(archive)
             try:
                 archived = move_numbered(directory, name, archive, wanted.name)
             except OSError as error:
@@ -85,6 +86,18 @@ def _archive(directory: int, name: str, source: Path, identity: Identity, wanted
             sync_directory(archive)
             sync_directory(directory)
             return wanted.with_name(archived)
+
+
+def _close_to_others(archive: int) -> None:
+    """Let nobody else enter a directory of the archive.
+
+    Between the look at a source and its move, a directory of the share's people may take its name. It is moved back,
+    but for that moment its ".." is the archive.
+    """
+    mode = stat_bits.S_IMODE(os.fstat(archive).st_mode)
+    if mode & 0o077:
+        with contextlib.suppress(PermissionError):  # a file system without modes
+            os.fchmod(archive, mode & 0o700)
 
 
 def _archived_before(wanted: Path, identity: Identity) -> Path | None:

@@ -100,6 +100,8 @@ def read_table(
             setting = check(key, known[key].kind, value, document.label((*at, key)), problems, base=base)
             if setting is not None:
                 accepted[key] = setting
+        elif len(problems) >= MOST_SHOWN:
+            problems.append(f"{document.label((*at, key))}: unknown")  # counted, not shown: no time is spent on it
         else:
             noun = "table" if isinstance(value, Mapping) else "key"
             problems.append(unknown_key(document, (*at, key), tuple(known), noun, advise(key)))

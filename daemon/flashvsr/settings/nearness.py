@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 _SHORT, _LONG = 4, 8  # letters: below the one only two swapped neighbours are a slip, from the other on two slips are
 _LEAST_PART = 3
+_LONGEST = 40  # letters: no known name is as long, and no slip makes it so
 
 
 def nearest(word: str, known: Iterable[str], prefix: str = "") -> str | None:
@@ -15,6 +16,8 @@ def nearest(word: str, known: Iterable[str], prefix: str = "") -> str | None:
     Upper case and what separates words do not count; nor does a `prefix` that all names share. A word that is the
     beginning or the end of just one name of several words is that name.
     """
+    if len(word) > _LONGEST:
+        return None
     names = [name for name in known if name]
     wanted = folded(word.removeprefix(prefix))
     bare = {name: folded(name.removeprefix(prefix)) for name in names}

@@ -69,7 +69,8 @@ def judge(error: Exception, job: Job, *, settle_seconds: float, max_attempts: in
         return Verdict(Outcome.REQUEUE, text)
     if isinstance(error, SourceChanged):
         # Not ended here: when the watcher queues the new version, the queue ends this job as replaced.
-        return Verdict(Outcome.REQUEUE, text, delay=max(FIRST_SECONDS, 2 * settle_seconds))
+        # Looked for less and less often: perhaps it never comes.
+        return Verdict(Outcome.REQUEUE, text, delay=max(backoff(failures), 2 * settle_seconds), grows=True)
     if isinstance(error, BadInput):
         if not isinstance(error, SourceGone) and _still_arriving(job, settle_seconds):
             waiting = f"not a readable video yet, perhaps it is still being copied: {text}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat as stat_bits
 from pathlib import Path
 
 from flashvsr.errors import BadInput, FlashVSRError, Transient
@@ -43,6 +44,8 @@ def check_source(job: Job) -> os.stat_result:
         raise SourceGone(f"the file is gone: {printable(source)}; copy it there again") from None
     except OSError as error:
         raise _unreachable(source, error) from error
+    if not stat_bits.S_ISREG(status.st_mode):
+        raise SourceGone(f"the file is gone, and something else has its name: {printable(source)}; copy it there again")
     if (status.st_size, status.st_mtime_ns) != (job.size, job.mtime_ns):
         raise SourceChanged(CHANGED)
     return status
