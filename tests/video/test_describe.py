@@ -175,3 +175,18 @@ def test_a_phone_s_film_with_cover_art(container: str, tmp_path: Path) -> None:
     assert known.get("make") == ("Apple" if container == "mkv" else None)
     told = ["the camera's notes left out, as mp4 has no room for them beside a cover: make"]
     assert report.warnings == (told if container == "mp4" else [])
+
+
+def test_the_program_that_wrote_a_source_is_no_camera(tmp_path: Path) -> None:
+    """FFmpeg notes itself in AVI. The title stays where all players of MP4 look for it."""
+    path = tmp_path / "film.avi"
+    with av.open(str(path), "w") as out:
+        out.metadata["title"] = "Holiday"
+        fill(out, picture_track(out))
+    with av.open(str(path)) as source:
+        assert "software" in {key.lower() for key in source.metadata}
+    report = chain(path, tmp_path)
+    assert b"\xa9nam" in report.result.read_bytes()
+    with av.open(str(report.result)) as result:
+        assert result.metadata["title"] == "Holiday"
+        assert "software" not in {key.lower() for key in result.metadata}

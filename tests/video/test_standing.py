@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import pytest
 from chain_kit import Watching, chain, played
+from mp4_kit import edit_lists
 from video_kit import numbered, tone, write_sound
 
 from flashvsr.config import Chunks, Config, Preprocess
@@ -160,3 +161,32 @@ def test_a_constant_rate_stays_constant(stands: int, name: str, tmp_path: Path) 
 
 def test_facts_of_a_file_that_stands_are_those_of_any_other(tmp_path: Path) -> None:
     assert probe(CASES / "g01_screen.mp4").frame_rate == 25
+
+
+@pytest.mark.parametrize("exact", [True, False], ids=["beside the right one", "alone"])
+def test_a_tag_of_the_film_that_a_sample_was_cut_from_counts_for_nothing(exact: bool, tmp_path: Path) -> None:
+    """FFmpeg copies the tags that mkvmerge wrote into whatever is cut from its files."""
+    path = tmp_path / "sample.mkv"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=25, options={"bf": "0"})
+        stream.width, stream.height = SIZE
+        stream.pix_fmt = "yuv420p"
+        stream.metadata["DURATION-eng"] = "00:00:20.000000000"
+        for index in range(25):
+            picture = av.VideoFrame.from_ndarray(numbered(index, *SIZE), format="rgb24")
+            out.mux(stream.encode(picture.reformat(format="yuv420p")))
+        out.mux(stream.encode(None))
+    if not exact:  # FFmpeg's own tag, which it cannot be told to leave out
+        data = path.read_bytes()
+        assert b"DURATION\x44" in data
+        path.write_bytes(data.replace(b"DURATION\x44", b"DURATIOM\x44"))
+    assert chain(path, tmp_path).duration == pytest.approx(1.0, abs=0.001)
+
+
+@pytest.mark.parametrize("container", ["mp4", "mkv"])
+def test_an_empty_edit_at_the_front_does_not_make_the_last_picture_stand(container: str, tmp_path: Path) -> None:
+    """Of 25 frames the first 15 are shown, 2 s late."""
+    path = edit_lists(written(tmp_path / "late.mp4", 40), [[(2.0, None), (0.6, 0.0)]])
+    report = chain(path, tmp_path, container=container)
+    assert report.frames == 15
+    assert report.duration == pytest.approx(0.6, abs=0.001)

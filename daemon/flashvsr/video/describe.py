@@ -23,7 +23,7 @@ _TICK = Fraction(1, 1_000_000)  # seconds, for chapters
 _MOST_CHAPTERS = 2000  # a book of hours has fewer
 _STREAM_METADATA = ("language", "handler_name", "creation_time")
 # Of phones and cameras. MP4 has no words of its own for them, only the keys that Apple's and Android's files use.
-_CAMERA = ("make", "model", "software")
+_CAMERA = ("make", "model")
 _CAMERA_PREFIXES = ("com.apple.quicktime.", "com.android.")
 # What players and MP4 know under another name.
 _SAME = {

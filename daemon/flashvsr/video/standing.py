@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+import av
 
 from flashvsr.video.media import beginning, source_status
 from flashvsr.video.pyav import fraction, tags
 
 if TYPE_CHECKING:
+    from av.container import InputContainer
     from av.video.stream import VideoStream
 
 _LEAST = Fraction(3, 2)  # of a frame's usual length; less is rounding, and a frame like the others
@@ -54,16 +57,25 @@ class LastPicture:
         if self._time is None:
             return None
         if self._format.startswith("mov"):
-            lengths = [self._until(self._end_of_track())]
+            lengths = [self._until(self._within_file(self._end_of_track()))]
         else:
             lengths = [self._length if self._honest else None]
             if self._format.startswith("matroska"):
-                lengths.append(self._until(self._end_by_tag(path)))
+                lengths.append(self._until(self._within_file(self._end_by_tag(path))))
         longest = max((length for length in lengths if length is not None), default=Fraction(0))
         return longest if longest >= _LEAST * self._step else None
 
     def _until(self, end: Fraction | None) -> Fraction | None:
         return None if end is None or self._time is None else end - self._time
+
+    def _within_file(self, end: Fraction | None) -> Fraction | None:
+        """No later than the whole file ends: an empty edit at the front counts twice, and tags outlive a cut.
+
+        A file of fragments, whose track has no frames of its own, does not tell its length.
+        """
+        whole = cast("InputContainer", self._stream.container).duration
+        in_fragments = self._format.startswith("mov") and not self._stream.frames
+        return end if end is None or not whole or in_fragments else min(end, Fraction(whole, av.time_base))
 
     def _end_of_track(self) -> Fraction | None:
         """What the track of an MP4 says, if its last packet was there to be read.
@@ -80,7 +92,8 @@ class LastPicture:
     def _end_by_tag(self, path: Path) -> Fraction | None:
         """What the muxer noted about the track of a Matroska file, if the file is as long as it says."""
         known = tags(self._stream.metadata)
-        end = _seconds(next((value for key, value in known.items() if key.startswith("DURATION")), ""))
+        others = (value for key, value in known.items() if key.startswith("DURATION"))  # with a language, as mkvmerge's
+        end = _seconds(known.get("DURATION") or next(others, ""))
         if end is None or not is_whole(path):
             return None
         counts_from_first = "_STATISTICS_WRITING_APP" in known  # mkvmerge's habit
