@@ -30,6 +30,7 @@ from flashvsr.text import printable
 
 LAST_FINISHED = 10
 FIRST_WAITING = 20
+MOST_READ = 100  # presets
 JOB_FIELDS = (
     "id", "state", "inbox", "source", "attempts", "not_before", "slot", "frames_done", "frames_total", "fps", "error",
     "error_kind", "warnings", "result", "model", "created", "claimed", "finished",
@@ -76,13 +77,16 @@ def _facts(config: Config, queue: Queue, everything: bool) -> dict[str, Any]:
     open_jobs = queue.jobs(states=(RUNNING, HELD, QUEUED))
     process = service_process(config.paths.state)
     problems = known_problems(config.paths.state) if process else []
+    inboxes = config.inboxes()
+    # Reading thousands of presets takes minutes; what the service found is a few seconds old.
+    found = problems if process and len(inboxes) > MOST_READ else None
     return {
         "service": {"process": process, "state": printable(config.paths.state)},
         "problems": [asdict(problem) for problem in problems],
         "workers": [_worker(worker) for worker in queue.workers()],
         "notices": notices(config.paths.state),
         "counts": queue.counts(),
-        "inboxes": [_inbox(inbox.path, problems if process else None) for inbox in config.inboxes()],
+        "inboxes": [_inbox(inbox.path, found) for inbox in inboxes],
         "jobs": [_job(job) for job in (*open_jobs, *finished)],
     }
 
@@ -99,7 +103,7 @@ def _job(job: Job) -> dict[str, Any]:
 
 
 def _inbox(inbox: Path, known: Sequence[Problem] | None) -> dict[str, Any]:
-    """`known`: what the running service knows of all presets; None: without it this one is read now."""
+    """`known`: what the running service knows of all presets; None: this one is read now."""
     name = printable(inbox)
     if known is not None:
         wrong = [problem.text for problem in known if problem.subject == name and PRESET_NAME in problem.text]

@@ -20,7 +20,7 @@ from flashvsr.text import printable
 log = logging.getLogger(__name__)
 
 PROBLEMS_NAME = "problems.json"
-WRITE_SECONDS = 5.0  # some texts change with every look, such as how long a share has been silent
+WRITE_SECONDS = 2.0  # some texts change with every look, such as how long a share has been silent
 MOST = 1000
 SPEAK_FOR_THEMSELVES = ("settings", "disk", "queue", "inboxes")  # subjects whose texts say what they are about
 
