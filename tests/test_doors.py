@@ -45,7 +45,6 @@ ALLOWED = {
     "commands/bench_speed.py": "where whoever calls it wants the results",
     "commands/check.py": "looks whether folders are there and writable, for whoever calls it; reads nothing",
     "commands/demo.py": "a temporary directory, and where whoever calls it wants the result",
-    "commands/queue.py": "the queue in the state directory",
     "commands/upscale.py": "files of whoever calls it; a result in a share is written through files/ like any other",
     "inbox/scan.py": "by descriptor at each step",
     "inbox/shares.py:Shares._is_there": "lists an opened directory",

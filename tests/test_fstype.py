@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flashvsr.fstype import fstype_of, is_network, is_read_only_here_alone
+from flashvsr.fstype import MountTable, fstype_of, is_network, is_read_only_here_alone
 
 
 @pytest.fixture
@@ -64,3 +64,18 @@ def test_a_mount_that_is_read_only_on_a_file_system_that_is_not(tmp_path: Path) 
     found = {path: is_read_only_here_alone(Path(path), table) for path in ("/media", "/usb/x", "/srv/x", "/odd")}
     assert found == {"/media": True, "/usb/x": False, "/srv/x": False, "/odd": False}
     assert not is_read_only_here_alone(Path("/media"), tmp_path / "none")
+
+
+def test_a_directory_laid_over_itself_is_no_mount_of_its_own(tmp_path: Path) -> None:
+    """As systemd opens a directory for a sandbox; with another setting it is gone, and the files are as they were."""
+    table = tmp_path / "mountinfo"
+    table.write_text(
+        "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"
+        "2 1 8:1 /mnt/nas/out /mnt/nas/out rw - ext4 /dev/sda1 rw\n"
+        "3 1 8:1 /other /mnt/elsewhere rw - ext4 /dev/sda1 rw\n"
+        "4 1 8:2 / /mnt/disk rw - ext4 /dev/sdb1 rw\n"
+        "5 4 8:2 /a /mnt/disk/a rw - ext4 /dev/sdb1 rw\n"
+    )
+    found = MountTable(table)
+    places = {place: found.innermost(place)[0] for place in ("/mnt/nas/out/x", "/mnt/elsewhere/x", "/mnt/disk/a/b")}
+    assert places == {"/mnt/nas/out/x": "/", "/mnt/elsewhere/x": "/mnt/elsewhere", "/mnt/disk/a/b": "/mnt/disk"}

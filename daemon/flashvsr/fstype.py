@@ -55,12 +55,23 @@ class MountTable:
     def innermost(self, real: str) -> tuple[str, str]:
         """Return mount point and type of the mount that a path without links lies on; both "" if there is none."""
         point = self._point(real)
+        while above := self._same_place(point):
+            point = above
         return os.fsdecode(point), self._mounts[point].kind.decode("ascii", "replace") if point else ""
 
     def closed_here(self, real: str) -> bool:
         """Tell whether that mount is read-only while its file system can be written."""
         point = self._point(real)
         return bool(point) and self._mounts[point].closed_here
+
+    def _same_place(self, point: bytes) -> bytes:
+        """The mount above, if this one only lays a directory of it over itself, as a sandbox does to open it."""
+        above = self._point(os.fsdecode(point.rpartition(b"/")[0] or b"/")) if point not in (b"", b"/") else b""
+        if not above:
+            return b""
+        inner, outer = self._mounts[point], self._mounts[above]
+        shown = os.path.normpath(outer.root.rstrip(b"/") + b"/" + os.path.relpath(point, above))
+        return above if inner.device == outer.device and inner.root == shown else b""
 
     def _point(self, real: str) -> bytes:
         point = os.fsencode(real)
@@ -73,8 +84,12 @@ class MountTable:
 
 @dataclass(frozen=True)
 class _Mount:
+    """`device` and `root`: the file system, and which directory of it is shown."""
+
     kind: bytes
     closed_here: bool
+    device: bytes
+    root: bytes
 
 
 @lru_cache(maxsize=1)
@@ -87,7 +102,7 @@ def _parsed(table: bytes) -> dict[bytes, _Mount]:
         if separator and len(fields) >= 5:
             kind, *rest = source.split(b" ")
             closed_here = b"ro" in _listed(fields[5:6]) and b"rw" in _listed(rest[1:])
-            mounts[_unescape(fields[4])] = _Mount(kind, closed_here)
+            mounts[_unescape(fields[4])] = _Mount(kind, closed_here, fields[2], _unescape(fields[3]))
     return mounts
 
 

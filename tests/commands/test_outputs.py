@@ -57,3 +57,22 @@ def test_a_reader_that_left(config: Path) -> None:
 def test_no_path_is_cut_in_a_pipe(config: Path) -> None:
     done = flashvsr(config, "status", "")
     assert f"{'long ' * 40}.mp4" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["status", "retry 1", "cancel 1", "check"])
+def test_an_emptied_queue_is_left_as_it_is(tmp_path: Path, command: str) -> None:
+    """The service makes a new one of it with all it knows; a command that filled it would take that for done."""
+    for name in ("inbox/default", "outbox", "state"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "state" / "queue.db").touch()
+    file = tmp_path / "flashvsr.toml"
+    file.write_text("[paths]\ninbox = 'inbox'\noutbox = 'outbox'\nstate = 'state'\n[gpu]\ndevices = 'cpu'\n")
+    done = flashvsr(file, command, "")
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "state" / "queue.db").stat().st_size == 0
+    assert [path.name for path in (tmp_path / "state").iterdir()] == ["queue.db"]
+
+
+def test_a_number_that_no_job_has(config: Path) -> None:
+    done = flashvsr(config, "status 99999999999999999999", "")
+    assert (done.returncode, "there is no job 99999999999999999999" in done.stderr) == (1, True)

@@ -69,6 +69,7 @@ def test_names_that_are_no_text_go_all_the_way(service: RealService, clips: Path
     (record,) = (service.state / "records").glob(f"{job.id}.json")
     assert json.loads(record.read_text())["source"] == str(service.inbox / good)
 
+    service.until(lambda: any(inbox["preset"] != "ok" for inbox in status(service)["inboxes"]), "the preset is told")
     told = status(service)
     assert {from_printable(found["source"]) for found in told["jobs"]} == {
         *map(str, damaged), str(service.inbox / good), str(mistaken / "waits.mp4")

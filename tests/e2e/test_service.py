@@ -150,9 +150,8 @@ def test_a_broken_preset_holds_its_jobs_until_it_is_mended(
     job = service.until_state("clip.mp4", "held")
     assert "width" in str(job.error)
     assert "width" in (service.inbox / "preset.error.txt").read_text()
-    found = status(service)
-    assert found["counts"]["held"] == 1
-    assert any("widht" in inbox["preset"] for inbox in found["inboxes"])
+    assert status(service)["counts"]["held"] == 1
+    service.until(lambda: any("widht" in inbox["preset"] for inbox in status(service)["inboxes"]), "it is told")
     (service.inbox / "preset.toml").write_text(good)
     assert service.until_state("clip.mp4", "done", "failed").state == "done"
     assert not (service.inbox / "preset.error.txt").exists()

@@ -9,10 +9,12 @@ from systemd_box import Box
 pytestmark = pytest.mark.timeout(600)
 
 QUICK_RESTART = "[Service]\nRestartSec=0.2\n"
+LARGE = "width = 512\nscale = 2.0\nfit = 'crop'\nencoder = 'software'\n"  # for one that the status can name
 SMALL = "width = 128\nscale = 1.0\nfit = 'pad'\nencoder = 'software'\n"  # a preset for jobs that are soon done
 
 
 def test_started_means_ready_and_a_video_from_the_share_is_done(service: Installed) -> None:
+    service.box.write(f"{INBOX}/preset.toml", LARGE)
     service.start()
     assert service.property("StatusText") == "0 running, 0 waiting, 0 held, 0 failed today"
 

@@ -17,6 +17,7 @@ from flashvsr.devices import Slot, discover
 from flashvsr.errors import BadConfig, FlashVSRError
 from flashvsr.jobs.damage import notices
 from flashvsr.jobs.database import DATABASE_NAME
+from flashvsr.jobs.exchange import is_empty
 from flashvsr.jobs.queue import Queue
 from flashvsr.preset import PRESET_NAME, load_preset
 from flashvsr.say import say
@@ -213,7 +214,7 @@ def _queue(config: Config) -> str:
     path = config.paths.state / DATABASE_NAME
     process = service_process(config.paths.state)
     service = f"service runs as process {process}" if process else "service is not running"
-    if not path.exists():
+    if is_empty(path):
         return f"none yet, it is created when the service starts; {service}"
     queue = Queue(config.paths.state)
     try:

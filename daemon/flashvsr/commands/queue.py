@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from flashvsr.config import Config
 from flashvsr.errors import FlashVSRError
 from flashvsr.jobs.database import DATABASE_NAME
+from flashvsr.jobs.exchange import is_empty
 from flashvsr.jobs.queue import Queue
 from flashvsr.say import say
 from flashvsr.system.account import account_of
@@ -35,7 +36,7 @@ def existing_queue(config: Config) -> Iterator[Queue]:
     """Open the service's queue; FlashVSRError if there is none yet: asking for it must not create one."""
     path = config.paths.state / DATABASE_NAME
     try:
-        exists = path.exists()
+        exists = not is_empty(path)  # an empty file is what the service makes a new queue of, and no command does
     except OSError as error:
         raise FlashVSRError(
             f"cannot reach {printable(path)}: {error.strerror}; run this as root, or as the service's account "

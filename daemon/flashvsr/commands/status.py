@@ -30,7 +30,6 @@ from flashvsr.text import printable
 
 LAST_FINISHED = 10
 FIRST_WAITING = 20
-MOST_READ = 100  # presets
 JOB_FIELDS = (
     "id", "state", "inbox", "source", "attempts", "not_before", "slot", "frames_done", "frames_total", "fps", "error",
     "error_kind", "warnings", "result", "model", "created", "claimed", "finished",
@@ -51,7 +50,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
 
 
 def _show_job(queue: Queue, options: argparse.Namespace) -> int:
-    job = queue.get(options.job)
+    job = queue.get(options.job) if options.job < 1 << 63 else None
     if job is None:
         raise FlashVSRError(f"there is no job {options.job}; `flashvsr status --all` lists them")
     facts = _job(job) | {"preset": _parsed(job.preset), "report": bounded_report(_parsed(job.report))}
@@ -77,16 +76,15 @@ def _facts(config: Config, queue: Queue, everything: bool) -> dict[str, Any]:
     open_jobs = queue.jobs(states=(RUNNING, HELD, QUEUED))
     process = service_process(config.paths.state)
     problems = known_problems(config.paths.state) if process else []
-    inboxes = config.inboxes()
-    # Reading thousands of presets takes minutes; what the service found is a few seconds old.
-    found = problems if process and len(inboxes) > MOST_READ else None
+    # Reading thousands of presets takes minutes, and a share may hang. What the service found is a few seconds old.
+    found = problems if process else None
     return {
         "service": {"process": process, "state": printable(config.paths.state)},
         "problems": [asdict(problem) for problem in problems],
         "workers": [_worker(worker) for worker in queue.workers()],
         "notices": notices(config.paths.state),
         "counts": queue.counts(),
-        "inboxes": [_inbox(inbox.path, found) for inbox in inboxes],
+        "inboxes": [_inbox(inbox.path, found) for inbox in config.inboxes()],
         "jobs": [_job(job) for job in (*open_jobs, *finished)],
     }
 

@@ -39,7 +39,10 @@ def run(config: Config, options: argparse.Namespace) -> int:
     source = options.source
     if not source.is_file():
         raise BadInput(f"{printable(source)} is no file; give the path of a video")
-    target, preset = _target(options.target, source, preset)
+    try:
+        target, preset = _target(options.target, source, preset)
+    except OSError as error:  # such as a name that is too long
+        raise failure("use", options.target, error) from error
     check_writable(target.absolute().parent, target.absolute().parent)
     try:
         report = _upscaled(config, source, target, preset)

@@ -65,27 +65,29 @@ def _present_name(directory: int, name: str, identity: Identity) -> str:
 def _archive(directory: int, name: str, source: Path, identity: Identity, wanted: Path) -> Path | None:
     with explained("archive to", wanted.parent):
         make_directories(wanted.parent)
-        with opened(wanted.parent) as archive:
-            _close_to_others(archive)
-            try:
-                archived = move_numbered(directory, name, archive, wanted.name)
-            except OSError as error:
-                if error.errno != errno.EXDEV:
-                    raise
+        archive = trees.open_directory(wanted.parent)
+    with at.closing(archive):
+        _close_to_others(archive)
+        try:
+            archived = move_numbered(directory, name, archive, wanted.name)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise  # most likely the source's folder gives nothing away: the archive is our own
+            with explained("archive to", wanted.parent):
                 copied = _copy(directory, name, identity, archive, wanted.name)
-                if copied is None:
-                    log.info("%s changed while it was archived and stays where it is", printable(source))
-                    return None
                 sync_directory(archive)
-                _delete(directory, name, identity)
-                return wanted.with_name(copied)
-            if _identity(archived, archive) != identity:
-                # Replaced between the look and the move: what was moved is new, so it goes back.
-                move_numbered(archive, archived, directory, source.name)
+            if copied is None:
+                log.info("%s changed while it was archived and stays where it is", printable(source))
                 return None
-            sync_directory(archive)
-            sync_directory(directory)
-            return wanted.with_name(archived)
+            _delete(directory, name, identity)
+            return wanted.with_name(copied)
+        if _identity(archived, archive) != identity:
+            # Replaced between the look and the move: what was moved is new, so it goes back.
+            move_numbered(archive, archived, directory, source.name)
+            return None
+        sync_directory(archive)
+        sync_directory(directory)
+        return wanted.with_name(archived)
 
 
 def _close_to_others(archive: int) -> None:

@@ -82,7 +82,7 @@ def known_problems(state: Path) -> list[Problem]:
     """
     try:
         found = json.loads((state / PROBLEMS_NAME).read_text(encoding="ascii"))
-    except (FileNotFoundError, ValueError):  # written whole, so only a foreign hand damages it
+    except (FileNotFoundError, IsADirectoryError, ValueError):  # written whole: only a foreign hand damages it
         return []
     return [problem for entry in found if (problem := _problem(entry))] if isinstance(found, list) else []
 

@@ -107,9 +107,11 @@ class ChunkStore:
         kept = whole_chunks(self._workdir, progress)
         wanted = {chunk.path for chunk in kept}
         try:
-            for path in self._files():
-                if path not in wanted:
-                    _remove(path)
+            others = [path for path in self._files() if path not in wanted]
+            if finished := [path for path in others if path.suffix == ".nut"]:
+                log.warning("%d chunks do not count: damaged, or of an earlier version; made again", len(finished))
+            for path in others:
+                _remove(path)
         except OSError as error:
             raise write_error(self._workdir, error) from error
         return kept
