@@ -12,6 +12,7 @@ from pathlib import Path
 
 from flashvsr.errors import BadConfig
 from flashvsr.files import marked, trees
+from flashvsr.files.advice import advice
 from flashvsr.files.objects import Unusable, object_of
 from flashvsr.files.texts import read_text, write_new
 from flashvsr.settings.document import Document, parse, parse_value, raise_problems, read_table
@@ -189,9 +190,10 @@ def write_default_preset(path: Path, default_quality: int = 6) -> None:
     except FileNotFoundError as error:
         raise BadConfig(f"{path.parent}: the folder does not exist; is the share mounted?") from error
     except OSError as error:
+        told = advice("write to", path.parent, error)
         raise BadConfig(
-            f"{path}: there is no preset and none can be written here ({error.strerror}); put a "
-            f"{PRESET_NAME} there, or let the user that runs flashvsr write to the folder"
+            f"{path}: there is no preset and none can be written here ({error.strerror}); put a {PRESET_NAME} "
+            f"there, or {told}"
         ) from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -39,3 +40,11 @@ def test_the_largest_file_of_a_file_system_is_said() -> None:
 def test_rights_by_what_was_being_done(doing: str, what: str) -> None:
     told = failure(doing, Path("/share/a.mp4"), PermissionError(errno.EACCES, "Permission denied"))
     assert str(told).endswith(f"let the user that runs flashvsr {what}")
+
+
+def test_a_disk_without_inodes_is_not_said_to_be_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert "free some space there" in str(failure("write", tmp_path / "a", full))
+    left = SimpleNamespace(f_files=1000, f_favail=0)
+    monkeypatch.setattr("flashvsr.files.advice.os.statvfs", lambda _: left)
+    assert "no more files can be made there; remove some" in str(failure("write", tmp_path / "a", full))

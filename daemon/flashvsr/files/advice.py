@@ -79,7 +79,18 @@ def advice(doing: str, path: Path, error: OSError) -> str:
         return "put the file itself there"
     if error.errno == errno.EROFS and _closed_by_unit(path):
         return _opened_by_unit(path)
+    if error.errno == errno.ENOSPC and _takes_no_more_files(path):
+        return "there is space, but no more files can be made there; remove some"
     return _ADVICE.get(error.errno or 0, "check the file system")
+
+
+def _takes_no_more_files(path: Path) -> bool:
+    """Whether the file system has used up its inodes."""
+    try:
+        found = os.statvfs(next(place for place in (path, *path.parents) if place.is_dir()))
+    except OSError:
+        return False
+    return found.f_files > 0 and found.f_favail == 0
 
 
 def _opened_by_unit(path: Path) -> str:
