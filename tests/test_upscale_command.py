@@ -74,13 +74,14 @@ def test_a_full_temporary_directory(
 ) -> None:
     share = mount(tmp_path / "temporary", "1m")
     monkeypatch.setattr(tempfile, "tempdir", str(share.point))
-    for files in (0, None):
+    no_files = "there is space, but no more files can be made there; remove some"
+    for files, advice in ((0, no_files), (None, "free some space there")):
         share.leave_files(files)
         ballast = fill(share.point, PAGE) if files is None else None
         assert run(tmp_path / "out.mp4") == 1
         shown = capsys.readouterr().err
         assert f"{share.point}/flashvsr-" in shown
-        assert "No space left on device; free some space there" in shown
+        assert f"No space left on device; {advice}" in shown
         assert "Traceback" not in shown
         if ballast is not None:
             ballast.unlink()

@@ -114,7 +114,7 @@ def test_a_file_system_that_is_read_only_itself_is_not_put_down_to_the_unit(
 
 def test_a_full_one_is_another_matter(tmp_path: Path, mount: Callable[..., Mounted]) -> None:
     mount(tmp_path / "outbox").leave_files(0)
-    with pytest.raises(NoSpace, match="free some space"):
+    with pytest.raises(NoSpace, match="no more files can be made there; remove some"):
         check_writable(tmp_path / "outbox", tmp_path / "outbox")
 
 
