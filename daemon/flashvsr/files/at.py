@@ -20,6 +20,9 @@ _CAREFUL = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
+Identity = tuple[int, int, int, int]  # device, inode, size, time of change in nanoseconds
+
+
 class NotRegular(OSError):
     """A pipe, socket, device or directory lies where a file is expected."""
 
@@ -49,6 +52,11 @@ def is_file(directory: int, name: str) -> bool:
 def same(one: os.stat_result, other: os.stat_result) -> bool:
     """Tell whether both are one file, under whatever name."""
     return (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+
+
+def identity(status: os.stat_result) -> Identity:
+    """What tells a file, with the content it has now, from any other."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def read(directory: int, name: str) -> int:

@@ -45,7 +45,7 @@ def open_to_read(path: Path) -> int:
     with _lock:
         if path in _held:
             return os.dup(_held[path][0])
-    return trees.open_file(path, os.O_RDONLY | os.O_NONBLOCK)
+    return trees.open_file(path, os.O_RDONLY)
 
 
 def status(path: Path) -> os.stat_result:

@@ -13,13 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flashvsr.files import trees
+from flashvsr.files import at, trees
 from flashvsr.inbox.rules import ignored, ignored_folder
 
 MAX_DEPTH = 64
 LONGEST_PATH = 3840  # bytes; the kernel's limit is 4095, and the result's path may be a little longer than the source's
-
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 Report = Callable[[Path, str], None]
 Listen = Callable[[Path, int], None]
@@ -106,7 +104,7 @@ def lookup(inbox: Path, relative: str) -> os.stat_result | None:
     *parents, name = relative.split("/")
     try:
         with _opened(inbox, parents) as directory:
-            stat = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            stat = at.status(directory, name)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
             return None
@@ -124,7 +122,7 @@ def _enter(above: Folder, name: str, depth: int, skip: frozenset[Path]) -> Folde
         above.report(path, f"has a path of more than {LONGEST_PATH} bytes and is not looked into; move it further up")
     else:
         try:
-            descriptor = os.open(name, _DIRECTORY, dir_fd=above.descriptor)
+            descriptor = at.enter(above.descriptor, name)
         except FileNotFoundError:
             return None  # moved or removed while we looked
         except OSError as error:
@@ -141,19 +139,16 @@ def too_long(path: Path) -> bool:
 
 def names_beside(inbox: Path, relative: str) -> list[str]:
     """Return all names in the directory of a file of the inbox. Raises OSError."""
-    with _opened(inbox, relative.split("/")[:-1]) as directory, os.scandir(directory) as entries:
-        return [entry.name for entry in entries]
+    with _opened(inbox, relative.split("/")[:-1]) as directory:
+        return at.names(directory)
 
 
 @contextmanager
 def _opened(inbox: Path, parents: list[str]) -> Iterator[int]:
     """Open a directory below the inbox step by step, so that no link on the way is followed."""
     directory = trees.open_directory(inbox)
-    try:
-        for name in parents:
-            inner = os.open(name, _DIRECTORY, dir_fd=directory)
-            os.close(directory)
-            directory = inner
+    for name in parents:
+        with at.closing(directory):
+            directory = at.enter(directory, name)
+    with at.closing(directory):
         yield directory
-    finally:
-        os.close(directory)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
+from flashvsr.files.at import Identity, identity
 from flashvsr.inbox.problems import Problems
 from flashvsr.inbox.rules import is_misnamed_preset, is_video_name
 from flashvsr.inbox.scan import Folder, Listen, folders, too_long
@@ -17,7 +18,6 @@ from flashvsr.text import printable
 
 _LARGEST = (1 << 63) - 1  # of the numbers that the queue's database holds
 
-Content = tuple[int, int, int, int]  # device, inode, size, mtime_ns
 Unknown = Callable[[list[Source]], list[Source]]
 
 
@@ -28,12 +28,12 @@ class Stock:
         self.settler = settler
         self.waits: dict[Path, str] = {}  # settling files that stand still and have to wait all the same: why
         self._unknown = unknown
-        self._known: dict[Path, dict[str, Content]] = {}
+        self._known: dict[Path, dict[str, Identity]] = {}
         self._seen: dict[Path, set[Path]] = {}  # by inbox: settling files that the scan in progress met
 
     def is_known(self, inbox: Path, relative: str, stat: os.stat_result) -> bool:
         """Tell whether a file has its job, with this content."""
-        return self._known.get(inbox, {}).get(relative) == content_of(stat)
+        return self._known.get(inbox, {}).get(relative) == identity(stat)
 
     def note_job(self, source: Source) -> None:
         """This file has its job now, and settles no longer."""
@@ -50,7 +50,7 @@ class Stock:
     def take(self, inbox: Path, problems: Problems, skip: frozenset[Path], listen: Listen | None, now: float) -> None:
         """Look through one inbox; what is new begins to settle. Raises OSError if the inbox cannot be read."""
         known = self._known.get(inbox, {})
-        still: dict[str, Content] = {}
+        still: dict[str, Identity] = {}
         new: list[Source] = []
         seen: set[Path] = set()
         for folder in folders(inbox, problems.below(inbox), skip, listen):
@@ -86,8 +86,8 @@ class Stock:
         self,
         folder: Folder,
         inbox: Path,
-        known: Mapping[str, Content],
-        still: dict[str, Content],
+        known: Mapping[str, Identity],
+        still: dict[str, Identity],
         problems: Problems,
     ) -> tuple[list[tuple[Source, str]], Iterable[str]]:
         """Return the videos of a folder that are not known as they are now, and the names that say more about them."""
@@ -102,7 +102,7 @@ class Stock:
             stat = folder.stat(entry)
             if stat is None:
                 continue
-            if content == content_of(stat):
+            if content == identity(stat):
                 still[relative] = content
             elif why := obstacle(folder.path / entry.name, stat):
                 problems.count(inbox, why, relative)
@@ -129,11 +129,6 @@ class Stock:
             problems.count(inbox, "still being downloaded or copied", f"{source.relative}: {companion} lies beside it")
         elif why := self.waits.get(Path(source.source)):
             problems.count(inbox, why, source.relative)
-
-
-def content_of(stat: os.stat_result) -> Content:
-    """Return what tells one content from another."""
-    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def obstacle(path: Path, stat: os.stat_result) -> str:

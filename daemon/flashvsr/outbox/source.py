@@ -15,7 +15,7 @@ import stat as stat_bits
 from pathlib import Path
 
 from flashvsr.files import at, trees
-from flashvsr.files.at import sync_directory
+from flashvsr.files.at import Identity, sync_directory
 from flashvsr.files.moves import MTIME_SLACK_NS, explained, make_directories, move_new, move_numbered, opened
 from flashvsr.files.names import OUR_PREFIX, numbered
 from flashvsr.outbox.names import inside
@@ -23,7 +23,6 @@ from flashvsr.text import printable
 
 log = logging.getLogger(__name__)
 
-Identity = tuple[int, int, int, int]  # device, inode, size, mtime_ns
 
 _BLOCK = 1 << 20
 
@@ -115,7 +114,7 @@ def _archived_before(wanted: Path, identity: Identity) -> Path | None:
             stat = trees.lstat(path)
         except FileNotFoundError:
             return copy
-        if _identity_of(stat) == identity:
+        if at.identity(stat) == identity:
             return path
         if stat.st_dev != device and _looks_like(stat, size, mtime_ns):
             copy = path
@@ -150,7 +149,7 @@ def _copy(directory: int, name: str, identity: Identity, archive: int, wanted: s
     try:
         with at.closing(at.read(directory, name)) as source:
             before = os.fstat(source)
-            if _identity_of(before) != identity:
+            if at.identity(before) != identity:
                 return None  # exchanged between the look and the opening
             earlier = _copied_before(source, identity, archive, wanted)
             if earlier is not None:
@@ -161,7 +160,7 @@ def _copy(directory: int, name: str, identity: Identity, archive: int, wanted: s
                 os.utime(copy, ns=(identity[3], identity[3]))
                 os.fsync(copy)
                 whole = os.fstat(copy).st_size == identity[2]
-            if not whole or _identity_of(os.fstat(source)) != identity:
+            if not whole or at.identity(os.fstat(source)) != identity:
                 return None
         if _identity(name, directory) != identity:
             return None
@@ -209,8 +208,4 @@ def _writer(directory: int, name: str, mode: int) -> contextlib.AbstractContextM
 
 
 def _identity(name: str, directory: int) -> Identity:
-    return _identity_of(at.status(directory, name))
-
-
-def _identity_of(stat: os.stat_result) -> Identity:
-    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
+    return at.identity(at.status(directory, name))

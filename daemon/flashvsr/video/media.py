@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -23,7 +22,7 @@ from av.error import FFmpegError
 from flashvsr.errors import BadInput, FlashVSRError, Transient
 from flashvsr.files import held, trees
 from flashvsr.files.advice import failure
-from flashvsr.files.at import NotRegular
+from flashvsr.files.at import Identity, NotRegular, identity
 from flashvsr.text import printable
 from flashvsr.video.counted import Opener, Progress, Readable, ReadFile, nothing
 from flashvsr.video.pyav import SOURCE_TEXT
@@ -44,8 +43,6 @@ SOURCE_FORMATS = (
     "png_pipe", "jpeg_pipe", "webp_pipe", "bmp_pipe", "tiff_pipe",
     "mp3", "aac", "wav", "flac",  # recognised so that an audio file gets the answer "no video in it"
 )  # fmt: skip
-
-Identity = tuple[int, int, int, int]  # device, inode, size, time of change in nanoseconds
 
 _DEMUXING = {
     "format_whitelist": ",".join(SOURCE_FORMATS),
@@ -80,7 +77,7 @@ def open_source(
     """
     file = _reader(path, progress)
     with _failing_as_it_did(file, path), closing(file):
-        if known is not None and identity_of(file.status()) != known:
+        if known is not None and identity(file.status()) != known:
             raise Transient(f"{path} was changed or exchanged while it was worked on; it is tried again as it is now")
         seen = file if view is None else view(file)
         container = _open_on(hardware, path, seen, warn) if hardware else None
@@ -98,11 +95,6 @@ def beginning(path: Path, size: int) -> bytes:
     """The first `size` bytes of a source, or all there are. Raises as `open_source`."""
     with closing(_reader(path, nothing)) as file, _failing_as_it_did(file, path):
         return file.read(size)
-
-
-def identity_of(status: os.stat_result) -> Identity:
-    """What tells a file, as it is now, from any other."""
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 @contextmanager
@@ -138,10 +130,7 @@ def _reader(path: Path, progress: Progress) -> ReadFile:
         file = ReadFile(held.open_to_read(path), progress)
     with ExitStack() as stack:
         stack.callback(file.close)
-        status = file.status()
-        if not stat.S_ISREG(status.st_mode):
-            raise BadInput(f"{printable(path)} is not a regular file")
-        if status.st_size == 0:
+        if file.status().st_size == 0:
             raise BadInput(f"{printable(path)} is empty; copy the video again")
         stack.pop_all()
     return file

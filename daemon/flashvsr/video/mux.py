@@ -119,7 +119,6 @@ class _Assembly:
         self.info = info
         self.target = target
         self.container = container
-        self.partial = partial
         self.progress = progress
         self.grid: TimestampGrid = output_grid(info)
         self.last_step = last_step or self.grid.step

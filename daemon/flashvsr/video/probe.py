@@ -14,6 +14,7 @@ import av
 from av.error import FFmpegError
 
 from flashvsr.errors import BadInput
+from flashvsr.files.at import Identity
 from flashvsr.text import NAME, visible
 from flashvsr.video.color import ColorInfo, resolve
 from flashvsr.video.counted import Progress, nothing
@@ -21,7 +22,7 @@ from flashvsr.video.crop import NOTHING, Crop, crop_of
 from flashvsr.video.lengths import Beginning, credible_count
 from flashvsr.video.limits import GENEROUS, Limits
 from flashvsr.video.mastering import Mastering, mastering_of
-from flashvsr.video.media import Identity, open_source, packets, source_status
+from flashvsr.video.media import open_source, packets, source_status
 from flashvsr.video.pyav import LONGEST_TITLE, fraction, tags
 from flashvsr.video.renumber import Renumbering, renumbered
 from flashvsr.video.spatial import Spatial, spatial_of

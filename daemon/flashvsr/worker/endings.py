@@ -19,7 +19,7 @@ from typing import Any
 from flashvsr import logs
 from flashvsr.config import Config
 from flashvsr.errors import Damaged, FlashVSRError, LeaseLost, Transient
-from flashvsr.files import trees
+from flashvsr.files import at, trees
 from flashvsr.files.advice import ENVIRONMENT, failure
 from flashvsr.files.objects import clear_name
 from flashvsr.jobs.queue import Queue
@@ -160,8 +160,7 @@ class Endings:
             # Device and inode as they are now: a share that was mounted again has others. If the source is gone or
             # another one, the recorded ones let a removal that a crash cut short be completed.
             with suppress(SourceGone, SourceChanged):
-                status = check_source(job)
-                identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+                identity = at.identity(check_source(job))
             archive = archive_of(self.config, job)
             archived = settle_source(Path(job.source), identity, action, archive, job.relative)
         except FlashVSRError as error:

@@ -21,10 +21,10 @@ from typing import Any, TypeVar
 
 from flashvsr.errors import BadInput, Crashed, FlashVSRError, Transient
 from flashvsr.files import held, trees
+from flashvsr.files.at import Identity, identity
 from flashvsr.text import printable
 from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.limits import Limits
-from flashvsr.video.media import Identity, identity_of
 from flashvsr.video.probe import SourceInfo, check_file
 from flashvsr.video.scan import Scan
 from flashvsr.worker.plain import from_plain, to_plain
@@ -231,7 +231,7 @@ def _nonsense(path: Path) -> Crashed:
 def _identity(path: Path) -> Identity | None:
     """Of the file that has this name; None where there is none, and opening it says what is wrong."""
     try:
-        return identity_of(held.status(path))
+        return identity(held.status(path))
     except OSError:
         return None
 

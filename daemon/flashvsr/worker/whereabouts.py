@@ -10,6 +10,7 @@ from pathlib import Path
 from flashvsr.config import Config
 from flashvsr.errors import Damaged, FlashVSRError
 from flashvsr.files import trees
+from flashvsr.files.at import identity
 from flashvsr.inbox.rules import is_video_name
 from flashvsr.inbox.scan import folders
 from flashvsr.jobs.intake import Source
@@ -104,5 +105,4 @@ def _is_there(source: Source) -> bool:
         status = trees.lstat(Path(source.source))
     except OSError:
         return False
-    facts = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-    return facts == (source.device, source.inode, source.size, source.mtime_ns)
+    return identity(status) == (source.device, source.inode, source.size, source.mtime_ns)
