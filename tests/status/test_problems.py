@@ -29,6 +29,20 @@ def test_the_newest_come_first_and_know_since_when(tmp_path: Path, clock: list[f
     assert known_problems(tmp_path) == found
 
 
+@pytest.mark.parametrize(
+    ("subject", "text", "said"),
+    [
+        ("cpu", "the worker ended; cpu rests", "cpu: the worker ended; cpu rests"),
+        ("job 3", "job 3: its source stays", "job 3: its source stays"),
+        ("/srv/in", "Cannot read /srv/in/a.mp4", "Cannot read /srv/in/a.mp4"),
+        ("/srv/in", "no preset", "/srv/in: no preset"),
+        ("disk", "no room", "no room"),
+    ],
+)
+def test_what_has_it_is_said_once(subject: str, text: str, said: str) -> None:
+    assert str(problems.Problem(subject, text, 0.0)) == said
+
+
 def test_one_that_went_and_came_back_is_new(tmp_path: Path, clock: list[float]) -> None:
     known = ProblemList(tmp_path)
     known.update([("a", "x"), ("a", "y")])

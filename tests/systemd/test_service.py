@@ -9,7 +9,8 @@ from systemd_box import Box
 pytestmark = pytest.mark.timeout(600)
 
 QUICK_RESTART = "[Service]\nRestartSec=0.2\n"
-LARGE = "width = 512\nscale = 2.0\nfit = 'crop'\nencoder = 'software'\n"  # for one that the status can name
+# For a job whose middle can be met: what is done to it takes a second to get into the box.
+LARGE = "width = 512\nscale = 2.0\nfit = 'crop'\nencoder = 'software'\n"
 SMALL = "width = 128\nscale = 1.0\nfit = 'pad'\nencoder = 'software'\n"  # a preset for jobs that are soon done
 
 
@@ -43,6 +44,7 @@ def test_started_means_ready_and_a_video_from_the_share_is_done(service: Install
 
 
 def test_a_reload_is_all_or_nothing_and_disturbs_no_job(service: Installed) -> None:
+    service.box.write(f"{INBOX}/preset.toml", LARGE)
     service.start()
     before = service.main_pid(), service.facts()["workers"][0]["pid"]
     service.drop()
@@ -64,6 +66,7 @@ def test_a_reload_is_all_or_nothing_and_disturbs_no_job(service: Installed) -> N
 
 def test_a_job_survives_a_kill_and_a_stop(service: Installed) -> None:
     service.drop_in("quick", QUICK_RESTART)
+    service.box.write(f"{INBOX}/preset.toml", LARGE)
     service.start()
     service.drop()
     service.until_chunk()
@@ -163,6 +166,7 @@ def test_a_folder_that_somebody_makes_with_the_usual_umask_lets_its_film_be_take
 
 
 def test_what_root_does_belongs_to_the_service(service: Installed) -> None:
+    service.box.write(f"{INBOX}/preset.toml", LARGE)
     service.start()
     service.drop()
     service.until_chunk()

@@ -34,8 +34,12 @@ class Problem:
     since: float
 
     def __str__(self) -> str:
-        """One sentence; what has it is said once."""
-        named = self.subject in SPEAK_FOR_THEMSELVES or self.subject in self.text
+        """One sentence; what has it is said once.
+
+        A path is unmistakable anywhere in the text, anything shorter only at its beginning.
+        """
+        named = self.text.startswith(self.subject) or ("/" in self.subject and self.subject in self.text)
+        named = named or self.subject in SPEAK_FOR_THEMSELVES
         return self.text if named else f"{self.subject}: {self.text}"
 
 
