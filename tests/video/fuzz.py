@@ -27,6 +27,7 @@ from flashvsr.video.scan import examine
 SEEDS = sorted(path for path in (Path(__file__).parent.parent / "data" / "seeds").iterdir() if path.suffix != ".md")
 LIMITS = Limits(side=2048, frames=3000)
 SIZE = (64, 48)
+VARIABLE = "FUZZ_VARIANTS"  # no FLASHVSR_ one: the settings refuse those that they do not know
 HANG_SECONDS = 30
 BOXES = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stts", b"ctts", b"stsz", b"stsc", b"stco", b"elst", b"tkhd")
 

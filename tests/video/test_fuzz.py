@@ -1,6 +1,6 @@
 """Files that are damaged or made to harm: no crash, no hang, no growth, and a reason for each refusal.
 
-FLASHVSR_FUZZ=5000 tries as many variants from a random place on.
+FUZZ_VARIANTS=5000 tries as many variants from a random place on.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from chain_kit import chain
-from fuzz import SEEDS, variant
+from fuzz import SEEDS, VARIABLE, variant
 from test_chunks import python_environment
 from video_kit import numbered, write_video
 
@@ -22,7 +22,7 @@ from flashvsr.errors import BadInput
 from flashvsr.settings.processing_tables import Limits
 
 FEW = 176
-WANTED = int(os.environ.get("FLASHVSR_FUZZ", "0"))
+WANTED = int(os.environ.get(VARIABLE, "0"))
 
 
 @pytest.mark.timeout(60 + max(FEW, WANTED))
