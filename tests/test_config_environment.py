@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from flashvsr.config import TABLES
+from flashvsr.settings.environment import read_environment
 from flashvsr.settings.schema import options
 from settings_text import load, problems
 
@@ -116,3 +118,14 @@ def test_leftovers_of_the_older_deployment_are_notes(tmp_path):
 
 def test_variables_of_other_programs_are_left_alone(tmp_path):
     assert load(tmp_path, "", HOME="/root", PATH="/bin", DEVICE="gpu").notes == ()
+
+
+def test_the_settings_refuse_no_variable_that_the_tests_offer() -> None:
+    """Set for one test, it would make the service fail in others."""
+    read = re.compile(r'(?:VARIABLE = |environ(?:\.get)?[(\[])"(\w+)"')
+    texts = [path.read_text() for path in Path(__file__).parent.rglob("*.py")]
+    offered = {name for text in texts for name in read.findall(text)}
+    assert offered >= {"SYSTEMD_BOX", "FUZZ_VARIANTS"}
+    refused: list[str] = []
+    read_environment(dict.fromkeys(offered, "7"), TABLES, refused, notes := [])
+    assert (refused, notes) == ([], [])

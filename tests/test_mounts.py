@@ -64,16 +64,42 @@ def test_a_new_directory_below_a_known_one_is_expected_on_the_same_share(table: 
     table.mounts.check(table.share)
     table.show()
     assert not table.mounts.present(table.share / "new")
-    assert table.mounts.present(table.share.with_name("nas2"))
 
 
-def test_a_link_to_elsewhere_is_not_expected_on_the_share(table: Table, tmp_path: Path) -> None:
+def test_a_directory_whose_name_only_begins_like_the_share_does_not_lie_on_it(table: Table) -> None:
+    beside = table.share.with_name("nas2")
+    table.show(table.share)
+    table.mounts.check(beside)
+    assert json.loads(table.mounts.path.read_text()) == {str(beside): "/"}
+    table.show()
+    assert table.mounts.present(beside)
+
+
+def test_a_share_whose_name_only_begins_like_that_of_the_absent_one_does_not_stand_in(table: Table) -> None:
+    """The way to the outbox is a link, which leads to the other share while the right one is away."""
+    beside, outbox = table.share.with_name("nas2"), table.share.with_name("outbox")
     table.share.mkdir()
-    (tmp_path / "local").mkdir()
-    (table.share / "link").symlink_to(tmp_path / "local")
+    beside.mkdir()
+    outbox.symlink_to(table.share)
+    table.show(table.share, beside)
+    table.mounts.check(outbox)
+    outbox.unlink()
+    outbox.symlink_to(beside)
+    table.show(beside)
+    assert not table.mounts.present(outbox)
+
+
+@pytest.mark.parametrize("elsewhere", ["local", "nas2"])
+def test_a_link_to_elsewhere_is_not_expected_on_the_share(table: Table, tmp_path: Path, elsewhere: str) -> None:
+    table.share.mkdir()
+    (tmp_path / elsewhere).mkdir()
+    (table.share / "link").symlink_to(tmp_path / elsewhere)
     table.show(table.share)
     table.mounts.check(table.share)
     table.mounts.check(table.share / "link")
+    table.show()
+    assert not table.mounts.present(table.share)
+    assert table.mounts.present(table.share / "link")
 
 
 def test_forgetting_is_a_persons_decision(table: Table) -> None:

@@ -281,17 +281,29 @@ def test_an_unreadable_directory_does_not_hide_the_others(world: World, monkeypa
     assert "Permission denied" in world.watcher.problems[world.inbox / "locked"]
 
 
-def test_a_queue_that_cannot_be_written_only_delays(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_queue_that_cannot_be_written_only_delays(world: World, caplog: pytest.LogCaptureFixture) -> None:
     world.drop("a.mp4")
     world.scan()
+    before = world.watcher.last_progress
     world.queue._database.execute_sql("PRAGMA query_only = 1")
-    world.step(SETTLE)
-    assert "queue database" in world.watcher.problems[world.queue.path]
+    for seconds in (SETTLE, 1.0, POLL - 1.0):  # tried, not yet tried again, tried again
+        world.step(seconds)
+        assert set(world.watcher.problems) == {world.queue.path}
+        assert "queue database" in world.watcher.problems[world.queue.path]
+    assert world.watcher.last_progress == before  # which the watchdog sees
+    assert [record.levelname for record in caplog.records] == ["WARNING"]  # said once
+    assert world.queue.jobs() == []
     world.queue._database.execute_sql("PRAGMA query_only = 0")
-    world.step(SETTLE)
+    world.step(POLL - 0.1)
     assert world.names() == []  # it is not asked again at every step
-    world.step(POLL)
-    assert world.names() == ["a.mp4"]
+    world.step(0.1)
+    # At once: what settled was not forgotten, to be found and to settle again.
+    assert [(job.relative, job.state) for job in world.queue.jobs()] == [("a.mp4", "queued")]
+    assert world.watcher.problems == {}
+    assert world.watcher.last_progress == world.now
+    world.scan(POLL)
+    assert world.watcher.problems == {}
+    assert len(world.queue.jobs()) == 1
 
 
 def test_names_cannot_forge_log_lines(world: World, caplog: pytest.LogCaptureFixture) -> None:

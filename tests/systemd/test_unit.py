@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import itertools
 import shutil
 import subprocess
@@ -17,11 +16,58 @@ SYSTEMD = Path(__file__).parents[2] / "systemd"
 UNIT = SYSTEMD / "flashvsr.service"
 
 
-def service_section() -> configparser.SectionProxy:
-    parser = configparser.ConfigParser(interpolation=None, strict=False)
-    parser.optionxform = str  # type: ignore[assignment, method-assign]
-    parser.read(UNIT)
-    return parser["Service"]
+# What holds the service in, beside the simple ones below: every line of each directive, in order.
+LIMITS = {
+    "User": ["flashvsr"],
+    "Group": ["flashvsr"],
+    "UMask": ["0002"],
+    "StateDirectory": ["flashvsr"],
+    "StateDirectoryMode": ["0700"],
+    "WorkingDirectory": ["/var/lib/flashvsr"],
+    "Environment": ["PYTHONSAFEPATH=1"],
+    "NotifyAccess": ["main"],
+    "OOMPolicy": ["continue"],
+    "ProtectSystem": ["strict"],
+    "ReadWritePaths": ["-/srv/flashvsr"],
+    "CapabilityBoundingSet": [""],
+    "AmbientCapabilities": [""],
+    "DevicePolicy": ["closed"],
+    "DeviceAllow": ["char-nvidia* rwm"],
+    "SystemCallFilter": ["@system-service", "~@privileged"],
+    "SystemCallErrorNumber": ["EPERM"],
+    "SystemCallArchitectures": ["native"],
+    "RestrictAddressFamilies": ["AF_UNIX AF_INET AF_INET6"],
+    "ProtectProc": ["invisible"],
+    "KeyringMode": ["private"],
+}
+SWITCHED_ON = [
+    "LockPersonality",
+    "NoNewPrivileges",
+    "PrivateMounts",
+    "PrivateTmp",
+    "ProtectClock",
+    "ProtectControlGroups",
+    "ProtectHome",
+    "ProtectHostname",
+    "ProtectKernelLogs",
+    "ProtectKernelModules",
+    "ProtectKernelTunables",
+    "RemoveIPC",
+    "RestrictNamespaces",
+    "RestrictRealtime",
+    "RestrictSUIDSGID",
+]
+
+
+def service_lines() -> dict[str, list[str]]:
+    """The values of each directive of the service, in order: a later one adds to the earlier ones or replaces them."""
+    section = UNIT.read_text().partition("\n[Service]\n")[2].partition("\n[")[0]
+    found: dict[str, list[str]] = {}
+    for line in section.splitlines():
+        if line and not line.startswith("#"):
+            name, _, value = line.partition("=")
+            found.setdefault(name, []).append(value)
+    return found
 
 
 needs_systemd_analyze = pytest.mark.skipif(
@@ -82,11 +128,35 @@ def test_the_unit_leaves_the_gpus_and_the_compilers_alone() -> None:
     assert not [name for name in forbidden if f"\n{name}=" in text]
 
 
+@pytest.mark.parametrize("name", [*LIMITS, *SWITCHED_ON])
+def test_the_unit_holds_the_service_in(name: str) -> None:
+    assert service_lines().get(name) == LIMITS.get(name, ["yes"])
+
+
+def test_every_line_of_the_sandbox_is_held() -> None:
+    """A new one needs its place above, for nothing else would miss it."""
+    sandbox = UNIT.read_text().partition("--- The sandbox")[2].partition("\n[Install]")[0].splitlines()
+    names = {line.partition("=")[0] for line in sandbox[1:] if line and not line.startswith("#")}
+    assert names <= {*LIMITS, *SWITCHED_ON}
+
+
+def test_only_what_makes_device_files_runs_outside_the_sandbox() -> None:
+    programs = [
+        (name, value) for name, values in service_lines().items() if name.startswith("Exec") for value in values
+    ]
+    free = [(name, value) for name, value in programs if not value.startswith("/")]
+    assert [name for name, _ in free] == ["ExecStartPre"]
+    assert "/usr/bin/nvidia-modprobe" in free[0][1]
+    assert {name for name, _ in programs} == {"ExecStartPre", "ExecStart", "ExecReload"}
+
+
 def test_the_unit_gives_the_service_the_time_it_takes() -> None:
-    service = service_section()
+    service = {name: values[-1] for name, values in service_lines().items()}
     pace = Pace()
     assert int(service["TimeoutStopSec"]) > pace.checkpoint + pace.killed + pace.watcher_end
+    assert int(service["TimeoutStartSec"]) >= 300
     assert int(service["WatchdogSec"]) >= 60
     assert int(service["RestartPreventExitStatus"]) == EX_CONFIG
     assert service["Type"] == "notify"
     assert service["KillMode"] == "mixed"
+    assert service["Restart"] == "on-failure"

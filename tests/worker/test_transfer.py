@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import torch
 from flashvsr.model.windows import FRAMES_PER_WINDOW
 from flashvsr.preset import Preset
 from flashvsr.video.geometry import plan
+from flashvsr.worker import transfer
 from flashvsr.worker.budgets import waiting_batches
 from flashvsr.worker.transfer import Download, Pace, Upload, _Buffers
 
@@ -28,10 +31,22 @@ def test_the_cpu_works_on_the_decoded_frame_itself(kind: type[np.uint8] | type[n
     assert np.shares_memory(back, rgb)
 
 
-def test_the_cpu_is_never_waited_for() -> None:
-    pace = Pace(CPU)
-    pace.step()
-    pace.step()
+@pytest.mark.parametrize(("device", "waited_for"), [(CPU, []), (torch.device("cuda", 0), [0, 1])], ids=["cpu", "cuda"])
+def test_the_step_before_is_waited_for_but_never_on_the_cpu(
+    device: torch.device, waited_for: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps, waits = itertools.count(), []
+
+    def event(_: torch.device) -> SimpleNamespace:
+        number = next(steps)
+        return SimpleNamespace(synchronize=lambda: waits.append(number))
+
+    monkeypatch.setattr(transfer, "_event", event)
+    pace = Pace(device)
+    for _ in range(3):
+        pace.step()
+    assert waits == waited_for
+    assert next(steps) == (3 if device.type == "cuda" else 0)  # nor is anything made to wait for
 
 
 def test_without_page_locked_memory_ordinary_memory_serves(
