@@ -6,7 +6,7 @@ late        takes a second before it registers
 hang        claims a job, reports one frame, then ignores every signal; has a child in its group
 join        claims a job, joins a result as slowly as a bad share would, and finishes
 join-freeze the same, but it freezes in the middle
-work        claims a job, reports frames; SIGTERM gives it back, a file "finish" ends it
+work        claims a job, reports frames; SIGTERM gives it back, a file "finish" ends it; leaves when asked before
 """
 
 from __future__ import annotations
@@ -39,8 +39,14 @@ def note(event: str, pid: int | None = None, **details: Any) -> None:
         file.write(line + "\n")
 
 
-def claim(queue: Queue, slot: str) -> Any:
+def claim(queue: Queue, slot: str, arrivals: SignalQueue | None = None) -> Any:
+    """Wait for a job and take it; None if `arrivals` asks to leave meanwhile."""
     while True:
+        came = () if arrivals is None else arrivals.take()
+        for number in came:
+            note(number.name)
+        if {signal.SIGTERM, signal.SIGUSR1} & set(came):
+            return None
         job = queue.next_candidate(time.time())
         claimed = job and queue.claim(job.id, "{}", current_owner(), slot, 3)
         if claimed:
@@ -50,7 +56,9 @@ def claim(queue: Queue, slot: str) -> Any:
 
 
 def work(queue: Queue, slot: str, arrivals: SignalQueue) -> None:
-    job = claim(queue, slot)
+    job = claim(queue, slot, arrivals)
+    if job is None:
+        return
     for done in range(1, 10_000):
         queue.heartbeat(job.id, job.lease, done, 10_000, 5.0)
         came = arrivals.take()

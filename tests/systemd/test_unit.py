@@ -59,9 +59,9 @@ SWITCHED_ON = [
 ]
 
 
-def service_lines() -> dict[str, list[str]]:
+def service_lines(file: Path = UNIT) -> dict[str, list[str]]:
     """The values of each directive of the service, in order: a later one adds to the earlier ones or replaces them."""
-    section = UNIT.read_text().partition("\n[Service]\n")[2].partition("\n[")[0]
+    section = file.read_text().partition("\n[Service]\n")[2].partition("\n[")[0]
     found: dict[str, list[str]] = {}
     for line in section.splitlines():
         if line and not line.startswith("#"):
@@ -138,6 +138,14 @@ def test_every_line_of_the_sandbox_is_held() -> None:
     sandbox = UNIT.read_text().partition("--- The sandbox")[2].partition("\n[Install]")[0].splitlines()
     names = {line.partition("=")[0] for line in sandbox[1:] if line and not line.startswith("#")}
     assert names <= {*LIMITS, *SWITCHED_ON}
+
+
+def test_the_drop_in_closes_every_way_into_the_network() -> None:
+    assert service_lines(SYSTEMD / "drop-ins" / "no-network.conf") == {
+        "PrivateNetwork": ["yes"],
+        "IPAddressDeny": ["any"],
+        "RestrictAddressFamilies": ["", "AF_UNIX"],
+    }
 
 
 def test_only_what_makes_device_files_runs_outside_the_sandbox() -> None:
