@@ -63,7 +63,7 @@ def test_a_worker_that_crashes_while_the_service_stops_has_no_successor(
     service.send(signal.SIGTERM)
     service.wait_for("STATUS=stopping: running jobs are finished first")
     os.kill(service.job(jobs[0]).owner_pid, signal.SIGKILL)
-    eventually(lambda: service.job(jobs[0]).state == "queued", "its job back in the queue, while the other goes on")
+    eventually(lambda: service.job(jobs[0]).state == "queued", "its job back in the queue at once", 4)
     time.sleep(0.5)
     assert len(service.noted("start")) == 2
     assert service.job(jobs[1]).state == "running"
