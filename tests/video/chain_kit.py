@@ -20,6 +20,7 @@ from flashvsr.config import Config
 from flashvsr.model.stream import StreamOptions
 from flashvsr.outbox.publish import target_for
 from flashvsr.preset import Preset
+from flashvsr.worker.engine import AnyEngine
 from flashvsr.worker.report import Report
 from flashvsr.worker.upscale import Task, upscale_file
 
@@ -80,9 +81,17 @@ class Watching:
 
 
 def chain(
-    source: Path, folder: Path, settings: Config | None = None, control: Watching | None = None, **preset: object
+    source: Path,
+    folder: Path,
+    settings: Config | None = None,
+    control: Watching | None = None,
+    engine: AnyEngine | None = None,
+    **preset: object,
 ) -> Report:
-    """Run `source` through the chain and publish into `folder`/out; `preset`: what differs from `SAME`."""
+    """Run `source` through the chain and publish into `folder`/out; `preset`: what differs from `SAME`.
+
+    `engine`: another one than `IdentityEngine`.
+    """
     wanted = replace(SAME, **preset)
     out = folder / "out"
     out.mkdir(exist_ok=True)
@@ -90,7 +99,7 @@ def chain(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the pictures are tiny: threads would wait for each other
     try:
-        return upscale_file(task, IdentityEngine(), settings or Config(), control or Watching())
+        return upscale_file(task, engine or IdentityEngine(), settings or Config(), control or Watching())
     finally:
         torch.set_num_threads(threads)
 
