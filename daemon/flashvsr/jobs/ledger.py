@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from flashvsr.files.moves import make_directories
 from flashvsr.files.objects import Unusable, read_object, set_aside
 from flashvsr.files.texts import write_replacing
 from flashvsr.jobs.rows import LARGEST_NUMBER, wrong_value
@@ -41,7 +42,7 @@ class Ledger:
         row = {name: getattr(job, name) for name in Job._meta.sorted_field_names if name not in _LEFT_OUT}
         path = self._path(job.id)
         with writing_state(path):
-            self.folder.mkdir(exist_ok=True)
+            make_directories(self.folder)
             _give_to_owner(self.folder)
             try:
                 self._write(path, row)

@@ -92,6 +92,7 @@ class ChunkStore:
         try:
             clear_name(workdir, stat.S_ISDIR)
             workdir.mkdir(parents=True, exist_ok=True)
+            _sync(workdir.parent)  # chunks are no safer than the name of their folder
             mark = workdir / _FINGERPRINT
             if not _says(mark, fingerprint):
                 self.discard()
