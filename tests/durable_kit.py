@@ -57,7 +57,7 @@ class Steps:
     def _fsync(self, fsync: Callable[[int], None]) -> Callable[[int], None]:
         def noted(descriptor: int) -> None:
             fsync(descriptor)
-            status, path = os.fstat(descriptor), Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+            status, path = os.fstat(descriptor), Path(f"/proc/self/fd/{descriptor}").readlink()
             if stat.S_ISREG(status.st_mode):
                 self._synced[_key(status)] = _state(Path(f"/proc/self/fd/{descriptor}"))
             self.note(f"sync {self._shown(path)}" + "/" * stat.S_ISDIR(status.st_mode))
@@ -65,7 +65,9 @@ class Steps:
         return noted
 
     def _naming(self, name: Callable[..., None]) -> Callable[..., None]:
-        def noted(old: Any, new: Any, *, src_dir_fd: int | None = None, dst_dir_fd: int | None = None, **how: Any) -> None:
+        def noted(
+            old: Any, new: Any, *, src_dir_fd: int | None = None, dst_dir_fd: int | None = None, **how: Any
+        ) -> None:
             before, after = _path(old, src_dir_fd), _path(new, dst_dir_fd)
             self._stay_on_one_disk(before, after)
             name(old, new, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd, **how)
@@ -115,8 +117,8 @@ def _path(name: Any, directory: int | None) -> Path:
     """Where a name leads, also one of an open file or in an open directory."""
     path = Path(os.fsdecode(name))
     if path.is_relative_to("/proc/self/fd"):
-        return Path(os.readlink(path))
-    return path if directory is None else Path(os.readlink(f"/proc/self/fd/{directory}")) / path
+        return path.readlink()
+    return path if directory is None else Path(f"/proc/self/fd/{directory}").readlink() / path
 
 
 def _is_file(path: Path) -> bool:

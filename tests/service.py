@@ -17,9 +17,11 @@ from typing import Any
 
 import flashvsr
 from flashvsr.jobs.queue import Queue
+from waiting import last_lines
 
 HERE = Path(__file__).parent
 PATIENCE_SECONDS = 15.0
+_running: list[Service] = []  # what a test waits for in vain may be told in their logs
 
 
 def eventually(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:
@@ -29,7 +31,8 @@ def eventually(condition: Callable[[], Any], what: str, seconds: float = PATIENC
         if value := condition():
             return value
         time.sleep(0.02)
-    raise AssertionError(f"not within {seconds} s: {what}")
+    logs = "".join(f"\n{service.last_lines()}" for service in _running)
+    raise AssertionError(f"not within {seconds} s: {what}{logs}")
 
 
 def running(pid: int) -> bool:
@@ -75,6 +78,7 @@ class Service:
                 stderr=log,
                 stdout=log,
             )
+        _running.append(self)
 
     def configure(self, extra: str = "", **paths: str) -> None:
         """Write the settings file."""
@@ -102,6 +106,10 @@ class Service:
 
     def log(self) -> str:
         return self._log.read_text(errors="backslashreplace")
+
+    def last_lines(self) -> str:
+        """Of its log and its workers', which is the same."""
+        return last_lines(self._log)
 
     def notes(self) -> list[dict[str, Any]]:
         """What the fake workers wrote down: one entry a line, with event, pid and time."""
@@ -137,6 +145,7 @@ class Service:
 
     def close(self) -> None:
         """End everything, however the test went."""
+        _running.remove(self)
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+LAST_LINES = 30  # of a log, in a message
 STILL_SECONDS = 90.0  # without any progress: loading PyTorch on a busy machine takes half of that
 LONGEST_SECONDS = 540.0  # even with progress; below the limit of the tests that wait so
 
@@ -35,3 +37,11 @@ def wait_while_it_gets_on(
                 raise AssertionError(f"not done, and nothing got on for {still:.0f} s: {what}")
         time.sleep(pause)
     return value
+
+
+def last_lines(log: Path) -> str:
+    """The end of a process's log, for the message of an assertion."""
+    if not log.exists():
+        return f"{log.name} is not there"
+    lines = log.read_text(errors="backslashreplace").splitlines()[-LAST_LINES:]
+    return "\n".join([f"the last lines of {log.name}:", *lines])

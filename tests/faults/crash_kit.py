@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from flashvsr.jobs.damage import heal
 from flashvsr.jobs.exchange import aside_files
 from flashvsr.jobs.owner import owner_alive
 from flashvsr.jobs.queue import Queue
+from waiting import last_lines
 
 FRAMES, CHUNK = 29, 8
 PRESET = "width = 128\nscale = 1.0\nencoder = 'software'\n"
@@ -47,14 +49,17 @@ class Workers:
     ) -> int:
         """Let one work until it dies or has nothing to do; its exit code, negative for a signal.
 
-        `error`, or `renames`: what happens at the moment instead of its death.
+        `error`, or `renames`: what happens at the moment instead of its death. AssertionError with the last lines of
+        its log if it ends in another way than it was told to.
         """
+        log = world.notes.with_name(f"{world.notes.name}.log")
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         request = {
             "model": world.model,
             "arguments": ["--config", str(world.config), "--slot", "cpu", "--label", "CPU"],
             "notes": str(world.notes),
+            "log": str(log),
             "moment": moment
             and dict(
                 zip(("function", "call", "after"), moment, strict=True),
@@ -64,7 +69,10 @@ class Workers:
         }
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
-        return os.waitstatus_to_exitcode(int(self._process.stdout.readline()))
+        code = os.waitstatus_to_exitcode(int(self._process.stdout.readline()))
+        expected = -signal.SIGKILL if moment and not error and not renames else 0
+        assert code == expected, f"the worker ended: {code} instead of {expected}\n{last_lines(log)}"
+        return code
 
     def close(self) -> None:
         assert self._process.stdin is not None

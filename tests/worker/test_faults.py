@@ -142,12 +142,34 @@ def test_unexpected_errors_count_and_fail_in_the_end(bench: Bench, caplog: pytes
     [("CUDA error: an illegal memory access was encountered", 1), ("No CUDA-capable device", 0)],
 )
 def test_after_a_cuda_error_the_process_is_done(bench: Bench, text: str, attempts: int) -> None:
-    number = bench.add()
+    """It takes no other job, although two are due; a new process takes them."""
+    number, later = bench.add("a.mov"), bench.add("b.mov")
     bench.fail_at(4, RuntimeError(text))
+    assert not bench.loop.broken
     bench.loop.step()
     assert bench.loop.broken
+    bench.upscaling.at.clear()
+    bench.make_due(number)
     assert bench.loop.step() is False
     assert (bench.job(number).state, bench.job(number).attempts) == ("queued", attempts)
+    assert (bench.job(later).state, bench.job(later).attempts) == ("queued", 0)
+    assert [task.job_id for task in bench.upscaling.tasks] == [number]
+    new = bench.new_loop()
+    assert new.step() is True
+    assert new.step() is True
+    assert [bench.job(one).state for one in (number, later)] == ["done", "done"]
+    assert bench.upscaling.engines == 2, "the new process has its own model"
+
+
+def test_after_any_other_error_the_process_goes_on(bench: Bench) -> None:
+    number, later = bench.add("a.mov"), bench.add("b.mov")
+    bench.fail_at(4, RuntimeError("shapes differ"))
+    bench.loop.step()
+    assert not bench.loop.broken
+    bench.upscaling.at.clear()
+    assert bench.loop.step() is True
+    assert (bench.job(number).state, bench.job(later).state) == ("queued", "done")
+    assert bench.upscaling.engines == 1
 
 
 def test_cancel_leaves_a_partial(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

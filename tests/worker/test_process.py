@@ -17,6 +17,7 @@ import pytest
 import flashvsr
 from flashvsr.jobs.owner import owner_alive
 from flashvsr.jobs.queue import Queue
+from waiting import last_lines
 
 # Stands in for flashvsr.worker.upscale, and for torch, which takes seconds to load and is not needed here.
 PROGRAM = """
@@ -25,6 +26,8 @@ from pathlib import Path
 from flashvsr.outbox.publish import new_result, publish, temporary_for
 
 def upscale_file(task, engine, settings, control):
+    if task.source.with_name("cuda").exists():
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
     for frame in range(1, 1000):
         control.progress(frame, 1000, 1.0)
         time.sleep(0.02)
@@ -76,11 +79,13 @@ class Process:
             "--label",
             "CPU",
         ]
+        self._log = root / "worker.log"
         self.environment = os.environ | {"PYTHONPATH": str(Path(flashvsr.__file__).parents[1])}
         self.start()
 
     def start(self) -> None:
-        self.process = subprocess.Popen(self.command, env=self.environment, stderr=subprocess.PIPE, text=True)
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(self.command, env=self.environment, stderr=log)
 
     def add(self) -> int:
         source = self.inbox / "clip.mp4"
@@ -92,16 +97,21 @@ class Process:
     def until(self, condition: Callable[[], Any]) -> None:
         deadline = time.monotonic() + 15
         while not condition():
-            assert time.monotonic() < deadline
+            assert self.process.poll() is None, f"the worker ended: {self.process.returncode}\n{self.last_lines()}"
+            assert time.monotonic() < deadline, f"not in time\n{self.last_lines()}"
             time.sleep(0.02)
 
     def worker_state(self) -> str:
         return next((worker.state for worker in self.queue.workers()), "")
 
-    def end(self) -> tuple[int, str]:
-        """Exit code and log."""
-        _, log = self.process.communicate(timeout=15)
-        return self.process.returncode, log
+    def end(self, expected: int = 0) -> str:
+        """Wait until it ends with this exit code; its log."""
+        code = self.process.wait(timeout=15)
+        assert code == expected, f"the worker ended: {code}\n{self.last_lines()}"
+        return self._log.read_text()
+
+    def last_lines(self) -> str:
+        return last_lines(self._log)
 
 
 @pytest.fixture
@@ -111,7 +121,7 @@ def worker(tmp_path: Path) -> Iterator[Process]:
         yield made
         if made.process.poll() is None:
             made.process.kill()
-            made.process.communicate()
+            made.process.wait()
 
 
 def test_it_waits_works_and_leaves_when_asked(worker: Process) -> None:
@@ -120,8 +130,7 @@ def test_it_waits_works_and_leaves_when_asked(worker: Process) -> None:
     number = worker.add()
     worker.until(lambda: worker.queue.get(number).state == "done")
     worker.process.send_signal(signal.SIGTERM)
-    code, log = worker.end()
-    assert code == 0
+    log = worker.end()
     assert f"job {number}: done: " in log
 
 
@@ -129,9 +138,9 @@ def test_sigterm_in_mid_job_gives_it_back(worker: Process) -> None:
     number = worker.add()
     worker.until(lambda: worker.queue.get(number).frames_done > 0)
     worker.process.send_signal(signal.SIGTERM)
-    code, _ = worker.end()
+    worker.end()
     job = worker.queue.get(number)
-    assert (code, job.state, job.attempts) == (0, "queued", 0)
+    assert (job.state, job.attempts) == ("queued", 0)
 
 
 def test_sigusr1_in_mid_job_lets_it_finish(worker: Process) -> None:
@@ -141,16 +150,16 @@ def test_sigusr1_in_mid_job_lets_it_finish(worker: Process) -> None:
     time.sleep(0.2)
     assert worker.process.poll() is None
     (worker.inbox / "go").touch()
-    code, _ = worker.end()
-    assert (code, worker.queue.get(number).state) == (0, "done")
+    worker.end()
+    assert worker.queue.get(number).state == "done"
 
 
 def test_killed_between_the_rename_and_its_record(worker: Process, tmp_path: Path) -> None:
     (worker.inbox / "go").touch()
     (worker.inbox / "die").touch()
     number = worker.add()
-    code, _ = worker.end()
-    assert (code, worker.queue.get(number).state) == (-signal.SIGKILL, "running")
+    worker.end(-signal.SIGKILL)
+    assert worker.queue.get(number).state == "running"
     assert worker.queue.recover(lambda owner: not owner_alive(owner)) == [number]
     worker.start()
     worker.until(lambda: (job := worker.queue.get(number)).state == "done" and job.settled)
@@ -174,3 +183,28 @@ def test_a_wrong_settings_file_is_a_clear_error(tmp_path: Path, worker: Process)
     assert failed.returncode == 1
     assert "queue.max_attempts = 0" in failed.stderr
     assert "Traceback" not in failed.stderr
+
+
+def test_a_cuda_error_ends_it_and_the_next_one_does_the_job(worker: Process) -> None:
+    """Every further call of CUDA in the process would fail."""
+    (worker.inbox / "cuda").touch()
+    number = worker.add()
+    log = worker.end(1)
+    assert "CUDA error: an illegal memory access was encountered" in log
+    job = worker.queue.get(number)
+    assert (job.state, job.attempts, job.error_kind) == ("queued", 1, "internal")
+    (worker.inbox / "cuda").unlink()
+    (worker.inbox / "go").touch()
+    with worker.queue._writing():
+        worker.queue._change(number, not_before=0.0)
+    worker.start()
+    worker.until(lambda: worker.queue.get(number).state == "done")
+
+
+def test_a_worker_that_ends_shows_its_last_lines(worker: Process) -> None:
+    (worker.inbox / "cuda").touch()
+    worker.add()
+    with pytest.raises(AssertionError, match=r"(?s)the worker ended: 1\n.*CUDA error: an illegal memory"):
+        worker.until(lambda: False)
+    with pytest.raises(AssertionError, match=r"(?s)the worker ended: 1\n.*CUDA error: an illegal memory"):
+        worker.end()

@@ -77,7 +77,17 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("size", "resumed_at", "origin"),
-    [(7, 7, 0), (7, 126, 0), (8, 128, 0), (7, 133, 0), (8, 136, 1), (7, 140, 1), (13, 143, 1), (8, 144, 2), (7, 154, 3)],
+    [
+        (7, 7, 0),
+        (7, 126, 0),
+        (8, 128, 0),
+        (7, 133, 0),
+        (8, 136, 1),
+        (7, 140, 1),
+        (13, 143, 1),
+        (8, 144, 2),
+        (7, 154, 3),
+    ],
 )
 def test_the_model_gets_the_frames_of_its_warm_up(
     size: int, resumed_at: int, origin: int, clip: Path, tmp_path: Path
