@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from flashvsr.settings.document import Setting
 from flashvsr.settings.kinds import shown
+from flashvsr.settings.processing_tables import Pipeline
 
 INBOX, OUTBOX, OTHER = "inbox", "outbox", "other"
 
@@ -24,24 +25,34 @@ class Folder:
 
 @dataclass(frozen=True)
 class NotYet:
-    """A value that the settings know and this version cannot act on, with what to set instead."""
+    """An option that the settings know and this version does not read.
+
+    `default`: the value that asks for nothing, and is accepted. `instead`: how things are without the feature.
+    """
 
     table: str
     key: str
-    asked: Callable[[object], bool]
+    default: object
     instead: str
 
 
+_ONE_GPU = "each video runs on one GPU"
 # A version that brings the feature deletes its line here.
-NOT_YET = (NotYet("pipeline", "devices", bool, "leave it empty: each video runs on one GPU"),)
+NOT_YET = (
+    NotYet("pipeline", "devices", Pipeline.devices, _ONE_GPU),
+    NotYet("pipeline", "split_block", Pipeline.split_block, _ONE_GPU),
+    NotYet("pipeline", "overlap", Pipeline.overlap, _ONE_GPU),
+    NotYet("pipeline", "overlap_mode", Pipeline.overlap_mode, _ONE_GPU),
+)
 
 
 def check_not_available(settings: Mapping[tuple[str, str], Setting]) -> Iterator[str]:
     """Yield a problem for each value whose feature does not exist in this version."""
     for item in NOT_YET:
         setting = settings.get((item.table, item.key))
-        if setting is not None and item.asked(setting.value):
-            yield f"{setting.label} = {shown(setting.value)}: not available in this version; {item.instead}"
+        if setting is not None and setting.value != item.default:
+            asked = f"{setting.label} = {shown(setting.value)}"
+            yield f"{asked}: does not work yet in this version; take it out: {item.instead}"
 
 
 def check_folders(folders: Sequence[Folder]) -> Iterator[str]:

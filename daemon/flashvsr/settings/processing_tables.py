@@ -134,7 +134,8 @@ class Pipeline:
         default=(),
         metadata=option(
             PipelineDevices(),
-            "GPUs that share the transformer for one video, in the order of the stages.",
+            "GPUs that share the transformer for one video, in the order of the stages. Does not work yet: anything "
+            "but [] is refused.",
             env="FLASHVSR_PP_DEVICES",
             env_form=PIPELINE_FORM,
         ),
@@ -143,7 +144,8 @@ class Pipeline:
         default="auto",
         metadata=option(
             SplitBlock(),
-            "Number of transformer blocks in the first stage; auto is the middle.",
+            "Number of transformer blocks in the first stage; auto is the middle. Does not work yet: anything but auto "
+            "is refused.",
             env="FLASHVSR_PP_SPLIT_BLOCK",
         ),
     )
@@ -151,7 +153,8 @@ class Pipeline:
         default=False,
         metadata=option(
             Flag(),
-            "Run the first stage of the next window beside the second stage of this one. Same output.",
+            "Run the first stage of the next window beside the second stage of this one. Same output. Does not work "
+            "yet: true is refused.",
             env="FLASHVSR_PP_OVERLAP",
             env_form=FLAG_FORM,
         ),
@@ -160,7 +163,7 @@ class Pipeline:
         default="basic",
         metadata=option(
             Choice(("basic", "aggressive")),
-            "basic overlaps two stages, aggressive three.",
+            "basic overlaps two stages, aggressive three. Does not work yet: aggressive is refused.",
             env="FLASHVSR_PP_OVERLAP_MODE",
         ),
     )
