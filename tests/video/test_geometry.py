@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 
 from flashvsr.errors import BadInput
@@ -59,3 +61,49 @@ def test_too_small_and_too_large_say_what_to_change() -> None:
     assert plan(400, 100, Preset(width=128, scale=2.0, fit="pad")).model == (256, 128)
     with pytest.raises(BadInput, match="lower width or scale"):
         plan(1920, 1080, Preset(width=4096, scale=8.0))
+
+
+def test_one_block_is_enough_and_less_on_either_side_is_not() -> None:
+    same = Preset(width=0, scale=1.0, fit="crop")
+    assert plan(128, 128, same).output == (128, 128)
+    for size in ((126, 128), (128, 126)):
+        with pytest.raises(BadInput, match=f"{size[0]}x{size[1]} becomes .*less than one 128x128 block"):
+            plan(*size, same)
+
+
+@pytest.mark.parametrize(
+    ("fit", "side", "passes"),
+    [
+        ("pad", 16384, True),
+        ("pad", 16258, True),  # the model's rectangle is 16384
+        ("pad", 16386, False),
+        ("crop", 16384, True),
+        ("crop", 16386, False),  # though 16384 of it would be left
+    ],
+)
+def test_the_largest_side(fit: str, side: int, passes: bool) -> None:
+    for size in ((side, 256), (256, side)):
+        if passes:
+            assert max(plan(*size, Preset(width=0, scale=1.0, fit=fit)).model) == 16384
+        else:
+            with pytest.raises(BadInput, match=f"becomes {size[0]}x{size[1]}, more than the 16384 pixels a side"):
+                plan(*size, Preset(width=0, scale=1.0, fit=fit))
+
+
+def test_the_models_rectangle_counts_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only where the largest side is not of whole blocks."""
+    monkeypatch.setattr("flashvsr.video.geometry.MAX_SIDE", 1000)
+    assert plan(896, 256, Preset(width=0, scale=1.0, fit="pad")).model == (896, 256)
+    with pytest.raises(BadInput, match="more than the 1000 pixels"):
+        plan(898, 256, Preset(width=0, scale=1.0, fit="pad"))
+
+
+def test_a_scale_is_the_decimal_number_that_was_written() -> None:
+    """130 times 1.9 is 247, and goes up to 248; the nearest binary number is a little less."""
+    assert plan(130, 130, Preset(width=0, scale=1.9, fit="pad")).upscaled == (248, 248)
+
+
+def test_the_shown_part_of_each_side() -> None:
+    cropped = plan(400, 270, Preset(width=0, scale=1.0, fit="crop"))
+    assert cropped.shown == (Fraction(384, 400), Fraction(256, 270))
+    assert plan(400, 270, Preset(width=0, scale=1.0, fit="pad")).shown == (1, 1)

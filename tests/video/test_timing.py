@@ -6,7 +6,14 @@ from fractions import Fraction
 
 import pytest
 
-from flashvsr.video.timing import ContinuousClock, DecodeClock, TimestampGrid, choose_rate, standard_rate
+from flashvsr.video.timing import (
+    LONGEST_GAP,
+    ContinuousClock,
+    DecodeClock,
+    TimestampGrid,
+    choose_rate,
+    standard_rate,
+)
 
 FILM = Fraction(24000, 1001)
 
@@ -112,3 +119,107 @@ def test_decode_times_rise_and_never_pass_the_picture() -> None:
     stamps = [clock.dts(pts) for pts in order]
     assert stamps == sorted(set(stamps))
     assert all(dts <= pts for dts, pts in zip(stamps, order, strict=True))
+
+
+@pytest.mark.parametrize("rate", [Fraction(1, 2), Fraction(240), Fraction(240_000, 1001)])
+def test_the_slowest_and_the_fastest_standard_rate(rate: Fraction) -> None:
+    assert standard_rate(rate) == rate
+
+
+@pytest.mark.parametrize("rate", [Fraction(0), Fraction(1, 5), Fraction(481, 2), Fraction(300)])
+def test_rates_beyond_them_are_no_standard(rate: Fraction) -> None:
+    assert standard_rate(rate) is None
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_how_near_a_standard_rate_is_meant(sign: int) -> None:
+    """One part in ten thousand of the rate that is told."""
+    assert standard_rate(25 + sign * Fraction(24, 10_000)) == 25
+    assert standard_rate(25 + sign * Fraction(26, 10_000)) is None
+
+
+def test_the_bounds_of_plausible_rates() -> None:
+    assert choose_rate(Fraction(1, 100), Fraction(30)) == Fraction(1, 100)
+    assert choose_rate(Fraction(1, 101), Fraction(30)) == 30
+    assert choose_rate(Fraction(480), Fraction(30)) == 480
+    assert choose_rate(Fraction(481), Fraction(30)) == 30
+
+
+STEP = Fraction(1, 10)
+
+
+@pytest.mark.parametrize("jump", [None, Fraction(1, 2)])
+def test_a_step_back_of_just_the_jump_is_one_frames_mistake(jump: Fraction | None) -> None:
+    for back, bridged in ((jump or 1, False), ((jump or 1) + Fraction(1, 1000), True)):
+        clock = ContinuousClock(STEP) if jump is None else ContinuousClock(STEP, jump)
+        assert clock.fix(Fraction(5)) == 5
+        assert clock.fix(5 - back) == 5 + (STEP if bridged else STEP / 8)
+        assert clock.jumps == bridged
+        assert clock.fix(5 + 2 * STEP) == 5 + (3 * STEP + back if bridged else 2 * STEP)
+
+
+def test_a_step_ahead_of_just_the_leap_is_a_gap() -> None:
+    for ahead, bridged in ((Fraction(30), False), (Fraction(30_001, 1000), True)):
+        clock = ContinuousClock(STEP, leap=Fraction(30))
+        assert clock.fix(Fraction(5)) == 5
+        assert clock.fix(5 + ahead) == 5 + (STEP if bridged else ahead)
+        assert clock.jumps == bridged
+
+
+def test_the_first_time_is_taken_as_it_is_and_is_zero_where_there_is_none() -> None:
+    assert ContinuousClock(STEP).fix(Fraction(-7)) == -7
+    clock = ContinuousClock(STEP)
+    assert [clock.fix(None), clock.fix(None), clock.fix(None, STEP * 3)] == [0, STEP, STEP * 4]
+
+
+def on_grid(times: list[Fraction], rate: Fraction | int = 25, tick: Fraction = Fraction(1, 1000)) -> list[Fraction]:
+    grid = TimestampGrid(Fraction(rate), tick, Fraction(0))
+    return [grid.out_pts(time) * grid.time_base for time in times]
+
+
+def test_a_time_is_moved_by_one_tick_and_no_more() -> None:
+    frame, tick = Fraction(1, 25), Fraction(1, 1000)
+    assert on_grid([frame + tick]) == on_grid([frame - tick]) == [frame]
+    assert on_grid([frame + tick + tick / 10]) == [frame + tick + tick / 10]
+
+
+def test_a_coarse_tick_moves_a_time_by_a_quarter_of_a_frame_at_most() -> None:
+    frame, tick = Fraction(1, 25), Fraction(1, 10)
+    assert on_grid([frame + frame / 4], tick=tick) == [frame]
+    assert on_grid([frame + frame * 3 / 10], tick=tick) == [frame + frame * 3 / 10]
+
+
+def test_two_frames_at_almost_one_time_keep_their_distance() -> None:
+    assert on_grid([Fraction(0), Fraction(1, 1000)]) == [0, Fraction(1, 1000)]
+
+
+def test_no_output_time_is_negative() -> None:
+    assert on_grid([Fraction(-1), Fraction(1)]) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("rate", "tick", "ticks_a_second"),
+    [
+        (Fraction(25), 1000, 90_000),  # lcm 1000, made finer
+        (FILM, 1000, 96_000),  # lcm 24 000
+        (Fraction(25), 1_000_000, 1_000_000),  # just fine enough to be kept
+        (Fraction(30_000, 1001), 1_000_000, 90_000),  # lcm 3 000 000 is too fine: the rate alone
+        (Fraction(614400, 23327), 15_360, 92_160),  # a variable rate keeps the source's ticks
+        (Fraction(614400, 23327), 1_000_000, 1_000_000),
+        (Fraction(614400, 23327), 1_000_001, 90_000),
+        (Fraction(614400, 23327), 90_000, 90_000),
+    ],
+)
+def test_the_clock_of_the_output(rate: Fraction, tick: int, ticks_a_second: int) -> None:
+    assert TimestampGrid(rate, Fraction(1, tick)).time_base == Fraction(1, ticks_a_second)
+
+
+def test_the_longest_gap_fits_into_mp4_by_the_finest_clock() -> None:
+    assert 1200 < LONGEST_GAP < (1 << 31) * TimestampGrid(Fraction(25), Fraction(1, 1_000_000)).time_base
+
+
+def test_decode_times_are_those_of_frames_so_many_places_before() -> None:
+    clock = DecodeClock(2, 10)
+    assert [clock.dts(pts) for pts in (5, 45, 25, 15, 35)] == [-15, -5, 5, 15, 25]
+    plain = DecodeClock(0, 10)
+    assert [plain.dts(pts) for pts in (5, 15, 25)] == [5, 15, 25]

@@ -16,7 +16,7 @@ from flashvsr.video.color import ColorInfo
 from flashvsr.video.losses import Losses
 from flashvsr.video.media import open_source, packets, refused_pictures, use_threads
 from flashvsr.video.order import DisplayOrder
-from flashvsr.video.probe import SourceInfo, check_frames, frame_color, guard
+from flashvsr.video.probe import SourceInfo, check_frames, check_side, frame_color, guard
 from flashvsr.video.pyav import fraction
 from flashvsr.video.renumber import renumbered
 from flashvsr.video.scan import PROGRESSIVE, Deinterlacer, Scan
@@ -180,6 +180,7 @@ class Decoder:
                 try:
                     decoded = stream.decode(packet)
                 except FFmpegError:
+                    check_side(stream.width, stream.height, path, self.info.limits)  # why it may have failed
                     self._losses.damage()
                     continue
                 if decoded and on_device:
@@ -251,6 +252,7 @@ class Decoder:
     ) -> Iterator[VideoFrame]:
         """Give a frame its number and time, and deliver what is ready."""
         frame = coded.frame
+        check_side(frame.width, frame.height, self.info.path, self.info.limits)
         fitted = self._frame.fit(*self.info.crop.size(frame.width, frame.height), coded.pixel)
         place = _Place(self.frames, time, self.grid.out_pts(time), frame_color(frame, stream), fitted)
         self.frames += 1

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC
 _DEFAULT_STREAM = 0x1  # AV_DISPOSITION_DEFAULT
+_ALIGNED = 128  # FFmpeg counts the pixels of whole blocks and aligned rows; no codec or processor has larger ones
 _LEAD_IN = Fraction(1, 4)  # seconds, the most that an encoder of sound puts before zero
 _CODEC_ALIASES = {
     "mp3float": "mp3", "mp2float": "mp2", "mp1float": "mp1", "dca": "dts", "libopus": "opus",
@@ -145,6 +146,7 @@ def _probe(path: Path, limits: Limits, progress: Progress, known: tuple[Renumber
             return _probe(path, limits, progress, found.renumberings)
         beginning = Beginning(packets(container, path, container.streams, lambda: None), stream.index)
         frame = _first_frame(beginning, stream, path)
+        check_side(frame.width, frame.height, path, limits)
         rotation, mirrored = orientation(frame)
         turned = rotation in (90, 270)
         crop = crop_of(stream)
@@ -192,13 +194,22 @@ def _probe(path: Path, limits: Limits, progress: Progress, known: tuple[Renumber
 
 
 def guard(stream: VideoStream, path: Path, limits: Limits) -> None:
-    """Refuse pictures that are too large, now and when the stream changes its size later."""
-    if max(stream.width, stream.height) > limits.side:
+    """Refuse pictures that are too large, now and when the stream changes its size later.
+
+    The decoder holds back all that are far too large, before it takes memory for them; each frame that it does give has
+    to pass `check_side`.
+    """
+    check_side(stream.width, stream.height, path, limits)
+    stream.codec_context.options = {"max_pixels": str((-(-limits.side // _ALIGNED) * _ALIGNED) ** 2)}
+
+
+def check_side(width: int, height: int, path: Path, limits: Limits) -> None:
+    """Refuse a picture of so many pixels that has a side too long."""
+    if max(width, height) > limits.side:
         raise BadInput(
-            f"{path} has pictures of {stream.width}x{stream.height}, more than the {limits.side} pixels a side that "
+            f"{path} has pictures of {width}x{height}, more than the {limits.side} pixels a side that "
             "limits.side allows; scale it down first, or raise limits.side in the settings"
         )
-    stream.codec_context.options = {"max_pixels": str(limits.side**2)}
 
 
 def check_frames(count: int, path: Path, limits: Limits) -> None:
