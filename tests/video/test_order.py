@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import pytest
+from av.error import InvalidDataError
 from av.packet import Packet
 from chain_kit import Watching, chain, played
 from video_kit import number_of, numbered, tone, write_sound
 
 from flashvsr.config import Chunks, Config, Preprocess
 from flashvsr.errors import Interrupted
-from flashvsr.video.order import DisplayOrder
+from flashvsr.video.order import DisplayOrder, has_decode_times
 from flashvsr.video.probe import probe
 
 FRAMES = 60
@@ -113,3 +115,69 @@ def test_a_clock_that_jumps_begins_anew() -> None:
     """Two recordings do not mix their times."""
     assert in_order([100, 103, 101, 102, 0, 3, 1, 2]) == [100, 101, 102, 103, 0, 1, 2, 3]
     assert in_order([0, 2, None, 1]) == [0, 1, None, 2]
+
+
+def test_a_frame_may_be_moved_by_sixteen_places() -> None:
+    """As far as codecs reorder; so many frames are held back, and no more."""
+    given = [*range(1, 17), 0, *range(17, 40)]
+    assert in_order(given) == list(range(40))
+    order = DisplayOrder[int](Fraction(1))
+    ready = [len(list(order.push(n, Fraction(n)))) for n in range(20)]
+    assert ready == [0] * 16 + [1] * 4
+
+
+@pytest.mark.parametrize(("step", "far"), [(1, 32), (Fraction(1, 25), Fraction(32, 25))])
+def test_where_a_clock_is_taken_to_jump(step: Fraction, far: Fraction) -> None:
+    """Twice the sixteen places, forwards or back."""
+    for distance, anew in ((far, False), (far + Fraction(1, 100), True)):
+        order = DisplayOrder[str](Fraction(step))
+        ready = [time for _, time in order.push("a", 2 * far)]
+        ready += [time for _, time in order.push("b", 2 * far - distance)]
+        assert ready == ([2 * far] if anew else [])
+        ahead = DisplayOrder[str](Fraction(step))
+        list(ahead.push("a", far))
+        assert [time for _, time in ahead.push("b", far + distance)] == ([far] if anew else [])
+
+
+class Reordering:
+    """A stream whose decoder gives frames of these times, or an error."""
+
+    def __init__(self, times: list[int | Exception | None]) -> None:
+        self._times = iter(times)
+
+    def decode(self, packet: object) -> list[SimpleNamespace]:
+        time = next(self._times, None)
+        if isinstance(time, Exception):
+            raise time
+        return [SimpleNamespace(pts=time)]
+
+
+def looks_like_decode_times(packets: list[int | None], frames: list[int | Exception | None], kind: str = "mp4") -> bool:
+    given = (SimpleNamespace(pts=time) for time in packets)
+    return has_decode_times(kind, Reordering(frames), given)
+
+
+def test_times_that_rise_although_frames_come_in_another_order() -> None:
+    assert looks_like_decode_times([0, 1, 2, 3], [0, 2, 1, 3])
+    assert not looks_like_decode_times([0, 1, 2, 3], [0, 1, 2, 3])
+    assert not looks_like_decode_times([0, 2, 1, 3], [0, 2, 1, 3]), "the packets' times go back themselves"
+    assert not looks_like_decode_times([0, 1, 1, 2], [0, 2, 1, 3]), "or stand still"
+    assert not looks_like_decode_times([0, 1, 2, 3], [0, 1, 1, 2]), "the same time twice is no other order"
+    assert looks_like_decode_times([], [], "avi")
+
+
+def test_what_has_no_time_or_cannot_be_decoded_is_passed_over() -> None:
+    assert looks_like_decode_times([0, None, 1, 2], [0, None, 2, 1])
+    assert not looks_like_decode_times([0, None, 1, None, 0], [0, 2, 1])
+    damage = InvalidDataError(1, "damaged")
+    assert looks_like_decode_times([0, 1, 2, 3], [0, damage, 2, 1])
+
+
+def test_sixty_four_packets_are_looked_at() -> None:
+    rest = iter([SimpleNamespace(pts=n) for n in range(100)])
+    assert not has_decode_times("mp4", Reordering(list(range(100))), rest)
+    assert next(rest).pts == 64
+    for place, seen in ((63, True), (64, False)):
+        shown = list(range(1, 100))
+        shown.insert(place, 0)
+        assert looks_like_decode_times(list(range(100)), shown) is seen
