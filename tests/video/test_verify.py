@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -17,7 +18,7 @@ FRAMES, SIZE, SECONDS = 10, (128, 64), 0.4
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ten frames with B-frames, so that the one decoded last is not the one shown last; one audio track."""
+    """Ten frames with B-frames, and one audio track."""
     path = tmp_path_factory.mktemp("result") / "a.mp4"
     pictures = [numbered(n, *SIZE) for n in range(FRAMES)]
     return write_video(path, pictures, audio=tone(SECONDS), options={"bf": "3", "b_strategy": "0"})
@@ -81,6 +82,22 @@ def test_a_result_that_begins_late_is_as_long_as_it_is_shown(tmp_path: Path) -> 
     pictures = [numbered(n, *SIZE) for n in range(FRAMES)]
     late = write_video(tmp_path / "late.mkv", pictures, times=[100 + n for n in range(FRAMES)])
     verify(late, FRAMES, SIZE, SECONDS, 0)
+
+
+@pytest.mark.parametrize("shown", [[20, *range(1, FRAMES)], [*range(1, FRAMES), 20]], ids=["last first", "in order"])
+def test_the_order_of_decoding_changes_no_duration(shown: list[int], tmp_path: Path) -> None:
+    """The first packet need not be the first frame, nor the last one the last."""
+    path = tmp_path / "order.mkv"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuvj420p"
+        for number, time in enumerate(shown):
+            frame = av.VideoFrame.from_ndarray(numbered(number, *SIZE), format="rgb24").reformat(format="yuvj420p")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            for packet in stream.encode(frame):
+                packet.pts, packet.dts, packet.time_base = time, number, Fraction(1, 25)
+                out.mux(packet)
+    verify(path, FRAMES, SIZE, 20 / 25, 0)
 
 
 def test_everything_that_differs_is_told_at_once(result: Path) -> None:
