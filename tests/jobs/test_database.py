@@ -9,7 +9,7 @@ import peewee as pw
 import pytest
 
 from flashvsr.errors import BadConfig, FlashVSRError, Transient
-from flashvsr.jobs import migrations
+from flashvsr.jobs.backends.sqlite import migrations
 from flashvsr.jobs.intake import Source
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import MODELS

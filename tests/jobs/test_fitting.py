@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from flashvsr.errors import BadConfig, Damaged
+from flashvsr.jobs.backends.sqlite.fitting import mark_of, mismatch, shape_of
+from flashvsr.jobs.backends.sqlite.migrations import MIGRATIONS
 from flashvsr.jobs.damage import heal
 from flashvsr.jobs.exchange import aside_files
-from flashvsr.jobs.fitting import mark_of, mismatch, shape_of
 from flashvsr.jobs.intake import Source
-from flashvsr.jobs.migrations import MIGRATIONS
 from flashvsr.jobs.queue import Queue
 
 NEWEST = len(MIGRATIONS)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from flashvsr.jobs.backends.sqlite.migrations import MIGRATIONS
 from flashvsr.jobs.intake import Source
 from flashvsr.jobs.ledger import Ledger
-from flashvsr.jobs.migrations import MIGRATIONS
 from flashvsr.jobs.owner import current_owner
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job

@@ -9,10 +9,10 @@ from contextlib import closing
 from pathlib import Path
 
 from flashvsr.fstype import MOUNTINFO
-from flashvsr.jobs import migrations
+from flashvsr.jobs.backends.sqlite import migrations
+from flashvsr.jobs.backends.sqlite.fitting import mismatch
 from flashvsr.jobs.database import BUSY_SECONDS, DATABASE_NAME, refuse_network, speaks_of_damage
 from flashvsr.jobs.exchange import ASIDE, aside_files, is_empty, prepare, prepared, put_in_place
-from flashvsr.jobs.fitting import mismatch
 from flashvsr.jobs.ledger import Ledger
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.rows import LARGEST_NUMBER

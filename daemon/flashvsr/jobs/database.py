@@ -14,7 +14,7 @@ import peewee as pw
 
 from flashvsr.errors import BadConfig, Damaged, NoSpace, Transient
 from flashvsr.fstype import MOUNTINFO, fstype_of, is_network
-from flashvsr.jobs.migrations import damaged_text, migrate
+from flashvsr.jobs.backends.sqlite.migrations import damaged_text, migrate
 from flashvsr.text import printable
 
 DATABASE_NAME = "queue.db"

@@ -12,9 +12,9 @@ from pathlib import Path
 import peewee as pw
 
 from flashvsr.files import trees
-from flashvsr.jobs.commands import fresh_start
-from flashvsr.jobs.records import Records, no_result
+from flashvsr.jobs.requests import fresh_start
 from flashvsr.jobs.schema import CANCELLED, FAILED, HELD, QUEUED, RUNNING, SUPERSEDED, Job
+from flashvsr.jobs.table import Records, no_result
 
 LONGEST_REASON = 1_000  # characters of why jobs are held: each job of an inbox stores them
 _BATCH = 200  # files per transaction: workers must not wait long for the write lock

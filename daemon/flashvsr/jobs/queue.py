@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from flashvsr.errors import LeaseLost
-from flashvsr.jobs.aftermath import Aftermath
-from flashvsr.jobs.commands import Commands
+from flashvsr.jobs.history import Aftermath
 from flashvsr.jobs.intake import Intake
 from flashvsr.jobs.owner import Owner
 from flashvsr.jobs.rebuilding import Rebuilding
-from flashvsr.jobs.records import partial_result
+from flashvsr.jobs.requests import Commands
 from flashvsr.jobs.schema import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job
-from flashvsr.jobs.workers import WorkerTable
+from flashvsr.jobs.table import partial_result
+from flashvsr.jobs.worker_table import WorkerTable
 
 log = logging.getLogger(__name__)
 

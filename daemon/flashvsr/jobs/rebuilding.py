@@ -7,8 +7,8 @@ from typing import Any
 
 import peewee as pw
 
-from flashvsr.jobs.records import Records
 from flashvsr.jobs.schema import FINISHED, QUEUED, Job
+from flashvsr.jobs.table import Records
 
 
 class Rebuilding(Records):

@@ -10,8 +10,8 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 from flashvsr.files import at, trees
-from flashvsr.jobs.aftermath import Ended
 from flashvsr.jobs.exchange import ASIDE
+from flashvsr.jobs.history import Ended
 from flashvsr.jobs.ledger import DAMAGED_NAME
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.rows import LARGEST_NUMBER

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from flashvsr.errors import FlashVSRError
-from flashvsr.jobs.records import Records, no_result
 from flashvsr.jobs.schema import CANCELLED, FAILED, HELD, QUEUED, RUNNING
+from flashvsr.jobs.table import Records, no_result
 from flashvsr.text import printable
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flashvsr.errors import BadConfig, Damaged
-from flashvsr.jobs.fitting import mark_of, mismatch
+from flashvsr.jobs.backends.sqlite.fitting import mark_of, mismatch
 from flashvsr.text import printable
 
 Migration = tuple[str, ...]  # SQL statements from one version to the next; never edited once released

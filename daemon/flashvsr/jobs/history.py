@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from peewee import fn
 
-from flashvsr.jobs.records import Records, partial_result
 from flashvsr.jobs.schema import CANCELLED, DONE, FAILED, FINISHED, Job
+from flashvsr.jobs.table import Records, partial_result
 
 SOURCE_STAYS = "source"  # kind of the error of a job that is done, but whose source could not be taken away
 

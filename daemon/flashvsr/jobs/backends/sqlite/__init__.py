@@ -1,0 +1,1 @@
+"""SQLite: one file in the state directory, which no other host can share."""
