@@ -129,13 +129,13 @@ class Service:
         source = self.inbox / name
         source.write_bytes(b"not a real video " + os.urandom(8))
         jobs = eventually(
-            lambda: [job.id for job in self.ask(Queue.jobs) if job.source == str(source)],
+            lambda: [job.id for job in self.ask(lambda queue: queue.jobs.select()) if job.source == str(source)],
             "a job for the file",
         )
         return int(jobs[0])
 
     def job(self, number: int) -> Any:
-        return self.ask(lambda queue: queue.get(number))
+        return self.ask(lambda queue: queue.jobs.get(number))
 
     def stop(self) -> int:
         """Ask it to stop and return its exit code."""

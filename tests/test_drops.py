@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 import flashvsr
-from flashvsr.jobs.queue import Queue
 from service import Service, eventually, services
 
 MakeService = Callable[..., Service]
@@ -57,7 +56,7 @@ def files(root: Path) -> dict[str, bytes]:
 
 def all_settled(service: Service, count: int) -> None:
     def settled() -> bool:
-        jobs = service.ask(Queue.jobs)
+        jobs = service.ask(lambda queue: queue.jobs.select())
         return len(jobs) == count and all(job.state == "done" and job.settled for job in jobs)
 
     eventually(settled, f"{count} jobs done", 60)
@@ -96,7 +95,7 @@ def test_files_of_one_stem_do_not_replace_each_other(service: Service) -> None:
     results = files(service.root / "outbox" / "clips")
     assert sorted(results.values()) == sorted(contents.values())
     assert set(results) >= {"a.mp4", "a (2).mp4", "a (3).mp4"}
-    for job in service.ask(Queue.jobs):
+    for job in service.ask(lambda queue: queue.jobs.select()):
         assert Path(job.result).read_bytes() == contents[job.relative]
 
 
@@ -104,9 +103,9 @@ def test_two_thousand_files_at_once(make_service: MakeService) -> None:
     service = make_service("idle")
     service.wait_for("READY=1")
     drop(service.inbox, *(f"{number // 100}/{number}.mp4" for number in range(2000)))
-    eventually(lambda: service.ask(Queue.counts)["queued"] == 2000, "all of them queued", 60)
+    eventually(lambda: service.ask(lambda queue: queue.jobs.counts())["queued"] == 2000, "all of them queued", 60)
     service.wait_for("0 running, 2000 waiting")
-    assert len({job.source for job in service.ask(Queue.jobs)}) == 2000
+    assert len({job.source for job in service.ask(lambda queue: queue.jobs.select())}) == 2000
     shown = flashvsr_status(service)
     assert "2000 queued" in shown
     assert "and 1980 more that wait: flashvsr status --all" in shown

@@ -32,15 +32,15 @@ def overview(queue: Queue) -> Overview:
 def add(queue: Queue, tmp_path: Path, name: str) -> int:
     path = tmp_path / name
     path.write_bytes(b"video")
-    number = queue.add(tmp_path, path, name, path.lstat())
+    number = queue.intake.add(tmp_path, path, name, path.lstat())
     assert number is not None
     return number
 
 
 def fail(queue: Queue, number: int, days_ago: float = 0.0) -> None:
-    with queue._writing():
-        queue._end(number, "failed", error="no video")
-        queue._change(number, finished=time.time() - days_ago * 86_400)
+    with queue.store.writing():
+        queue.jobs.end(number, "failed", error="no video")
+        queue.jobs.change(number, finished=time.time() - days_ago * 86_400)
 
 
 def test_changes_of_any_process_are_seen(overview: Overview, queue: Queue, other: Queue, tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_nothing_is_read_again_before_something_changes(
         fail(queue, add(queue, tmp_path, f"{index}.mp4"))
     overview.refresh()
     statements: list[str] = []
-    queue._database.connection().set_trace_callback(statements.append)
+    queue.store.database.connection().set_trace_callback(statements.append)
     for _ in range(100):
         overview.refresh()
     assert set(statements) == {"PRAGMA data_version"}
@@ -70,16 +70,16 @@ def test_nothing_is_read_again_before_something_changes(
     monkeypatch.setattr(time, "monotonic", lambda: now + LOOK_SECONDS)
     overview.refresh()  # damage changes nothing that could be noticed
     assert any("SELECT" in statement for statement in statements)
-    queue._database.connection().set_trace_callback(None)
+    queue.store.database.connection().set_trace_callback(None)
 
 
 def test_failed_jobs_are_counted_where_they_lie(overview: Overview, queue: Queue, tmp_path: Path) -> None:
     """Rows hold whole reports: with thousands of them the service took a third of its memory for a number."""
     fail(queue, add(queue, tmp_path, "a.mp4"))
     statements: list[str] = []
-    queue._database.connection().set_trace_callback(statements.append)
+    queue.store.database.connection().set_trace_callback(statements.append)
     overview.refresh()
-    queue._database.connection().set_trace_callback(None)
+    queue.store.database.connection().set_trace_callback(None)
     about_failed = [statement for statement in statements if "failed" in statement]
     assert about_failed
     assert all("COUNT" in statement for statement in about_failed)

@@ -38,7 +38,7 @@ def test_a_whole_life_as_systemd_sees_it(make_service: MakeService) -> None:
     service.wait_for("STOPPING=1")
     assert [note["event"] for note in service.notes()] == ["start", "SIGTERM"]
     assert not running(worker["pid"])
-    assert service.ask(lambda queue: queue.workers()) == []
+    assert service.ask(lambda queue: queue.workers.all()) == []
 
 
 def test_it_is_ready_only_when_a_worker_can_work(make_service: MakeService) -> None:
@@ -238,7 +238,9 @@ def test_the_settings_of_workers_are_written_again_when_they_were_damaged(make_s
     (service.state / "worker.toml").write_text("[queue\n")
     os.kill(worker["pid"], signal.SIGKILL)
     (_, again) = eventually(lambda: len(service.noted("start")) == 2 and service.noted("start"), "another worker")
-    eventually(lambda: service.ask(lambda queue: [row.pid for row in queue.workers()]) == [again["pid"]], "it works")
+    eventually(
+        lambda: service.ask(lambda queue: [row.pid for row in queue.workers.all()]) == [again["pid"]], "it works"
+    )
     assert "worker.toml is not as the service wrote it" in service.log()
 
 
@@ -298,7 +300,9 @@ def test_a_damaged_queue_is_rebuilt_at_the_start_and_said_until_it_was_seen(make
     service = make_service("idle")
     service.wait_for("READY=1")
     service.wait_for("0 failed today; the queue database was damaged on")
-    again = eventually(lambda: [job.id for job in service.ask(lambda queue: queue.jobs())], "the source queued again")
+    again = eventually(
+        lambda: [job.id for job in service.ask(lambda queue: queue.jobs.select())], "the source queued again"
+    )
     assert again[0] > waiting
     for command in ("status", "check"):
         shown = subprocess.run(
@@ -329,7 +333,7 @@ def test_damage_in_mid_life_ends_the_service_for_its_next_start_to_mend(make_ser
     assert "is damaged" in service.log()
     service = make_service("work")
     service.wait_for("READY=1")
-    (again,) = eventually(lambda: service.ask(lambda queue: queue.jobs()), "the source queued again")
+    (again,) = eventually(lambda: service.ask(lambda queue: queue.jobs.select()), "the source queued again")
     assert again.source == str(service.inbox / "clip.mp4")
 
 

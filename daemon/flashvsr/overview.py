@@ -75,18 +75,18 @@ class Overview:
     def refresh(self) -> None:
         """Read the queue, if anything in it has changed; and now and then anyway, as files can be damaged unnoticed."""
         midnight = datetime.now().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
-        found = self._queue.version(), midnight
+        found = self._queue.store.version(), midnight
         changed, due = found != self._found, time.monotonic() >= self._next_look
         if changed or due:
-            self._running = self._queue.jobs(states=[RUNNING])
-            self._workers = self._queue.workers()
-            self._counts = self._queue.counts()
+            self._running = self._queue.jobs.select(states=[RUNNING])
+            self._workers = self._queue.workers.all()
+            self._counts = self._queue.jobs.counts()
         if changed:
-            self._failed_today = self._queue.failed_since(midnight)
+            self._failed_today = self._queue.jobs.failed_since(midnight)
             self._found = found
         if due:
             self._notices = notices(self._queue.path.parent)
-            self._staying, self._stays = self._queue.staying_sources()
+            self._staying, self._stays = self._queue.history.staying_sources()
             self._next_look = time.monotonic() + LOOK_SECONDS
 
     def is_working(self) -> bool:

@@ -174,7 +174,7 @@ class Supervisor:
         level = logging.INFO if ended.asked_to or self._stop.requested else logging.ERROR
         log.log(level, "%s: worker %d ended (%s)%s", ended.slot.name, ended.pid, ended.reason, plan)
         error = f"the worker ended ({ended.reason}){plan}"
-        self._queue.set_worker(ended.slot.name, 0, ended.slot.label, "starting", error=error)
+        self._queue.workers.set(ended.slot.name, 0, ended.slot.label, "starting", error=error)
 
     def _kill_stalled(self) -> None:
         """Only work done is progress: a worker that hangs in a driver may still give signs of life."""
@@ -182,18 +182,18 @@ class Supervisor:
             return
         limit = self._config.queue.stall_seconds
         pids = self._pool.pids()
-        for job in self._queue.running_stalled(time.time(), limit):
+        for job in self._queue.claims.running_stalled(time.time(), limit):
             ours = job.slot is not None and pids.get(job.slot) == job.owner_pid
             if ours and self._pool.kill(str(job.slot), f"killed: no progress for {limit:.0f} s"):
                 log.error("no progress for %.0f s, its worker is killed", limit, extra={"job": job.id})
 
     def _recover_jobs(self) -> None:
-        self._queue.recover(lambda owner: not owner_alive(owner))
+        self._queue.claims.recover(lambda owner: not owner_alive(owner))
         self._next_recover = time.monotonic() + self._pace.recover
 
     def _forget_workers(self) -> None:
-        for worker in self._queue.workers():
-            self._queue.remove_worker(worker.slot)
+        for worker in self._queue.workers.all():
+            self._queue.workers.remove(worker.slot)
 
     def _report(self) -> None:
         now = time.monotonic()

@@ -167,7 +167,7 @@ class WatchThread:
             log.info("%d half-written hidden files of crashed processes removed", left)
 
     def _remove_temporaries(self, queue: Queue, limit: float) -> int:
-        config, running = self._config, {job.id for job in queue.jobs([RUNNING])}
+        config, running = self._config, {job.id for job in queue.jobs.select([RUNNING])}
         state, inboxes = config.paths.state, (inbox.path for inbox in config.inboxes())
         outboxes = {config.paths.outbox, *(extra.outbox for extra in config.extra_inboxes)}
         removed = sum(remove_texts(place, limit) for place in (state, state / RECORDS_NAME, *inboxes))

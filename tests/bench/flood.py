@@ -20,7 +20,6 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from flashvsr.jobs.queue import Queue
 from service import Service, eventually
 
 WORKERS = ("one", "two")
@@ -72,11 +71,11 @@ def measure(root: Path, count: int, seconds: float) -> dict[str, Any]:
 
 
 def total(service: Service) -> int:
-    return sum(service.ask(Queue.counts).values())
+    return sum(service.ask(lambda queue: queue.jobs.counts()).values())
 
 
 def done(service: Service) -> int:
-    return int(service.ask(Queue.counts)["done"])
+    return int(service.ask(lambda queue: queue.jobs.counts())["done"])
 
 
 def memory(service: Service) -> int:

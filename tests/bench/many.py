@@ -39,7 +39,7 @@ from pathlib import Path
 from flashvsr.config import load_config
 from flashvsr.jobs.queue import Queue
 with closing(Queue(load_config(Path(sys.argv[sys.argv.index("--config") + 1])).paths.state)) as queue:
-    queue.set_worker("cpu", os.getpid(), "sleeper", "idle")
+    queue.workers.set("cpu", os.getpid(), "sleeper", "idle")
 time.sleep(3600)
 """
 
@@ -204,11 +204,11 @@ def _known_as(config: Config, inboxes: Sequence[Path], state: str) -> None:
     found = [_source(inbox, path) for inbox in inboxes for path in sorted(inbox.iterdir())]
     with closing(Queue(config.paths.state)) as queue:
         for start in range(0, len(found), 500):
-            queue.add_many(found[start : start + 500])
+            queue.intake.add_many(found[start : start + 500])
         ended = "update job set state = ?, error = ?, report = ?, settled = ?, finished = ?, attempts = 3"
         moment = time.time()
-        with queue._writing():
-            queue._database.execute_sql(ended, (state, "not a video", REPORT, moment, moment))
+        with queue.store.writing():
+            queue.store.database.execute_sql(ended, (state, "not a video", REPORT, moment, moment))
 
 
 def _source(inbox: Path, path: Path) -> Source:

@@ -20,7 +20,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     video = inbox / f"{'long ' * 40}.mp4"
     video.write_bytes(b"x")
     queue = Queue(root / "state")
-    queue.add(inbox, video, video.name, video.lstat())
+    queue.intake.add(inbox, video, video.name, video.lstat())
     queue.close()
     file = root / "flashvsr.toml"
     file.write_text("[paths]\ninbox = 'inbox'\noutbox = 'outbox'\nstate = 'state'\n[gpu]\ndevices = 'cpu'\n")

@@ -45,7 +45,7 @@ def odd(tmp_path: Path) -> Iterator[Bench]:
     bench.add(f"done {ODD}")
     assert bench.loop.step()
     bench.add(f"waits {ODD}")
-    bench.queue.set_worker("gpu0", 1, f"label {ODD}", "idle", error=f"error {ODD}")
+    bench.queue.workers.set("gpu0", 1, f"label {ODD}", "idle", error=f"error {ODD}")
     yield bench
     bench.queue.close()
 

@@ -94,7 +94,7 @@ class RealService:
 
     def jobs(self) -> list[Job]:
         with closing(Queue(self.state)) as queue:
-            return queue.jobs()
+            return queue.jobs.select()
 
     def job(self, name: str) -> Job | None:
         return next((job for job in self.jobs() if job.relative == name), None)
@@ -117,8 +117,8 @@ class RealService:
         if not (self.state / "queue.db").exists():
             return None
         with closing(Queue(self.state)) as queue:
-            workers = [(worker.pid, worker.state, worker.error) for worker in queue.workers()]
-            return workers, [(job.state, job.attempts, job.frames_done, job.progress_at) for job in queue.jobs()]
+            workers = [(worker.pid, worker.state, worker.error) for worker in queue.workers.all()]
+            return workers, [(job.state, job.attempts, job.frames_done, job.progress_at) for job in queue.jobs.select()]
 
     def until_state(self, name: str, *states: str) -> Job:
         def reached() -> Job | None:
@@ -130,7 +130,7 @@ class RealService:
 
     def worker_pid(self) -> int:
         with closing(Queue(self.state)) as queue:
-            return next((worker.pid for worker in queue.workers() if worker.state != "starting"), 0)
+            return next((worker.pid for worker in queue.workers.all() if worker.state != "starting"), 0)
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return flashvsr(*arguments, "--config", str(self.config))

@@ -98,7 +98,7 @@ class World:
         self.source.parent.mkdir(exist_ok=True)
         shutil.copyfile(clip, self.source)
         with closing(Queue(self.state)) as queue:
-            number = queue.add(self.inbox, self.source, name, self.source.lstat())
+            number = queue.intake.add(self.inbox, self.source, name, self.source.lstat())
         assert number == 1
 
     def visible(self) -> dict[str, tuple[int, int]]:
@@ -119,11 +119,11 @@ class World:
         heal(self.state, self.state / "jobs")
         assert not aside_files(self.state), "the queue was damaged"
         with closing(Queue(self.state)) as queue:
-            queue.recover(lambda owner: not owner_alive(owner))
+            queue.claims.recover(lambda owner: not owner_alive(owner))
 
     def job(self) -> Any:
         with closing(Queue(self.state)) as queue:
-            (job,) = queue.jobs()
+            (job,) = queue.jobs.select()
             return job
 
 

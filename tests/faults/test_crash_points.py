@@ -19,7 +19,7 @@ MADE = "flashvsr.files.made"
 PROBER = "flashvsr.worker.prober:Prober"
 UPSCALE, CHUNKS, SOURCE = "flashvsr.worker.upscale", "flashvsr.video.chunks", "flashvsr.outbox.source"
 MOMENTS = {
-    "claimed": ("flashvsr.jobs.queue:Queue.claim", 1, AFTER),
+    "claimed": ("flashvsr.jobs.claims:Claims.claim", 1, AFTER),
     "the source was looked at": (f"{PROBER}.probe", 1, AFTER),
     "the chunks belong to this job": (f"{UPSCALE}:ChunkStore", 1, AFTER),
     "decoding": (f"{UPSCALE}:place", 3, AFTER),
@@ -40,17 +40,17 @@ MOMENTS = {
     "checked": (f"{UPSCALE}:verify", 1, AFTER),
     "the result is on the disk": (f"{MADE}:Made.sync", 1, AFTER),
     "its record is half made": ("flashvsr.jobs.ledger:Ledger.write", 1, AFTER),
-    "its record is made": ("flashvsr.jobs.queue:Queue.publishing", 1, AFTER),
+    "its record is made": ("flashvsr.jobs.claims:Claims.publishing", 1, AFTER),
     "about to be named": (f"{MADE}:Made.give_name", 1, BEFORE),
     "named beside its hidden name": (f"{MADE}:_link", 1, AFTER),
     "named": (f"{MADE}:Made.give_name", 1, AFTER),
     "its name is on the disk": ("flashvsr.outbox.publish:sync_directory", 1, AFTER),
     "its end is half recorded": ("flashvsr.jobs.ledger:Ledger.write", 2, AFTER),
-    "done": ("flashvsr.jobs.queue:Queue.finish", 1, AFTER),
+    "done": ("flashvsr.jobs.claims:Claims.finish", 1, AFTER),
     "about to be archived": (f"{SOURCE}:move_numbered", 1, BEFORE),
     "archived": (f"{SOURCE}:move_numbered", 1, AFTER),
     "the archive is on the disk": (f"{SOURCE}:sync_directory", 2, AFTER),
-    "settled": ("flashvsr.jobs.queue:Queue.settled", 1, AFTER),
+    "settled": ("flashvsr.jobs.history:History.settled", 1, AFTER),
     "tidied": ("flashvsr.worker.endings:remove_temporaries", 1, AFTER),
 }
 
@@ -86,7 +86,7 @@ def test_power_cut(workers: Workers, clip: Path, disk: Disk, tmp_path: Path, mom
 
 
 GIVING_UP = {
-    "given up": ("flashvsr.jobs.queue:Queue.claim", 1, AFTER),
+    "given up": ("flashvsr.jobs.claims:Claims.claim", 1, AFTER),
     "about to tell why": ("flashvsr.worker.endings:write_error_text", 1, BEFORE),
     "told": ("flashvsr.worker.endings:write_error_text", 1, AFTER),
 }
@@ -157,6 +157,6 @@ def test_a_share_that_fails_is_waited_for(workers: Workers, clip: Path, tmp_path
     job = world.job()
     assert job.attempts <= (job.state == "done")  # it cost none
     assert world.source.exists()
-    with closing(Queue(world.state)) as queue, queue._writing():
-        queue._change(job.id, not_before=0.0)
+    with closing(Queue(world.state)) as queue, queue.store.writing():
+        queue.jobs.change(job.id, not_before=0.0)
     goes_on_well(world, workers, clip)

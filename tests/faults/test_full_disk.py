@@ -14,8 +14,8 @@ from mount_kit import PAGE, Mounted, fill
 
 
 def make_due(world: World) -> None:
-    with closing(Queue(world.state)) as queue, queue._writing():
-        queue._change(1, not_before=0.0)
+    with closing(Queue(world.state)) as queue, queue.store.writing():
+        queue.jobs.change(1, not_before=0.0)
 
 
 def waits(world: World, where: Path) -> bool:

@@ -43,8 +43,8 @@ OTHERS = {"file": FILE, "extension": EXTENSION, "other inbox": MOVED, "inbox": I
 
 MOMENTS = {
     "chosen": ("flashvsr.worker.loop:WorkerLoop._take", 1, BEFORE),
-    "about to be claimed": ("flashvsr.jobs.queue:Queue.claim", 1, BEFORE),
-    "claimed": ("flashvsr.jobs.queue:Queue.claim", 1, AFTER),
+    "about to be claimed": ("flashvsr.jobs.claims:Claims.claim", 1, BEFORE),
+    "claimed": ("flashvsr.jobs.claims:Claims.claim", 1, AFTER),
     "opened": ("flashvsr.worker.prober:Prober.probe", 1, BEFORE),
     "looked at": ("flashvsr.worker.prober:Prober.probe", 1, AFTER),
     "decoding": (f"{UPSCALE}:place", 3, AFTER),
@@ -118,7 +118,7 @@ def test_other_renames(workers: Workers, make: Callable[..., World], kind: Kind,
     [
         ("flashvsr.files.made:Made.give_name", 1, BEFORE),
         ("flashvsr.files.made:Made.give_name", 1, AFTER),
-        ("flashvsr.jobs.queue:Queue.finish", 1, AFTER),
+        ("flashvsr.jobs.claims:Claims.finish", 1, AFTER),
     ],
     ids=["about to be named", "named", "done"],
 )
@@ -143,8 +143,8 @@ def test_a_rename_between_the_record_of_the_result_and_the_end_of_the_source(
     if action == "keep":  # and is not done again under its new name
         found = Source.of(world.inbox, source, "b/clip.mp4", source.lstat())
         with closing(Queue(world.state)) as queue:
-            assert queue.add_many([found]) == [None]
-            assert len(queue.jobs()) == 1
+            assert queue.intake.add_many([found]) == [None]
+            assert len(queue.jobs.select()) == 1
 
 
 def test_a_worker_that_dies_keeps_its_chunks_under_the_new_name(workers: Workers, make: Callable[..., World]) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from flashvsr.jobs.queue import Queue
 from service import Service, eventually, running, services
 
 MakeService = Callable[..., Service]
@@ -25,7 +24,7 @@ def make_service(tmp_path: Path) -> Iterator[MakeService]:
 
 
 def states(service: Service) -> dict[str, str]:
-    return {job.relative: job.state for job in service.ask(Queue.jobs)}
+    return {job.relative: job.state for job in service.ask(lambda queue: queue.jobs.select())}
 
 
 def configured(make_service: MakeService, extra: str) -> None:
@@ -51,7 +50,7 @@ def test_kill_9_at_random_moments(make_service: MakeService) -> None:
             continue
         victim = rng.choice(("worker", "service", "both"))
         if victim != "service":
-            for worker in service.ask(Queue.workers):
+            for worker in service.ask(lambda queue: queue.workers.all()):
                 with suppress(ProcessLookupError):
                     os.kill(worker.pid, signal.SIGKILL) if worker.pid else None
         if victim != "worker":
@@ -60,7 +59,7 @@ def test_kill_9_at_random_moments(make_service: MakeService) -> None:
             service = make_service("copy", first=0.05, rest=0.1)
 
     def settled() -> bool:
-        jobs = service.ask(Queue.jobs)
+        jobs = service.ask(lambda queue: queue.jobs.select())
         return len(jobs) == len(contents) and all(job.state == "done" and job.settled for job in jobs)
 
     eventually(settled, "all done", 60)
@@ -88,7 +87,7 @@ def test_a_file_that_kills_its_workers_fails_and_others_go_on(make_service: Make
     for name in ("a.mp4", "b.mp4", "c.mp4"):
         (service.inbox / name).write_bytes(b"deadly" if name == "b.mp4" else b"video")
     eventually(lambda: states(service) == {"a.mp4": "done", "b.mp4": "failed", "c.mp4": "done"}, "all over", 30)
-    (job,) = (job for job in service.ask(Queue.jobs) if job.relative == "b.mp4")
+    (job,) = (job for job in service.ask(lambda queue: queue.jobs.select()) if job.relative == "b.mp4")
     assert job.attempts == 3
     assert job.error == "gave up after 3 attempts: worker ended unexpectedly"
     outbox = service.root / "outbox" / "clips"
@@ -103,7 +102,7 @@ def test_a_broken_gpu_rests_and_the_other_works_on(make_service: MakeService) ->
     service.wait_for_log("broken rests until")
     (service.inbox / "a.mp4").write_bytes(b"video")
     eventually(lambda: states(service) == {"a.mp4": "done"}, "done by the other GPU")
-    assert service.ask(Queue.jobs)[0].slot == "sound"
+    assert service.ask(lambda queue: queue.jobs.select())[0].slot == "sound"
     service.wait_for("broken rests until")
 
 
@@ -120,10 +119,10 @@ def test_permissions_are_asked_for_and_waited_for(make_service: MakeService, tmp
     source.write_bytes(b"video")
 
     def why() -> str:
-        return next((job.error or "" for job in service.ask(Queue.jobs)), "")
+        return next((job.error or "" for job in service.ask(lambda queue: queue.jobs.select())), "")
 
     eventually(lambda: "let the user that runs flashvsr write there" in why(), f"the reason, {service.log()}")
-    job = service.ask(Queue.jobs)[0]
+    job = service.ask(lambda queue: queue.jobs.select())[0]
     assert (job.state, job.attempts, job.error_kind) == ("queued", 0, "transient")
     assert source.exists()
     os.chown(outbox, 0, 0)
@@ -136,7 +135,7 @@ def test_permissions_are_asked_for_and_waited_for(make_service: MakeService, tmp
     os.chown(locked, NOBODY, NOBODY)
     locked.rename(service.inbox / "b.mp4")
     eventually(lambda: "Permission denied" in why(), f"the reason, {service.log()}")
-    job = service.ask(Queue.jobs)[0]
+    job = service.ask(lambda queue: queue.jobs.select())[0]
     assert (job.relative, job.state, job.attempts, job.error_kind) == ("b.mp4", "queued", 0, "transient")
     (service.inbox / "b.mp4").chmod(0o444)
     eventually(lambda: states(service)["b.mp4"] == "done", "done", 30)
@@ -162,14 +161,20 @@ def test_a_rename_while_the_job_runs_and_others_wait(
     folder = service.inbox / "new"
     folder.mkdir()
     (folder / "a.mp4").write_bytes(b"slow video")
-    eventually(lambda: [job for job in service.ask(Queue.jobs) if job.state == "running"], "a running job")
+    eventually(
+        lambda: [job for job in service.ask(lambda queue: queue.jobs.select()) if job.state == "running"],
+        "a running job",
+    )
     (folder / "z.mp4").write_bytes(b"another")
     eventually(lambda: len(states(service)) == 2, "a waiting job")
     (root / old).rename(root / new)
     moved = "new/b.mp4" if new.endswith(".mp4") else "film/a.mp4" if old == "clips/new" else "new/a.mp4"
     if noticed:
         source = root / new if new.endswith(".mp4") else root / result
-        eventually(lambda: str(source) in {job.source for job in service.ask(Queue.jobs)}, "the new name")
+        eventually(
+            lambda: str(source) in {job.source for job in service.ask(lambda queue: queue.jobs.select())},
+            "the new name",
+        )
     (service.root / "go").touch()
     eventually(lambda: set(states(service).values()) == {"done"}, f"done, {service.log()}")
     assert moved in states(service)
@@ -177,7 +182,7 @@ def test_a_rename_while_the_job_runs_and_others_wait(
     assert (outbox / result).read_bytes() == b"slow video"
     service.wait_for("0 waiting")
     time.sleep(0.6)  # three scans
-    jobs = service.ask(Queue.jobs)
+    jobs = service.ask(lambda queue: queue.jobs.select())
     assert [job.attempts for job in jobs] == [1, 1]
     assert all(job.archived for job in jobs)
     assert len([path for path in outbox.rglob("*") if path.is_file()]) == 2

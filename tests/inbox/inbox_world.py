@@ -60,4 +60,4 @@ class World:
         self.step(SETTLE)
 
     def names(self, state: str = "queued") -> list[str]:
-        return sorted(job.relative for job in self.queue.jobs([state]))
+        return sorted(job.relative for job in self.queue.jobs.select([state]))

@@ -16,7 +16,7 @@ from flashvsr.inbox import presets
 from flashvsr.inbox.presets import PresetGuard
 from flashvsr.inbox.shares import Shares
 from flashvsr.inbox.stock import Stock
-from flashvsr.jobs.queue import Queue
+from flashvsr.jobs.intake import Intake
 from flashvsr.jobs.schema import Job
 
 FAR_FUTURE = 10_000_000_000  # seconds: a date that the queue's database cannot hold in nanoseconds
@@ -72,14 +72,14 @@ def test_an_inbox_whose_name_and_preset_are_no_utf8(world: World) -> None:
 def test_one_file_that_the_queue_cannot_take_holds_up_no_other(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    real = Queue._insert
+    real = Intake._insert
 
-    def insert(self: Queue, source: object, start: object) -> int:
+    def insert(self: Intake, source: object, start: object) -> int:
         if getattr(source, "relative", "") == "bad.mp4":
             raise OverflowError("Python int too large to convert to SQLite INTEGER")
         return real(self, source, start)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Queue, "_insert", insert)
+    monkeypatch.setattr(Intake, "_insert", insert)
     for name in ("a.mp4", "bad.mp4", "c.mp4"):
         world.drop(name)
     world.settle()
@@ -89,7 +89,7 @@ def test_one_file_that_the_queue_cannot_take_holds_up_no_other(
     assert "OverflowError" in world.watcher.problems[world.inbox]
     assert "bad.mp4" in world.watcher.problems[world.inbox]
     assert len([record for record in caplog.records if record.levelno >= logging.ERROR]) == 1
-    monkeypatch.setattr(Queue, "_insert", real)
+    monkeypatch.setattr(Intake, "_insert", real)
     world.step(POLL)
     assert world.names() == ["a.mp4", "bad.mp4", "c.mp4"]
 
@@ -180,7 +180,7 @@ def test_a_queue_that_does_not_answer_is_no_progress_unless_the_disk_is_full(
     def fail(*_: object) -> list[Job]:
         raise error
 
-    monkeypatch.setattr(world.queue, "add_many", fail)
+    monkeypatch.setattr(world.queue.intake, "add_many", fail)
     for _ in range(12):
         world.step(POLL / 2)
     assert (world.watcher.last_progress >= world.now - POLL) is healthy
@@ -199,7 +199,7 @@ def test_a_long_poll_does_not_make_a_hiccup_of_the_queue_long(world: World, monk
     world.drop("a.mp4")
     world.scan()
     with monkeypatch.context() as patch:
-        patch.setattr(world.queue, "add_many", lambda *_: (_ for _ in ()).throw(Transient("locked")))
+        patch.setattr(world.queue.intake, "add_many", lambda *_: (_ for _ in ()).throw(Transient("locked")))
         world.step(SETTLE)
     assert world.names() == []
     world.step(POLL)

@@ -28,9 +28,9 @@ def test_an_unmounted_inbox_is_neither_empty_nor_written_to(world: World, mount:
     kept = world.drop("kept.mp4")
     world.drop("waiting.mp4")
     world.settle()
-    (job,) = (job for job in world.queue.jobs() if job.source == str(kept))
-    with world.queue._writing():
-        world.queue._end(job.id, "done")
+    (job,) = (job for job in world.queue.jobs.select() if job.source == str(kept))
+    with world.queue.store.writing():
+        world.queue.jobs.end(job.id, "done")
     share.detach()
     for restart in (False, True):
         if restart:
@@ -50,7 +50,7 @@ def test_an_unmounted_inbox_is_neither_empty_nor_written_to(world: World, mount:
     world.scan(POLL)
     world.step(POLL)
     assert world.names() == ["waiting.mp4"]
-    assert len(world.queue.jobs()) == 2
+    assert len(world.queue.jobs.select()) == 2
     assert world.watcher.problems == {}
 
 

@@ -14,11 +14,11 @@ def main(state: Path, start_at: float) -> None:
     time.sleep(max(0.0, start_at - time.time()))  # all processes open the database at the same moment
     queue = Queue(state)
     owner = current_owner()
-    while (job := queue.next_candidate(time.time())) is not None:
-        mine = queue.claim(job.id, "{}", owner, "cpu", 1)
+    while (job := queue.claims.next_candidate(time.time())) is not None:
+        mine = queue.claims.claim(job.id, "{}", owner, "cpu", 1)
         if mine is not None:
             print(mine.id)
-            queue.finish(mine.id, str(mine.lease), Path("/out"), "nano", "{}", [])
+            queue.claims.finish(mine.id, str(mine.lease), Path("/out"), "nano", "{}", [])
     queue.close()
 
 

@@ -31,7 +31,7 @@ def drop(queue: Queue, inbox: Path) -> Callable[..., int | None]:
         path.write_bytes(content)
         moment = next(clock)
         os.utime(path, (moment, moment))
-        return queue.add(inbox, path, name, path.lstat())
+        return queue.intake.add(inbox, path, name, path.lstat())
 
     return drop
 
@@ -39,7 +39,7 @@ def drop(queue: Queue, inbox: Path) -> Callable[..., int | None]:
 @pytest.fixture
 def claim(queue: Queue) -> Callable[..., Job]:
     def claim(job_id: int, max_attempts: int = 3) -> Job:
-        job = queue.claim(job_id, '{"width": 960}', OWNER, "cpu", max_attempts)
+        job = queue.claims.claim(job_id, '{"width": 960}', OWNER, "cpu", max_attempts)
         assert job is not None
         return job
 

@@ -72,13 +72,13 @@ def lived(queue: Queue, drop: Drop, claim: Claim) -> Queue:
     stopped, unwanted = claim(drop("stopped.mp4")), drop("unwanted.mp4")
     drop("waiting.mp4")
     lease = str(done.lease)
-    queue.heartbeat(done.id, lease, 80, 80, 2.0)
-    queue.publishing(done.id, lease, Path("/out/d\udcffone.mp4"), 10, 20, **MADE)
-    queue.finish(done.id, lease, Path("/out/d\udcffone.mp4"), "nano", '{"frames": 80}', ["no sound"])
-    queue.fail(failed.id, str(failed.lease), "no video", "bad_input", None, [])
-    queue.cancelled(stopped.id, str(stopped.lease), Path("/out/stopped_partial.mp4"))
-    queue.cancel(unwanted)
-    queue.publishing(dying.id, str(dying.lease), Path("/out/dying.mp4"), 30, 40, **MADE)
+    queue.claims.heartbeat(done.id, lease, 80, 80, 2.0)
+    queue.claims.publishing(done.id, lease, Path("/out/d\udcffone.mp4"), 10, 20, **MADE)
+    queue.claims.finish(done.id, lease, Path("/out/d\udcffone.mp4"), "nano", '{"frames": 80}', ["no sound"])
+    queue.claims.fail(failed.id, str(failed.lease), "no video", "bad_input", None, [])
+    queue.claims.cancelled(stopped.id, str(stopped.lease), Path("/out/stopped_partial.mp4"))
+    queue.requests.cancel(unwanted)
+    queue.claims.publishing(dying.id, str(dying.lease), Path("/out/dying.mp4"), 30, 40, **MADE)
     queue.close()
     return queue
 
@@ -97,7 +97,7 @@ def test_a_damaged_database_is_set_aside_and_rebuilt(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with closing(Queue(state)) as queue:
-        before = {job.id: kept(job) for job in queue.jobs()}
+        before = {job.id: kept(job) for job in queue.jobs.select()}
     path = state / "queue.db"
     spoil(path)
     content = path.read_bytes()
@@ -108,12 +108,12 @@ def test_a_damaged_database_is_set_aside_and_rebuilt(
     (notice,) = notices(state)
     assert aside.name in notice
     with closing(Queue(state)) as queue:
-        jobs = {job.id: job for job in queue.jobs()}
+        jobs = {job.id: job for job in queue.jobs.select()}
         states = {number: job.state for number, job in jobs.items()}
         assert states == {1: "done", 2: "failed", 3: "queued", 4: "cancelled", 5: "cancelled"}
         assert all(kept(job) == before[number] for number, job in jobs.items())
         files = sorted(path for path in inbox.iterdir() if path.suffix == ".mp4")
-        numbers = {file.name: queue.add(inbox, file, file.name, file.lstat()) for file in files}
+        numbers = {file.name: queue.intake.add(inbox, file, file.name, file.lstat()) for file in files}
         known = [name for name, number in numbers.items() if number is None]
         assert known == ["dying.mp4", "d\udcffone.mp4", "failed.mp4", "stopped.mp4", "unwanted.mp4"]
         # Above every folder of chunks: those of a lost job must never pass for a new one's.
@@ -150,8 +150,8 @@ def test_a_lost_database_is_rebuilt_too(
     heal(state, jobs_dir)
     assert aside_files(state) == []
     with closing(Queue(state)) as queue:
-        assert [(job.id, job.state) for job in queue.jobs([DONE, QUEUED])] == [(3, "queued"), (1, "done")]
-        assert queue.last_number() == 41
+        assert [(job.id, job.state) for job in queue.jobs.select([DONE, QUEUED])] == [(3, "queued"), (1, "done")]
+        assert queue.history.last_number() == 41
 
 
 def test_a_sound_database_a_new_one_and_a_newer_one_are_left_alone(
@@ -176,18 +176,18 @@ def test_a_job_that_is_tried_again_has_not_ended_any_more(
 ) -> None:
     retried, renamed = claim(drop("retried.mp4")), claim(drop("renamed.mp4"))
     for job in (retried, renamed):
-        queue.fail(job.id, str(job.lease), "no video", "bad_input", None, [])
+        queue.claims.fail(job.id, str(job.lease), "no video", "bad_input", None, [])
     assert sorted(queue.ledger.numbers()) == [retried.id, renamed.id]
-    queue.retry(retried.id)
+    queue.requests.retry(retried.id)
     path = (inbox / "renamed.mp4").rename(inbox / "better name.mp4")
-    assert queue.add(inbox, path, path.name, path.lstat()) == renamed.id
+    assert queue.intake.add(inbox, path, path.name, path.lstat()) == renamed.id
     assert queue.ledger.numbers() == []
 
 
 def test_a_partial_made_later_is_recorded_too(queue: Queue, drop: Drop, claim: Claim) -> None:
     job = claim(drop())
-    queue.fail(job.id, str(job.lease), "no video", "bad_input", None, [])
-    queue.add_partial(job.id, Path("/out/clip_partial.mp4"))
+    queue.claims.fail(job.id, str(job.lease), "no video", "bad_input", None, [])
+    queue.history.add_partial(job.id, Path("/out/clip_partial.mp4"))
     (row,) = queue.ledger.rows()
     assert (row["state"], row["error"], row["result"]) == ("failed", "no video", "/out/clip_partial.mp4")
 
@@ -202,24 +202,24 @@ def test_an_end_whose_record_does_not_fit_waits_for_room(
     with monkeypatch.context() as patch:
         patch.setattr(ledger, "write_replacing", full)
         with pytest.raises(NoSpace, match="make room"):
-            queue.fail(job.id, str(job.lease), "no video", "bad_input", None, [])
-    assert queue.get(job.id).state == "running"
-    queue.fail(job.id, str(job.lease), "no video", "bad_input", None, [])
+            queue.claims.fail(job.id, str(job.lease), "no video", "bad_input", None, [])
+    assert queue.jobs.get(job.id).state == "running"
+    queue.claims.fail(job.id, str(job.lease), "no video", "bad_input", None, [])
     assert queue.ledger.numbers() == [job.id]
 
 
 def test_records_leave_with_the_history(queue: Queue, drop: Drop, claim: Claim) -> None:
     job = claim(drop())
-    queue.finish(job.id, str(job.lease), Path("/out"), "nano", "{}", [])
+    queue.claims.finish(job.id, str(job.lease), Path("/out"), "nano", "{}", [])
     assert queue.ledger.numbers() == [job.id]
-    assert queue.forget([job.id]) == 1
+    assert queue.history.forget([job.id]) == 1
     assert queue.ledger.numbers() == []
 
 
 def test_damage_noticed_in_the_middle_is_told_from_trouble_that_passes(queue: Queue, drop: Drop) -> None:
     drop()
-    queue._database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    queue.store.database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     holed(queue.path)
-    queue._database.execute_sql("PRAGMA shrink_memory")
+    queue.store.database.execute_sql("PRAGMA shrink_memory")
     with pytest.raises(Damaged, match="is damaged"):
-        queue.jobs()
+        queue.jobs.select()

@@ -24,7 +24,7 @@ def read(state: Path, sql: str) -> list[tuple[object, ...]]:
 
 def test_durable_settings(tmp_path: Path) -> None:
     queue = Queue(tmp_path)
-    pragma = queue._database.execute_sql
+    pragma = queue.store.database.execute_sql
     assert pragma("PRAGMA journal_mode").fetchone() == ("wal",)
     assert pragma("PRAGMA synchronous").fetchone() == (2,)
     assert pragma("PRAGMA busy_timeout").fetchone() == (30_000,)
@@ -40,14 +40,14 @@ def test_the_tables_are_those_of_the_models(tmp_path: Path) -> None:
 
 def test_an_older_database_is_upgraded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     queue = Queue(tmp_path)
-    queue.add_many([SOURCE])
+    queue.intake.add_many([SOURCE])
     queue.close()
     assert read(tmp_path, "PRAGMA user_version") == [(len(migrations.MIGRATIONS),)]
     step = ("ALTER TABLE job ADD COLUMN colour TEXT", "UPDATE job SET colour = 'blue'")
     monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, step))
     for _ in range(2):  # the second time there is nothing to do
         queue = Queue(tmp_path)
-        assert queue.get(1).relative == "a.mp4"
+        assert queue.jobs.get(1).relative == "a.mp4"
         queue.close()
         assert read(tmp_path, "PRAGMA user_version") == [(len(migrations.MIGRATIONS),)]
         assert read(tmp_path, "SELECT colour FROM job") == [("blue",)]
@@ -55,7 +55,7 @@ def test_an_older_database_is_upgraded(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_a_failed_upgrade_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     queue = Queue(tmp_path)
-    queue.add_many([SOURCE])
+    queue.intake.add_many([SOURCE])
     queue.close()
     # The second fails on a row, where the first has changed the table already.
     step = ("ALTER TABLE job ADD COLUMN colour TEXT", f"UPDATE job SET colour = abs({-(2**63)})")
@@ -99,21 +99,21 @@ def test_a_state_directory_that_cannot_be_made(tmp_path: Path) -> None:
 
 def test_a_locked_database_is_transient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     queue = Queue(tmp_path)
-    queue._database.execute_sql("PRAGMA busy_timeout = 50")
+    queue.store.database.execute_sql("PRAGMA busy_timeout = 50")
     other = sqlite3.connect(tmp_path / "queue.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(Transient, match="locked"):
-        queue.add_many([SOURCE])
+        queue.intake.add_many([SOURCE])
     other.execute("ROLLBACK")
-    assert queue.add_many([SOURCE]) == [1]
+    assert queue.intake.add_many([SOURCE]) == [1]
 
 
 def test_job_numbers_never_come_back(tmp_path: Path) -> None:
     queue = Queue(tmp_path)
-    queue.add_many([SOURCE])
-    queue.cancel(1)
-    assert queue.forget([1]) == 1
-    assert queue.add_many([SOURCE]) == [2]
+    queue.intake.add_many([SOURCE])
+    queue.requests.cancel(1)
+    assert queue.history.forget([1]) == 1
+    assert queue.intake.add_many([SOURCE]) == [2]
 
 
 def test_a_version_1_database_keeps_its_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,6 +128,6 @@ def test_a_version_1_database_keeps_its_jobs(tmp_path: Path, monkeypatch: pytest
         )
         database.close()
     queue = Queue(tmp_path)
-    assert (queue.get(1).state, queue.get(1).departed) == ("done", False)
-    assert queue.add_many([SOURCE]) == [None]
+    assert (queue.jobs.get(1).state, queue.jobs.get(1).departed) == ("done", False)
+    assert queue.intake.add_many([SOURCE]) == [None]
     queue.close()

@@ -16,6 +16,7 @@ from dying import killed_at, steps_of
 
 from flashvsr.jobs import damage
 from flashvsr.jobs.damage import heal
+from flashvsr.jobs.history import History
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job
 
@@ -31,9 +32,9 @@ def lived(tmp_path: Path, queue: Queue, drop: Drop, claim: Claim) -> Path:
     for name, word in (("done.mp4", "finish"), ("failed.mp4", "fail")):
         job = claim(drop(name))
         if word == "finish":
-            queue.finish(job.id, str(job.lease), Path("/out/done.mp4"), "nano", "{}", [])
+            queue.claims.finish(job.id, str(job.lease), Path("/out/done.mp4"), "nano", "{}", [])
         else:
-            queue.fail(job.id, str(job.lease), "no video", "bad_input", None, [])
+            queue.claims.fail(job.id, str(job.lease), "no video", "bad_input", None, [])
     drop("waiting.mp4")
     queue.close()
     (tmp_path / "state" / "jobs").mkdir()
@@ -49,8 +50,8 @@ def holed(path: Path) -> None:
 def outcome(state: Path) -> object:
     """What is there in the end: the jobs, where counting goes on, and the databases in the state directory."""
     with closing(Queue(state)) as queue:
-        jobs = [(job.id, job.state, job.source) for job in queue.jobs()]
-        number = queue.last_number()
+        jobs = [(job.id, job.state, job.source) for job in queue.jobs.select()]
+        number = queue.history.last_number()
     return jobs, number, names(state, "queue*.db")
 
 
@@ -157,7 +158,7 @@ def test_what_was_set_aside_is_never_replaced(lived: Path) -> None:
 def test_a_disk_that_is_full_changes_nothing(lived: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     holed(lived / "queue.db")
     content = (lived / "queue.db").read_bytes()
-    monkeypatch.setattr(Queue, "restore", lambda *_: (_ for _ in ()).throw(OSError(28, os.strerror(28))))
+    monkeypatch.setattr(History, "restore", lambda *_: (_ for _ in ()).throw(OSError(28, os.strerror(28))))
     with pytest.raises(OSError, match="No space"):
         heal(lived, lived / "jobs")
     assert (lived / "queue.db").read_bytes() == content

@@ -83,7 +83,7 @@ def test_what_does_not_fit_is_set_aside_and_never_migrated(name: str, tmp_path: 
     (aside,) = aside_files(tmp_path)
     assert aside.read_bytes() == content
     with closing(Queue(tmp_path)) as queue:
-        assert queue.add_many([Source("/in", "/in/a.mp4", "a.mp4", 1, 2, 3, 4)])[0] > 1000
+        assert queue.intake.add_many([Source("/in", "/in/a.mp4", "a.mp4", 1, 2, 3, 4)])[0] > 1000
 
 
 @pytest.mark.parametrize("name", KEPT)
@@ -92,7 +92,7 @@ def test_what_fits_is_kept(name: str, tmp_path: Path) -> None:
     heal(tmp_path, tmp_path / "jobs")
     assert aside_files(tmp_path) == []
     with closing(Queue(tmp_path)) as queue:
-        assert queue.add_many([Source("/in", "/in/a.mp4", "a.mp4", 1, 2, 3, 4)]) == [1]
+        assert queue.intake.add_many([Source("/in", "/in/a.mp4", "a.mp4", 1, 2, 3, 4)]) == [1]
 
 
 @pytest.mark.parametrize(

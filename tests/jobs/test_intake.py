@@ -27,106 +27,106 @@ def source(path: str, **content: int) -> Source:
 def test_the_same_file_is_added_once(queue: Queue, drop: Drop, inbox: Path) -> None:
     assert drop() == 1
     path = inbox / "clip.mp4"
-    assert queue.add(inbox, path, "clip.mp4", path.lstat()) is None
+    assert queue.intake.add(inbox, path, "clip.mp4", path.lstat()) is None
 
 
 def test_the_same_file_after_the_share_was_mounted_again(queue: Queue) -> None:
     """Device and inode numbers change with a mount; the row takes the new ones."""
-    assert queue.add_many([source("a.mp4")]) == [1]
-    assert queue.add_many([source("a.mp4", device=9, inode=8)]) == [None]
-    assert (queue.get(1).device, queue.get(1).inode) == (9, 8)
-    assert queue.unknown([source("a.mp4", device=9, inode=8)]) == []
+    assert queue.intake.add_many([source("a.mp4")]) == [1]
+    assert queue.intake.add_many([source("a.mp4", device=9, inode=8)]) == [None]
+    assert (queue.jobs.get(1).device, queue.jobs.get(1).inode) == (9, 8)
+    assert queue.intake.unknown([source("a.mp4", device=9, inode=8)]) == []
 
 
 @pytest.mark.parametrize("change", [{"size": 30}, {"mtime_ns": 40}])
 def test_new_content_under_an_old_name_replaces_the_waiting_job(queue: Queue, change: dict[str, int]) -> None:
-    queue.add_many([source("a.mp4"), source("b.mp4", inode=20)])
-    assert queue.add_many([source("a.mp4", **change)]) == [3]
-    assert (queue.get(1).state, queue.get(1).error) == ("cancelled", SUPERSEDED)
-    assert queue.get(2).state == "queued"
-    assert queue.get(3).state == "queued"
+    queue.intake.add_many([source("a.mp4"), source("b.mp4", inode=20)])
+    assert queue.intake.add_many([source("a.mp4", **change)]) == [3]
+    assert (queue.jobs.get(1).state, queue.jobs.get(1).error) == ("cancelled", SUPERSEDED)
+    assert queue.jobs.get(2).state == "queued"
+    assert queue.jobs.get(3).state == "queued"
 
 
 def test_new_content_after_the_old_was_done(queue: Queue, drop: Drop, claim: Claim) -> None:
     job = claim(drop(content=b"old"))
-    queue.finish(job.id, str(job.lease), Path("/out/clip.mp4"), "nano", "{}", [])
+    queue.claims.finish(job.id, str(job.lease), Path("/out/clip.mp4"), "nano", "{}", [])
     assert drop(content=b"new") == 2
-    assert queue.get(1).state == "done"
+    assert queue.jobs.get(1).state == "done"
 
 
 def test_the_earlier_version_put_back_is_not_lost(queue: Queue) -> None:
-    queue.add_many([source("a.mp4"), source("a.mp4", size=30)])
-    assert queue.add_many([source("a.mp4")]) == [1]
-    assert queue.get(1).state == "queued"
-    assert queue.get(1).error is None
-    assert (queue.get(2).state, queue.get(2).error) == ("cancelled", SUPERSEDED)
+    queue.intake.add_many([source("a.mp4"), source("a.mp4", size=30)])
+    assert queue.intake.add_many([source("a.mp4")]) == [1]
+    assert queue.jobs.get(1).state == "queued"
+    assert queue.jobs.get(1).error is None
+    assert (queue.jobs.get(2).state, queue.jobs.get(2).error) == ("cancelled", SUPERSEDED)
 
 
 def test_what_a_person_cancelled_stays_cancelled(queue: Queue) -> None:
-    queue.add_many([source("a.mp4")])
-    queue.cancel(1)
-    assert queue.add_many([source("a.mp4")]) == [None]
-    assert queue.get(1).state == "cancelled"
+    queue.intake.add_many([source("a.mp4")])
+    queue.requests.cancel(1)
+    assert queue.intake.add_many([source("a.mp4")]) == [None]
+    assert queue.jobs.get(1).state == "cancelled"
 
 
 def test_a_renamed_waiting_file_keeps_its_job(queue: Queue, drop: Drop, inbox: Path) -> None:
     drop("old.mp4")
     path = (inbox / "old.mp4").rename(inbox / "new.mp4")
-    assert queue.unknown([Source.of(inbox, path, "new.mp4", path.lstat())])
-    assert queue.add(inbox, path, "new.mp4", path.lstat()) is None
-    job = queue.get(1)
+    assert queue.intake.unknown([Source.of(inbox, path, "new.mp4", path.lstat())])
+    assert queue.intake.add(inbox, path, "new.mp4", path.lstat()) is None
+    job = queue.jobs.get(1)
     assert (job.state, job.source, job.relative) == ("queued", str(path), "new.mp4")
-    assert len(queue.jobs()) == 1
+    assert len(queue.jobs.select()) == 1
 
 
 def test_a_renamed_failed_file_is_tried_again(queue: Queue, drop: Drop, claim: Claim, inbox: Path) -> None:
     job = claim(drop("old.mp4"))
     path = (inbox / "old.mp4").rename(inbox / "new.mp4")
-    queue.fail(job.id, str(job.lease), "the file is gone", "bad_input", None, [])
-    assert queue.add(inbox, path, "new.mp4", path.lstat()) == job.id
-    again = queue.get(job.id)
+    queue.claims.fail(job.id, str(job.lease), "the file is gone", "bad_input", None, [])
+    assert queue.intake.add(inbox, path, "new.mp4", path.lstat()) == job.id
+    again = queue.jobs.get(job.id)
     assert (again.state, again.source, again.attempts, again.error) == ("queued", str(path), 0, None)
 
 
 def test_a_done_file_is_not_done_again_for_a_new_name(queue: Queue, drop: Drop, claim: Claim, inbox: Path) -> None:
     job = claim(drop("old.mp4"))
-    queue.finish(job.id, str(job.lease), Path("/out/old.mp4"), "nano", "{}", [])
+    queue.claims.finish(job.id, str(job.lease), Path("/out/old.mp4"), "nano", "{}", [])
     path = (inbox / "old.mp4").rename(inbox / "new.mp4")
-    assert queue.add(inbox, path, "new.mp4", path.lstat()) is None
-    assert queue.get(job.id).state == "done"
+    assert queue.intake.add(inbox, path, "new.mp4", path.lstat()) is None
+    assert queue.jobs.get(job.id).state == "done"
 
 
 def test_a_renamed_running_file_keeps_its_job(queue: Queue, drop: Drop, claim: Claim, inbox: Path) -> None:
     job = claim(drop("old.mp4"))
     path = (inbox / "old.mp4").rename(inbox / "new.mp4")
-    assert queue.add(inbox, path, "new.mp4", path.lstat()) is None
-    row = queue.get(job.id)
+    assert queue.intake.add(inbox, path, "new.mp4", path.lstat()) is None
+    row = queue.jobs.get(job.id)
     assert (row.state, row.source, row.relative, row.lease) == ("running", str(path), "new.mp4", job.lease)
-    assert queue.unknown([Source.of(inbox, path, "new.mp4", path.lstat())]) == []
-    assert queue.heartbeat(job.id, str(job.lease), 1, 10, 1.0) == "ok"
+    assert queue.intake.unknown([Source.of(inbox, path, "new.mp4", path.lstat())]) == []
+    assert queue.claims.heartbeat(job.id, str(job.lease), 1, 10, 1.0) == "ok"
 
 
 def test_a_waiting_file_is_due_at_once_under_its_new_name(queue: Queue, drop: Drop, claim: Claim, inbox: Path) -> None:
     job = claim(drop("old.mp4"))
-    queue.requeue(job.id, str(job.lease), "the inbox is not there", "transient", 600.0, count_attempt=False)
-    assert queue.next_candidate(time.time()) is None
+    queue.claims.requeue(job.id, str(job.lease), "the inbox is not there", "transient", 600.0, count_attempt=False)
+    assert queue.claims.next_candidate(time.time()) is None
     path = (inbox / "old.mp4").rename(inbox / "new.mp4")
-    queue.add(inbox, path, "new.mp4", path.lstat())
-    assert queue.next_candidate(time.time()).source == str(path)
+    queue.intake.add(inbox, path, "new.mp4", path.lstat())
+    assert queue.claims.next_candidate(time.time()).source == str(path)
 
 
 def test_a_done_file_that_was_renamed_is_known_after_the_share_was_mounted_again(
     queue: Queue, drop: Drop, claim: Claim, inbox: Path
 ) -> None:
     job = claim(drop("old.mp4"))
-    queue.finish(job.id, str(job.lease), Path("/out/old.mp4"), "nano", "{}", [])
-    queue.settled(job.id, None, departed=False)
+    queue.claims.finish(job.id, str(job.lease), Path("/out/old.mp4"), "nano", "{}", [])
+    queue.history.settled(job.id, None, departed=False)
     path = (inbox / "old.mp4").rename(inbox / "new.mp4")
-    queue.add(inbox, path, "new.mp4", path.lstat())
+    queue.intake.add(inbox, path, "new.mp4", path.lstat())
     found = Source.of(inbox, path, "new.mp4", path.lstat())
     mounted_again = Source(**{**vars(found), "device": 77, "inode": 78})
-    assert queue.add_many([mounted_again]) == [None]
-    assert len(queue.jobs()) == 1
+    assert queue.intake.add_many([mounted_again]) == [None]
+    assert len(queue.jobs.select()) == 1
 
 
 def test_a_rename_over_a_done_file_is_no_older_version_of_it(
@@ -134,19 +134,19 @@ def test_a_rename_over_a_done_file_is_no_older_version_of_it(
 ) -> None:
     first = claim(drop("a.mp4", b"first"))
     second = claim(drop("b.mp4", b"the second"))
-    queue.finish(second.id, str(second.lease), Path("/out/b.mp4"), "nano", "{}", [])
+    queue.claims.finish(second.id, str(second.lease), Path("/out/b.mp4"), "nano", "{}", [])
     path = (inbox / "a.mp4").rename(inbox / "b.mp4")
-    assert queue.add(inbox, path, "b.mp4", path.lstat()) is None
-    queue.requeue(first.id, str(first.lease), "the disk is full", "transient", 0.0, count_attempt=False)
-    assert (queue.get(first.id).state, queue.get(first.id).source) == ("queued", str(path))
+    assert queue.intake.add(inbox, path, "b.mp4", path.lstat()) is None
+    queue.claims.requeue(first.id, str(first.lease), "the disk is full", "transient", 0.0, count_attempt=False)
+    assert (queue.jobs.get(first.id).state, queue.jobs.get(first.id).source) == ("queued", str(path))
 
 
 def test_a_rename_over_a_waiting_file_takes_its_place(queue: Queue, drop: Drop, claim: Claim, inbox: Path) -> None:
     running, waiting = claim(drop("a.mp4", b"first")), drop("b.mp4", b"the second")
     path = (inbox / "a.mp4").rename(inbox / "b.mp4")
-    assert queue.add(inbox, path, "b.mp4", path.lstat()) is None
-    assert (queue.get(waiting).state, queue.get(waiting).error) == ("cancelled", SUPERSEDED)
-    assert (queue.get(running.id).state, queue.get(running.id).source) == ("running", str(path))
+    assert queue.intake.add(inbox, path, "b.mp4", path.lstat()) is None
+    assert (queue.jobs.get(waiting).state, queue.jobs.get(waiting).error) == ("cancelled", SUPERSEDED)
+    assert (queue.jobs.get(running.id).state, queue.jobs.get(running.id).source) == ("running", str(path))
 
 
 @pytest.mark.parametrize("running", [False, True])
@@ -158,38 +158,38 @@ def test_two_names_of_one_file_do_not_take_turns(
         claim(number)
     os.link(inbox / "a.mp4", inbox / "b.mp4")
     for name in ("b.mp4", "a.mp4", "b.mp4"):
-        assert queue.add(inbox, inbox / name, name, (inbox / name).lstat()) is None
-        assert queue.get(number).relative == "a.mp4"
+        assert queue.intake.add(inbox, inbox / name, name, (inbox / name).lstat()) is None
+        assert queue.jobs.get(number).relative == "a.mp4"
     (inbox / "a.mp4").unlink()
-    assert queue.add(inbox, inbox / "b.mp4", "b.mp4", (inbox / "b.mp4").lstat()) is None
-    assert queue.get(number).relative == "b.mp4"
+    assert queue.intake.add(inbox, inbox / "b.mp4", "b.mp4", (inbox / "b.mp4").lstat()) is None
+    assert queue.jobs.get(number).relative == "b.mp4"
 
 
 def test_a_job_takes_no_name_of_another_file(queue: Queue, drop: Drop, inbox: Path) -> None:
     number, other = drop("a.mp4", b"one"), drop("b.mp4", b"another")
     path = inbox / "b.mp4"
-    assert queue.renamed(number, Source.of(inbox, path, "b.mp4", path.lstat())) is None
-    assert queue.renamed(99, Source.of(inbox, path, "b.mp4", path.lstat())) is None
-    assert [queue.get(job).relative for job in (number, other)] == ["a.mp4", "b.mp4"]
+    assert queue.intake.renamed(number, Source.of(inbox, path, "b.mp4", path.lstat())) is None
+    assert queue.intake.renamed(99, Source.of(inbox, path, "b.mp4", path.lstat())) is None
+    assert [queue.jobs.get(job).relative for job in (number, other)] == ["a.mp4", "b.mp4"]
 
 
 def test_a_hard_link_is_the_same_file(queue: Queue, drop: Drop, inbox: Path) -> None:
     drop("a.mp4")
     path = inbox / "b.mp4"
     os.link(inbox / "a.mp4", path)
-    assert queue.add(inbox, path, "b.mp4", path.lstat()) is None
-    assert queue.get(1).relative == "a.mp4"
+    assert queue.intake.add(inbox, path, "b.mp4", path.lstat()) is None
+    assert queue.jobs.get(1).relative == "a.mp4"
 
 
 def test_jobs_of_a_broken_inbox_start_held(queue: Queue) -> None:
     other = Source("/in/other", "/in/other/c.mp4", "c.mp4", 1, 50, 3, 4)
-    assert queue.add_many([source("a.mp4"), other], held={"/in/default": "scale is 99"}) == [1, 2]
-    assert (queue.get(1).state, queue.get(1).error, queue.get(1).error_kind) == (
+    assert queue.intake.add_many([source("a.mp4"), other], held={"/in/default": "scale is 99"}) == [1, 2]
+    assert (queue.jobs.get(1).state, queue.jobs.get(1).error, queue.jobs.get(1).error_kind) == (
         "held",
         "scale is 99",
         "config",
     )
-    assert queue.get(2).state == "queued"
+    assert queue.jobs.get(2).state == "queued"
 
 
 def test_no_byte_of_a_name_is_lost(queue: Queue, tmp_path: Path) -> None:
@@ -205,27 +205,27 @@ def test_no_byte_of_a_name_is_lost(queue: Queue, tmp_path: Path) -> None:
     inbox.mkdir()
     for name in names:
         (inbox / name).write_bytes(name.encode("utf-8", "surrogateescape"))
-        assert queue.add(inbox, inbox / name, name, (inbox / name).lstat()) is not None
-    rows = sorted(queue.jobs(), key=lambda row: row.id)
+        assert queue.intake.add(inbox, inbox / name, name, (inbox / name).lstat()) is not None
+    rows = sorted(queue.jobs.select(), key=lambda row: row.id)
     assert [row.relative for row in rows] == names
     assert [row.source for row in rows] == [str(inbox / name) for name in names]
     assert all(Path(row.source).read_bytes() == os.fsencode(row.relative) for row in rows)
-    assert queue.hold(inbox, "no") == len(names)
+    assert queue.intake.hold(inbox, "no") == len(names)
 
 
 def test_unsigned_inodes(queue: Queue) -> None:
     huge = source("a.mp4", inode=(1 << 64) - 5, device=1 << 63)
-    assert queue.add_many([huge]) == [1]
-    assert (queue.get(1).inode, queue.get(1).device) == ((1 << 64) - 5, 1 << 63)
-    assert queue.add_many([huge]) == [None]
-    assert queue.last_devices() == {Path("/in/default"): 1 << 63}
+    assert queue.intake.add_many([huge]) == [1]
+    assert (queue.jobs.get(1).inode, queue.jobs.get(1).device) == ((1 << 64) - 5, 1 << 63)
+    assert queue.intake.add_many([huge]) == [None]
+    assert queue.intake.last_devices() == {Path("/in/default"): 1 << 63}
 
 
 def test_many_known_files_are_looked_up_at_once(queue: Queue) -> None:
     files = [source(f"{index}.mp4", inode=index) for index in range(2_000)]
-    assert queue.add_many(files) == list(range(1, 2_001))
+    assert queue.intake.add_many(files) == list(range(1, 2_001))
     start = time.monotonic()
-    assert queue.unknown([*files, source("new.mp4", inode=99_999)]) == [source("new.mp4", inode=99_999)]
+    assert queue.intake.unknown([*files, source("new.mp4", inode=99_999)]) == [source("new.mp4", inode=99_999)]
     assert time.monotonic() - start < 5
 
 
@@ -235,15 +235,15 @@ def test_a_renamed_held_file_follows_its_new_inbox(queue: Queue, tmp_path: Path)
     path = tmp_path / "one" / "a.mp4"
     path.write_bytes(b"video")
     found = Source.of(tmp_path / "one", path, "a.mp4", path.lstat())
-    queue.add_many([found], held={str(tmp_path / "one"): "wrong"})
+    queue.intake.add_many([found], held={str(tmp_path / "one"): "wrong"})
     moved = path.rename(tmp_path / "two" / "a.mp4")
-    queue.add(tmp_path / "two", moved, "a.mp4", moved.lstat())
-    assert (queue.get(1).state, queue.get(1).inbox) == ("queued", str(tmp_path / "two"))
+    queue.intake.add(tmp_path / "two", moved, "a.mp4", moved.lstat())
+    assert (queue.jobs.get(1).state, queue.jobs.get(1).inbox) == ("queued", str(tmp_path / "two"))
 
 
 def test_recovered_jobs_of_other_owners_stay(queue: Queue, drop: Drop, claim: Claim) -> None:
     claim(drop())
-    assert queue.recover(lambda owner: owner == Owner("elsewhere", 1, "x")) == []
+    assert queue.claims.recover(lambda owner: owner == Owner("elsewhere", 1, "x")) == []
 
 
 def test_a_waiting_file_set_aside_for_a_newer_one_keeps_its_job(queue: Queue, drop: Drop, inbox: Path) -> None:
@@ -252,9 +252,9 @@ def test_a_waiting_file_set_aside_for_a_newer_one_keeps_its_job(queue: Queue, dr
     kept = (inbox / "clip.mp4").rename(inbox / "old.mp4")
     new = inbox / "clip.mp4"
     new.write_bytes(b"the second")
-    assert queue.add(inbox, kept, "old.mp4", kept.lstat()) is None
-    assert queue.add(inbox, new, "clip.mp4", new.lstat()) == 2
-    assert [(job.relative, job.state) for job in queue.jobs()] == [
+    assert queue.intake.add(inbox, kept, "old.mp4", kept.lstat()) is None
+    assert queue.intake.add(inbox, new, "clip.mp4", new.lstat()) == 2
+    assert [(job.relative, job.state) for job in queue.jobs.select()] == [
         ("clip.mp4", "queued"),
         ("old.mp4", "queued"),
     ]
@@ -265,9 +265,9 @@ def test_the_same_noticed_the_other_way_round(queue: Queue, drop: Drop, inbox: P
     kept = (inbox / "clip.mp4").rename(inbox / "old.mp4")
     new = inbox / "clip.mp4"
     new.write_bytes(b"the second")
-    assert queue.add(inbox, new, "clip.mp4", new.lstat()) == 2
-    assert queue.add(inbox, kept, "old.mp4", kept.lstat()) == 1
-    assert [(job.relative, job.state) for job in queue.jobs()] == [
+    assert queue.intake.add(inbox, new, "clip.mp4", new.lstat()) == 2
+    assert queue.intake.add(inbox, kept, "old.mp4", kept.lstat()) == 1
+    assert [(job.relative, job.state) for job in queue.jobs.select()] == [
         ("clip.mp4", "queued"),
         ("old.mp4", "queued"),
     ]
@@ -279,25 +279,25 @@ def test_a_file_dropped_again_after_it_left_the_inbox_is_a_new_job(
 ) -> None:
     """Moved back from the archive, or copied there once more with its time kept."""
     job = claim(drop())
-    queue.finish(job.id, str(job.lease), Path("/out/clip.mp4"), "nano", "{}", [])
+    queue.claims.finish(job.id, str(job.lease), Path("/out/clip.mp4"), "nano", "{}", [])
     path, archived = inbox / "clip.mp4", tmp_path / "archived.mp4"
     shutil.copy2(path, archived)
     found = Source.of(inbox, path, "clip.mp4", path.lstat())
-    assert queue.unknown([found]) == []  # until it has been dealt with
-    queue.settled(job.id, archived, departed=True)
+    assert queue.intake.unknown([found]) == []  # until it has been dealt with
+    queue.history.settled(job.id, archived, departed=True)
     if not same_inode:
         path.unlink()
         shutil.copy2(archived, path)
         found = Source.of(inbox, path, "clip.mp4", path.lstat())
-    assert queue.unknown([found]) == [found]
-    assert queue.add_many([found, found]) == [2, None]
-    assert [(row.id, row.state) for row in queue.jobs()] == [(2, "queued"), (1, "done")]
-    assert queue.unknown([found]) == []
+    assert queue.intake.unknown([found]) == [found]
+    assert queue.intake.add_many([found, found]) == [2, None]
+    assert [(row.id, row.state) for row in queue.jobs.select()] == [(2, "queued"), (1, "done")]
+    assert queue.intake.unknown([found]) == []
 
 
 def test_a_file_kept_in_the_inbox_is_done_once(queue: Queue, drop: Drop, claim: Claim, inbox: Path) -> None:
     job = claim(drop())
-    queue.finish(job.id, str(job.lease), Path("/out/clip.mp4"), "nano", "{}", [])
-    queue.settled(job.id, None, departed=False)
+    queue.claims.finish(job.id, str(job.lease), Path("/out/clip.mp4"), "nano", "{}", [])
+    queue.history.settled(job.id, None, departed=False)
     path = inbox / "clip.mp4"
-    assert queue.add(inbox, path, "clip.mp4", path.lstat()) is None
+    assert queue.intake.add(inbox, path, "clip.mp4", path.lstat()) is None

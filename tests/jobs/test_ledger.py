@@ -128,7 +128,7 @@ def lived(tmp_path: Path, queue: Queue, drop: Drop, claim: Claim) -> Path:
     """A state directory without its database, with records of three jobs."""
     for name in ("a.mp4", "b.mp4", "c.mp4"):
         job = claim(drop(name))
-        queue.finish(job.id, str(job.lease), Path("/out") / name, "nano", "{}", [])
+        queue.claims.finish(job.id, str(job.lease), Path("/out") / name, "nano", "{}", [])
     queue.close()
     state = tmp_path / "state"
     (state / "queue.db").unlink()
@@ -144,7 +144,7 @@ def test_a_record_of_any_content_is_set_aside_by_itself(
     DAMAGED[name](lived / "records" / "2.json")
     heal(lived, lived / "jobs")
     with closing(Queue(lived)) as queue:
-        assert [(job.id, job.state) for job in queue.jobs()] == [(3, "done"), (1, "done")]
+        assert [(job.id, job.state) for job in queue.jobs.select()] == [(3, "done"), (1, "done")]
     assert not os.path.lexists(lived / "records" / "2.json")
     assert os.path.lexists(lived / "records.damaged" / "2.json.damaged")
     assert any(record.levelno == logging.ERROR and "2.json is damaged: " in record.message for record in caplog.records)
@@ -203,11 +203,11 @@ def test_a_folder_in_the_place_of_a_record_keeps_no_job_from_ending(
     records = tmp_path / "state" / "records"
     records.mkdir()
     folder(records / f"{ended.id}.json")
-    queue.fail(ended.id, str(ended.lease), "no video", "bad_input", None, [])
+    queue.claims.fail(ended.id, str(ended.lease), "no video", "bad_input", None, [])
     assert queue.ledger.numbers() == [ended.id]
-    queue.fail(retried.id, str(retried.lease), "no video", "bad_input", None, [])
+    queue.claims.fail(retried.id, str(retried.lease), "no video", "bad_input", None, [])
     (records / f"{retried.id}.json").unlink()
     folder(records / f"{retried.id}.json")
-    queue.retry(retried.id)
-    assert queue.get(retried.id).state == "queued"
+    queue.requests.retry(retried.id)
+    assert queue.jobs.get(retried.id).state == "queued"
     assert len(list((tmp_path / "state" / "records.damaged").iterdir())) == 2

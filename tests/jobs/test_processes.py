@@ -25,20 +25,20 @@ def start_claimers(state: Path, count: int) -> list[subprocess.Popen[str]]:
 
 def test_every_job_is_claimed_exactly_once(tmp_path: Path) -> None:
     queue = Queue(tmp_path)
-    queue.add_many([Source("/in", f"/in/{n}.mp4", f"{n}.mp4", 1, n, 3, 4) for n in range(200)])
+    queue.intake.add_many([Source("/in", f"/in/{n}.mp4", f"{n}.mp4", 1, n, 3, 4) for n in range(200)])
     claimers = start_claimers(tmp_path, 4)
     claimed = [[int(line) for line in claimer.communicate(timeout=60)[0].split()] for claimer in claimers]
     assert [claimer.returncode for claimer in claimers] == [0] * 4
     assert sorted(chain.from_iterable(claimed)) == list(range(1, 201))
     assert sum(bool(mine) for mine in claimed) > 1  # they did compete
-    assert queue.counts()["done"] == 200
-    assert all(job.attempts == 1 for job in queue.jobs())
+    assert queue.jobs.counts()["done"] == 200
+    assert all(job.attempts == 1 for job in queue.jobs.select())
 
 
 def test_a_new_database_opened_by_many_at_once(tmp_path: Path) -> None:
     claimers = start_claimers(tmp_path / "new", 6)
     assert [claimer.wait(60) for claimer in claimers] == [0] * 6
-    assert Queue(tmp_path / "new").counts()["queued"] == 0
+    assert Queue(tmp_path / "new").jobs.counts()["queued"] == 0
 
 
 def test_a_killed_owner_is_dead_even_before_it_is_reaped() -> None:

@@ -27,7 +27,7 @@ def places(tmp_path: Path, inbox: Path) -> tuple[Path, Path]:
 
 
 def done(queue: Queue, job: Job) -> int:
-    queue.finish(job.id, str(job.lease), Path("/out"), "nano", "{}", [])
+    queue.claims.finish(job.id, str(job.lease), Path("/out"), "nano", "{}", [])
     return job.id
 
 
@@ -51,7 +51,7 @@ def test_old_things_go_and_new_ones_stay(
     assert removed == {"jobs": 1, "archived": 1, "leftovers": 3}
     assert list(archive.iterdir()) == []
     assert [folder.name for folder in jobs.iterdir()] == [str(waiting)]
-    assert [job.id for job in queue.jobs()] == [waiting]
+    assert [job.id for job in queue.jobs.select()] == [waiting]
 
 
 def test_the_age_of_an_archived_file_is_not_that_of_the_recording(queue: Queue, places: tuple[Path, Path]) -> None:
@@ -71,7 +71,7 @@ def test_history_is_kept_while_the_source_is_there(
     later = time.time() + 31 * DAY
     assert prune(queue, *places, 30, later)["jobs"] == 0
     path = inbox / "clip.mp4"
-    assert queue.add(inbox, path, "clip.mp4", path.lstat()) is None
+    assert queue.intake.add(inbox, path, "clip.mp4", path.lstat()) is None
 
 
 def test_an_unmounted_share_is_no_deletion(
@@ -106,8 +106,8 @@ def test_a_long_history_is_read_without_its_reports_and_each_inbox_looked_at_onc
     real = retention._share_present
     monkeypatch.setattr(retention, "_share_present", lambda inbox, mounts: asked.append(inbox) or real(inbox, mounts))
     statements: list[str] = []
-    queue._database.connection().set_trace_callback(statements.append)
+    queue.store.database.connection().set_trace_callback(statements.append)
     assert prune(queue, archive, jobs, 30, time.time() + 31 * DAY)["jobs"] == 20
-    queue._database.connection().set_trace_callback(None)
+    queue.store.database.connection().set_trace_callback(None)
     assert not any("report" in statement for statement in statements if "SELECT" in statement)
     assert asked == [inbox]

@@ -37,7 +37,7 @@ def check(text: str | None) -> None:
 
 def row(queue: Queue, number: int) -> Job:
     """The job as it is now, and its record if it has one; both are looked at."""
-    job = queue.get(number)
+    job = queue.jobs.get(number)
     assert job is not None
     kept = {found["id"]: found for found in Ledger(queue.path.parent).rows()}.get(number)
     if kept is not None:
@@ -52,19 +52,19 @@ def row(queue: Queue, number: int) -> Job:
 @KINDS
 def test_what_went_wrong(queue: Queue, drop: Drop, claim: Claim, inbox: Path, text: str) -> None:
     number = drop()
-    queue.hold(inbox, text)
+    queue.intake.hold(inbox, text)
     check(row(queue, number).error)
-    queue.release(inbox)
+    queue.intake.release(inbox)
     job = claim(number)
-    queue.requeue(number, str(job.lease), text, "transient", 0.0, True)
+    queue.claims.requeue(number, str(job.lease), text, "transient", 0.0, True)
     check(row(queue, number).error)
     job = claim(number)
-    queue.fail(number, str(job.lease), text, "bad_input", None, [text] * 200)
+    queue.claims.fail(number, str(job.lease), text, "bad_input", None, [text] * 200)
     ended = row(queue, number)
     check(ended.error)
     assert len(ended.warnings) == MOST_WARNINGS
     assert all(len(warning) <= WARNING and is_safe(warning) for warning in ended.warnings)
-    queue.add_partial(number, inbox / "part.mp4", [text])
+    queue.history.add_partial(number, inbox / "part.mp4", [text])
     assert len(row(queue, number).warnings) == MOST_WARNINGS
     assert ended.error == storable(text)
 
@@ -76,8 +76,8 @@ def test_what_was_made(queue: Queue, drop: Drop, claim: Claim, inbox: Path, text
     times = 300 if len(text) < 1000 else 3
     report = json.dumps({"source": {"audio": [{"title": text, "language": text}] * times}, "warnings": [text] * times})
     made = {"model": text, "report_json": report, "warnings": [text]}
-    queue.publishing(number, str(job.lease), inbox / "a.mp4", 1, 2, **made)
-    queue.finish(number, str(job.lease), inbox / "a.mp4", **made)
+    queue.claims.publishing(number, str(job.lease), inbox / "a.mp4", 1, 2, **made)
+    queue.claims.finish(number, str(job.lease), inbox / "a.mp4", **made)
     done = row(queue, number)
     check(done.model)
     assert len(done.report) <= LONGEST
@@ -88,8 +88,8 @@ def test_what_was_made(queue: Queue, drop: Drop, claim: Claim, inbox: Path, text
 @KINDS
 def test_what_a_worker_does(queue: Queue, text: str) -> None:
     for _ in range(2):
-        queue.set_worker("gpu0", 1, text, "idle", error=text)
-    (worker,) = queue.workers()
+        queue.workers.set("gpu0", 1, text, "idle", error=text)
+    (worker,) = queue.workers.all()
     check(worker.label)
     check(worker.error)
 
@@ -102,25 +102,25 @@ def test_paths_come_back_byte_for_byte(tmp_path: Path, name: str) -> None:
     source = inbox / f"{name}.mp4"
     source.write_bytes(b"video")
     with closing(Queue(state / "state")) as queue:
-        number = queue.add(inbox, source, source.name, source.lstat())
+        number = queue.intake.add(inbox, source, source.name, source.lstat())
         assert number is not None
-        job = queue.claim(number, "{}", current_owner(), "cpu", 3)
+        job = queue.claims.claim(number, "{}", current_owner(), "cpu", 3)
         assert job is not None
-        queue.finish(number, str(job.lease), source, "m", "{}", [])
-        queue.settled(number, source, departed=False)
+        queue.claims.finish(number, str(job.lease), source, "m", "{}", [])
+        queue.history.settled(number, source, departed=False)
         done = row(queue, number)
         paths = (done.inbox, done.source, done.relative, done.result, done.archived)
         assert [os.fsencode(path) for path in paths] == [
             os.fsencode(path) for path in (inbox, source, source.name, source, source)
         ]
-        assert not queue.unknown([Source.of(inbox, source, source.name, source.lstat())])
+        assert not queue.intake.unknown([Source.of(inbox, source, source.name, source.lstat())])
         kept = Ledger(state / "state")
         rows = list(kept.rows())
         assert rows[0]["result"] == str(source)
     (state / "state" / "queue.db").unlink()
     with closing(Queue(state / "state")) as queue:
-        queue.restore(rows, 10)
-        assert queue.get(number).source == str(source)
+        queue.history.restore(rows, 10)
+        assert queue.jobs.get(number).source == str(source)
     mounts = Mounts(state / "state")
     mounts.check(inbox)
     assert list(mounts._known()) == [str(inbox)]
@@ -132,7 +132,7 @@ def test_paths_come_back_byte_for_byte(tmp_path: Path, name: str) -> None:
 
 def test_raw_texts_of_an_earlier_version_are_read_safe_and_cut(queue: Queue, drop: Drop) -> None:
     numbers = [drop(f"{number}.mp4") for number in range(3)]
-    queue.set_worker("gpu0", 1, "GPU", "idle")
+    queue.workers.set("gpu0", 1, "GPU", "idle")
     state = queue.path.parent
     queue.close()
     raw = "a\x1b[2J\u202e\nb"
@@ -147,7 +147,7 @@ def test_raw_texts_of_an_earlier_version_are_read_safe_and_cut(queue: Queue, dro
         connection.execute("UPDATE worker SET error = ?", ("e" * 900_000,))
         connection.commit()
     with closing(Queue(state)) as again:
-        first, second, third = (again.get(number) for number in numbers)
+        first, second, third = (again.jobs.get(number) for number in numbers)
         assert first.error == "a\\x1b[2J\\u202e\nb"
         assert first.warnings == ["a\\x1b[2J\\u202e\\nb", "\\xe9"]
         assert third.error is None
@@ -155,7 +155,7 @@ def test_raw_texts_of_an_earlier_version_are_read_safe_and_cut(queue: Queue, dro
         assert second.error.endswith("… (920000 characters)")
         assert "1000004 characters" in second.warnings[0]
         assert "1000009 characters" in json.loads(second.report)["note"]
-        check(again.workers()[0].error)
+        check(again.workers.all()[0].error)
     with closing(sqlite3.connect(state / "queue.db")) as connection:
         (longest,) = connection.execute("SELECT max(length(error), length(warnings)) FROM job WHERE id = 2").fetchone()
         assert longest < 3000

@@ -140,7 +140,7 @@ class Bench:
         source.write_bytes(b"source " + os.urandom(4))
         moment = time.time() - age
         os.utime(source, (moment, moment))
-        number = self.queue.add(self.inbox, source, name, source.lstat())
+        number = self.queue.intake.add(self.inbox, source, name, source.lstat())
         assert number is not None
         return number
 
@@ -151,7 +151,7 @@ class Bench:
         self.upscaling.at[moment] = fail
 
     def job(self, number: int) -> Any:
-        job = self.queue.get(number)
+        job = self.queue.jobs.get(number)
         assert job is not None
         return job
 
@@ -164,8 +164,8 @@ class Bench:
 
     def make_due(self, number: int) -> None:
         """Let its waiting time be over."""
-        with self.queue._writing():
-            self.queue._change(number, not_before=0.0)
+        with self.queue.store.writing():
+            self.queue.jobs.change(number, not_before=0.0)
 
     def outputs(self) -> list[str]:
         if not self.outbox.exists():
@@ -176,10 +176,10 @@ class Bench:
 def crash(bench: Bench, number: int, attempts: int) -> None:
     """Leave the job as workers that died in the middle of it would."""
     for _ in range(attempts):
-        assert bench.queue.claim(number, preset_to_json(Preset()), current_owner(), "cpu", 99)
+        assert bench.queue.claims.claim(number, preset_to_json(Preset()), current_owner(), "cpu", 99)
         bench.workdir(number).mkdir(exist_ok=True)
         (bench.workdir(number) / "chunk").write_text("3")
-        assert bench.queue.recover(lambda owner: True) == [number]
+        assert bench.queue.claims.recover(lambda owner: True) == [number]
 
 
 def replace_source(bench: Bench) -> None:

@@ -24,7 +24,7 @@ def test_a_retry_that_succeeds_takes_the_error_text_back(bench: Bench) -> None:
     bench.loop.step()
     assert bench.outputs() == ["clip.mov.error.txt"]
     bench.upscaling.at.clear()
-    bench.queue.retry(number)
+    bench.queue.requests.retry(number)
     bench.loop.step()
     assert bench.outputs() == ["clip.mp4"]
 
@@ -33,7 +33,7 @@ def test_a_lease_lost_before_a_failure_is_recorded_leaves_no_partial(bench: Benc
     number = bench.add()
 
     def lost_and_broken() -> None:
-        bench.queue.recover(lambda owner: True)
+        bench.queue.claims.recover(lambda owner: True)
         raise BadInput("too late")
 
     bench.upscaling.at[5] = lost_and_broken
@@ -94,7 +94,7 @@ def test_a_partial_waits_for_space(bench: Bench, monkeypatch: pytest.MonkeyPatch
 def test_cancelled_while_waiting_with_finished_chunks(bench: Bench) -> None:
     number = bench.add()
     crash(bench, number, attempts=1)
-    assert bench.queue.cancel(number) == "cancelled"
+    assert bench.queue.requests.cancel(number) == "cancelled"
     bench.loop.step()
     assert bench.job(number).result == str(bench.outbox / "clip_partial.mp4")
     assert bench.outputs() == ["clip_partial.mp4"]
@@ -120,9 +120,9 @@ def test_a_crash_after_the_rename_does_not_do_the_work_again(bench: Bench, actio
     (bench.outbox / "clip.mp4").write_bytes(b"mine")  # so the result is numbered, and the report must say so
     number = bench.add()
     die_after_the_rename(bench)
-    with bench.queue._writing():
-        bench.queue._change(number, attempts=2)  # it was the last attempt, too
-    bench.queue.recover(lambda owner: True)
+    with bench.queue.store.writing():
+        bench.queue.jobs.change(number, attempts=2)  # it was the last attempt, too
+    bench.queue.claims.recover(lambda owner: True)
     bench.new_loop().step()
     job = bench.job(number)
     assert (job.state, job.result) == ("done", str(bench.outbox / "clip (2).mp4"))
@@ -142,7 +142,7 @@ def test_a_crash_after_the_rename_does_not_cost_the_report(bench: Bench) -> None
     (bench.inbox / "preset.toml").write_text("report = true\n")
     number = bench.add()
     die_after_the_rename(bench)
-    bench.queue.recover(lambda owner: True)
+    bench.queue.claims.recover(lambda owner: True)
     bench.new_loop().step()
     assert bench.job(number).state == "done"
     assert bench.outputs() == ["clip.mp4", "clip.mp4.report.toml"]
@@ -152,9 +152,9 @@ def test_a_crash_after_the_rename_does_not_cost_the_report(bench: Bench) -> None
 def test_a_crash_before_the_source_was_archived_is_made_up_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endings, "SETTLE_AFTER", 0.0)
     number = bench.add()
-    job = bench.queue.claim(number, "{}", current_owner(), "cpu", 3)
+    job = bench.queue.claims.claim(number, "{}", current_owner(), "cpu", 3)
     assert job is not None
-    bench.queue.finish(number, str(job.lease), bench.outbox / "clip.mp4", "m", "{}", [])
+    bench.queue.claims.finish(number, str(job.lease), bench.outbox / "clip.mp4", "m", "{}", [])
     bench.loop.step()
     assert not (bench.inbox / "clip.mov").exists()
     assert bench.job(number).archived.endswith("archive/clips/clip.mov")
@@ -178,7 +178,7 @@ def test_the_same_file_dropped_again_is_done_again_once_the_first_is_gone(bench:
     bench.new_loop().step()
     assert bench.job(number).departed == (action != "keep")
     shutil.copy2(kept, source)
-    again = bench.queue.add(bench.inbox, source, "clip.mov", source.lstat())
+    again = bench.queue.intake.add(bench.inbox, source, "clip.mov", source.lstat())
     if action == "keep":
         assert again is None
         return
@@ -206,14 +206,14 @@ def test_a_source_that_cannot_be_taken_away_is_told_with_its_folder_until_it_can
     job = bench.job(number)
     assert (job.state, job.settled, job.error_kind) == ("done", None, "source")
     assert f"its folder {folder} does not let flashvsr take files away" in job.error
-    assert bench.queue.staying_sources()[0] == 1
-    assert bench.queue.source_stays(number, job.error) is False, "it is known, and not logged again"
+    assert bench.queue.history.staying_sources()[0] == 1
+    assert bench.queue.history.source_stays(number, job.error) is False, "it is known, and not logged again"
     status.run(bench.config, argparse.Namespace(job=None, json=False, all=False))
     assert "does not let flashvsr take files away" in " ".join(capsys.readouterr().out.split())
 
     bench.loop._endings.settle_source(number)
     assert (bench.job(number).error, bench.job(number).error_kind) == (None, None)
-    assert bench.queue.staying_sources() == (0, None)
+    assert bench.queue.history.staying_sources() == (0, None)
 
 
 def test_peoples_files_by_the_names_of_ours_stay(bench: Bench) -> None:
@@ -228,9 +228,9 @@ def test_peoples_files_by_the_names_of_ours_stay(bench: Bench) -> None:
     assert bench.job(number).state == "failed"
     assert "no picture" in (bench.outbox / "clip.mov.error (2).txt").read_text()
     bench.upscaling.at.clear()
-    bench.queue.retry(number)
+    bench.queue.requests.retry(number)
     die_after_the_rename(bench)  # who comes after that writes the report
-    bench.queue.recover(lambda owner: True)
+    bench.queue.claims.recover(lambda owner: True)
     bench.new_loop().step()
     assert bench.job(number).state == "done"
     assert bench.outputs() == sorted(["clip.mp4", "clip.mp4.report (2).toml", *(path.name for path in theirs)])

@@ -103,7 +103,7 @@ def test_transient_errors_back_off_and_cost_no_attempt(bench: Bench, error: Exce
     assert (job.state, job.attempts, job.error_kind) == ("queued", 0, "transient")
     assert bench.workdir(number).exists()  # its chunks are for the next try
     bench.make_due(number)
-    candidate = bench.queue.next_candidate(time.time())
+    candidate = bench.queue.claims.next_candidate(time.time())
     assert candidate is not None
     assert candidate.id == number < later  # it kept its place
     assert not bench.loop.broken
@@ -175,7 +175,7 @@ def test_after_any_other_error_the_process_goes_on(bench: Bench) -> None:
 def test_cancel_leaves_a_partial(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flashvsr.worker.control.HEARTBEAT_SECONDS", 0.0)
     number = bench.add()
-    bench.upscaling.at[5] = lambda: bench.queue.cancel(number) and None
+    bench.upscaling.at[5] = lambda: bench.queue.requests.cancel(number) and None
     bench.loop.step()
     job = bench.job(number)
     assert (job.state, job.result) == ("cancelled", str(bench.outbox / "clip_partial.mp4"))
@@ -201,8 +201,8 @@ def test_a_share_that_is_away_is_no_deletion(bench: Bench) -> None:
     assert (job.state, job.attempts, job.error_kind) == ("queued", 0, "transient")
     assert "is its share mounted?" in job.error
     bench.inbox.mkdir()
-    with bench.queue._writing():
-        bench.queue._change(number, device=job.device + 1, not_before=0.0)  # an empty mount point is another device
+    with bench.queue.store.writing():
+        bench.queue.jobs.change(number, device=job.device + 1, not_before=0.0)  # an empty mount point is another device
     bench.loop.step()
     assert bench.job(number).state == "queued"
     assert list(bench.inbox.iterdir()) == []  # and nothing is written there
@@ -224,7 +224,7 @@ def test_a_file_that_changes_is_done_in_its_new_version_only(
     assert "the file changed" in job.error
     bench.upscaling.at.clear()
     source = bench.inbox / "clip.mov"
-    newer = bench.queue.add(bench.inbox, source, "clip.mov", source.lstat())  # as the watcher does
+    newer = bench.queue.intake.add(bench.inbox, source, "clip.mov", source.lstat())  # as the watcher does
     assert bench.job(number).state == "cancelled"
     bench.loop.step()
     assert bench.job(newer).state == "done"
@@ -238,7 +238,7 @@ def test_an_inbox_that_left_the_settings_is_said(bench: Bench) -> None:
     elsewhere = bench.root / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "x.mov").write_bytes(b"x")
-    number = bench.queue.add(elsewhere, elsewhere / "x.mov", "x.mov", (elsewhere / "x.mov").lstat())
+    number = bench.queue.intake.add(elsewhere, elsewhere / "x.mov", "x.mov", (elsewhere / "x.mov").lstat())
     bench.loop.step()
     job = bench.job(number)
     assert (job.state, job.attempts, job.error_kind) == ("queued", 0, "config")
@@ -268,7 +268,7 @@ def test_a_new_version_that_never_comes_is_looked_for_less_and_less_often(bench:
         bench.loop.step()
         job = bench.job(number)
         delays.append(job.not_before - time.time())
-        with bench.queue._writing():
-            bench.queue._change(number, not_before=0.0)
+        with bench.queue.store.writing():
+            bench.queue.jobs.change(number, not_before=0.0)
     assert delays[0] < delays[1] < delays[2]
     assert bench.job(number).attempts == 0

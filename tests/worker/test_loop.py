@@ -21,7 +21,7 @@ from flashvsr.worker.orders import Orders
 
 def test_nothing_to_do(bench: Bench) -> None:
     assert bench.loop.step() is False
-    (worker,) = bench.queue.workers()
+    (worker,) = bench.queue.workers.all()
     assert (worker.slot, worker.pid, worker.state, worker.job) == ("cpu", os.getpid(), "idle", None)
     assert bench.upscaling.engines == 0  # loaded at the first job
 
@@ -60,7 +60,7 @@ def test_a_wrong_preset_holds_its_inbox_and_others_go_on(bench: Bench) -> None:
     other = bench.root / "inbox" / "other"
     other.mkdir()
     (other / "b.mov").write_bytes(b"b")
-    done = bench.queue.add(other, other / "b.mov", "b.mov", (other / "b.mov").lstat())
+    done = bench.queue.intake.add(other, other / "b.mov", "b.mov", (other / "b.mov").lstat())
     while bench.loop.step():
         pass
     assert (bench.job(held).state, bench.job(held).attempts) == ("held", 0)
@@ -89,7 +89,7 @@ def test_results_never_replace_what_is_there(bench: Bench) -> None:
 def test_a_worker_of_the_queue_sees_progress(bench: Bench) -> None:
     number = bench.add()
     seen: list[Any] = []
-    bench.upscaling.at[FRAMES] = lambda: seen.append((bench.job(number), bench.queue.workers()[0]))
+    bench.upscaling.at[FRAMES] = lambda: seen.append((bench.job(number), bench.queue.workers.all()[0]))
     bench.loop.step()
     job, worker = seen[0]
     assert (job.state, job.frames_total, job.fps) == ("running", FRAMES, 2.5)
@@ -122,8 +122,8 @@ def test_a_lost_lease_publishes_nothing_and_touches_nothing(bench: Bench, monkey
     number = bench.add()
 
     def taken() -> None:
-        bench.queue.recover(lambda owner: True)
-        bench.queue.claim(number, "{}", Owner("elsewhere", 1, "1"), "gpu9", 5)
+        bench.queue.claims.recover(lambda owner: True)
+        bench.queue.claims.claim(number, "{}", Owner("elsewhere", 1, "1"), "gpu9", 5)
 
     bench.upscaling.at[5] = taken
     bench.loop.step()
@@ -142,7 +142,7 @@ def test_a_model_that_cannot_be_loaded_costs_no_attempt_and_pauses_the_worker(be
     assert 50 < bench.delay(first) <= 60
     assert bench.loop.step() is False  # the next job would meet the same
     assert bench.job(second).attempts == 0
-    assert "TCDecoder.ckpt" in bench.queue.workers()[0].error
+    assert "TCDecoder.ckpt" in bench.queue.workers.all()[0].error
     assert not bench.loop.broken
 
 
@@ -185,7 +185,7 @@ def test_reload_takes_a_new_model_and_keeps_the_old_one_otherwise(bench: Bench) 
 
 
 def test_control_asks_the_queue_at_most_twice_a_second(bench: Bench) -> None:
-    job = bench.queue.claim(bench.add(), "{}", current_owner(), "cpu", 3)
+    job = bench.queue.claims.claim(bench.add(), "{}", current_owner(), "cpu", 3)
     assert job is not None
     now = [0.0]
     control = JobControl(bench.queue, job, Orders(bench.arrivals), clock=lambda: now[0])
@@ -197,14 +197,14 @@ def test_control_asks_the_queue_at_most_twice_a_second(bench: Bench) -> None:
     assert bench.job(job.id).frames_done == 3
     control.progress(100, 100, 1.0)  # the last one always
     assert bench.job(job.id).frames_done == 100
-    bench.queue.recover(lambda owner: True)
+    bench.queue.claims.recover(lambda owner: True)
     now[0] = 2.0
     with pytest.raises(LeaseLost):
         control.progress(4, 100, 1.0)
 
 
 def test_work_beside_new_frames_is_progress_and_a_repeated_number_is_none(bench: Bench) -> None:
-    job = bench.queue.claim(bench.add(), "{}", current_owner(), "cpu", 3)
+    job = bench.queue.claims.claim(bench.add(), "{}", current_owner(), "cpu", 3)
     assert job is not None
     now = [0.0]
     control = JobControl(bench.queue, job, Orders(bench.arrivals), clock=lambda: now[0])
@@ -217,7 +217,7 @@ def test_work_beside_new_frames_is_progress_and_a_repeated_number_is_none(bench:
     control.working()
     assert bench.job(job.id).progress_ticks > before
     assert (bench.job(job.id).frames_done, bench.job(job.id).frames_total) == (100, 100)
-    bench.queue.cancel(job.id)
+    bench.queue.requests.cancel(job.id)
     now[0] = 3.0
     control.ending()  # a partial video is still made
     now[0] = 4.0

@@ -78,8 +78,8 @@ def test_numbers_that_no_job_has_stop_no_sweep(bench: Bench) -> None:
 def test_a_damaged_preset_of_an_earlier_attempt_holds_nobody(bench: Bench, preset: str) -> None:
     number = bench.add()
     crash(bench, number, attempts=1)
-    with bench.queue._writing():
-        bench.queue._change(number, preset=preset)
+    with bench.queue.store.writing():
+        bench.queue.jobs.change(number, preset=preset)
     assert bench.loop.step() is True
     assert bench.job(number).state == "done"
     assert bench.job(number).attempts == 2
@@ -99,9 +99,9 @@ def test_a_damaged_report_keeps_no_published_result_from_being_recorded(bench: B
     bench.upscaling.at["published"] = die
     with pytest.raises(Died):
         bench.loop.step()
-    with bench.queue._writing():  # as a disk may damage it: what is written there goes through a check
-        bench.queue._database.execute_sql("UPDATE job SET report = ? WHERE id = ?", (report, number))
-    bench.queue.recover(lambda owner: True)
+    with bench.queue.store.writing():  # as a disk may damage it: what is written there goes through a check
+        bench.queue.store.database.execute_sql("UPDATE job SET report = ? WHERE id = ?", (report, number))
+    bench.queue.claims.recover(lambda owner: True)
     bench.upscaling.at.clear()
     assert bench.new_loop().step() is True
     assert bench.job(number).state == "done"

@@ -57,7 +57,7 @@ def test_a_published_result_is_not_taken_for_missing_while_its_share_is_away(ben
     bench.upscaling.at["published"] = killed
     with pytest.raises(Killed):
         bench.loop.step()
-    bench.queue.recover(lambda owner: True)
+    bench.queue.claims.recover(lambda owner: True)
     bench.upscaling.at.clear()
     bench.new_loop().step()
     assert bench.job(number).state == "queued"

@@ -57,13 +57,13 @@ def test_a_state_directory_that_runs_low_pauses_jobs_before_the_queue_cannot_be_
     bench.upscaling.at.clear()
     bench.make_due(number)
     assert bench.loop.step() is False  # no job starts meanwhile
-    assert bench.queue.workers()[0].error.startswith("no job starts: only 2.0 MiB free")
+    assert bench.queue.workers.all()[0].error.startswith("no job starts: only 2.0 MiB free")
     assert (bench.workdir(number) / "chunk").exists()
     (bench.root / "state" / "ballast").unlink()
     bench.loop.step()
     assert bench.job(number).state == "done"
     assert bench.loop.step() is False
-    assert bench.queue.workers()[0].error is None
+    assert bench.queue.workers.all()[0].error is None
 
 
 def test_a_state_directory_without_a_single_byte_costs_the_job_no_attempt(
@@ -75,7 +75,7 @@ def test_a_state_directory_without_a_single_byte_costs_the_job_no_attempt(
 
     def full() -> None:
         # The journal is written in place until it is worked in; after that it needs room.
-        bench.queue._database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        bench.queue.store.database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         ballast.append(fill(bench.root / "state", 0))
         threading.Timer(1.0, ballast[0].unlink).start()
 
@@ -204,7 +204,7 @@ def test_an_outbox_that_cannot_be_written_is_found_before_the_work(bench: Bench,
     assert bench.upscaling.tasks == []
     assert bench.upscaling.engines == 0  # nor is the model loaded for it
     assert bench.loop.step() is False
-    (worker,) = bench.queue.workers()
+    (worker,) = bench.queue.workers.all()
     assert worker.error == bench.job(first).error
     assert f"cannot write to {bench.root}/outbox: Read-only file system" in worker.error
     share.read_only(False)
@@ -213,7 +213,7 @@ def test_an_outbox_that_cannot_be_written_is_found_before_the_work(bench: Bench,
         assert bench.loop.step()
     assert bench.outputs() == ["a.mp4", "b.mp4"]
     assert bench.loop.step() is False
-    assert bench.queue.workers()[0].error is None
+    assert bench.queue.workers.all()[0].error is None
 
 
 def test_an_outbox_that_stays_closed_is_asked_again_every_minute(bench: Bench, share: Mounted) -> None:
@@ -225,9 +225,9 @@ def test_an_outbox_that_stays_closed_is_asked_again_every_minute(bench: Bench, s
         bench.loop.step()
         delays.append(round(bench.delay(number), -1))
     assert delays == [10, 20, 40, 60, 60]
-    assert bench.queue.cancel(number) == "cancelled"
+    assert bench.queue.requests.cancel(number) == "cancelled"
     bench.loop.step()
-    assert bench.queue.workers()[0].error is None  # nobody waits for it any more
+    assert bench.queue.workers.all()[0].error is None  # nobody waits for it any more
 
 
 @pytest.mark.parametrize("room", ["none", "for the partial video"])

@@ -15,9 +15,8 @@ from flashvsr import weights
 from flashvsr.config import Config
 from flashvsr.devices import Slot, discover
 from flashvsr.errors import BadConfig, FlashVSRError
+from flashvsr.jobs.backends.sqlite.file import DATABASE_NAME, is_empty
 from flashvsr.jobs.damage import notices
-from flashvsr.jobs.database import DATABASE_NAME
-from flashvsr.jobs.exchange import is_empty
 from flashvsr.jobs.queue import Queue
 from flashvsr.preset import PRESET_NAME, load_preset
 from flashvsr.say import say
@@ -218,7 +217,7 @@ def _queue(config: Config) -> str:
         return f"none yet, it is created when the service starts; {service}"
     queue = Queue(config.paths.state)
     try:
-        counts = ", ".join(f"{number} {state}" for state, number in queue.counts().items() if number)
+        counts = ", ".join(f"{number} {state}" for state, number in queue.jobs.counts().items() if number)
     finally:
         queue.close()
     return f"{printable(path)}, {counts or 'no jobs'}; {service}"

@@ -18,7 +18,7 @@ from flashvsr.commands.progress import JobProgress, job_progress
 from flashvsr.commands.screen import Screen
 from flashvsr.config import Config
 from flashvsr.errors import FlashVSRError
-from flashvsr.jobs.database import DATABASE_NAME
+from flashvsr.jobs.backends.sqlite.file import DATABASE_NAME
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import DONE, FINISHED, Job
 from flashvsr.say import say
@@ -128,7 +128,7 @@ def _follow(service: subprocess.Popen[bytes], queue: Queue, progress: JobProgres
     progress.update("waiting for the file to settle")
     while True:
         _check_alive(service, folder)
-        for job in queue.jobs():
+        for job in queue.jobs.select():
             progress.update(job.error or job.state, job.frames_done or 0, job.frames_total, job.fps or 0.0)
             if job.state in FINISHED:
                 return job

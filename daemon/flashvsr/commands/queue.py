@@ -8,8 +8,7 @@ from contextlib import contextmanager
 
 from flashvsr.config import Config
 from flashvsr.errors import FlashVSRError
-from flashvsr.jobs.database import DATABASE_NAME
-from flashvsr.jobs.exchange import is_empty
+from flashvsr.jobs.backends.sqlite.file import DATABASE_NAME, is_empty
 from flashvsr.jobs.queue import Queue
 from flashvsr.say import say
 from flashvsr.system.account import account_of
@@ -19,7 +18,7 @@ from flashvsr.text import printable
 def retry(config: Config, options: argparse.Namespace) -> int:
     """Put a job back into the queue."""
     with existing_queue(config) as queue:
-        queue.retry(options.job)
+        queue.requests.retry(options.job)
     say(f"job {options.job} is queued again")
     return 0
 
@@ -27,7 +26,7 @@ def retry(config: Config, options: argparse.Namespace) -> int:
 def cancel(config: Config, options: argparse.Namespace) -> int:
     """Cancel a job."""
     with existing_queue(config) as queue:
-        say(f"job {options.job}: {queue.cancel(options.job)}")
+        say(f"job {options.job}: {queue.requests.cancel(options.job)}")
     return 0
 
 

@@ -50,7 +50,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
 
 
 def _show_job(queue: Queue, options: argparse.Namespace) -> int:
-    job = queue.get(options.job) if options.job < 1 << 63 else None
+    job = queue.jobs.get(options.job) if options.job < 1 << 63 else None
     if job is None:
         raise FlashVSRError(f"there is no job {options.job}; `flashvsr status --all` lists them")
     facts = _job(job) | {"preset": _parsed(job.preset), "report": bounded_report(_parsed(job.report))}
@@ -72,8 +72,8 @@ def _shown(value: Any) -> str | Text:
 
 
 def _facts(config: Config, queue: Queue, everything: bool) -> dict[str, Any]:
-    finished = queue.jobs(states=FINISHED, limit=None if everything else LAST_FINISHED)
-    open_jobs = queue.jobs(states=(RUNNING, HELD, QUEUED))
+    finished = queue.jobs.select(states=FINISHED, limit=None if everything else LAST_FINISHED)
+    open_jobs = queue.jobs.select(states=(RUNNING, HELD, QUEUED))
     process = service_process(config.paths.state)
     problems = known_problems(config.paths.state) if process else []
     # Reading thousands of presets takes minutes, and a share may hang. What the service found is a few seconds old.
@@ -81,9 +81,9 @@ def _facts(config: Config, queue: Queue, everything: bool) -> dict[str, Any]:
     return {
         "service": {"process": process, "state": printable(config.paths.state)},
         "problems": [asdict(problem) for problem in problems],
-        "workers": [_worker(worker) for worker in queue.workers()],
+        "workers": [_worker(worker) for worker in queue.workers.all()],
         "notices": notices(config.paths.state),
-        "counts": queue.counts(),
+        "counts": queue.jobs.counts(),
         "inboxes": [_inbox(inbox.path, found) for inbox in config.inboxes()],
         "jobs": [_job(job) for job in (*open_jobs, *finished)],
     }

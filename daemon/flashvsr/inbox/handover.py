@@ -76,7 +76,7 @@ class Handover:
     def _add(self, ready: Sequence[Source], held: Mapping[str, str], now: float) -> Sequence[tuple[Source, int | None]]:
         """Return the files that the queue took, with the numbers of their jobs; None where a file has one already."""
         try:
-            return list(zip(ready, self._queue.add_many(ready, held), strict=True))
+            return list(zip(ready, self._queue.intake.add_many(ready, held), strict=True))
         except FlashVSRError:
             raise  # the queue's trouble, not a file's
         except Exception as error:

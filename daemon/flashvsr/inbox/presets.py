@@ -83,7 +83,7 @@ class PresetGuard:
             return message
         self._note(inbox, version, "")
         self.broken.pop(str(inbox), None)
-        released = self._queue.release(inbox) if str(inbox) in self._waiting(HELD) else 0
+        released = self._queue.intake.release(inbox) if str(inbox) in self._waiting(HELD) else 0
         if before is not None or released:
             log.info("inbox %s: the preset is right, %d held jobs go on", printable(inbox), released)
         return None
@@ -93,12 +93,12 @@ class PresetGuard:
         self._verdicts[inbox] = _Verdict(version, explanation, wrong)
 
     def _hold(self, inbox: Path, message: str) -> int:
-        return self._queue.hold(inbox, message) if str(inbox) in self._waiting(QUEUED) else 0
+        return self._queue.intake.hold(inbox, message) if str(inbox) in self._waiting(QUEUED) else 0
 
     def _waiting(self, state: str) -> frozenset[str]:
         """The inboxes with jobs in this state, asked once a scan and only if it matters."""
         if state not in self._inboxes_with:
-            self._inboxes_with[state] = self._queue.inboxes_with(state)
+            self._inboxes_with[state] = self._queue.intake.inboxes_with(state)
         return self._inboxes_with[state]
 
 

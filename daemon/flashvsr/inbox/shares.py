@@ -119,7 +119,7 @@ class Shares:
             return {self._devices[directory]}
         if self._earlier is None:
             self._earlier = {}
-            for inbox, seen in self._queue.last_devices().items():
+            for inbox, seen in self._queue.intake.last_devices().items():
                 for place in (inbox, inbox.parent):
                     self._earlier.setdefault(place, set()).add(seen)
         return self._earlier.get(directory, {device})

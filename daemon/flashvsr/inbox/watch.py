@@ -57,7 +57,7 @@ class InboxWatcher:
         self._clock = clock
         self._mountinfo = mountinfo
         self._settler = Settler(config.watch.settle_seconds)
-        self._stock = Stock(self._settler, queue.unknown)
+        self._stock = Stock(self._settler, queue.intake.unknown)
         self._handover = Handover(queue, self._stock, self._locate)
         self._notifier = Notifier()
         self._shares = Shares(config, queue)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 from flashvsr.fstype import MOUNTINFO
-from flashvsr.jobs.backends.sqlite import migrations
-from flashvsr.jobs.backends.sqlite.fitting import mismatch
-from flashvsr.jobs.database import BUSY_SECONDS, DATABASE_NAME, refuse_network, speaks_of_damage
-from flashvsr.jobs.exchange import ASIDE, aside_files, is_empty, prepare, prepared, put_in_place
+from flashvsr.jobs.backends.sqlite.file import DATABASE_NAME, damage_of, is_empty, last_number, refuse_network
+from flashvsr.jobs.exchange import ASIDE, aside_files, prepare, prepared, put_in_place
 from flashvsr.jobs.ledger import Ledger
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.rows import LARGEST_NUMBER
@@ -43,7 +39,7 @@ def heal(state: Path, jobs_dir: Path, mountinfo: Path = MOUNTINFO) -> None:
     reason = "a new one was made for it" if ready is not None else damage_of(path)
     if reason is not None:
         log.error("the queue database %s is damaged (%s); it is set aside and a new one is made", path, reason)
-        last = max([0, _last_number(path), *ledger.numbers(), *_folders(jobs_dir)]) + _SAFE_GAP
+        last = max([0, last_number(path, LARGEST_NUMBER), *ledger.numbers(), *_folders(jobs_dir)]) + _SAFE_GAP
     elif not is_empty(path) or not ledger.numbers():
         return
     else:
@@ -52,7 +48,7 @@ def heal(state: Path, jobs_dir: Path, mountinfo: Path = MOUNTINFO) -> None:
     restored: list[int] = []
 
     def fill(queue: Queue) -> None:
-        restored.append(queue.restore(ledger.rows(), last))
+        restored.append(queue.history.restore(ledger.rows(), last))
 
     prepare(state, fill, mountinfo)
     put_in_place(state)
@@ -73,38 +69,6 @@ def notices(state: Path) -> list[str]:
         for path in aside_files(state)
     ]
     return databases + Ledger(state).notices()
-
-
-def damage_of(path: Path) -> str | None:
-    """Say what is damaged about a database; None if nothing is, or if that is not the question now (locked, new)."""
-    if is_empty(path):
-        return None
-    if not path.is_file():
-        return "it is no file"
-    try:
-        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
-            return _damage(connection)
-    except sqlite3.OperationalError as error:
-        return str(error) if speaks_of_damage(error) else None
-    except sqlite3.DatabaseError as error:
-        return str(error)
-
-
-def _damage(connection: sqlite3.Connection) -> str | None:
-    (first,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
-    # Only then: the version in the header of a damaged database may be any number.
-    return str(first) if first != "ok" else mismatch(connection.execute, migrations.MIGRATIONS)
-
-
-def _last_number(path: Path) -> int:
-    """The last job number, if the damaged database can still tell it."""
-    try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
-            row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'job'").fetchone()
-    except sqlite3.Error as error:
-        log.warning("the damaged database does not tell the last job number: %s", error)
-        return 0
-    return int(row[0]) if row and isinstance(row[0], int) and 0 < row[0] <= LARGEST_NUMBER else 0
 
 
 def _folders(jobs_dir: Path) -> Iterator[int]:

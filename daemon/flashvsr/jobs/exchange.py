@@ -21,7 +21,7 @@ from flashvsr.files import trees
 from flashvsr.files.at import sync_directory
 from flashvsr.files.objects import clear_name
 from flashvsr.fstype import MOUNTINFO
-from flashvsr.jobs.database import DATABASE_NAME
+from flashvsr.jobs.backends.sqlite.file import DATABASE_NAME, JOURNALS, is_empty
 from flashvsr.jobs.queue import Queue
 from flashvsr.space import writing_state
 from flashvsr.text import printable
@@ -29,7 +29,6 @@ from flashvsr.text import printable
 ASIDE = "queue.damaged-"
 _BUILDING = "queue.building.db"
 _REBUILT = "queue.rebuilt-"
-_JOURNALS = ("-wal", "-shm")
 
 
 def prepare(state: Path, fill: Callable[[Queue], None], mountinfo: Path = MOUNTINFO) -> None:
@@ -62,7 +61,7 @@ def put_in_place(state: Path) -> Path | None:
     path, aside = state / DATABASE_NAME, state / new.name.replace(_REBUILT, ASIDE, 1)
     with writing_state(path):
         # The journals first: a database without them may look sound, but then this comes here again.
-        for suffix in (*_JOURNALS, ""):
+        for suffix in (*JOURNALS, ""):
             old = path.with_name(path.name + suffix)
             if os.path.lexists(old) and (suffix or not is_empty(path)):
                 old.rename(_unused(aside, suffix))
@@ -72,18 +71,13 @@ def put_in_place(state: Path) -> Path | None:
     return aside if os.path.lexists(aside) else None
 
 
-def is_empty(path: Path) -> bool:
-    """Whether there is no database, or one of which nothing is left."""
-    return not path.exists() or (path.is_file() and path.stat().st_size == 0)
-
-
 def aside_files(state: Path) -> list[Path]:
     """The damaged databases that were set aside, oldest first, without their journals."""
     return sorted(state.glob(f"{ASIDE}*.db"))
 
 
 def _journals_of(path: Path) -> list[Path]:
-    return [path.with_name(path.name + suffix) for suffix in _JOURNALS]
+    return [path.with_name(path.name + suffix) for suffix in JOURNALS]
 
 
 def _sync(state: Path) -> None:

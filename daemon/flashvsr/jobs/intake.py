@@ -12,9 +12,9 @@ from pathlib import Path
 import peewee as pw
 
 from flashvsr.files import trees
-from flashvsr.jobs.requests import fresh_start
 from flashvsr.jobs.schema import CANCELLED, FAILED, HELD, QUEUED, RUNNING, SUPERSEDED, Job
-from flashvsr.jobs.table import Records, no_result
+from flashvsr.jobs.store import Store
+from flashvsr.jobs.table import JobTable, fresh_start, no_result
 
 LONGEST_REASON = 1_000  # characters of why jobs are held: each job of an inbox stores them
 _BATCH = 200  # files per transaction: workers must not wait long for the write lock
@@ -42,8 +42,12 @@ class Source:
         return cls(str(inbox), str(source), relative, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
-class Intake(Records):
+class Intake:
     """The part of the queue that the watcher talks to."""
+
+    def __init__(self, store: Store, jobs: JobTable) -> None:
+        self._store = store
+        self._jobs = jobs
 
     def add(self, inbox: Path, source: Path, relative: str, stat: os.stat_result) -> int | None:
         """Make a job of one file; see `add_many`."""
@@ -61,7 +65,7 @@ class Intake(Records):
         numbers: list[int | None] = []
         for batch in _batches(sources):
             left = self._left_names(batch)  # asks the share, which may hang: outside the transaction
-            with self._writing():
+            with self._store.writing():
                 met = self._met(batch)
                 for source in batch:
                     # Of thousands of files dropped at once hardly one has anything to do with an earlier job.
@@ -74,21 +78,21 @@ class Intake(Records):
 
     def renamed(self, job_id: int, source: Source) -> Job | None:
         """Give a job the name under which its file was found; the job then, None if the file is not its own."""
-        with self._writing():
-            row = self._get(job_id)
+        with self._store.writing():
+            row = self._jobs.get(job_id)
             if row is None or row.departed or _key(row)[1:] != _key(source)[1:]:
                 return None
             self._rename(row, source, {})
-            return self._get(job_id)
+            return self._jobs.get(job_id)
 
     def unknown(self, sources: Sequence[Source]) -> list[Source]:
         """Return the files that have no job with exactly this path and content: to settle, then to add."""
         unknown: list[Source] = []
-        with self._reading():
+        with self._store.reading():
             for batch in _batches(sources):
                 names = [source.source for source in batch]
                 still = Job.source.in_(names), ~Job.departed
-                rows = list(self._run(Job.select(*_KEY, Job.state, Job.error).where(*still)))
+                rows = list(self._store.run(Job.select(*_KEY, Job.state, Job.error).where(*still)))
                 known = {_key(row) for row in rows if not _was_superseded(row)}
                 unknown += [source for source in batch if _key(source) not in known]
         return unknown
@@ -96,12 +100,14 @@ class Intake(Records):
     def last_devices(self) -> dict[Path, int]:
         """Return, for each inbox that ever had a job, the device number of its newest job's file."""
         newest = Job.select(pw.fn.MAX(Job.id)).group_by(Job.inbox)
-        rows = self._select(Job.select(Job.inbox, Job.device).where(Job.id.in_(newest)))
+        rows = self._store.rows(Job.select(Job.inbox, Job.device).where(Job.id.in_(newest)))
         return {Path(row.inbox): row.device for row in rows}
 
     def inboxes_with(self, state: str) -> frozenset[str]:
         """Return the paths of the inboxes that have jobs in this state."""
-        return frozenset(row.inbox for row in self._select(Job.select(Job.inbox).where(Job.state == state).distinct()))
+        return frozenset(
+            row.inbox for row in self._store.rows(Job.select(Job.inbox).where(Job.state == state).distinct())
+        )
 
     def hold(self, inbox: Path, reason: str) -> int:
         """Let the queued jobs of `inbox` wait, for the reason given (its beginning is kept); how many these were."""
@@ -113,18 +119,18 @@ class Intake(Records):
 
     def _move(self, inbox: Path, old: str, new: str, error: str | None, kind: str | None) -> int:
         there = (Job.inbox == str(inbox)) & (Job.state == old)
-        with self._reading():
-            if self._first(Job.select(Job.id).where(there)) is None:
+        with self._store.reading():
+            if self._store.first(Job.select(Job.id).where(there)) is None:
                 return 0  # asked at every scan: no write, no fsync for nothing
-        with self._writing():
-            return int(self._run(Job.update(state=new, error=error, error_kind=kind).where(there)))
+        with self._store.writing():
+            return int(self._store.run(Job.update(state=new, error=error, error_kind=kind).where(there)))
 
     def _left_names(self, sources: Sequence[Source]) -> frozenset[str]:
         """Return the names, known to the queue, under which these files no longer lie: they were renamed."""
         wanted = {(source.device, source.inode): source.source for source in sources}
         devices, inodes = zip(*wanted, strict=True)
         same_inodes = Job.device.in_(set(devices)) & Job.inode.in_(inodes)
-        rows = self._select(Job.select(Job.source, Job.device, Job.inode).where(same_inodes))
+        rows = self._store.rows(Job.select(Job.source, Job.device, Job.inode).where(same_inodes))
         return frozenset(
             row.source
             for row in rows
@@ -137,7 +143,7 @@ class Intake(Records):
         of_them = set[_Mark]().union(*map(_marks, sources))
         inodes = Job.device.in_({source.device for source in sources}) & Job.inode.in_([s.inode for s in sources])
         either = Job.source.in_([source.source for source in sources]) | (inodes & ~Job.departed)
-        rows = self._run(Job.select(Job.source, Job.device, Job.inode).where(either))
+        rows = self._store.run(Job.select(Job.source, Job.device, Job.inode).where(either))
         return of_them & set[_Mark]().union(*map(_marks, rows))
 
     def _add(self, source: Source, left: frozenset[str], held: Mapping[str, str]) -> int | None:
@@ -147,18 +153,18 @@ class Intake(Records):
         same_inode, same_name = self._matches(source)
         if same_name is not None:
             if same_inode is None and same_name.state != RUNNING:
-                self._change(same_name.id, device=source.device, inode=source.inode)
+                self._jobs.change(same_name.id, device=source.device, inode=source.inode)
             if not _was_superseded(same_name):
                 return None
             # An earlier version of the file was put back before it was done.
-            self._begin_anew(same_name.id, **again)
+            self._jobs.begin_anew(same_name.id, **again)
             return self._supersede_others(source, same_name.id)
         if same_inode is None:
             return self._supersede_others(source, self._insert(source, waiting))
         if same_inode.source not in left:
             return None  # a second name (hard link) of a file that has its job
         if same_inode.state == FAILED or _was_superseded(same_inode):
-            self._begin_anew(same_inode.id, **name, **again)
+            self._jobs.begin_anew(same_inode.id, **name, **again)
             return self._supersede_others(source, same_inode.id)
         self._rename(same_inode, source, waiting if same_inode.state in (QUEUED, HELD) else {})
         return None
@@ -169,26 +175,26 @@ class Intake(Records):
         if row.state in (QUEUED, HELD):
             values["not_before"] = 0.0
         self._supersede_others(source, row.id)
-        self._change(row.id, **values)
-        if self._newer(self._existing(row.id)) is not None:
+        self._jobs.change(row.id, **values)
+        if self._jobs.newer(self._jobs.existing(row.id)) is not None:
             # An ended job had this name, of a file that this one replaced: it is no newer version of this one.
-            self._change(row.id, created=time.time())
+            self._jobs.change(row.id, created=time.time())
 
     def _matches(self, source: Source) -> tuple[Job | None, Job | None]:
         """Return the job of the same inode and the job of the same name, both with this size and mtime."""
         content = (Job.size == source.size) & (Job.mtime_ns == source.mtime_ns)
         inode = (Job.device == source.device) & (Job.inode == source.inode)
-        rows = list(self._run(Job.select().where(content, inode | (Job.source == source.source), ~Job.departed)))
+        rows = list(self._store.run(Job.select().where(content, inode | (Job.source == source.source), ~Job.departed)))
         same_inode = next((row for row in rows if _key(row)[1:] == _key(source)[1:]), None)
         return same_inode, next((row for row in rows if row.source == source.source), None)
 
     def _insert(self, source: Source, start: Mapping[str, str | None]) -> int:
         content = {key: getattr(source, key) for key in ("device", "inode", "size", "mtime_ns")}
         name = {key: getattr(source, key) for key in ("inbox", "source", "relative")}
-        return int(self._run(Job.insert(created=time.time(), **name, **content, **start)))
+        return int(self._store.run(Job.insert(created=time.time(), **name, **content, **start)))
 
     def _supersede_others(self, source: Source, job_id: int) -> int:
-        self._run(
+        self._store.run(
             Job.update(state=CANCELLED, error=SUPERSEDED, error_kind=None, finished=time.time()).where(
                 Job.source == source.source, Job.state.in_((QUEUED, HELD)), Job.id != job_id
             )

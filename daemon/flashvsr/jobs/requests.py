@@ -4,50 +4,41 @@ from __future__ import annotations
 
 from flashvsr.errors import FlashVSRError
 from flashvsr.jobs.schema import CANCELLED, FAILED, HELD, QUEUED, RUNNING
-from flashvsr.jobs.table import Records, no_result
+from flashvsr.jobs.store import Store
+from flashvsr.jobs.table import JobTable, fresh_start, no_result
 from flashvsr.text import printable
 
 
-class Commands(Records):
+class Requests:
     """Changes from outside the service; FlashVSRError tells that person why a job cannot be changed so."""
+
+    def __init__(self, store: Store, jobs: JobTable) -> None:
+        self._store = store
+        self._jobs = jobs
 
     def retry(self, job_id: int) -> None:
         """Queue a failed, cancelled or held job again, with all its attempts."""
-        with self._writing():
-            row = self._existing(job_id)
+        with self._store.writing():
+            row = self._jobs.existing(job_id)
             if row.state not in (FAILED, CANCELLED, HELD):
                 raise FlashVSRError(
                     f"Job {job_id} is {row.state}; only failed, cancelled and held jobs can be tried again."
                 )
-            if self._newer(row) is not None:
+            if self._jobs.newer(row) is not None:
                 raise FlashVSRError(
                     f"Job {job_id} is about an older version of {printable(row.source)}; "
                     "the newer version has its own job."
                 )
-            self._begin_anew(job_id, state=QUEUED, **fresh_start(), **no_result())
+            self._jobs.begin_anew(job_id, state=QUEUED, **fresh_start(), **no_result())
 
     def cancel(self, job_id: int) -> str:
         """Cancel a job: "cancelled" if it was waiting, "cancel_requested" if its worker has to stop first."""
-        with self._writing():
-            row = self._existing(job_id)
+        with self._store.writing():
+            row = self._jobs.existing(job_id)
             if row.state == RUNNING:
-                self._change(job_id, cancel_requested=True)
+                self._jobs.change(job_id, cancel_requested=True)
                 return "cancel_requested"
             if row.state not in (QUEUED, HELD):
                 raise FlashVSRError(f"Job {job_id} is already {row.state}; there is nothing to cancel.")
-            self._end(job_id, CANCELLED, error="cancelled", error_kind=None)
+            self._jobs.end(job_id, CANCELLED, error="cancelled", error_kind=None)
             return "cancelled"
-
-
-def fresh_start() -> dict[str, object]:
-    """Return the columns of a job that has not been tried yet."""
-    return {
-        "attempts": 0,
-        "not_before": 0.0,
-        "error": None,
-        "error_kind": None,
-        "warnings": [],
-        "finished": None,
-        "cancel_requested": False,
-        "frames_done": 0,
-    }

@@ -33,13 +33,13 @@ def prune(queue: Queue, archive_dir: Path, jobs_dir: Path, days: float, now: flo
     if days <= 0:
         return {"jobs": 0, "archived": 0, "leftovers": 0}
     limit = now - days * _DAY
-    over = queue.ended_before(limit)
+    over = queue.history.ended_before(limit)
     leftovers = _prune_leftovers(queue, jobs_dir, {job.id for job in over}, limit)
     leftovers += _prune_damaged(queue.path.parent, limit)
     archived = _prune_archive(archive_dir, limit)
     present = lru_cache(maxsize=None)(partial(_share_present, mounts=Mounts(queue.path.parent)))  # asked once an inbox
     return {
-        "jobs": queue.forget([job.id for job in over if job.departed or _source_gone(job, present)]),
+        "jobs": queue.history.forget([job.id for job in over if job.departed or _source_gone(job, present)]),
         "archived": archived,
         "leftovers": leftovers,
     }
@@ -71,7 +71,7 @@ def _prune_leftovers(queue: Queue, jobs_dir: Path, over: set[int], limit: float)
     for folder in _entries(jobs_dir):
         digits = folder.name.partition(".")[0]
         number = int(digits) if digits.isascii() and digits.isdigit() and int(digits) <= LARGEST_NUMBER else None
-        forgotten = number is None or queue.get(number) is None
+        forgotten = number is None or queue.jobs.get(number) is None
         if number in over or (forgotten and folder.stat(follow_symlinks=False).st_mtime < limit):
             removed += _remove(folder)
     return removed

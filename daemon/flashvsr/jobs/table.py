@@ -1,4 +1,4 @@
-"""Reading jobs, and the few ways a row of theirs is changed; what all topics of the queue build on."""
+"""The table of jobs: reading them, and the few ways a row is changed; what the parts of the queue build on."""
 
 from __future__ import annotations
 
@@ -10,99 +10,95 @@ from typing import Any
 import peewee as pw
 
 from flashvsr.errors import FlashVSRError
-from flashvsr.jobs.database import Store
 from flashvsr.jobs.ledger import Ledger
 from flashvsr.jobs.schema import CANCELLED, FAILED, HELD, QUEUED, STATES, SUPERSEDED, Job
+from flashvsr.jobs.store import Store
 
-_NOT_OWNED = {"owner_host": None, "owner_pid": None, "owner_start": None, "lease": None}
+NOT_OWNED = {"owner_host": None, "owner_pid": None, "owner_start": None, "lease": None}
 
 
-class Records(Store):
+class JobTable:
     """Jobs as they are in the database."""
 
-    @property
-    def ledger(self) -> Ledger:
-        """The records beside the database."""
-        return Ledger(self.path.parent)
+    def __init__(self, store: Store, ledger: Ledger) -> None:
+        self._store = store
+        self._ledger = ledger
 
     def get(self, job_id: int) -> Job | None:
         """Return one job, None if there is none of that number."""
-        with self._reading():
-            return self._get(job_id)
+        with self._store.reading():
+            row: Job | None = self._store.first(Job.select().where(Job.id == job_id))
+            return row
 
-    def jobs(self, states: Iterable[str] | None = None, limit: int | None = None) -> list[Job]:
+    def select(self, states: Iterable[str] | None = None, limit: int | None = None) -> list[Job]:
         """Return jobs, newest first."""
         query = Job.select().order_by(Job.id.desc()).limit(limit)
-        return self._select(query if states is None else query.where(Job.state.in_(tuple(states))))
+        return self._store.rows(query if states is None else query.where(Job.state.in_(tuple(states))))
 
     def counts(self) -> dict[str, int]:
         """Return how many jobs are in each state; every state has its entry."""
         query = Job.select(Job.state, pw.fn.COUNT(Job.id)).group_by(Job.state).tuples()
-        with self._reading():
-            return dict.fromkeys(STATES, 0) | {state: int(count) for state, count in self._run(query)}
+        return dict.fromkeys(STATES, 0) | {state: int(count) for state, count in self._store.rows(query)}
 
     def failed_since(self, moment: float) -> int:
         """Return how many jobs have failed since `moment`, in seconds since the epoch."""
         query = Job.select(pw.fn.COUNT(Job.id)).where(Job.state == FAILED, Job.finished >= moment).tuples()
-        with self._reading():
-            return int(self._first(query)[0])
+        with self._store.reading():
+            return int(self._store.first(query)[0])
 
-    def _select(self, query: Any) -> list[Job]:
-        with self._reading():
-            return list(self._run(query))
+    # The methods below are for use inside `Store.writing`.
 
-    # The methods below are for use inside a transaction.
-
-    def _get(self, job_id: int) -> Job | None:
-        row: Job | None = self._first(Job.select().where(Job.id == job_id))
-        return row
-
-    def _existing(self, job_id: int) -> Job:
-        row = self._get(job_id)
+    def existing(self, job_id: int) -> Job:
+        """Return one job; FlashVSRError if there is none of that number."""
+        row = self.get(job_id)
         if row is None:
             raise FlashVSRError(f"There is no job {job_id}; `flashvsr status` lists the jobs.")
         return row
 
-    def _change(self, job_id: int, **values: object) -> None:
-        self._run(Job.update(**values).where(Job.id == job_id))
+    def change(self, job_id: int, *conditions: Any, **values: object) -> bool:
+        """Change a row in one statement; False if it does not meet the conditions (peewee expressions), or is gone."""
+        return bool(self._store.run(Job.update(**values).where(Job.id == job_id, *conditions)))
 
-    def _end(self, job_id: int, state: str, **values: object) -> None:
-        values |= _NOT_OWNED
-        self._change(job_id, state=state, finished=time.time(), cancel_requested=False, **values)
-        self._note(job_id)
+    def end(self, job_id: int, state: str, *conditions: Any, **values: object) -> bool:
+        """Let a job end in this state and keep a record of it; False if it does not meet the conditions."""
+        values |= NOT_OWNED
+        ended = self.change(job_id, *conditions, state=state, finished=time.time(), cancel_requested=False, **values)
+        if ended:
+            self.note(job_id)
+        return ended
 
-    def _begin_anew(self, job_id: int, **values: object) -> None:
+    def begin_anew(self, job_id: int, **values: object) -> None:
         """Queue an ended job again: what was recorded of its end holds no longer."""
-        self._change(job_id, **values)
-        self.ledger.forget([job_id])
+        self.change(job_id, **values)
+        self._ledger.forget([job_id])
 
-    def _note(self, job_id: int) -> None:
+    def note(self, job_id: int) -> None:
         """Keep a copy of the row outside the database; inside the transaction, which it ends if it fails."""
-        row = self._get(job_id)
+        row = self.get(job_id)
         if row is not None:
-            self.ledger.write(row)
+            self._ledger.write(row)
 
-    def _put_back(self, row: Job, reason: str, kind: str, not_before: float, attempts: int) -> None:
-        """Queue a running job again; or end it as replaced, if a newer version of its file has come."""
-        if self._newer(row) is not None:
-            self._end(row.id, CANCELLED, error=SUPERSEDED, error_kind=None)
-            return
-        # cancel_requested stays: the next claim sees it at its first heartbeat and salvages what is finished.
-        waiting = {
-            "not_before": not_before,
-            "attempts": max(0, attempts),
-            "error": reason,
-            "error_kind": kind,
-        }
-        self._change(row.id, state=QUEUED, **waiting, **_NOT_OWNED)
-
-    def _newer(self, row: Job) -> Job | None:
+    def newer(self, row: Job) -> Job | None:
         """Return the job of a newer version of the same file, if there is one."""
         waiting_or_later = Job.state.in_((QUEUED, HELD)) | (Job.created > row.created)
         superseded = (Job.state == CANCELLED) & (Job.error == SUPERSEDED)
         same_name = (Job.source == row.source) & (Job.id != row.id)
-        newer: Job | None = self._first(Job.select().where(same_name, waiting_or_later, ~superseded))
+        newer: Job | None = self._store.first(Job.select().where(same_name, waiting_or_later, ~superseded))
         return newer
+
+
+def fresh_start() -> dict[str, object]:
+    """Return the columns of a job that has not been tried yet."""
+    return {
+        "attempts": 0,
+        "not_before": 0.0,
+        "error": None,
+        "error_kind": None,
+        "warnings": [],
+        "finished": None,
+        "cancel_requested": False,
+        "frames_done": 0,
+    }
 
 
 def no_result() -> dict[str, object]:

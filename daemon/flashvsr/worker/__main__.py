@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # Triton's compiled kernels, for the next start: the account of a service may have no home directory.
             os.environ.setdefault("TRITON_CACHE_DIR", str(config.paths.state / KERNELS_NAME))
             with closing(Queue(config.paths.state)) as queue:
-                queue.set_worker(options.slot, os.getpid(), options.label, "starting")
+                queue.workers.set(options.slot, os.getpid(), options.label, "starting")
                 # Takes seconds: the slot shows as starting meanwhile, and the service is ready only after it.
                 import torch  # noqa: F401
 

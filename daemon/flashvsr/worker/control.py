@@ -77,7 +77,7 @@ class JobControl:
             return "ok"
         self._next_heartbeat = now + HEARTBEAT_SECONDS
         check_low_water(self._queue.path.parent, self._min_free)
-        answer = self._queue.heartbeat(self._job.id, self._lease, *self._last, working=working)
+        answer = self._queue.claims.heartbeat(self._job.id, self._lease, *self._last, working=working)
         if answer == "lost":
             raise LeaseLost(f"job {self._job.id} belongs to another worker now")
         return answer
@@ -106,7 +106,7 @@ class JobControl:
             if (now.inbox, now.relative) != (self._job.inbox, self._job.relative):
                 raise SourceRenamed(f"the file is called {printable(now.source)} now")
         self._check_shares(self._job)
-        self._queue.publishing(
+        self._queue.claims.publishing(
             self._job.id,
             self._lease,
             report.result,

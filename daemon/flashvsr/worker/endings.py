@@ -146,7 +146,7 @@ class Endings:
         Copying it to an archive on another file system takes as long as it takes; nobody else begins meanwhile.
         """
         with self.alone(job_id) as alone:
-            job = self._queue.get(job_id)
+            job = self._queue.jobs.get(job_id)
             if alone and job is not None and job.state == DONE and job.settled is None:
                 self._settle(job)
             if alone:
@@ -165,12 +165,12 @@ class Endings:
             archived = settle_source(Path(job.source), identity, action, archive, job.relative)
         except FlashVSRError as error:
             why = _why_it_stays(Path(job.source).parent, error)
-            if self._queue.source_stays(job.id, why):
+            if self._queue.history.source_stays(job.id, why):
                 log.warning("%s", why)
             self._postpone(job.id)
             return
         departed = action != "keep" and _is_gone(Path(job.source))
-        self._queue.settled(job.id, archived, departed)
+        self._queue.history.settled(job.id, archived, departed)
         self._postponed.pop(job.id, None)
 
     def clear(self, job: Job) -> None:
@@ -220,7 +220,7 @@ class Endings:
             if self._is_due(number):
                 with logs.job(number):
                     self._finish(number)
-        for job in self._queue.unsettled():
+        for job in self._queue.history.unsettled():
             if job.finished is not None and job.finished < time.time() - SETTLE_AFTER and self._is_due(job.id):
                 with logs.job(job.id):
                     self.settle_source(job.id)
@@ -238,7 +238,7 @@ class Endings:
 
     def _finish(self, job_id: int) -> None:
         with self.alone(job_id) as alone:
-            job = self._queue.get(job_id)
+            job = self._queue.jobs.get(job_id)
             if not alone or job is None or job.state not in (DONE, FAILED, CANCELLED):
                 return
             try:
@@ -257,7 +257,7 @@ class Endings:
         if job.state == FAILED:
             self.tell(job, message, partial)
         if partial is not None:
-            self._queue.add_partial(job.id, partial)  # last: it says that nothing else is left to do
+            self._queue.history.add_partial(job.id, partial)  # last: it says that nothing else is left to do
 
     def _folder(self, job: Job) -> Path:
         """The directory of the outbox where the job's result, or what stands in for it, goes."""

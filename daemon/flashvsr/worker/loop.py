@@ -80,7 +80,7 @@ class WorkerLoop:
         except NoSpace as error:
             self._show("idle", error=f"no job starts: {error}")
             return False
-        job = self._queue.next_candidate(time.time())
+        job = self._queue.claims.next_candidate(time.time())
         if job is None or time.monotonic() < self._engine_retry:
             self._show("idle", error=self._engine_trouble or self._closed_outbox())
             return False
@@ -93,7 +93,7 @@ class WorkerLoop:
         try:
             preset, problem = self._prepare(job, problem)
         except BadConfig as error:
-            held = self._queue.hold(Path(job.inbox), str(error))
+            held = self._queue.intake.hold(Path(job.inbox), str(error))
             logs.each_line(log, logging.WARNING, f"{held} jobs held, the preset of their inbox has errors:\n{error}")
             return held > 0
         if isinstance(problem, Interrupted):
@@ -102,7 +102,7 @@ class WorkerLoop:
         limit = self._config.queue.max_attempts + (job.result_size is not None)
         if job.attempts >= limit:
             self._endings.leave_for_sweep(job)  # given up now; dying over that must not leave it without a word
-        claimed = self._queue.claim(job.id, preset_to_json(preset), self._owner, self._slot, limit)
+        claimed = self._queue.claims.claim(job.id, preset_to_json(preset), self._owner, self._slot, limit)
         if claimed is None:
             self._endings.end_without_lease(job.id)  # nothing to do if another worker has it
             return True
@@ -131,7 +131,7 @@ class WorkerLoop:
     def _closed_outbox(self) -> str | None:
         """What keeps an outbox from being written, while a job waits for that."""
         for number, message in list(self._closed.items()):
-            job = self._queue.get(number)
+            job = self._queue.jobs.get(number)
             if job is not None and job.state == QUEUED:
                 return message
             del self._closed[number]
@@ -204,7 +204,7 @@ class WorkerLoop:
 
     def _finish_up(self, job_id: int) -> None:
         self._endings.settle_source(job_id)
-        done = self._queue.get(job_id)
+        done = self._queue.jobs.get(job_id)
         if done is not None:
             self._endings.clear(done)
 
@@ -212,7 +212,9 @@ class WorkerLoop:
         log.info("%s, attempt %d of %d", printable(job.source), job.attempts, self._config.queue.max_attempts)
         task = self._endings.task(job, preset)
         report = self._upscaling.upscale_file(task, self._engine, self._config, control)
-        self._queue.finish(job.id, str(job.lease), report.result, report.model, report.to_json(), list(report.warnings))
+        self._queue.claims.finish(
+            job.id, str(job.lease), report.result, report.model, report.to_json(), list(report.warnings)
+        )
         for warning in report.warnings:
             log.warning("%s", warning)
         log.info("done: %s", printable(report.result))
@@ -227,7 +229,9 @@ class WorkerLoop:
             except (FlashVSRError, ValueError) as error:  # also of a row that is damaged
                 log.warning("the report could not be written beside the result: %s", error)
         # `publishing` recorded the rest before the rename; only a row of an earlier version lacks it.
-        self._queue.finish(job.id, str(job.lease), result, job.model or "unknown", job.report or "{}", job.warnings)
+        self._queue.claims.finish(
+            job.id, str(job.lease), result, job.model or "unknown", job.report or "{}", job.warnings
+        )
 
     def _end(self, job: Job, error: Exception, control: JobControl) -> None:
         if isinstance(error, BadInput):
@@ -270,7 +274,7 @@ class WorkerLoop:
     def _put_back(self, job: Job, verdict: Verdict) -> None:
         when = f"again in {verdict.delay:.0f} s" if verdict.delay else "goes on later"
         log.log(logging.WARNING if verdict.delay else logging.INFO, "%s; %s", verdict.message, when)
-        self._queue.requeue(
+        self._queue.claims.requeue(
             job.id,
             str(job.lease),
             verdict.message,
@@ -295,14 +299,14 @@ class WorkerLoop:
                 partial, waits = None, True  # a later sweep makes the partial video, or finds it, and the text
                 self._endings.leave_for_sweep(job)
             if verdict.outcome is Outcome.CANCEL:
-                self._queue.cancelled(job.id, lease, partial)
+                self._queue.claims.cancelled(job.id, lease, partial)
             else:
-                self._queue.fail(job.id, lease, verdict.message, verdict.kind, partial, [])
+                self._queue.claims.fail(job.id, lease, verdict.message, verdict.kind, partial, [])
             if not waits:
                 self._endings.clear(job)
 
     def _check_lease(self, job: Job) -> None:
-        now = self._queue.get(job.id)
+        now = self._queue.jobs.get(job.id)
         if now is None or now.lease != job.lease:
             raise LeaseLost(f"job {job.id} is no longer this worker's")
 
@@ -323,7 +327,7 @@ class WorkerLoop:
         """Tell the worker table, when something changed."""
         if self._shown != (state, job_id, error):
             self._shown = (state, job_id, error)
-            self._queue.set_worker(self._slot, self._owner.pid, self._label, state, job_id, error)
+            self._queue.workers.set(self._slot, self._owner.pid, self._label, state, job_id, error)
 
 
 def _is_published(job: Job) -> bool:

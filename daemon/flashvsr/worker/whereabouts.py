@@ -42,12 +42,12 @@ class Whereabouts:
 
         Raises SourceGone, SourceChanged, InboxGone or another Transient where no inbox has it any more.
         """
-        job = self._queue.get(job.id) or job  # the watcher may have noticed first
+        job = self._queue.jobs.get(job.id) or job  # the watcher may have noticed first
         try:
             check_source(job)
         except (SourceGone, SourceChanged, InboxGone):
             found = self._find(job)
-            renamed = None if found is None else self._queue.renamed(job.id, found)
+            renamed = None if found is None else self._queue.intake.renamed(job.id, found)
             if found is None or renamed is None:
                 raise
             log.info("its file is called %s now", printable(found.source))

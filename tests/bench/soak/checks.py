@@ -111,7 +111,7 @@ def visible(directory: Path) -> list[Path]:
 def final_faults(root: Path, drops: Mapping[Path, Drop], queue: Queue, partials: set[Path]) -> Iterator[str]:
     """Yield what is wrong when everything has come to rest."""
     jobs: dict[Path, list[Job]] = {}
-    for job in queue.jobs():
+    for job in queue.jobs.select():
         jobs.setdefault(Path(job.source), []).append(job)
     results: list[Path] = []
     for path, drop in drops.items():

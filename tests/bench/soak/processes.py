@@ -85,7 +85,7 @@ class Processes:
             return 0
         assert self.service is not None
         with closing(Queue(self.state)) as queue:
-            pids = [worker.pid for worker in queue.workers() if worker.pid]
+            pids = [worker.pid for worker in queue.workers.all() if worker.pid]
         return next((pid for pid in pids if _parent(pid) == self.service.pid), 0)
 
     def usage(self) -> dict[str, tuple[int, int]]:

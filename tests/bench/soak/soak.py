@@ -177,13 +177,13 @@ class Soak:
                 self.partials.add(Path(job.result))
             self.chunks.forget(job.id)
             with closing(Queue(self.root / "state")) as queue:
-                queue.retry(job.id)
+                queue.requests.retry(job.id)
 
     def _jobs(self, states: tuple[str, ...] | None = None) -> list[Job]:
         if not (self.root / "state" / "queue.db").exists():
             return []
         with closing(Queue(self.root / "state")) as queue:
-            return queue.jobs(states)
+            return queue.jobs.select(states)
 
     def _unfinished(self) -> list[str]:
         """Names of the drops that have no job yet, or one that is not over."""

@@ -1,1 +1,1 @@
-"""SQLite: one file in the state directory, which no other host can share."""
+"""SQLite: one file in the state directory, for the processes of one host."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flashvsr.errors import BadConfig, Damaged
+from flashvsr.jobs.backends.sqlite.errors import damaged_text
 from flashvsr.jobs.backends.sqlite.fitting import mark_of, mismatch
 from flashvsr.text import printable
 
@@ -92,14 +93,6 @@ def migrate(database: Any, path: Path, migrations: Sequence[Migration] | None = 
         database.execute_sql(f"PRAGMA user_version = {len(steps)}")
         database.execute_sql(f"PRAGMA application_id = {mark_of(len(steps))}")
     return len(steps)
-
-
-def damaged_text(path: Path, reason: object) -> str:
-    """What a person is told when a database turns out to be damaged while it is used."""
-    return (
-        f"The queue database {printable(path)} is damaged: {reason}. When flashvsr starts the next time, it sets the "
-        "file aside, makes a new one and scans the inboxes again."
-    )
 
 
 def _version(database: Any) -> int:
