@@ -17,22 +17,60 @@ from flashvsr.jobs.queue import Queue
 CLAIMER = Path(__file__).with_name("claimer.py")
 
 
-def start_claimers(state: Path, count: int) -> list[subprocess.Popen[str]]:
+def start_claimers(state: Path, count: int, how: str = "work") -> list[subprocess.Popen[str]]:
     start_at = str(time.time() + 0.7)
-    command = [sys.executable, str(CLAIMER), str(state), start_at]
+    command = [sys.executable, str(CLAIMER), str(state), start_at, how]
     return [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(count)]
 
 
-def test_every_job_is_claimed_exactly_once(tmp_path: Path) -> None:
-    queue = Queue(tmp_path)
-    queue.intake.add_many([Source("/in", f"/in/{n}.mp4", f"{n}.mp4", 1, n, 3, 4) for n in range(200)])
-    claimers = start_claimers(tmp_path, 4)
+def claimed_by(claimers: list[subprocess.Popen[str]]) -> list[list[int]]:
+    """The jobs that each of them had; all end well."""
     claimed = [[int(line) for line in claimer.communicate(timeout=60)[0].split()] for claimer in claimers]
-    assert [claimer.returncode for claimer in claimers] == [0] * 4
+    assert [claimer.returncode for claimer in claimers] == [0] * len(claimers)
+    return claimed
+
+
+def fill(state: Path, count: int) -> Queue:
+    queue = Queue(state)
+    queue.intake.add_many([Source("/in", f"/in/{n}.mp4", f"{n}.mp4", 1, n, 3, 4) for n in range(count)])
+    return queue
+
+
+def test_every_job_is_claimed_exactly_once(tmp_path: Path) -> None:
+    queue = fill(tmp_path, 200)
+    claimed = claimed_by(start_claimers(tmp_path, 4))
     assert sorted(chain.from_iterable(claimed)) == list(range(1, 201))
     assert sum(bool(mine) for mine in claimed) > 1  # they did compete
     assert queue.jobs.counts()["done"] == 200
     assert all(job.attempts == 1 for job in queue.jobs.select())
+
+
+def test_a_claim_needs_no_transaction_to_be_the_only_one(tmp_path: Path) -> None:
+    """All go for the same job at the same time, and nothing but the statement itself keeps them apart."""
+    queue = fill(tmp_path, 60)
+    used_up = set(range(10, 61, 10))
+    with queue.store.writing():
+        for number in used_up:
+            queue.jobs.change(number, attempts=2)
+    claimed = claimed_by(start_claimers(tmp_path, 4, "race"))
+    assert sorted(chain.from_iterable(claimed)) == sorted(set(range(1, 61)) - used_up)
+    assert sum(bool(mine) for mine in claimed) > 1
+    ended = {job.id: (job.state, job.attempts) for job in queue.jobs.select()}
+    assert ended == {n: ("failed", 2) if n in used_up else ("done", 1) for n in range(1, 61)}
+
+
+def test_jobs_that_kill_their_workers_end_failed(tmp_path: Path) -> None:
+    queue = fill(tmp_path, 2)
+    for attempt in (1, 2):
+        ends = sorted(claimer.wait(60) for claimer in start_claimers(tmp_path, 3, "die"))
+        assert ends == [-signal.SIGKILL, -signal.SIGKILL, 0]
+        assert [job.attempts for job in queue.jobs.select()] == [attempt, attempt]  # counted before any work
+        assert queue.claims.recover(lambda owner: not owner_alive(owner)) == [1, 2]
+    assert claimed_by(start_claimers(tmp_path, 2, "die")) == [[], []]
+    assert {(job.state, job.attempts, job.error) for job in queue.jobs.select()} == {
+        ("failed", 2, "gave up after 2 attempts: worker ended unexpectedly")
+    }
+    assert sorted(queue.ledger.numbers()) == [1, 2]
 
 
 def test_a_new_database_opened_by_many_at_once(tmp_path: Path) -> None:

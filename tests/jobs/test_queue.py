@@ -119,6 +119,14 @@ def test_the_intent_to_publish_survives_a_crash(queue: Queue, drop: Drop, claim:
     assert (again.frames_done, again.frames_total, again.fps) == (80, 80, 3.5)
 
 
+def test_frames_of_an_attempt_that_made_no_result_are_not_the_next_ones(queue: Queue, drop: Drop, claim: Claim) -> None:
+    job = claim(drop())
+    queue.claims.heartbeat(job.id, str(job.lease), 40, 80, 3.5)
+    queue.claims.recover(lambda owner: True)
+    again = claim(job.id)
+    assert (again.frames_done, again.frames_total, again.fps) == (0, 80, None)
+
+
 def test_a_result_that_was_never_named_leaves_no_claim_about_it(queue: Queue, drop: Drop, claim: Claim) -> None:
     job = claim(drop())
     queue.claims.publishing(job.id, str(job.lease), Path("/out/clip.mp4"), 1234, 99, **MADE)

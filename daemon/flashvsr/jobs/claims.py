@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import peewee as pw
+
 from flashvsr.errors import LeaseLost
 from flashvsr.jobs.owner import Owner
 from flashvsr.jobs.schema import CANCELLED, DONE, FAILED, QUEUED, RUNNING, SUPERSEDED, Job
@@ -43,34 +45,11 @@ class Claims:
 
         None if another one was faster, or if the attempts are used up: then the job is failed now.
         """
-        now = time.time()
         with self._store.writing():
-            row = self._jobs.get(job_id)
-            if row is None or row.state != QUEUED:
-                return None
-            if row.attempts >= max_attempts:
-                reason = f"gave up after {row.attempts} attempts: {row.error or 'no reason was recorded'}"
-                self._jobs.end(job_id, FAILED, error=reason, error_kind=row.error_kind or "crash")
-                return None
-            self._jobs.change(
-                job_id,
-                state=RUNNING,
-                preset=preset_json,
-                attempts=row.attempts + 1,
-                lease=secrets.token_hex(16),
-                owner_host=owner.host,
-                owner_pid=owner.pid,
-                owner_start=owner.start,
-                slot=slot,
-                # Of a result that may be out already, what is known about its making stays for the record.
-                frames_done=0 if row.result_size is None else row.frames_done,
-                fps=None if row.result_size is None else row.fps,
-                claimed=now,
-                heartbeat=now,
-                progress_at=now,
-                progress_ticks=time.monotonic(),
-            )
-            return self._jobs.get(job_id)
+            if self._take(job_id, preset_json, owner, slot, max_attempts):
+                return self._jobs.get(job_id)
+            self._give_up(job_id, max_attempts)
+        return None
 
     def heartbeat(
         self,
@@ -175,6 +154,43 @@ class Claims:
         ticks = time.monotonic() + (now - time.time())
         late = (Job.state == RUNNING) & (Job.progress_ticks < ticks - stall_seconds)
         return self._store.rows(Job.select().where(late).order_by(Job.id))
+
+    def _take(self, job_id: int, preset_json: str, owner: Owner, slot: str, max_attempts: int) -> bool:
+        """Make a queued job this owner's, if it is still queued: one statement, of which only one can change the row.
+
+        So it is right in every database, whatever its transactions exclude.
+        """
+        now = time.time()
+        published = Job.result_size.is_null(False)
+        return self._jobs.change(
+            job_id,
+            Job.state == QUEUED,
+            Job.attempts < max_attempts,
+            state=RUNNING,
+            preset=preset_json,
+            attempts=Job.attempts + 1,
+            lease=secrets.token_hex(16),
+            owner_host=owner.host,
+            owner_pid=owner.pid,
+            owner_start=owner.start,
+            slot=slot,
+            # Of a result that may be out already, what is known about its making stays for the record.
+            frames_done=pw.Case(None, [(published, Job.frames_done)], 0),
+            fps=pw.Case(None, [(published, Job.fps)], None),
+            claimed=now,
+            heartbeat=now,
+            progress_at=now,
+            progress_ticks=time.monotonic(),
+        )
+
+    def _give_up(self, job_id: int, max_attempts: int) -> None:
+        """Let a queued job fail whose attempts are used up."""
+        row = self._jobs.get(job_id)
+        if row is None or row.state != QUEUED or row.attempts < max_attempts:
+            return
+        reason = f"gave up after {row.attempts} attempts: {row.error or 'no reason was recorded'}"
+        unchanged = Job.state == QUEUED, Job.attempts == row.attempts
+        self._jobs.end(job_id, FAILED, *unchanged, error=reason, error_kind=row.error_kind or "crash")
 
     @contextmanager
     def _owned(self, job_id: int, lease: str) -> Iterator[Job]:
