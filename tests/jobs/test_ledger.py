@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import socket
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -14,8 +15,10 @@ from typing import Any
 
 import pytest
 
+from accounts import NOBODY, let_in, run_in_reach
 from flashvsr.jobs import ledger
 from flashvsr.jobs.damage import heal, notices
+from flashvsr.jobs.intake import Source
 from flashvsr.jobs.ledger import Ledger
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.retention import prune
@@ -30,23 +33,22 @@ ROW: dict[str, Any] = {
     **{"mtime_ns": 4, "state": "done", "created": 5.0},
 }
 
-ACCOUNT = (12345, 12346)  # user and group of a service
-
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root writes for other accounts")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="acts as root and as another account")
 
 
 @as_root
-def test_what_root_records_is_the_services(tmp_path: Path) -> None:
-    os.chown(tmp_path, *ACCOUNT)
-    before = os.umask(0o077)  # as some set it for root: nobody else could read the record
-    try:
-        Ledger(tmp_path).write(Job(**{**ROW, "id": 7}))
-    finally:
-        os.umask(before)
-    for path in (tmp_path / "records", tmp_path / "records" / "7.json"):
-        status = path.stat()
-        assert (status.st_uid, status.st_gid) == ACCOUNT, path
-    assert [row["id"] for row in Ledger(tmp_path).rows()] == [7]
+def test_what_root_cancels_is_recorded_as_the_service(tmp_path: Path) -> None:
+    let_in(tmp_path)
+    state, config = tmp_path / "state", tmp_path / "flashvsr.toml"
+    with closing(Queue(state)) as queue:
+        assert queue.intake.add_many([Source("/in", "/in/a.mp4", "a.mp4", 1, 2, 3, 4)]) == [1]
+    for path in (state, *state.iterdir()):
+        os.chown(path, NOBODY, NOBODY)
+    config.write_text("[paths]\ninbox = 'inbox'\noutbox = 'outbox'\nstate = 'state'\nmodels = 'state/models'\n")
+    done = run_in_reach(sys.executable, "-m", "flashvsr", "cancel", "1", "--config", config)
+    assert (done.returncode, done.stdout) == (0, "job 1: cancelled\n"), done.stderr
+    for path in (state / "records", state / "records" / "1.json"):
+        assert path.stat().st_uid == NOBODY, path
 
 
 def folder(path: Path) -> None:
