@@ -184,14 +184,6 @@ def test_a_job_that_is_tried_again_has_not_ended_any_more(
     assert queue.ledger.numbers() == []
 
 
-def test_a_partial_made_later_is_recorded_too(queue: Queue, drop: Drop, claim: Claim) -> None:
-    job = claim(drop())
-    queue.claims.fail(job.id, str(job.lease), "no video", "bad_input", None, [])
-    queue.history.add_partial(job.id, Path("/out/clip_partial.mp4"))
-    (row,) = queue.ledger.rows()
-    assert (row["state"], row["error"], row["result"]) == ("failed", "no video", "/out/clip_partial.mp4")
-
-
 def test_an_end_whose_record_does_not_fit_waits_for_room(
     queue: Queue, drop: Drop, claim: Claim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,14 +198,6 @@ def test_an_end_whose_record_does_not_fit_waits_for_room(
     assert queue.jobs.get(job.id).state == "running"
     queue.claims.fail(job.id, str(job.lease), "no video", "bad_input", None, [])
     assert queue.ledger.numbers() == [job.id]
-
-
-def test_records_leave_with_the_history(queue: Queue, drop: Drop, claim: Claim) -> None:
-    job = claim(drop())
-    queue.claims.finish(job.id, str(job.lease), Path("/out"), "nano", "{}", [])
-    assert queue.ledger.numbers() == [job.id]
-    assert queue.history.forget([job.id]) == 1
-    assert queue.ledger.numbers() == []
 
 
 def test_damage_noticed_in_the_middle_is_told_from_trouble_that_passes(queue: Queue, drop: Drop) -> None:

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flashvsr.jobs.intake import Source
-from flashvsr.jobs.owner import Owner
+from flashvsr.jobs.intake import LONGEST_REASON, Source
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import SUPERSEDED, Job
 
@@ -241,11 +240,6 @@ def test_a_renamed_held_file_follows_its_new_inbox(queue: Queue, tmp_path: Path)
     assert (queue.jobs.get(1).state, queue.jobs.get(1).inbox) == ("queued", str(tmp_path / "two"))
 
 
-def test_recovered_jobs_of_other_owners_stay(queue: Queue, drop: Drop, claim: Claim) -> None:
-    claim(drop())
-    assert queue.claims.recover(lambda owner: owner == Owner("elsewhere", 1, "x")) == []
-
-
 def test_a_waiting_file_set_aside_for_a_newer_one_keeps_its_job(queue: Queue, drop: Drop, inbox: Path) -> None:
     """mv clip.mp4 old.mp4; cp new clip.mp4: two videos, two results, in whatever order they are noticed."""
     drop(content=b"first")
@@ -301,3 +295,32 @@ def test_a_file_kept_in_the_inbox_is_done_once(queue: Queue, drop: Drop, claim: 
     queue.history.settled(job.id, None, departed=False)
     path = inbox / "clip.mp4"
     assert queue.intake.add(inbox, path, "clip.mp4", path.lstat()) is None
+
+
+def test_hold_and_release_an_inbox(queue: Queue, drop: Drop, inbox: Path, claim: Claim) -> None:
+    running, waiting = drop("a.mp4"), drop("b.mp4")
+    claim(running)
+    assert queue.intake.hold(inbox.parent / "other", "no") == 0
+    assert queue.intake.hold(inbox, "scale is 99") == 1
+    assert queue.jobs.get(waiting).state == "held"
+    assert queue.jobs.get(waiting).error == "scale is 99"
+    assert queue.jobs.get(running).state == "running"
+    assert queue.claims.next_candidate(time.time()) is None
+    assert queue.intake.release(inbox) == 1
+    assert queue.jobs.get(waiting).state == "queued"
+    assert queue.jobs.get(waiting).error is None
+
+
+def test_the_reason_of_held_jobs_is_kept_short(queue: Queue, drop: Drop, inbox: Path) -> None:
+    reason = "preset.toml:1: " + "k" * 900_000
+    first = drop("a.mp4")
+    assert queue.intake.hold(inbox, reason) == 1
+    other = inbox / "b.mp4"
+    other.write_bytes(b"other")
+    (second,) = queue.intake.add_many([Source.of(inbox, other, "b.mp4", other.lstat())], {str(inbox): reason})
+    for number in (first, second):
+        job = queue.jobs.get(number)
+        assert job.state == "held"
+        assert job.error.startswith("preset.toml:1: kkk")
+        assert job.error.endswith("… (the rest: flashvsr check)")
+        assert len(job.error) == LONGEST_REASON

@@ -108,14 +108,6 @@ def test_a_locked_database_is_transient(tmp_path: Path, monkeypatch: pytest.Monk
     assert queue.intake.add_many([SOURCE]) == [1]
 
 
-def test_job_numbers_never_come_back(tmp_path: Path) -> None:
-    queue = Queue(tmp_path)
-    queue.intake.add_many([SOURCE])
-    queue.requests.cancel(1)
-    assert queue.history.forget([1]) == 1
-    assert queue.intake.add_many([SOURCE]) == [2]
-
-
 def test_a_version_1_database_keeps_its_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as older:
         older.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:1])
