@@ -19,7 +19,7 @@ class Store:
     def __init__(self, connector: Connector) -> None:
         self._connector = connector
         self._lock = threading.RLock()
-        connector.open()
+        connector.connect()
 
     @property
     def database(self) -> Any:

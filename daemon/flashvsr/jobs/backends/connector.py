@@ -16,8 +16,8 @@ class Connector(Protocol):
 
     database: Any  # peewee's; queries are executed on it
 
-    def open(self) -> None:
-        """Connect, and bring the tables to this version; waits while another process does so."""
+    def connect(self) -> None:
+        """Open the connection, and bring the tables to this version; waits while another process does so."""
 
     def close(self) -> None:
         """Close the connection for good."""

@@ -38,7 +38,7 @@ class SQLite:
             str(path), pragmas=_PRAGMAS, timeout=BUSY_SECONDS, thread_safe=False, check_same_thread=False
         )
 
-    def open(self) -> None:
+    def connect(self) -> None:
         """Make the directory, connect and migrate; waits up to 30 s for another process that does the same."""
         self._make_directory()
         deadline = time.monotonic() + BUSY_SECONDS
