@@ -47,8 +47,8 @@ def claim(queue: Queue, slot: str, arrivals: SignalQueue | None = None) -> Any:
             note(number.name)
         if {signal.SIGTERM, signal.SIGUSR1} & set(came):
             return None
-        job = queue.next_candidate(time.time())
-        claimed = job and queue.claim(job.id, "{}", current_owner(), slot, 3)
+        job = queue.claims.next_candidate(time.time())
+        claimed = job and queue.claims.claim(job.id, "{}", current_owner(), slot, 3)
         if claimed:
             note("claimed", job=claimed.id)
             return claimed
@@ -60,15 +60,15 @@ def work(queue: Queue, slot: str, arrivals: SignalQueue) -> None:
     if job is None:
         return
     for done in range(1, 10_000):
-        queue.heartbeat(job.id, job.lease, done, 10_000, 5.0)
+        queue.claims.heartbeat(job.id, job.lease, done, 10_000, 5.0)
         came = arrivals.take()
         for number in came:
             note(number.name)
         if signal.SIGTERM in came:
-            queue.requeue(job.id, job.lease, "stopped", "transient", 0, False)
+            queue.claims.requeue(job.id, job.lease, "stopped", "transient", 0, False)
             return
         if NOTES.with_name("finish").exists():
-            queue.finish(job.id, job.lease, Path("result.mp4"), "fake", "{}", [])
+            queue.claims.finish(job.id, job.lease, Path("result.mp4"), "fake", "{}", [])
             return
         time.sleep(0.05)
 
@@ -101,7 +101,7 @@ def join(queue: Queue, slot: str, arrivals: SignalQueue, freeze: bool) -> None:
     made = assemble(chunks, info, result, "none", "mp4", progress=slowly)
     note("joined")
     verify(result, made.frames, (128, 128), made.duration, progress=slowly)
-    queue.finish(job.id, job.lease, result, "fake", "{}", [])
+    queue.claims.finish(job.id, job.lease, result, "fake", "{}", [])
 
 
 def main() -> int:
@@ -123,12 +123,12 @@ def main() -> int:
             if behaviour == "late":
                 time.sleep(1)
                 note("registered")
-            queue.set_worker(options.slot, os.getpid(), options.label, "idle")
+            queue.workers.set(options.slot, os.getpid(), options.label, "idle")
             if behaviour == "crash":
                 return 3
             if behaviour == "hang":
                 job = claim(queue, options.slot)
-                queue.heartbeat(job.id, job.lease, 1, 100, 1.0)
+                queue.claims.heartbeat(job.id, job.lease, 1, 100, 1.0)
                 child = subprocess.Popen(["sleep", "600"])
                 note("child", child.pid)
                 while True:

@@ -35,8 +35,8 @@ def test_a_stalled_job_of_another_process_kills_no_worker_of_ours(make_service: 
     (worker,) = eventually(lambda: service.noted("start"), "the worker")
     job = service.add_job()
     with stranger() as (process, owner):
-        assert service.ask(lambda queue: queue.claim(job, "{}", owner, "cpu", 3))
-        eventually(lambda: service.ask(lambda queue: queue.running_stalled(time.time(), 1)), "the stall")
+        assert service.ask(lambda queue: queue.claims.claim(job, "{}", owner, "cpu", 3))
+        eventually(lambda: service.ask(lambda queue: queue.claims.running_stalled(time.time(), 1)), "the stall")
         service.wait_for("STATUS=1 running")
         time.sleep(0.7)  # many turns
         assert running(worker["pid"])

@@ -48,7 +48,7 @@ def test_no_worker_is_started_while_another_finishes(make_service: MakeService, 
     (tmp_path / "finish").touch()
     assert service.process.wait(15) == 0
     assert service.job(job).state == "done"
-    assert service.ask(lambda queue: queue.workers()) == []
+    assert service.ask(lambda queue: queue.workers.all()) == []
     assert "a new one starts" not in service.log()
     assert "error   " not in service.log()
 
@@ -107,7 +107,7 @@ def test_nothing_new_becomes_a_job_while_the_service_stops(make_service: MakeSer
     time.sleep(1)  # a step of the watcher may be under way
     (service.inbox / "late.mp4").write_bytes(b"not a real video")
     time.sleep(1.5)  # several scans, and it would have stood still
-    assert len(service.ask(lambda queue: queue.jobs())) == 1
+    assert len(service.ask(lambda queue: queue.jobs.select())) == 1
     (tmp_path / "finish").touch()
     assert service.process.wait(15) == 0
 
@@ -142,7 +142,7 @@ def test_a_job_whose_process_died_unseen_is_queued_at_the_end(make_service: Make
     service.wait_for("the worker ended (exit code 3)")  # the slot rests, and is the last to have jobs looked for
     job = service.add_job()
     with stranger() as (_, owner):
-        assert service.ask(lambda queue: queue.claim(job, "{}", owner, "old", 3))
+        assert service.ask(lambda queue: queue.claims.claim(job, "{}", owner, "old", 3))
         assert service.job(job).state == "running"
     assert service.stop() == 0
     row = service.job(job)
@@ -153,7 +153,7 @@ def test_a_job_of_a_process_that_lives_is_left_to_it(make_service: MakeService) 
     service = make_service("idle")
     job = service.add_job()
     with stranger() as (_, owner):
-        assert service.ask(lambda queue: queue.claim(job, "{}", owner, "old", 3))
+        assert service.ask(lambda queue: queue.claims.claim(job, "{}", owner, "old", 3))
         assert service.stop() == 0
         assert service.job(job).state == "running"
 
@@ -162,13 +162,13 @@ def test_a_job_of_a_process_that_lives_is_left_to_it(make_service: MakeService) 
 def test_workers_of_a_service_that_is_gone_are_forgotten(make_service: MakeService, end: signal.Signals) -> None:
     """At the end, or else by the next one, which may have other slots."""
     service = make_service("idle", slots=["old", "older"])
-    eventually(lambda: len(service.ask(lambda queue: queue.workers())) == 2, "the workers")
+    eventually(lambda: len(service.ask(lambda queue: queue.workers.all())) == 2, "the workers")
     service.send(end)
     service.process.wait(15)
-    assert len(service.ask(lambda queue: queue.workers())) == (2 if end == signal.SIGKILL else 0)
+    assert len(service.ask(lambda queue: queue.workers.all())) == (2 if end == signal.SIGKILL else 0)
     service = make_service("idle", slots=["new"])
     service.wait_for("READY=1")
-    assert [row.slot for row in service.ask(lambda queue: queue.workers())] == ["new"]
+    assert [row.slot for row in service.ask(lambda queue: queue.workers.all())] == ["new"]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def test_of_a_worker(workers: Workers, clip: Path, tmp_path: Path) -> None:
     world = World(tmp_path / "world", tmp_path / "notes", clip, extra="max_attempts = 0\n")
     with pytest.raises(AssertionError, match=r"(?s)the worker ended: 1 instead of 0\n.*queue\.max_attempts = 0"):
         workers.run(world)
-    never = ("flashvsr.jobs.queue:Queue.claim", 99, False)
+    never = ("flashvsr.jobs.claims:Claims.claim", 99, False)
     with pytest.raises(AssertionError, match=r"(?s)ended: 1 instead of -9\n.*queue\.max_attempts = 0"):
         workers.run(world, never)
 

@@ -27,7 +27,7 @@ def test_a_file_becomes_a_job_once_it_stands_still(world: World) -> None:
     assert world.names() == ["a.mp4"]
     for _ in range(5):
         world.scan(POLL)
-    assert len(world.queue.jobs()) == 1
+    assert len(world.queue.jobs.select()) == 1
 
 
 def test_a_growing_file_waits_however_old_its_mtime_says_it_is(world: World) -> None:
@@ -79,7 +79,7 @@ def test_a_file_that_vanishes_while_it_settles_is_forgotten(world: World) -> Non
     path.unlink()
     world.step(SETTLE)
     world.scan(SETTLE)
-    assert world.queue.jobs() == []
+    assert world.queue.jobs.select() == []
     assert len(world.watcher._settler) == 0
 
 
@@ -92,7 +92,7 @@ def test_the_scan_at_start_settles_too_and_knows_what_was_done(world: World) -> 
     assert world.names() == ["a.mp4"]
     world.step(SETTLE)
     assert world.names() == ["a.mp4", "b.mp4"]
-    assert len(world.queue.jobs()) == 2
+    assert len(world.queue.jobs.select()) == 2
 
 
 def test_new_content_under_the_old_name_is_a_new_job(world: World) -> None:
@@ -100,7 +100,7 @@ def test_new_content_under_the_old_name_is_a_new_job(world: World) -> None:
     world.settle()
     world.drop("a.mp4", b"other")
     world.settle()
-    jobs = world.queue.jobs()
+    jobs = world.queue.jobs.select()
     assert [(job.id, job.state, job.error) for job in jobs] == [
         (2, "queued", None),
         (1, "cancelled", SUPERSEDED),
@@ -138,7 +138,7 @@ def test_a_directory_swapped_for_a_link_while_its_file_settles(world: World, tmp
     (world.inbox / "season").rename(outside)
     (world.inbox / "season").symlink_to(outside)
     world.step(SETTLE)
-    assert world.queue.jobs() == []
+    assert world.queue.jobs.select() == []
 
 
 def test_odd_names(world: World) -> None:
@@ -161,7 +161,7 @@ def test_other_files_are_mentioned_and_never_touched(world: World) -> None:
     for index in range(3):
         world.drop(f"note\n{index}.txt")
     world.settle()
-    assert world.queue.jobs() == []
+    assert world.queue.jobs.select() == []
     assert "not videos by name and left alone: 3 files" in world.watcher.problems[world.inbox]
     assert "\n" not in world.watcher.problems[world.inbox]
     assert (world.inbox / "note\n0.txt").exists()
@@ -183,7 +183,7 @@ def test_new_and_extra_inboxes(world: World) -> None:
     world.drop("a.mp4", inbox=world.root / "later")
     world.drop("b.mp4", inbox=world.config.extra_inboxes[0].path)
     world.settle()
-    assert {job.inbox for job in world.queue.jobs()} == {
+    assert {job.inbox for job in world.queue.jobs.select()} == {
         str(world.root / "later"),
         str(world.config.extra_inboxes[0].path),
     }
@@ -193,7 +193,7 @@ def test_new_and_extra_inboxes(world: World) -> None:
 def test_files_in_the_root_are_pointed_out(world: World) -> None:
     world.drop("a.mp4", inbox=world.root)
     world.settle()
-    assert world.queue.jobs() == []
+    assert world.queue.jobs.select() == []
     assert "a.mp4" in world.watcher.problems[world.root]
 
 
@@ -215,7 +215,7 @@ def test_a_missing_root_is_a_problem_and_is_not_created(world: World) -> None:
     away.rename(world.root)
     world.settle()
     assert world.watcher.problems == {}
-    assert len(world.queue.jobs()) == 1
+    assert len(world.queue.jobs.select()) == 1
 
 
 def test_nothing_is_written_to_an_empty_mount_point(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,7 +235,7 @@ def test_nothing_is_written_to_an_empty_mount_point(world: World, monkeypatch: p
 
 def other_device(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
     """Pretend that the earlier files lay on another file system than the directories do now."""
-    monkeypatch.setattr(world.queue, "last_devices", lambda: {world.inbox: 1})
+    monkeypatch.setattr(world.queue.intake, "last_devices", lambda: {world.inbox: 1})
     world.watcher._shares._devices = dict.fromkeys(world.watcher._shares._devices, 1)
 
 
@@ -259,7 +259,7 @@ def test_a_wrong_preset_holds_and_a_mended_one_releases(world: World) -> None:
 def test_a_job_held_by_a_worker_is_released_by_the_next_edit(world: World) -> None:
     world.drop("a.mp4")
     world.settle()
-    world.queue.hold(world.inbox, "scale is 99")  # the worker read a preset that the watcher never saw
+    world.queue.intake.hold(world.inbox, "scale is 99")  # the worker read a preset that the watcher never saw
     (world.inbox / PRESET_NAME).write_text("scale = 4\n")
     world.scan()
     assert world.names() == ["a.mp4"]
@@ -285,25 +285,25 @@ def test_a_queue_that_cannot_be_written_only_delays(world: World, caplog: pytest
     world.drop("a.mp4")
     world.scan()
     before = world.watcher.last_progress
-    world.queue._database.execute_sql("PRAGMA query_only = 1")
+    world.queue.store.database.execute_sql("PRAGMA query_only = 1")
     for seconds in (SETTLE, 1.0, POLL - 1.0):  # tried, not yet tried again, tried again
         world.step(seconds)
         assert set(world.watcher.problems) == {world.queue.path}
         assert "queue database" in world.watcher.problems[world.queue.path]
     assert world.watcher.last_progress == before  # which the watchdog sees
     assert [record.levelname for record in caplog.records] == ["WARNING"]  # said once
-    assert world.queue.jobs() == []
-    world.queue._database.execute_sql("PRAGMA query_only = 0")
+    assert world.queue.jobs.select() == []
+    world.queue.store.database.execute_sql("PRAGMA query_only = 0")
     world.step(POLL - 0.1)
     assert world.names() == []  # it is not asked again at every step
     world.step(0.1)
     # At once: what settled was not forgotten, to be found and to settle again.
-    assert [(job.relative, job.state) for job in world.queue.jobs()] == [("a.mp4", "queued")]
+    assert [(job.relative, job.state) for job in world.queue.jobs.select()] == [("a.mp4", "queued")]
     assert world.watcher.problems == {}
     assert world.watcher.last_progress == world.now
     world.scan(POLL)
     assert world.watcher.problems == {}
-    assert len(world.queue.jobs()) == 1
+    assert len(world.queue.jobs.select()) == 1
 
 
 def test_names_cannot_forge_log_lines(world: World, caplog: pytest.LogCaptureFixture) -> None:
@@ -321,7 +321,7 @@ def test_our_own_directories_in_an_inbox_are_not_entered(world: World) -> None:
     world.restart()
     world.drop("out/a.mp4")
     world.settle()
-    assert world.queue.jobs() == []
+    assert world.queue.jobs.select() == []
 
 
 def test_ten_thousand_files(world: World) -> None:
@@ -336,16 +336,16 @@ def test_ten_thousand_files(world: World) -> None:
         world.step()
         steps += 1
     assert steps == 20  # each step is short: the watchdog sees progress
-    assert world.queue.counts()["queued"] == 10_000
+    assert world.queue.jobs.counts()["queued"] == 10_000
     statements: list[str] = []
-    world.queue._database.connection().set_trace_callback(statements.append)
+    world.queue.store.database.connection().set_trace_callback(statements.append)
     world.scan(1)
     assert len(statements) < 20  # all known: no question per file
     world.restart()
     world.scan(1)
     assert len(statements) < 200
     assert len(world.watcher._settler) == 0
-    world.queue._database.connection().set_trace_callback(None)
+    world.queue.store.database.connection().set_trace_callback(None)
 
 
 def test_many_inboxes_cost_no_more_questions_than_few(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -367,10 +367,10 @@ def test_many_inboxes_cost_no_more_questions_than_few(world: World, monkeypatch:
     counted(mounts, "write_replacing")
     counted(Settler, "waiting")
     statements: list[str] = []
-    world.queue._database.connection().set_trace_callback(statements.append)
+    world.queue.store.database.connection().set_trace_callback(statements.append)
     world.scan()
     world.scan()
-    world.queue._database.connection().set_trace_callback(None)
+    world.queue.store.database.connection().set_trace_callback(None)
     assert len(statements) < 20
     assert max(counts.values()) < 20
     remembered = json.loads((world.config.paths.state / "mounts.json").read_text())
@@ -381,8 +381,8 @@ def test_many_inboxes_cost_no_more_questions_than_few(world: World, monkeypatch:
 def test_an_idle_step_asks_the_database_nothing(world: World) -> None:
     world.step()
     statements: list[str] = []
-    world.queue._database.connection().set_trace_callback(statements.append)
+    world.queue.store.database.connection().set_trace_callback(statements.append)
     for _ in range(1000):
         world.step()
-    world.queue._database.connection().set_trace_callback(None)
+    world.queue.store.database.connection().set_trace_callback(None)
     assert statements == []

@@ -33,27 +33,27 @@ def watch(queue: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call
             if statement.startswith("COMMIT"):
                 steps.note("commit")
 
-        queue._database.connection().set_trace_callback(trace)
+        queue.store.database.connection().set_trace_callback(trace)
         return steps
 
     return watch
 
 
 def finish(queue: Queue, job: Job) -> None:
-    queue.finish(job.id, str(job.lease), Path("/out/clip.mp4"), "nano", "{}", [])
+    queue.claims.finish(job.id, str(job.lease), Path("/out/clip.mp4"), "nano", "{}", [])
 
 
 def fail(queue: Queue, job: Job) -> None:
-    queue.fail(job.id, str(job.lease), "no video", "bad_input", None, [])
+    queue.claims.fail(job.id, str(job.lease), "no video", "bad_input", None, [])
 
 
 def cancelled(queue: Queue, job: Job) -> None:
-    queue.cancelled(job.id, str(job.lease), None)
+    queue.claims.cancelled(job.id, str(job.lease), None)
 
 
 def publishing(queue: Queue, job: Job) -> None:
     facts = {"model": "nano", "report_json": "{}", "warnings": ["so"]}
-    queue.publishing(job.id, str(job.lease), Path("/out/clip.mp4"), 5, 7, **facts)
+    queue.claims.publishing(job.id, str(job.lease), Path("/out/clip.mp4"), 5, 7, **facts)
 
 
 ENDS = [finish, fail, cancelled, publishing]
@@ -75,7 +75,7 @@ def test_a_partial_video_of_a_job_that_ended_is_recorded_too(
     job = claim(drop("clip.mp4"))
     fail(queue, job)
     steps = watch()
-    queue.add_partial(job.id, Path("/out/clip_partial.mp4"))
+    queue.history.add_partial(job.id, Path("/out/clip_partial.mp4"))
     assert steps.taken == RECORDED
 
 
@@ -85,5 +85,5 @@ def test_a_job_leaves_the_history_before_its_record_does(
     job = claim(drop("clip.mp4"))
     fail(queue, job)
     steps = watch()
-    assert queue.forget([job.id]) == 1
+    assert queue.history.forget([job.id]) == 1
     assert steps.taken == ["commit", "remove state/records/1.json"]

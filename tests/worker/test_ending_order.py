@@ -40,7 +40,7 @@ def fail_for_good(bench: Bench) -> int:
 
 def cancel(bench: Bench) -> int:
     number = bench.add()
-    bench.upscaling.at[5] = lambda: bench.queue.cancel(number) and None
+    bench.upscaling.at[5] = lambda: bench.queue.requests.cancel(number) and None
     return number
 
 
@@ -53,7 +53,7 @@ def use_up(bench: Bench) -> int:
 def cancel_in_waiting(bench: Bench) -> int:
     number = bench.add()
     crash(bench, number, attempts=1)
-    assert bench.queue.cancel(number) == "cancelled"
+    assert bench.queue.requests.cancel(number) == "cancelled"
     return number
 
 
@@ -200,7 +200,7 @@ def test_a_worker_killed_between_two_steps_leaves_enough_for_the_next(
 
 def ends_well(bench: Bench, number: int, *, cancelled: bool = False) -> None:
     """Let new workers see to it, and look at what is there in the end."""
-    bench.queue.recover(lambda owner: True)
+    bench.queue.claims.recover(lambda owner: True)
     for _ in range(4):
         if bench.job(number).state == "queued":
             bench.make_due(number)
@@ -221,7 +221,7 @@ def test_a_job_without_chunks_that_is_given_up_has_its_text(
     (bench.workdir(number) / "chunk").unlink()
     bench.workdir(number).rmdir()
     with monkeypatch.context() as patch:
-        patch.setattr(bench.queue, "claim", when(bench.queue.claim))
+        patch.setattr(bench.queue.claims, "claim", when(bench.queue.claims.claim))
         with pytest.raises(Killed):
             bench.loop.step()
     bench.new_loop().step()
@@ -240,7 +240,7 @@ def test_a_text_that_waits_is_written_by_the_next_worker(bench: Bench, monkeypat
 
     with monkeypatch.context() as patch:
         patch.setattr(endings, "write_error_text", refuse)
-        patch.setattr(bench.queue, "fail", after(bench.queue.fail))
+        patch.setattr(bench.queue.claims, "fail", after(bench.queue.claims.fail))
         with pytest.raises(Killed):
             bench.loop.step()
     assert bench.job(number).state == "failed"

@@ -90,7 +90,7 @@ class Process:
     def add(self) -> int:
         source = self.inbox / "clip.mp4"
         source.write_bytes(b"a video")
-        number = self.queue.add(self.inbox, source, "clip.mp4", source.lstat())
+        number = self.queue.intake.add(self.inbox, source, "clip.mp4", source.lstat())
         assert number is not None
         return number
 
@@ -102,7 +102,7 @@ class Process:
             time.sleep(0.02)
 
     def worker_state(self) -> str:
-        return next((worker.state for worker in self.queue.workers()), "")
+        return next((worker.state for worker in self.queue.workers.all()), "")
 
     def end(self, expected: int = 0) -> str:
         """Wait until it ends with this exit code; its log."""
@@ -128,7 +128,7 @@ def test_it_waits_works_and_leaves_when_asked(worker: Process) -> None:
     worker.until(lambda: worker.worker_state() == "idle")
     (worker.inbox / "go").touch()
     number = worker.add()
-    worker.until(lambda: worker.queue.get(number).state == "done")
+    worker.until(lambda: worker.queue.jobs.get(number).state == "done")
     worker.process.send_signal(signal.SIGTERM)
     log = worker.end()
     assert f"job {number}: done: " in log
@@ -136,22 +136,22 @@ def test_it_waits_works_and_leaves_when_asked(worker: Process) -> None:
 
 def test_sigterm_in_mid_job_gives_it_back(worker: Process) -> None:
     number = worker.add()
-    worker.until(lambda: worker.queue.get(number).frames_done > 0)
+    worker.until(lambda: worker.queue.jobs.get(number).frames_done > 0)
     worker.process.send_signal(signal.SIGTERM)
     worker.end()
-    job = worker.queue.get(number)
+    job = worker.queue.jobs.get(number)
     assert (job.state, job.attempts) == ("queued", 0)
 
 
 def test_sigusr1_in_mid_job_lets_it_finish(worker: Process) -> None:
     number = worker.add()
-    worker.until(lambda: worker.queue.get(number).frames_done > 0)
+    worker.until(lambda: worker.queue.jobs.get(number).frames_done > 0)
     worker.process.send_signal(signal.SIGUSR1)
     time.sleep(0.2)
     assert worker.process.poll() is None
     (worker.inbox / "go").touch()
     worker.end()
-    assert worker.queue.get(number).state == "done"
+    assert worker.queue.jobs.get(number).state == "done"
 
 
 def test_killed_between_the_rename_and_its_record(worker: Process, tmp_path: Path) -> None:
@@ -159,11 +159,11 @@ def test_killed_between_the_rename_and_its_record(worker: Process, tmp_path: Pat
     (worker.inbox / "die").touch()
     number = worker.add()
     worker.end(-signal.SIGKILL)
-    assert worker.queue.get(number).state == "running"
-    assert worker.queue.recover(lambda owner: not owner_alive(owner)) == [number]
+    assert worker.queue.jobs.get(number).state == "running"
+    assert worker.queue.claims.recover(lambda owner: not owner_alive(owner)) == [number]
     worker.start()
-    worker.until(lambda: (job := worker.queue.get(number)).state == "done" and job.settled)
-    job = worker.queue.get(number)
+    worker.until(lambda: (job := worker.queue.jobs.get(number)).state == "done" and job.settled)
+    job = worker.queue.jobs.get(number)
     assert (job.model, job.report, job.warnings) == ("copy", '{"frames": 1000}', ["so"])
     assert [path.name for path in (tmp_path / "outbox" / "clips").iterdir()] == ["clip.mp4"]
     assert Path(job.archived).read_bytes() == b"a video"
@@ -191,14 +191,14 @@ def test_a_cuda_error_ends_it_and_the_next_one_does_the_job(worker: Process) -> 
     number = worker.add()
     log = worker.end(1)
     assert "CUDA error: an illegal memory access was encountered" in log
-    job = worker.queue.get(number)
+    job = worker.queue.jobs.get(number)
     assert (job.state, job.attempts, job.error_kind) == ("queued", 1, "internal")
     (worker.inbox / "cuda").unlink()
     (worker.inbox / "go").touch()
-    with worker.queue._writing():
-        worker.queue._change(number, not_before=0.0)
+    with worker.queue.store.writing():
+        worker.queue.jobs.change(number, not_before=0.0)
     worker.start()
-    worker.until(lambda: worker.queue.get(number).state == "done")
+    worker.until(lambda: worker.queue.jobs.get(number).state == "done")
 
 
 def test_a_worker_that_ends_shows_its_last_lines(worker: Process) -> None:
