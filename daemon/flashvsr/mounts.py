@@ -80,8 +80,8 @@ class Mounts:
 
     def _away(self, directory: Path, point: str) -> ShareAway:
         return ShareAway(
-            f"{printable(directory)} is not on its file system: nothing is mounted at {printable(point)}. "
-            f"flashvsr waits until it is mounted again; if it will not be, remove {printable(self.path)}"
+            f"the share or disk of {printable(directory)} is away: nothing is mounted at {printable(point)}. "
+            f"flashvsr waits until it is mounted again. If it never will be, remove {printable(self.path)}"
         )
 
     def present(self, directory: Path) -> bool:
@@ -102,7 +102,9 @@ class Mounts:
                 with explained("read", self.path):
                     found = _parsed(self.path)
             except _DAMAGED as error:
-                log.error("%s cannot be read, mounts are remembered anew: %s", printable(self.path), error)
+                log.error(
+                    "%s cannot be read, so where shares are mounted is remembered anew: %s", printable(self.path), error
+                )
                 self._set_aside()
                 return {}
             self._read = version, found

@@ -35,36 +35,57 @@ class Preset:
         default=960,
         metadata=option(
             Whole(128, 4096, also=(0,)),
-            "Scale the source to this width first; the height follows. Both become even: an odd width is "
-            "rounded down. 0 keeps the size of the source. Common: 640 768 896 960 1024 1152 1280.",
+            "How many pixels wide the picture is that goes into the model. The source is made this wide first, smaller "
+            "or larger; its height follows. Then the model makes it scale times as large: 960 with a scale of 2 gives "
+            "1920. 0 leaves the source at its own size. Odd numbers become the next even one. Common: 640 768 896 960 "
+            "1024 1152 1280.",
         ),
     )
-    scale: float = field(default=2.0, metadata=option(Number(1, 8), "Super-resolution factor, applied after that."))
-    quality: int = field(default=6, metadata=option(Whole(1, 10), "Quality of the result; 10 is the best and largest."))
+    scale: float = field(
+        default=2.0,
+        metadata=option(Number(1, 8), "How many times wider and higher the result is than the picture of that width."),
+    )
+    quality: int = field(
+        default=6, metadata=option(Whole(1, 10), "Quality of the result. 10 is the best, and makes the largest file.")
+    )
     fit: str = field(
         default="crop",
         metadata=option(
             Choice(("crop", "pad")),
-            "The model needs multiples of 128. crop rounds down and cuts the edges evenly (960x540 x2 "
-            "becomes 1920x1024); pad extends the edges and cuts them back, for exactly scale times the size "
-            "(1920x1080).",
+            "The model works on multiples of 128 pixels. crop cuts the edges evenly down to the next multiple: 960x540 "
+            "at a scale of 2 becomes 1920x1024. pad adds to the edges and takes that off again afterwards, so that the "
+            "result has exactly scale times the size: 1920x1080.",
         ),
     )
     sparse_ratio: float = field(
-        default=2.0, metadata=option(Number(1, 4), "Attention budget; more is slower and steadier.")
+        default=2.0,
+        metadata=option(
+            Number(1, 4),
+            "Leave this alone unless you know the model. It says how many parts of the picture the model "
+            "compares with each other. More is slower and steadier.",
+        ),
     )
-    local_range: int = field(default=11, metadata=option(Whole(7, 15, odd=True), "Reach of the attention, in blocks."))
-    seed: int = field(default=0, metadata=option(Whole(0), "The same seed gives the same video."))
+    local_range: int = field(
+        default=11,
+        metadata=option(
+            Whole(7, 15, odd=True),
+            "Leave this alone unless you know the model. It says how far apart such parts may lie: the model "
+            "looks around each one in a square of so many blocks of 128 pixels.",
+        ),
+    )
+    seed: int = field(default=0, metadata=option(Whole(0), "The same file, preset and seed give the same picture."))
     color_fix: str = field(
         default="adain",
-        metadata=option(Choice(("adain", "wavelet", "none")), "How the colours are held to those of the source."),
+        metadata=option(
+            Choice(("adain", "wavelet", "none")), "How the colours of the result are kept near those of the source."
+        ),
     )
     deinterlace: str = field(
         default="auto",
         metadata=option(
             Choice(("auto", "off")),
-            "auto finds interlaced video by its flags and by the picture, and makes one frame of each; off leaves its "
-            "combs to the model.",
+            "Interlaced video shows two half pictures at once, as combs where something moves. auto finds it by its "
+            "flags and by the picture, and makes one clean picture of each frame. off leaves the combs to the model.",
         ),
     )
     codec: str = field(default="h264", metadata=option(Choice(("h264", "hevc", "av1")), "Codec of the result."))
@@ -72,25 +93,27 @@ class Preset:
         default="auto",
         metadata=option(
             Choice(("auto", "software", "nvenc")),
-            "Which encoder writes it. nvenc falls back to software with a warning where the GPU has none.",
+            "What encodes the result: the GPU (nvenc) or the processor (software). nvenc becomes software, with a "
+            "warning, where the GPU has no encoder.",
         ),
     )
     audio: str = field(
         default="copy",
         metadata=option(
             Choice(("copy", "aac", "none")),
-            "Sound of the result. copy falls back to AAC where the container cannot hold the codec.",
+            "Sound of the result. copy keeps it as it is; a track that the container cannot hold becomes AAC.",
         ),
     )
     container: str = field(
-        default="mp4", metadata=option(Choice(("mp4", "mkv")), "Container of the result, also its extension.")
+        default="mp4",
+        metadata=option(Choice(("mp4", "mkv")), "Kind of file that the result is, and the ending of its name."),
     )
     report: bool = field(
         default=False,
         metadata=option(
             Flag(),
-            "Write a text beside each result (its name with .report.toml) with the facts of the source, what was done, "
-            "how fast, and all warnings. `flashvsr status ID` shows the same.",
+            "true writes a text beside each result, its name with .report.toml. It has the facts of the source, what "
+            "was done, how fast, and all warnings. `flashvsr status ID` shows the same.",
         ),
     )
 

@@ -151,7 +151,7 @@ def test_a_record_of_any_content_is_set_aside_by_itself(
     assert os.path.lexists(lived / "records.damaged" / "2.json.damaged")
     assert any(record.levelno == logging.ERROR and "2.json is damaged: " in record.message for record in caplog.records)
     (notice,) = notices(lived)
-    assert notice.startswith("1 records of ended jobs were damaged and are kept in ")
+    assert notice.startswith("records of ended jobs were damaged (1); ")
 
 
 def test_the_row_that_the_others_differ_from_is_right() -> None:
@@ -170,7 +170,7 @@ def test_records_set_aside_at_several_times_are_all_kept(lived: Path) -> None:
         list(Ledger(lived).rows())
     names = sorted(path.name for path in (lived / "records.damaged").iterdir())
     assert names == ["2.json.damaged", "2.json.damaged-2", "2.json.damaged-3"]
-    assert notices(lived)[0].startswith("3 records")
+    assert notices(lived)[0].startswith("records of ended jobs were damaged (3); ")
 
 
 def test_damaged_records_leave_with_the_history(lived: Path, queue: Queue) -> None:

@@ -18,6 +18,7 @@ from flashvsr.errors import BadConfig, FlashVSRError
 from flashvsr.jobs.backends.sqlite.file import DATABASE_NAME, is_empty
 from flashvsr.jobs.damage import notices
 from flashvsr.jobs.queue import Queue
+from flashvsr.jobs.schema import state_word
 from flashvsr.preset import PRESET_NAME, load_preset
 from flashvsr.say import say
 from flashvsr.state import service_process
@@ -217,7 +218,7 @@ def _queue(config: Config) -> str:
         return f"none yet, it is created when the service starts; {service}"
     queue = Queue(config.paths.state)
     try:
-        counts = ", ".join(f"{number} {state}" for state, number in queue.jobs.counts().items() if number)
+        counts = ", ".join(f"{number} {state_word(state)}" for state, number in queue.jobs.counts().items() if number)
     finally:
         queue.close()
     return f"{printable(path)}, {counts or 'no jobs'}; {service}"

@@ -20,7 +20,7 @@ from flashvsr.config import Config
 from flashvsr.errors import FlashVSRError
 from flashvsr.jobs.backends.sqlite.file import DATABASE_NAME
 from flashvsr.jobs.queue import Queue
-from flashvsr.jobs.schema import DONE, FINISHED, Job
+from flashvsr.jobs.schema import DONE, FINISHED, Job, state_word
 from flashvsr.say import say
 from flashvsr.settings.kinds import toml_value
 from flashvsr.text import printable
@@ -125,11 +125,11 @@ def _wait_until_started(service: subprocess.Popen[bytes], folder: Path) -> None:
 
 def _follow(service: subprocess.Popen[bytes], queue: Queue, progress: JobProgress, folder: Path) -> Job:
     """Show the progress of the one job until it has ended."""
-    progress.update("waiting for the file to settle")
+    progress.update("waiting until the file is complete")
     while True:
         _check_alive(service, folder)
         for job in queue.jobs.select():
-            progress.update(job.error or job.state, job.frames_done or 0, job.frames_total, job.fps or 0.0)
+            progress.update(job.error or state_word(job.state), job.frames_done or 0, job.frames_total, job.fps or 0.0)
             if job.state in FINISHED:
                 return job
         time.sleep(POLL_SECONDS)

@@ -10,6 +10,7 @@ from flashvsr.config import Config
 from flashvsr.errors import FlashVSRError
 from flashvsr.jobs.backends.sqlite.file import DATABASE_NAME, is_empty
 from flashvsr.jobs.queue import Queue
+from flashvsr.jobs.schema import CANCELLED
 from flashvsr.say import say
 from flashvsr.system.account import account_of
 from flashvsr.text import printable
@@ -19,14 +20,18 @@ def retry(config: Config, options: argparse.Namespace) -> int:
     """Put a job back into the queue."""
     with existing_queue(config) as queue:
         queue.requests.retry(options.job)
-    say(f"job {options.job} is queued again")
+    say(f"job {options.job} waits to be done again")
     return 0
 
 
 def cancel(config: Config, options: argparse.Namespace) -> int:
     """Cancel a job."""
     with existing_queue(config) as queue:
-        say(f"job {options.job}: {queue.requests.cancel(options.job)}")
+        now = queue.requests.cancel(options.job) == CANCELLED
+    if now:
+        say(f"job {options.job} is cancelled")
+    else:
+        say(f"job {options.job} is being cancelled: its worker stops, and what is finished is kept as a partial video")
     return 0
 
 

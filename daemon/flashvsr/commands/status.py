@@ -20,7 +20,7 @@ from flashvsr.config import Config
 from flashvsr.errors import BadConfig, FlashVSRError
 from flashvsr.jobs.damage import notices
 from flashvsr.jobs.queue import Queue
-from flashvsr.jobs.schema import DONE, FAILED, FINISHED, HELD, QUEUED, RUNNING, Job, Worker
+from flashvsr.jobs.schema import DONE, FAILED, FINISHED, HELD, QUEUED, RUNNING, Job, Worker, state_word
 from flashvsr.preset import PRESET_NAME, load_preset
 from flashvsr.report_text import bounded_report, report_toml
 from flashvsr.say import say, say_json
@@ -60,9 +60,15 @@ def _show_job(queue: Queue, options: argparse.Namespace) -> int:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for key, value in facts.items():
         if value not in (None, [], {}):
-            table.add_row(key, _when(value) if key in ("created", "claimed", "finished") else _shown(value))
+            table.add_row(key, _told(key, value))
     Screen().print(table)
     return 0
+
+
+def _told(key: str, value: Any) -> str | Text:
+    if key == "state":
+        return state_word(value)
+    return _when(value) if key in ("created", "claimed", "finished") else _shown(value)
 
 
 def _shown(value: Any) -> str | Text:
@@ -134,7 +140,7 @@ def _print(facts: dict[str, Any], everything: bool) -> None:
         for inbox in facts["inboxes"]:
             if inbox["preset"] != "ok":
                 say(f"inbox {inbox['path']}: {inbox['preset']}")
-    counts = ", ".join(f"{number} {state}" for state, number in facts["counts"].items() if number)
+    counts = ", ".join(f"{number} {state_word(state)}" for state, number in facts["counts"].items() if number)
     say(f"jobs: {counts or 'none'}")
     jobs = facts["jobs"] if everything else _first_waiting(facts["jobs"])
     if jobs:
@@ -148,7 +154,7 @@ def _table(jobs: Sequence[dict[str, Any]]) -> Table:
     for name in ("id", "state", "file", "progress", "what"):
         table.add_column(name, overflow="fold")
     for job in jobs:
-        table.add_row(str(job["id"]), job["state"], Path(job["source"]).name, _progress(job), _what(job))
+        table.add_row(str(job["id"]), state_word(job["state"]), Path(job["source"]).name, _progress(job), _what(job))
     return table
 
 

@@ -77,8 +77,8 @@ class Shares:
         if stray:
             report(
                 root,
-                f"{len(stray)} videos lie directly in it, for example {printable(stray[0])}; move them into "
-                f"one of its sub-directories, such as {FIRST_INBOX}",
+                f"videos that lie in this folder itself are not worked on ({len(stray)}, the first is "
+                f"{printable(stray[0])}); move them into one of the folders in it, such as {FIRST_INBOX}",
             )
 
     def _usable(self, directories: Collection[Path], report: Report) -> list[Path]:
@@ -91,16 +91,16 @@ class Shares:
                 device = os.fstat(opened).st_dev
                 empty = next(entries, None) is None
         except FileNotFoundError:
-            report(directory, "does not exist; mount the share or create the directory")
+            report(directory, "does not exist; mount the share, or create the folder")
             return False
         except OSError as error:
-            report(directory, f"cannot be read: {error.strerror}; check the share and its permissions")
+            report(directory, f"cannot be read: {error.strerror}; check the share and its rights")
             return False
         if empty and device not in self._usual_devices(directory, device):
             report(
                 directory,
-                "is empty and on another file system than before; is the share mounted? Nothing is written "
-                "there. If this is how it should be, put any file into it",
+                "is empty, and its files were on another disk or share before; is the share mounted? Until it is, "
+                "nothing is written here. If nothing is missing, put any file into this folder",
             )
             return False
         if not empty:
@@ -130,6 +130,6 @@ class Shares:
             with trees.directory(first, create=True):
                 pass
         except OSError as error:
-            report(root, f"has no inbox, and {FIRST_INBOX} cannot be created in it: {error.strerror}")
+            report(root, f"has no inbox, and the folder {FIRST_INBOX} cannot be created in it: {error.strerror}")
             return
         log.info("created the first inbox %s", printable(first))

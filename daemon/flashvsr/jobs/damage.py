@@ -33,12 +33,14 @@ def heal(state: Path, jobs_dir: Path, mountinfo: Path = MOUNTINFO) -> None:
     ledger = Ledger(state)
     ready = prepared(state)
     if ready is not None and damage_of(ready) is None and not is_empty(ready):
-        log.error("the queue database that the service was making when it ended is complete, it is put in place")
+        log.error("the new queue database that an earlier start had begun is complete, and is used from now on")
         put_in_place(state)
         return
     reason = "a new one was made for it" if ready is not None else damage_of(path)
     if reason is not None:
-        log.error("the queue database %s is damaged (%s); it is set aside and a new one is made", path, reason)
+        log.error(
+            "the queue database %s is damaged (%s); it is kept under another name, and a new one is made", path, reason
+        )
         last = max([0, last_number(path, LARGEST_NUMBER), *ledger.numbers(), *_folders(jobs_dir)]) + _SAFE_GAP
     elif not is_empty(path) or not ledger.numbers():
         return
@@ -53,8 +55,7 @@ def heal(state: Path, jobs_dir: Path, mountinfo: Path = MOUNTINFO) -> None:
     prepare(state, fill, mountinfo)
     put_in_place(state)
     log.error(
-        "the new queue database knows %d jobs from %s that were done, failed or cancelled; all other files in the "
-        "inboxes are queued again",
+        "the new queue database knows %d ended jobs, from %s; all other files in the inboxes wait to be done again",
         restored[0],
         ledger.folder,
     )
@@ -63,9 +64,9 @@ def heal(state: Path, jobs_dir: Path, mountinfo: Path = MOUNTINFO) -> None:
 def notices(state: Path) -> list[str]:
     """What a person should know about what was set aside; removing the file tells that it was seen."""
     databases = [
-        f"the queue database was damaged on {_day(path)} and is kept as {printable(path)}; a new one was made, and "
-        "what is not known to have ended is done again, under numbered names if need be. Remove the file to end this "
-        "notice"
+        f"the queue database was damaged on {_day(path)}, and a new one was made. Videos that it does not know to be "
+        "finished are done again; where a result's name is taken, the new one gets a number. The damaged one is kept "
+        f"as {printable(path)}: remove that file, and this message ends"
         for path in aside_files(state)
     ]
     return databases + Ledger(state).notices()

@@ -90,8 +90,8 @@ class Ledger:
         if not number:
             return []
         return [
-            f"{number} records of ended jobs were damaged and are kept in {printable(self.damaged)}; their sources are "
-            "done again if they are still in an inbox. Remove that folder to end this notice"
+            f"records of ended jobs were damaged ({number}); their videos are done again if they lie in an inbox. "
+            f"The records are kept in {printable(self.damaged)}: remove that folder, and this message ends"
         ]
 
     def _check(self, row: dict[str, Any], number: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flashvsr.errors import FlashVSRError
-from flashvsr.jobs.schema import CANCELLED, FAILED, HELD, QUEUED, RUNNING
+from flashvsr.jobs.schema import CANCELLED, FAILED, HELD, QUEUED, RUNNING, state_word
 from flashvsr.jobs.store import Store
 from flashvsr.jobs.table import JobTable, fresh_start, no_result
 from flashvsr.text import printable
@@ -22,7 +22,7 @@ class Requests:
             row = self._jobs.existing(job_id)
             if row.state not in (FAILED, CANCELLED, HELD):
                 raise FlashVSRError(
-                    f"Job {job_id} is {row.state}; only failed, cancelled and held jobs can be tried again."
+                    f"Job {job_id} is {state_word(row.state)}; only failed, cancelled and held jobs can be tried again."
                 )
             if self._jobs.newer(row) is not None:
                 raise FlashVSRError(

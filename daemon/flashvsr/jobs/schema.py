@@ -20,6 +20,12 @@ QUEUED, RUNNING, DONE, FAILED, CANCELLED, HELD = "queued", "running", "done", "f
 STATES = (QUEUED, RUNNING, DONE, FAILED, CANCELLED, HELD)
 FINISHED = (DONE, FAILED, CANCELLED)
 
+
+def state_word(state: str) -> str:
+    """The word for a state in texts for people: what is queued in the database is waiting for them."""
+    return "waiting" if state == QUEUED else state
+
+
 SUPERSEDED = "replaced by a newer version of the file"
 
 

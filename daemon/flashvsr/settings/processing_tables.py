@@ -42,7 +42,7 @@ class Gpu:
         default="auto",
         metadata=option(
             GpuDevices(),
-            "GPUs to use. auto takes every GPU, or the CPU where there is none; cuda takes every GPU and "
+            "GPUs to use. auto takes all of them, or the processor where there is none. cuda takes all of them, and "
             "fails where there is none. Numbers are those of nvidia-smi.",
             env="FLASHVSR_DEVICE",
             env_form=DEVICE_FORM,
@@ -52,7 +52,7 @@ class Gpu:
         default=0,
         metadata=option(
             Whole(0, 1024),
-            "Most jobs at the same time; 0 means one for each GPU.",
+            "How many jobs run at the same time at most. 0 is one for each GPU.",
             env="MAX_CONCURRENT_TASKS",
         ),
     )
@@ -66,8 +66,8 @@ class Model:
         default="auto",
         metadata=option(
             Weights(MODEL_NAMES),
-            "Which weights to use. auto takes FlashVSR-v1.1 where there is a GPU, fetched at the first job, "
-            "and the small nano model inside the package where there is none. A result always names its "
+            "Which model to use. auto takes FlashVSR-v1.1 where there is a GPU, and fetches it at the first job. Where "
+            "there is none, it takes the small nano model inside the package. The report of a result always names its "
             "model.",
             env="FLASHVSR_MODEL_PATH",
             env_form=FOLDER_FORM,
@@ -77,7 +77,7 @@ class Model:
         default=None,
         metadata=option(
             FilePath(optional=True),
-            "Prompt tensor, if it lies elsewhere than posi_prompt.pth in the weights folder.",
+            "File of the prompt tensor, if it is not posi_prompt.pth in the folder of the weights.",
             env="FLASHVSR_PROMPT_TENSOR_PATH",
         ),
     )
@@ -92,9 +92,9 @@ class Model:
         default="auto",
         metadata=option(
             Choice(ATTENTIONS),
-            "What computes the attention. triton takes GPUs of compute capability 8.0 or newer; block_sparse_attn is "
-            "a CUDA extension that third_party/install_block_sparse_attn builds; torch works everywhere and is many "
-            "times slower. auto takes triton where it can, else torch.",
+            "What computes the model's attention. auto is right for nearly everybody: it takes triton where it can, "
+            "else torch. triton needs a GPU of compute capability 8.0 or newer. torch works everywhere and is many "
+            "times slower. block_sparse_attn is a CUDA extension that third_party/install_block_sparse_attn builds.",
             env="FLASHVSR_ATTENTION",
         ),
     )
@@ -102,8 +102,9 @@ class Model:
         default="auto",
         metadata=option(
             Choice(("auto", "fp8")),
-            "fp8 lets the transformer's wide matrix products compute in 8 bits: faster, and less exact. It needs a "
-            "GPU of compute capability 9.0 or newer. auto computes in bfloat16 where the GPU can, else in float32.",
+            "How exactly the model computes. fp8 computes the transformer's wide matrix products in 8 bits: faster, "
+            "and less exact. It needs a GPU of compute capability 9.0 or newer. auto computes in bfloat16 where the "
+            "GPU can, else in float32.",
             env="FLASHVSR_PRECISION",
         ),
     )
@@ -111,8 +112,9 @@ class Model:
         default="auto",
         metadata=option(
             Choice(("auto", "cpu", "none")),
-            "Where the attention caches live. auto keeps them in host memory on GPUs up to "
-            "cache_offload_threshold_gb, cpu always, none never.",
+            "Whether the model keeps its attention caches in main memory instead of the GPU's: slower, and much less "
+            "of the GPU's memory is needed. cpu always does, none never, auto for GPUs with up to "
+            "cache_offload_threshold_gb.",
             env="FLASHVSR_CACHE_OFFLOAD",
         ),
     )
@@ -120,7 +122,7 @@ class Model:
         default=24,
         metadata=option(
             Number(0, 100000),
-            "GPU memory in GB (of 1024³ bytes) up to which auto moves the caches to host memory.",
+            "Up to so much memory of the GPU, in GB of 1024³ bytes, auto keeps the caches in main memory.",
             env="FLASHVSR_CACHE_OFFLOAD_AUTO_THRESHOLD_GB",
         ),
     )
@@ -177,8 +179,8 @@ class Streaming:
         default=0,
         metadata=option(
             ByteSize(),
-            "Memory for decoded input frames; units are powers of 1024. 0 sizes it for prefetch_frames, at "
-            "least 50 frames; a smaller value is raised with a warning.",
+            "Memory for decoded frames that wait for the model. 0 is enough for prefetch_frames, and for 50 frames at "
+            "least. A smaller value is raised, with a warning. Units are powers of 1024.",
             env="FLASHVSR_STREAMING_LQ_MAX_BYTES",
         ),
     )
@@ -186,7 +188,7 @@ class Streaming:
         default=25,
         metadata=option(
             Whole(1, 10000),
-            "Frames to have decoded before the model starts.",
+            "How many frames are decoded before the model starts.",
             env="FLASHVSR_STREAMING_PREFETCH_FRAMES",
         ),
     )
@@ -194,7 +196,7 @@ class Streaming:
         default=2,
         metadata=option(
             Whole(1, 64),
-            "Decoder threads; those of HEVC share one frame at a time.",
+            "Threads that decode a video. For HEVC they share one frame at a time.",
             env="FLASHVSR_STREAMING_DECODE_THREADS",
         ),
     )
@@ -208,7 +210,7 @@ class Chunks:
         default=0,
         metadata=option(
             Whole(0, 10**9),
-            "Videos longer than this many frames are saved in chunks.",
+            "Videos of more frames than this are saved in chunks.",
             env="FLASHVSR_CHUNKED_SAVE_MIN_FRAMES",
         ),
     )
@@ -216,7 +218,7 @@ class Chunks:
         default=240,
         metadata=option(
             Whole(0, 10**9),
-            "Frames in a chunk, the most that an interruption costs; 0 writes one file at the end.",
+            "Frames in a chunk. An interruption costs no more than one chunk. 0 writes one file at the end.",
             env="FLASHVSR_CHUNKED_SAVE_CHUNK_SIZE",
         ),
     )
@@ -227,9 +229,9 @@ class Limits:
     """[limits]: sources that are refused. Files say anything about themselves, and some say it to do harm."""
 
     file_bytes: int = field(
-        default=0, metadata=option(ByteSize(), "Largest source file; units are powers of 1024, 0 is no limit.")
+        default=0, metadata=option(ByteSize(), "Largest source file. 0 is no limit. Units are powers of 1024.")
     )
-    frames: int = field(default=10_000_000, metadata=option(Whole(0, 10**9), "Most frames of a video; 0 is no limit."))
+    frames: int = field(default=10_000_000, metadata=option(Whole(0, 10**9), "Most frames of a video. 0 is no limit."))
     side: int = field(
         default=8192, metadata=option(Whole(16, 65535), "Largest width and height of a source, in pixels.")
     )
@@ -237,8 +239,8 @@ class Limits:
         default=2 << 30,
         metadata=option(
             ByteSize(),
-            "Memory that a source may take just to be opened, which is done first in a process of its own that the "
-            "kernel holds to it; units are powers of 1024, 0 is no limit.",
+            "Most memory that opening a source may take. Each source is opened first in a process of its own, which "
+            "the kernel holds to this. 0 is no limit. Units are powers of 1024.",
         ),
     )
 
@@ -251,8 +253,8 @@ class Preprocess:
         default="stream",
         metadata=option(
             Choice(("stream", "file")),
-            "stream scales while decoding and needs no temporary file; file writes a normalised MP4 first, "
-            "with the settings below, and removes it afterwards.",
+            "stream scales the source while it is decoded, and needs no temporary file. file writes an MP4 of that "
+            "size first, with the settings below, and removes it afterwards.",
             env="PREPROCESS_MODE",
         ),
     )
@@ -266,13 +268,13 @@ class Preprocess:
     )
     crf: int = field(
         default=23,
-        metadata=option(Whole(0, 51), "Quality of libx264 and libx265, 0 being the best.", env="PREPROCESS_FFMPEG_CRF"),
+        metadata=option(Whole(0, 51), "Quality of libx264 and libx265. 0 is the best.", env="PREPROCESS_FFMPEG_CRF"),
     )
     hwaccel: str = field(
         default="",
         metadata=option(
             Choice(("", "cuda")),
-            "cuda decodes on the GPU, in both modes, and falls back to the CPU with a warning.",
+            "cuda decodes on the GPU, in both modes. Where it cannot, the processor does, with a warning.",
             env="PREPROCESS_FFMPEG_HWACCEL",
         ),
     )
@@ -286,5 +288,5 @@ class Preprocess:
     )
     nvenc_cq: int = field(
         default=21,
-        metadata=option(Whole(0, 51), "Quality of the NVENC encoders, 0 being automatic.", env="PREPROCESS_NVENC_CQ"),
+        metadata=option(Whole(0, 51), "Quality of the NVENC encoders. 0 is automatic.", env="PREPROCESS_NVENC_CQ"),
     )

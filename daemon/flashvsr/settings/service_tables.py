@@ -21,19 +21,20 @@ class Paths:
         default=Path("/srv/flashvsr/inbox"),
         metadata=option(
             FilePath(),
-            "Every sub-directory of this folder is an inbox with a preset.toml of its own. Hidden folders, "
-            "@eaDir, #recycle and symbolic links are not.",
+            "Each folder in this one is an inbox with a preset.toml of its own. Hidden folders, @eaDir, #recycle and "
+            "symbolic links are not.",
         ),
     )
     outbox: Path = field(
         default=Path("/srv/flashvsr/outbox"),
-        metadata=option(FilePath(), "Results go here, in a sub-directory named like the inbox."),
+        metadata=option(FilePath(), "Results go here, into a folder with the name of the inbox."),
     )
     state: Path = field(
         default=Path("/var/lib/flashvsr"),
         metadata=option(
             FilePath(),
-            "Queue database, finished chunks and archived sources. Must lie on a local disk, not on a share.",
+            "The service keeps its queue, the finished pieces of videos and the archived sources here. This must be a "
+            "local disk, not a share.",
         ),
     )
     models: Path = field(
@@ -50,30 +51,31 @@ class Watch:
         default="auto",
         metadata=option(
             Choice(("auto", "inotify", "poll")),
-            "How new files are noticed. inotify is immediate, but network shares deliver no events: auto "
-            "scans those periodically and uses inotify elsewhere.",
+            "How new files are noticed. inotify hears of them at once, but not on network shares. poll looks through "
+            "the inboxes every poll_seconds. auto does the right one of both for each inbox.",
         ),
     )
     poll_seconds: float = field(
         default=10,
         metadata=option(
             Number(0.05, 86400),
-            "Seconds between two scans of the inboxes; up to six times as many where inotify is at work and there is "
-            "much to look through.",
+            "Seconds between two looks through all inboxes. Where inotify is at work and there is much to look "
+            "through, up to six times as many.",
         ),
     )
     settle_seconds: float = field(
         default=5,
         metadata=option(
             Number(0, 86400),
-            "A file is taken for complete when its size and time have stood still this many seconds.",
+            "A file counts as complete when its size and time have not changed for this many seconds.",
         ),
     )
     on_success: str = field(
         default="archive",
         metadata=option(
             Choice(("archive", "delete", "keep")),
-            "What becomes of a source whose result is published. archive moves it below paths.state.",
+            "What becomes of a source when its result is in the outbox. archive moves it below paths.state, delete "
+            "removes it, keep leaves it in the inbox.",
         ),
     )
 
@@ -84,23 +86,25 @@ class QueueSettings:
 
     max_attempts: int = field(
         default=3,
-        metadata=option(Whole(1, 1000), "Attempts at a job before it is failed, crashes of the worker included."),
+        metadata=option(
+            Whole(1, 1000), "How often a job is tried before it is failed. A crash of its worker counts as a try."
+        ),
     )
     stall_seconds: float = field(
         default=300,
         metadata=option(
             Number(1, 86400),
-            "A worker without progress for this many seconds is killed and its job queued again. Progress is new "
-            "frames, and at the end what was joined, written and checked of the result.",
+            "A worker that gets nothing done for this many seconds is killed, and its job waits again. What counts are "
+            "new frames and, at the end, what is joined, written and checked of the result.",
         ),
     )
     min_free: int = field(
         default=1 << 30,
         metadata=option(
             ByteSize(),
-            "Bytes kept free in paths.state: below it no job starts and a running one waits after its current "
-            "chunk, so that the queue itself can still be written. A job also waits until its expected result "
-            "fits, there and in the outbox, beside this reserve. Units are powers of 1024.",
+            "Bytes that stay free in paths.state, so that the queue can still be written. With less, no job starts, "
+            "and a running one waits after its current chunk. A job also waits until its expected result fits beside "
+            "this reserve, there and in the outbox. Units are powers of 1024.",
         ),
     )
 
@@ -113,7 +117,7 @@ class Retention:
         default=30,
         metadata=option(
             Whole(0, 36500),
-            "Finished jobs, archived sources and leftovers older than this many days are removed; 0 keeps all.",
+            "Finished jobs, archived sources and leftovers are removed after this many days. 0 keeps all.",
             env="TASK_RETENTION_DAYS",
         ),
     )
@@ -127,7 +131,7 @@ class Export:
         default=6,
         metadata=option(
             Whole(1, 10),
-            "Quality of inboxes whose preset names none; 10 is the best and largest.",
+            "Quality where the preset of an inbox names none. 10 is the best, and makes the largest files.",
             env="FLASHVSR_EXPORT_VIDEO_QUALITY",
         ),
     )
@@ -141,13 +145,16 @@ class Service:
         default="checkpoint",
         metadata=option(
             Choice(("checkpoint", "finish")),
-            "What stopping does to running jobs. checkpoint closes the chunk and goes on from it at the next "
-            "start, finish completes the jobs first.",
+            "What becomes of running jobs when the service is stopped. checkpoint saves what is done of them, and the "
+            "next start goes on from there. finish completes the jobs first.",
         ),
     )
     log_level: str = field(
         default="info",
-        metadata=option(Choice(("debug", "info", "warning", "error")), "Least severe messages that are logged."),
+        metadata=option(
+            Choice(("debug", "info", "warning", "error")),
+            "How much is logged. Messages less serious than this are left out.",
+        ),
     )
 
 
@@ -157,11 +164,17 @@ class Tools:
 
     ffmpeg: str = field(
         default="",
-        metadata=option(Text(), "An ffmpeg program; only reported by `flashvsr check`.", env="FFMPEG_BINARY"),
+        metadata=option(
+            Text(), "An ffmpeg program. Nothing needs it: `flashvsr check` names it, that is all.", env="FFMPEG_BINARY"
+        ),
     )
     ffprobe: str = field(
         default="",
-        metadata=option(Text(), "An ffprobe program; only reported by `flashvsr check`.", env="FFPROBE_BINARY"),
+        metadata=option(
+            Text(),
+            "An ffprobe program. Nothing needs it: `flashvsr check` names it, that is all.",
+            env="FFPROBE_BINARY",
+        ),
     )
 
 

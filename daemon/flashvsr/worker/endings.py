@@ -100,7 +100,7 @@ class Endings:
             return None
         tries = self._marker(job.id)
         if self._tried(job.id) >= SALVAGE_TRIES:
-            log.error("making a partial video of its chunks failed repeatedly; they are dropped")
+            log.error("what is finished of it cannot be made into a video; it was tried several times and is removed")
             return None
         with writing_state(tries), tries.open("ab") as file:
             file.write(_TRY)  # before the try, which may end this process
@@ -291,8 +291,8 @@ def _why_it_stays(folder: Path, error: FlashVSRError) -> str:
     """What a person reads whose film is done and still lies in the inbox."""
     if isinstance(error.__cause__, PermissionError) and not os.access(folder, os.W_OK | os.X_OK):
         return (
-            f"the source stays in the inbox: its folder {printable(folder)} does not let flashvsr take files away; "
-            f"make that folder writable for flashvsr, as with: chmod g+w FOLDER"
+            f"the source stays in the inbox: its folder {printable(folder)} does not let flashvsr take files away. "
+            f"Make that folder writable for flashvsr, for example: chmod g+w FOLDER"
         )
     return f"the source stays in the inbox for now: {error}"
 

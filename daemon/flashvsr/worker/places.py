@@ -36,6 +36,6 @@ def outbox_of(config: Config, job: Job) -> Path:
     if inbox.parent == config.paths.inbox:
         return config.paths.outbox / inbox.name
     raise BadConfig(
-        f"{printable(inbox)} is no longer an inbox: neither in paths.inbox nor named by an [[inbox]]; "
-        f"add it again, or cancel the job with: flashvsr cancel {job.id}"
+        f"{printable(inbox)} is no longer an inbox: the settings name it neither in paths.inbox nor as an [[inbox]]. "
+        f"Add it again, or give the job up: flashvsr cancel {job.id}"
     )
