@@ -101,7 +101,7 @@ class Preset:
         default="copy",
         metadata=option(
             Choice(("copy", "aac", "none")),
-            "Sound of the result. copy keeps it as it is; a track that the container cannot hold becomes AAC.",
+            "Sound of the result. copy keeps it as it is. A track that players of such a file do not take becomes AAC.",
         ),
     )
     container: str = field(

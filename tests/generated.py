@@ -1,0 +1,73 @@
+"""The files that are made from the declarations of the options: `python tests/generated.py` writes all of them.
+
+These are config/flashvsr.toml, the presets in config/presets, and the tables of config/README.md. There, between
+`<!-- keys:watch -->` and `<!-- /keys:watch -->` lies the table of [watch], between those of `keys:preset` that of
+preset.toml. Tests fail where a file is not what is declared.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import MISSING
+from pathlib import Path
+
+from flashvsr.config import TABLES, default_config_text
+from flashvsr.preset import Preset, default_preset_text, load_preset, preset_text
+from flashvsr.settings.kinds import toml_value
+from flashvsr.settings.schema import Option, options
+from flashvsr.settings.service_tables import ExtraInbox
+
+CONFIG = Path(__file__).parents[1] / "config"
+README = CONFIG / "README.md"
+DECLARED: dict[str, type] = {"preset": Preset, **TABLES, "inbox": ExtraInbox}
+_SECTION = re.compile(r"(<!-- keys:(\w+) -->\n)(.*?)(<!-- /keys:\2 -->)", re.DOTALL)
+
+
+def with_tables(text: str) -> str:
+    """The text with each table as it is declared. KeyError for one of a name that nothing has."""
+    return _SECTION.sub(lambda found: found[1] + _table(DECLARED[found[2]]) + found[4], text)
+
+
+def tables_in(text: str) -> list[str]:
+    """The names of the tables in a text."""
+    return [found[2] for found in _SECTION.finditer(text)]
+
+
+def _table(declared: type) -> str:
+    """One row for each option."""
+    rows = (
+        f"| `{item.key}` | {_default(item)} | {_escaped(item.kind.allowed)} | {_meaning(item)} |\n"
+        for item in options(declared)
+    )
+    return f"| key | default | allowed | meaning |\n|---|---|---|---|\n{''.join(rows)}"
+
+
+def _default(item: Option) -> str:
+    return "" if item.default is MISSING else f"`{toml_value(item.default if item.default is not None else '')}`"
+
+
+def _meaning(item: Option) -> str:
+    variable = f" Variable: `{item.env}`." if item.env else ""
+    return _escaped(item.help) + variable
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")
+
+
+def _renew_preset(path: Path) -> None:
+    """Write a preset with its own heading and values, and the comments as they are declared."""
+    heading = path.read_text().partition("\n\n")[0]
+    path.write_text(preset_text(load_preset(path), heading.replace("# ", "").replace("\n", " ")))
+
+
+def main() -> None:
+    (CONFIG / "flashvsr.toml").write_text(default_config_text())
+    (CONFIG / "presets" / "default.toml").write_text(default_preset_text())
+    for path in (CONFIG / "presets").glob("*.toml"):
+        _renew_preset(path)
+    README.write_text(with_tables(README.read_text()))
+
+
+if __name__ == "__main__":
+    main()
