@@ -11,7 +11,7 @@ from flashvsr.files import trees
 from flashvsr.jobs.schema import Job
 from flashvsr.text import printable
 
-CHANGED = "the file changed while it was processed; the new version is queued once it is complete"
+CHANGED = "the file changed while it was worked on; the new version waits for its turn once it is complete"
 
 
 class SourceChanged(FlashVSRError):
