@@ -9,7 +9,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
 BESIDE_THE_REPOSITORY = REPOSITORY.parent / "shared" / "tools" / "systemd-box"
-VARIABLE = "SYSTEMD_BOX"
+VARIABLE = "SYSTEMD_BOX"  # no FLASHVSR_ one: the settings refuse those that they do not know
 
 
 def find_tool() -> Path | None:
