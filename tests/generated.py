@@ -11,10 +11,10 @@ import re
 from dataclasses import MISSING
 from pathlib import Path
 
-from flashvsr.config import TABLES, default_config_text
-from flashvsr.preset import Preset, default_preset_text, load_preset, preset_text
+from flashvsr.settings.config import TABLES, default_config_text
 from flashvsr.settings.kinds import toml_value
-from flashvsr.settings.schema import Option, options
+from flashvsr.settings.options import Option, options
+from flashvsr.settings.preset import Preset, default_preset_text, load_preset, preset_text
 from flashvsr.settings.service_tables import ExtraInbox
 
 CONFIG = Path(__file__).parents[1] / "config"

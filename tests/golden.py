@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
-from golden_cases import compare
+from kits.golden_cases import compare
 
 
 def main() -> int:

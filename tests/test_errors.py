@@ -5,8 +5,8 @@ import pickle
 import pytest
 
 from flashvsr.errors import BadConfig, BadInput, FlashVSRError
-from flashvsr.text import MESSAGE, MOST_LINES
-from nasty import TEXTS, is_safe
+from flashvsr.system.text import MESSAGE, MOST_LINES
+from kits.nasty import TEXTS, is_safe
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)

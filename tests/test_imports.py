@@ -1,10 +1,11 @@
-"""Who may import whom. The service process stays light, and the model knows no video."""
+"""Who may import whom: the rooms of the house, what each may know, and which packages each may use."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,33 +19,68 @@ HEAVY = frozenset(
     {"torch", "av", "numpy", "einops", "safetensors", "triton", "modelscope", "modelscope_hub", "pyanime4k"}
 )
 MODULES = sorted(ROOT.rglob("*.py"))
+DOORS = frozenset({"__init__", "__main__", "cli", "errors"})  # all that stands in the root
+GROUND = frozenset({"errors", "files", "system"})  # what every room of the service stands on
 
-# Part -> the parts of the package it may import, and the heavy packages. Most other parts are those of the
-# service process: they import each other, and nothing heavy.
-LAYERS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
-    "model": (frozenset({"errors", "kernels", "model"}), frozenset({"torch", "einops", "safetensors"})),
-    "kernels": (frozenset({"kernels"}), frozenset({"torch", "triton"})),
-    # `text`: what a video says of itself is bounded where it enters, and names are made visible where they are quoted.
-    "video": (frozenset({"errors", "text", "preset", "files", "video"}), frozenset({"av", "numpy"})),
-    "bench": (
-        frozenset({"errors", "text", "preset", "model", "video", "worker", "bench"}),
-        frozenset({"torch", "av", "numpy", "pyanime4k"}),
+
+@dataclass(frozen=True)
+class Room:
+    """What a room may import. `lazily`: only inside functions, so that a command that needs none of it stays quick."""
+
+    rooms: frozenset[str]
+    heavy: frozenset[str] = frozenset()
+    lazily: frozenset[str] = frozenset()
+    other_packages: bool = True  # besides the standard library and the heavy ones
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# From the ground up; a room knows only rooms above it in this list.
+ROOMS: dict[str, Room] = {
+    "system": Room(_words("errors")),
+    "errors": Room(_words("system")),
+    "files": Room(_words("errors system")),
+    "settings": Room(GROUND),
+    "jobs": Room(GROUND),
+    "outbox": Room(GROUND),
+    "inbox": Room(GROUND | _words("settings jobs outbox")),
+    "status": Room(GROUND | _words("settings jobs inbox")),
+    "kernels": Room(frozenset(), _words("torch triton"), other_packages=False),
+    "model": Room(_words("errors kernels"), _words("torch einops safetensors"), other_packages=False),
+    "weights": Room(GROUND | _words("settings"), _words("modelscope"), _words("model")),
+    "video": Room(GROUND | _words("settings"), _words("av numpy"), other_packages=False),
+    "upscaling": Room(GROUND | _words("settings outbox weights video model"), _words("torch numpy")),
+    "worker": Room(GROUND | _words("settings jobs inbox outbox"), frozenset(), _words("upscaling torch")),
+    "service": Room(GROUND | _words("settings jobs inbox outbox status")),
+    "bench": Room(
+        GROUND | _words("settings model video upscaling"), _words("torch av numpy pyanime4k"), other_packages=False
     ),
+    "training": Room(GROUND | _words("model bench"), HEAVY),
+    "commands": Room(
+        GROUND | _words("settings jobs outbox service status weights"),
+        frozenset(),
+        _words("bench model upscaling video torch"),
+    ),
+    "cli": Room(GROUND | _words("commands settings")),
+    "__main__": Room(_words("cli")),
+    "__init__": Room(frozenset(), frozenset(), _words("upscaling settings errors")),
 }
-# Of the product, one module joins video and model. What measures it looks at both, but has its frames from there.
-# The check asks every part about itself.
-JOINTS = frozenset({"worker/upscale.py", "bench/quality.py", "commands/check.py"})
-BENCH_USERS = frozenset({"bench", "commands", "training"})
-OF_WORKERS = frozenset({"model", "kernels", "video", "worker", "bench", "training", "modelscope_child"})
-LIGHT_EXCEPTIONS = {("weights", "model.files")}  # names of files, without torch
-# A worker looks for a renamed file where the watcher would, and under names that the watcher takes.
-WORKER_EXCEPTIONS = frozenset({"inbox.rules", "inbox.scan"})
-LAZY = frozenset({"cli", "commands", "weights", "worker"})  # may import heavy parts inside functions
-NEVER_IMPORTED = frozenset({"training", "modelscope_child"})
-QUEUE_FREE = {"jobs": {"errors", "jobs"}, "outbox": {"errors", "outbox"}}  # besides helpers at the top level
-FOUNDATION = frozenset(
-    {"errors", "text", "report_text", "fstype", "settings", "logs", "mounts", "space", "files", "system"}
-)
+# Single modules that may know more, and why.
+EXCEPTIONS = {
+    ("weights/choice.py", "model.files"): "names of files, without torch",
+}
+# Of the product, one room joins video and model. What measures it looks at both, and the check asks each about itself.
+JOINING_ROOMS = frozenset({"upscaling", "bench", "training", "commands/check.py"})
+# Their own process, or started by hand: nothing imports them.
+NEVER_IMPORTED = frozenset({"training", "weights.modelscope_child", "upscaling.probing_child", "worker.__main__"})
+SAME_SUBJECT = {
+    # A kernel and its plain form, a stage and its fused form, a command and the room that it shows.
+    "kernels": "kernels/gpu",
+    "model": "model/fused",
+}
+MOST_LINES = 350
 
 
 @dataclass(frozen=True)
@@ -57,13 +93,13 @@ class Import:
     name: str
 
     @property
-    def part(self) -> str:
-        """The importing part: first component of the module's path below the package."""
-        return part_of(self.file)
+    def room(self) -> str:
+        """The importing room: first component of the module's path below the package."""
+        return room_of(self.file)
 
     @property
     def target(self) -> str:
-        """The imported part of the package, or "" for another package."""
+        """The imported room, or "" for another package."""
         package, _, rest = self.name.partition(".")
         return rest.partition(".")[0] if package == "flashvsr" else ""
 
@@ -72,7 +108,7 @@ class Import:
         return f"{place} imports {self.name}{' lazily' if self.lazy else ''}"
 
 
-def part_of(file: Path) -> str:
+def room_of(file: Path) -> str:
     return file.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
@@ -112,36 +148,26 @@ def is_module(name: str) -> bool:
 
 def forbidden(found: Import) -> str | None:
     """Why an import is not allowed, if it is not."""
-    part, target, package = found.part, found.target, found.name.partition(".")[0]
-    if target in NEVER_IMPORTED and target != part:
-        return f"nothing imports {target}"
-    if target == "bench" and part not in BENCH_USERS:
-        return "the product does not know what measures it"
-    if target == "kernels" and part not in ("kernels", "model"):
-        return "only the model uses kernels"
-    if part == "kernels" and found.file.parent.name != "gpu" and (package == "triton" or ".kernels.gpu" in found.name):
+    room, target, package = ROOMS[found.room], found.target, found.name.partition(".")[0]
+    within = found.name.removeprefix("flashvsr.")
+    plain_kernel = found.room == "kernels" and found.file.parent.name != "gpu"
+    if plain_kernel and (package == "triton" or within.startswith("kernels.gpu")):
         return "the plain forms run where Triton is not"
-    if part in LAYERS:
-        parts, packages = LAYERS[part]
-        if package == "flashvsr" and target not in parts | {""}:
-            return f"{part} may import only {', '.join(sorted(parts))}"
-        if package in HEAVY - packages:
-            return f"{part} may not use {package}"
-        if package not in HEAVY | {"flashvsr"} and package not in sys.stdlib_module_names:
-            return f"{part} may not use {package}"
+    if any(within == name or within.startswith(f"{name}.") for name in NEVER_IMPORTED) and target != found.room:
+        return f"nothing imports {within}"
+    if (str(found.file.relative_to(ROOT)), within) in EXCEPTIONS:
         return None
-    if part in ("worker", "training", "modelscope_child"):
-        known = found.name.removeprefix("flashvsr.") in WORKER_EXCEPTIONS
-        if part == "worker" and target in ("supervisor", "inbox", "cli", "commands") and not known:
-            return f"a worker does not know {target}"
-        return None
-    heavy = package in HEAVY or (target in OF_WORKERS and target != part)
-    if heavy and (part, found.name.removeprefix("flashvsr.")) not in LIGHT_EXCEPTIONS:
-        if part in LAZY and found.lazy:
+    if package == "flashvsr":
+        known = room.rooms | {"", found.room}
+        if target in known or (found.lazy and target in room.lazily):
             return None
-        return f"{part} belongs to the service process, which stays light"
-    if part in QUEUE_FREE and target and target not in QUEUE_FREE[part] | FOUNDATION:
-        return f"{part} may import only {', '.join(sorted(QUEUE_FREE[part]))}"
+        return f"{found.room} may import only {', '.join(sorted(known | room.lazily))}"
+    if package in HEAVY:
+        if package in room.heavy or (found.lazy and package in room.lazily):
+            return None
+        return f"{found.room} may not use {package}"
+    if not room.other_packages and package not in sys.stdlib_module_names:
+        return f"{found.room} may not use {package}"
     return None
 
 
@@ -151,13 +177,50 @@ def test_no_forbidden_import(file: Path) -> None:
     assert not problems, "\n".join(problems)
 
 
+def test_four_doors_and_rooms() -> None:
+    assert {path.stem for path in ROOT.glob("*.py")} == DOORS
+    inside = {path.name for path in ROOT.iterdir() if path.is_dir() and path.name not in ("__pycache__", "assets")}
+    assert inside | DOORS == set(ROOMS), "each room is in the table above, and nothing else is"
+
+
+def test_no_arrow_runs_back() -> None:
+    """Rooms know only those above them in the table. But an error makes its text visible."""
+    order = list(ROOMS)
+    for name, room in ROOMS.items():
+        known = room.rooms | (room.lazily & set(ROOMS))
+        later = {other for other in known if order.index(other) > order.index(name)}
+        assert later == ({"errors"} if name == "system" else set())
+
+
+def test_a_file_is_about_one_thing() -> None:
+    long = {str(file.relative_to(ROOT)) for file in MODULES if len(file.read_text().splitlines()) > MOST_LINES}
+    assert not long
+
+
+def test_a_name_means_one_thing() -> None:
+    places = defaultdict(set)
+    for file in MODULES:
+        if not file.name.startswith("__"):
+            places[file.stem].add(str(file.parent.relative_to(ROOT)))
+    for room in ROOT.iterdir():
+        if room.is_dir():
+            places[room.name].add("a room")
+    for plain, fast in SAME_SUBJECT.items():
+        for found in places.values():
+            if {plain, fast} <= found:
+                found.discard(fast)
+    double = {name: sorted(found - {"commands"}) for name, found in places.items() if len(found - {"commands"}) > 1}
+    assert not double
+
+
 def test_video_and_model_meet_in_few_places() -> None:
     joining = {
         str(file.relative_to(ROOT))
         for file in MODULES
-        if part_of(file) != "training" and {"model", "video"} <= {found.target for found in imports_of(file)}
+        if {"model", "video"} <= {found.target for found in imports_of(file)}
     }
-    assert joining == JOINTS
+    outside = {file for file in joining if file not in JOINING_ROOMS and file.partition("/")[0] not in JOINING_ROOMS}
+    assert not outside
 
 
 @pytest.mark.parametrize(
@@ -165,31 +228,37 @@ def test_video_and_model_meet_in_few_places() -> None:
     [
         ("model/dit.py", "from flashvsr.video.probe import probe"),
         ("model/dit.py", "import numpy as np"),
-        ("model/dit.py", "from ..preset import Preset"),
+        ("model/dit.py", "from ..settings.preset import Preset"),
         ("model/dit.py", "import requests"),
         ("kernels/x.py", "from flashvsr.model import dit"),
         ("kernels/x.py", "import triton"),
         ("kernels/x.py", "def f():\n    from flashvsr.kernels.gpu import select_blocks"),
         ("kernels/gpu/x.py", "from flashvsr.model.rope import HEAD_DIM"),
-        ("worker/engine.py", "from flashvsr.kernels.rms_norm import rms_norm"),
+        ("upscaling/engine.py", "from flashvsr.kernels.rms_norm import rms_norm"),
+        ("upscaling/file.py", "from flashvsr.jobs.queue import Queue"),
+        ("upscaling/file.py", "from flashvsr.worker.loop import WorkerLoop"),
         ("video/mux.py", "def f():\n    import torch"),
-        ("video/mux.py", "from flashvsr import config"),
-        ("supervisor.py", "import torch"),
-        ("supervisor.py", "def f():\n    from flashvsr.model.stream import Stream"),
-        ("supervisor.py", "from flashvsr.worker.loop import WorkerLoop"),
-        ("preset.py", "if True:\n    import av"),
-        ("jobs/queue.py", "from flashvsr.config import Config"),
+        ("video/mux.py", "from flashvsr.jobs import queue"),
+        ("service/supervisor.py", "import torch"),
+        ("service/supervisor.py", "def f():\n    from flashvsr.model.stream import Stream"),
+        ("service/supervisor.py", "from flashvsr.worker.loop import WorkerLoop"),
+        ("settings/preset.py", "if True:\n    import av"),
+        ("jobs/queue.py", "from flashvsr.settings.config import Config"),
+        ("files/state.py", "from flashvsr.jobs.ledger import Ledger"),
+        ("system/text.py", "from flashvsr.files import trees"),
         ("outbox/publish.py", "try:\n    import numpy\nexcept ImportError:\n    raise"),
-        ("cli.py", "from flashvsr.worker import upscale"),
-        ("worker/loop.py", "from flashvsr import supervisor"),
+        ("cli.py", "from flashvsr.upscaling import file"),
+        ("worker/loop.py", "from flashvsr.service import supervisor"),
+        ("worker/loop.py", "from flashvsr.upscaling.file import upscale_file"),
         ("worker/loop.py", "from flashvsr.training.nano import train"),
-        ("weights.py", "from flashvsr.model.weights import load_model"),
+        ("weights/choice.py", "from flashvsr.model.loading import load_model"),
+        ("weights/fetch.py", "def f():\n    from flashvsr.weights.modelscope_child import main\n    import torch"),
         ("inbox/watch.py", "async def f():\n    import av"),
         ("worker/loop.py", "def f():\n    from flashvsr.bench.quality import measure"),
-        ("commands/bench.py", "from flashvsr.bench import report"),
+        ("commands/bench.py", "from flashvsr.bench import quality"),
         ("bench/quality.py", "from flashvsr.training.data import shrink"),
         ("bench/quality.py", "from flashvsr.jobs.queue import Queue"),
-        ("bench/report.py", "import skimage"),
+        ("bench/speed.py", "import skimage"),
     ],
 )
 def test_a_forbidden_import_is_found(file: str, source: str) -> None:
@@ -205,13 +274,14 @@ def test_a_forbidden_import_is_found(file: str, source: str) -> None:
         ),
         ("kernels/gpu/x.py", "import triton\nfrom flashvsr.kernels.rotate_blocks import Ring"),
         ("model/attention.py", "def f():\n    from flashvsr.kernels.gpu.rms_norm import rms_norm"),
-        ("commands/upscale.py", "def f():\n    from flashvsr.worker import upscale"),
-        ("supervisor.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch"),
-        ("weights.py", "from flashvsr.model.files import REQUIRED_FILES"),
-        ("commands/bench.py", "def f():\n    from flashvsr.bench import report"),
+        ("commands/upscale.py", "def f():\n    from flashvsr.upscaling import file"),
+        ("service/supervisor.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch"),
+        ("weights/choice.py", "from flashvsr.model.files import REQUIRED_FILES"),
+        ("commands/bench.py", "def f():\n    from flashvsr.bench import quality"),
         ("training/data.py", "from flashvsr.bench.shrink import shrink"),
         ("bench/enlargers.py", "def f():\n    import pyanime4k"),
-        ("worker/engine.py", "import torch\nfrom flashvsr.model.stream import Stream"),
+        ("upscaling/engine.py", "import torch\nfrom flashvsr.model.stream import Stream"),
+        ("worker/loop.py", "def f():\n    from flashvsr.upscaling.file import upscale_file"),
     ],
 )
 def test_an_allowed_import_is_not(file: str, source: str) -> None:
@@ -220,12 +290,14 @@ def test_an_allowed_import_is_not(file: str, source: str) -> None:
 
 def test_the_service_process_stays_light() -> None:
     """Whatever the walk may miss: a fresh process that has all of the service's modules has nothing heavy."""
+    heavy = {name for name, room in ROOMS.items() if room.heavy}
     light = [
         ".".join(file.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__")
         for file in MODULES
-        if part_of(file) not in OF_WORKERS | {"__main__", "commands"} and file.name != "__main__.py"
+        if room_of(file) not in heavy | {"__main__"} and file.name != "__main__.py"
     ]
-    assert {"flashvsr.supervisor", "flashvsr.cli", "flashvsr.config", "flashvsr.weights"} <= set(light)
+    light.append("flashvsr.weights.choice")
+    assert {"flashvsr.service.supervisor", "flashvsr.cli", "flashvsr.settings.config"} <= set(light)
     code = f"import sys; import {', '.join(light)}; print(sorted({set(HEAVY)!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

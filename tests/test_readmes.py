@@ -14,10 +14,10 @@ import pytest
 
 import flashvsr
 from flashvsr import cli
-from flashvsr.config import TABLES
 from flashvsr.inbox.rules import VIDEO_EXTENSIONS
-from flashvsr.preset import Preset
-from flashvsr.settings.schema import keys
+from flashvsr.settings.config import TABLES
+from flashvsr.settings.options import keys
+from flashvsr.settings.preset import Preset
 from flashvsr.settings.service_tables import ExtraInbox
 from generated import DECLARED, README, tables_in, with_tables
 

@@ -15,13 +15,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from flashvsr import __version__, logs
-from flashvsr.config import Config, load_config
+from flashvsr import __version__
+from flashvsr.commands.say import complain, prepare
 from flashvsr.errors import BadConfig, Cancelled, FlashVSRError
 from flashvsr.files import trees
-from flashvsr.say import complain, prepare
+from flashvsr.settings.config import Config, load_config
+from flashvsr.system import logs
 from flashvsr.system.account import become_owner
-from flashvsr.text import visible
+from flashvsr.system.text import visible
 
 EX_FAILURE, EX_CONFIG, EX_INTERRUPTED = 1, 78, 130
 LEAST_SPEED_FRAMES = 45  # `flashvsr.bench.speed` says why; it is too heavy to be asked here

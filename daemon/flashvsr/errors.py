@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flashvsr.text import visible_lines
+from flashvsr.system.text import visible_lines
 
 
 class FlashVSRError(Exception):

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from video_kit import write_video
 
-from command import called
 from flashvsr.cli import EX_CONFIG, EX_FAILURE
-from flashvsr.weights import nano_folder
+from flashvsr.weights.choice import nano_folder
+from kits.commands import called
+from kits.videos import write_video
 
 CLIP = Path(__file__).parents[1] / "data" / "validation" / "bbb_384x256.mkv"
 

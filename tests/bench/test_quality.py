@@ -7,19 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from model_kit import TINY
 from torch import Tensor
-from video_kit import number_of, numbered, write_video
 
 from flashvsr.bench.enlargers import bicubic
 from flashvsr.bench.metrics import psnr
 from flashvsr.bench.quality import AREA, BICUBIC, MODEL, Frame, Measured, Task, measure, measured_size
 from flashvsr.errors import BadInput
 from flashvsr.model.weights import load_model
+from flashvsr.upscaling.engine import Engine
 from flashvsr.video.probe import SourceInfo, probe
-from flashvsr.weights import nano_folder
-from flashvsr.worker.engine import Engine
-from golden_cases import formula_model
+from flashvsr.weights.choice import nano_folder
+from kits.golden_cases import formula_model
+from kits.models import TINY
+from kits.videos import number_of, numbered, write_video
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from speed_kit import SIZE, SMALL
 from torch import Tensor
 
 from flashvsr.bench.exactness import compare, make, plain_stream
 from flashvsr.bench.pictures import drifting
 from flashvsr.bench.random_model import random_model
 from flashvsr.model.stream import Stream, StreamOptions
+from kits.speed import SIZE, SMALL
 
 CPU = torch.device("cpu")
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -12,10 +12,10 @@ import av
 import numpy as np
 import pytest
 
-from command import called
 from flashvsr.bench.clip import write_clip
 from flashvsr.bench.pictures import MOTION, drifting
 from flashvsr.cli import EX_CONFIG, EX_FAILURE
+from kits.commands import called
 
 
 def bench(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from speed_kit import SIZE, SMALL
 from torch import Tensor, nn
 
 from flashvsr.bench.random_model import random_model
@@ -19,7 +18,8 @@ from flashvsr.bench.speed import LEAST_FRAMES, STAGE_WINDOWS, measure_rate, meas
 from flashvsr.bench.stages import StageWatch
 from flashvsr.cli import LEAST_SPEED_FRAMES
 from flashvsr.model.windows import window
-from flashvsr.worker.engine import Engine
+from flashvsr.upscaling.engine import Engine
+from kits.speed import SIZE, SMALL
 
 CPU = torch.device("cpu")
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from accounts import as_nobody, let_in
 from flashvsr.jobs.queue import Queue
+from kits.accounts import as_nobody, let_in
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="acts as root and as another account")
 

@@ -11,17 +11,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from played import Bench
-from video_kit import numbered, write_video
 
 import flashvsr
-from command import Called, called
 from flashvsr.commands.progress import job_progress
 from flashvsr.commands.screen import Screen
 from flashvsr.errors import BadInput
-from flashvsr.text import from_printable, printable
-from flashvsr.weights import nano_folder
-from nasty import NAMES, TEXTS, is_safe
+from flashvsr.system.text import from_printable, printable
+from flashvsr.weights.choice import nano_folder
+from kits.commands import Called, called
+from kits.nasty import NAMES, TEXTS, is_safe
+from kits.played import Bench
+from kits.videos import numbered, write_video
 
 CLIPS = Path(__file__).parent.parent / "data" / "clips"
 LOCALES = {"utf-8": {"LC_ALL": "C.UTF-8"}, "C": {"LC_ALL": "C"}, "ascii": {"LC_ALL": "C", "PYTHONUTF8": "0"}}

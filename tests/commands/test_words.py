@@ -10,9 +10,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from played import Bench
 
-from command import called
+from kits.commands import called
+from kits.played import Bench
 
 Say = Callable[..., str]
 

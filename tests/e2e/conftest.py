@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from real_service import RealService
+
+from kits.real_service import RealService
 
 CLIPS = Path(__file__).parent.parent / "data" / "clips"
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from media_facts import facts
-from real_service import RealService
+
+from kits.media_facts import facts
+from kits.real_service import RealService
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from media_facts import facts
-from real_service import LONG, LONGER, RealService
+
+from kits.media_facts import facts
+from kits.real_service import LONG, LONGER, RealService
 
 pytestmark = pytest.mark.timeout(300)
 CLIP = "bigbuckbunny.mp4"  # large pictures: reading them takes the time in which the file can be seen being written

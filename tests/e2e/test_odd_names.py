@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from media_facts import facts
-from real_service import PRESET, RealService, status
 
-from flashvsr.text import from_printable, printable
-from nasty import is_safe
+from flashvsr.system.text import from_printable, printable
+from kits.media_facts import facts
+from kits.nasty import is_safe
+from kits.real_service import PRESET, RealService, status
 
 pytestmark = pytest.mark.timeout(300)
 CLIP = "movie-hello.mp4"

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from media_facts import facts
-from real_service import LONG, LONGER, PRESET, RealService, status
 
-from mount_kit import Mounted, mounts
+from kits.media_facts import facts
+from kits.mounts import Mounted, mounts
+from kits.real_service import LONG, LONGER, PRESET, RealService, status
 
 pytestmark = pytest.mark.timeout(600)
 CLIP = "movie-hello.mp4"

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from crash_kit import FRAMES, Disk, Workers
-from video_kit import numbered, tone, write_video
 
-from mount_kit import Mounted, mounts
+from kits.crashes import FRAMES, Disk, Workers
+from kits.mounts import Mounted, mounts
+from kits.videos import numbered, tone, write_video
 
 
 @pytest.fixture(scope="module")

@@ -9,15 +9,15 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from crash_kit import Disk, Workers, World, goes_on_well
 
 from flashvsr.jobs.queue import Queue
-from mount_kit import Mounted
+from kits.crashes import Disk, Workers, World, goes_on_well
+from kits.mounts import Mounted
 
 BEFORE, AFTER = False, True
 MADE = "flashvsr.files.made"
-PROBER = "flashvsr.worker.prober:Prober"
-UPSCALE, CHUNKS, SOURCE = "flashvsr.worker.upscale", "flashvsr.video.chunks", "flashvsr.outbox.source"
+PROBER = "flashvsr.upscaling.prober:Prober"
+UPSCALE, CHUNKS, SOURCE = "flashvsr.upscaling.file", "flashvsr.video.chunks", "flashvsr.outbox.disposal"
 MOMENTS = {
     "claimed": ("flashvsr.jobs.claims:Claims.claim", 1, AFTER),
     "the source was looked at": (f"{PROBER}.probe", 1, AFTER),

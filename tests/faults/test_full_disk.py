@@ -7,10 +7,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from crash_kit import CHUNK, FRAMES, PRESET, Workers, World, is_whole
 
 from flashvsr.jobs.queue import Queue
-from mount_kit import PAGE, Mounted, fill
+from kits.crashes import CHUNK, FRAMES, PRESET, Workers, World, is_whole
+from kits.mounts import PAGE, Mounted, fill
 
 
 def make_due(world: World) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from crash_kit import Workers, World
 
-from service import Service, eventually, services
+from kits.crashes import Workers, World
+from kits.service import Service, eventually, services
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from crash_kit import CHUNK, FRAMES, PRESET, Workers, World, is_whole
 
 from flashvsr.jobs.intake import Source
 from flashvsr.jobs.queue import Queue
+from kits.crashes import CHUNK, FRAMES, PRESET, Workers, World, is_whole
 
 BEFORE, AFTER = False, True
-UPSCALE, CHUNKS = "flashvsr.worker.upscale", "flashvsr.video.chunks"
+UPSCALE, CHUNKS = "flashvsr.upscaling.file", "flashvsr.video.chunks"
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ MOMENTS = {
     "chosen": ("flashvsr.worker.loop:WorkerLoop._take", 1, BEFORE),
     "about to be claimed": ("flashvsr.jobs.claims:Claims.claim", 1, BEFORE),
     "claimed": ("flashvsr.jobs.claims:Claims.claim", 1, AFTER),
-    "opened": ("flashvsr.worker.prober:Prober.probe", 1, BEFORE),
-    "looked at": ("flashvsr.worker.prober:Prober.probe", 1, AFTER),
+    "opened": ("flashvsr.upscaling.prober:Prober.probe", 1, BEFORE),
+    "looked at": ("flashvsr.upscaling.prober:Prober.probe", 1, AFTER),
     "decoding": (f"{UPSCALE}:place", 3, AFTER),
     "two chunks are durable": (f"{CHUNKS}:ChunkWriter.close", 2, AFTER),
     "about to join": (f"{UPSCALE}:assemble", 1, BEFORE),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from service import Service, eventually, running, services
+from kits.service import Service, eventually, running, services
 
 MakeService = Callable[..., Service]
 NOBODY = 65534

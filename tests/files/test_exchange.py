@@ -21,6 +21,7 @@ import pytest
 from flashvsr.errors import FlashVSRError
 from flashvsr.files import made as made_module
 from flashvsr.files import moves, trees
+from flashvsr.outbox.disposal import settle_source
 from flashvsr.outbox.leftovers import remove_all
 from flashvsr.outbox.publish import (
     new_result,
@@ -31,8 +32,7 @@ from flashvsr.outbox.publish import (
     write_error_text,
     write_report,
 )
-from flashvsr.outbox.source import settle_source
-from flashvsr.preset import PRESET_NAME, check_inbox_preset, default_preset_text, write_default_preset
+from flashvsr.settings.preset import PRESET_NAME, check_inbox_preset, default_preset_text, write_default_preset
 from flashvsr.video.counted import CountedFile, nothing
 
 SECRET, THEIRS, SOURCE = b"secret", b"theirs", b"source" * 1000

@@ -14,7 +14,7 @@ import pytest
 from flashvsr.files import trees
 from flashvsr.files.made import Exchanged
 from flashvsr.outbox.publish import new_result, publish, write_error_text
-from flashvsr.preset import PRESET_NAME, default_preset_text, write_default_preset
+from flashvsr.settings.preset import PRESET_NAME, default_preset_text, write_default_preset
 
 ROUNDS = 150
 RACER = """

@@ -1,4 +1,4 @@
-"""The model on a CUDA device. Skipped where there is none; also `python tests/gpu/full_size.py` for the 1.3B shapes."""
+"""The model on a CUDA device. Skipped where there is none; `python tests/measure/full_size.py` has the 1.3B shapes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from model_kit import TINY
 
 from flashvsr.model.network import FlashVSR
 from flashvsr.model.stream import Stream, StreamOptions
-from golden_cases import compare, formula_model
+from kits.golden_cases import compare, formula_model
+from kits.models import TINY
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 pytestmark = [

@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from fused_kit import small_model
 from torch import Tensor
 
 from flashvsr.model.fused.recording import Recorder, Recording
 from flashvsr.model.fused.stream import FusedModel, FusedStream
 from flashvsr.model.stream import StreamOptions
+from kits.fused import small_model
 
 pytestmark = [
     pytest.mark.gpu,

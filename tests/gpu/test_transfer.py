@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from chain_kit import IdentityEngine, Watching, chain, played
-from video_kit import CLIPS
 
 from flashvsr.errors import Interrupted
-from flashvsr.preset import Preset
+from flashvsr.settings.preset import Preset
+from flashvsr.upscaling.file import enlarged, finished, from_model, to_model
+from flashvsr.upscaling.threads import RunAhead, WriteBehind
+from flashvsr.upscaling.transfer import Download, Incoming, Outgoing, Pace, Upload
 from flashvsr.video.decode import Rgb
 from flashvsr.video.geometry import Geometry, plan
-from flashvsr.worker.threads import RunAhead, WriteBehind
-from flashvsr.worker.transfer import Download, Incoming, Outgoing, Pace, Upload
-from flashvsr.worker.upscale import enlarged, finished, from_model, to_model
+from kits.chain import IdentityEngine, Watching, chain, played
+from kits.videos import CLIPS
 
 pytestmark = [
     pytest.mark.gpu,

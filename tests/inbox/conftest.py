@@ -3,11 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from inbox_world import POLL, SETTLE, World
 
-from flashvsr.config import Config
 from flashvsr.jobs.queue import Queue
+from flashvsr.settings.config import Config
 from flashvsr.settings.service_tables import ExtraInbox, Paths, Watch
+from kits.inbox_world import POLL, SETTLE, World
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from inbox_world import POLL, SETTLE, World
 
 from flashvsr.errors import NoSpace, Transient
 from flashvsr.files import texts
@@ -18,6 +17,7 @@ from flashvsr.inbox.shares import Shares
 from flashvsr.inbox.stock import Stock
 from flashvsr.jobs.intake import Intake
 from flashvsr.jobs.schema import Job
+from kits.inbox_world import POLL, SETTLE, World
 
 FAR_FUTURE = 10_000_000_000  # seconds: a date that the queue's database cannot hold in nanoseconds
 

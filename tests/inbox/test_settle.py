@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from flashvsr.inbox.rules import ignored, is_video_name
-from flashvsr.inbox.scan import MAX_DEPTH, folders, lookup
 from flashvsr.inbox.settle import Settler, has_writer
+from flashvsr.inbox.walk import MAX_DEPTH, folders, lookup
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from inbox_world import POLL, World
 
 from flashvsr.jobs.retention import prune
-from mount_kit import Mounted, mounts
+from kits.inbox_world import POLL, World
+from kits.mounts import Mounted, mounts
 
 MakeMount = Callable[..., Mounted]
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from inbox_world import POLL, SETTLE, World
 
 from flashvsr.inbox.rules import ignored, ignored_folder
 from flashvsr.inbox.unfinished import Companions, looks_like_part
+from kits.inbox_world import POLL, SETTLE, World
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from inbox_world import POLL, SETTLE, World
 
-from flashvsr import mounts
+from flashvsr.files import mounts
 from flashvsr.inbox.settle import Settler
 from flashvsr.jobs.schema import SUPERSEDED
-from flashvsr.preset import PRESET_ERROR_NAME, PRESET_NAME
+from flashvsr.settings.preset import PRESET_ERROR_NAME, PRESET_NAME
+from kits.inbox_world import POLL, SETTLE, World
 
 
 def test_a_file_becomes_a_job_once_it_stands_still(world: World) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from durable_kit import Steps
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job
+from kits.durable import Steps
 
 Drop = Callable[..., int]
 Claim = Callable[..., Job]

@@ -12,13 +12,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from dying import killed_at, steps_of
 
 from flashvsr.jobs import damage
 from flashvsr.jobs.damage import heal
 from flashvsr.jobs.history import History
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job
+from kits.dying import killed_at, steps_of
 
 Drop = Callable[..., int]
 Claim = Callable[..., Job]

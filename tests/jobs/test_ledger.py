@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from accounts import NOBODY, let_in, run_in_reach
 from flashvsr.jobs import ledger
 from flashvsr.jobs.damage import heal, notices
 from flashvsr.jobs.intake import Source
@@ -24,6 +23,7 @@ from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.retention import prune
 from flashvsr.jobs.rows import wrong_value
 from flashvsr.jobs.schema import Job
+from kits.accounts import NOBODY, let_in, run_in_reach
 
 Drop = Callable[..., int]
 Claim = Callable[..., Job]

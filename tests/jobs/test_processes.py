@@ -14,7 +14,7 @@ from flashvsr.jobs.intake import Source
 from flashvsr.jobs.owner import Owner, current_owner, owner_alive
 from flashvsr.jobs.queue import Queue
 
-CLAIMER = Path(__file__).with_name("claimer.py")
+CLAIMER = Path(__file__).parents[1] / "programs" / "claimer.py"
 
 
 def start_claimers(state: Path, count: int, how: str = "work") -> list[subprocess.Popen[str]]:

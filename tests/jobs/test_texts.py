@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from flashvsr.files.mounts import Mounts
+from flashvsr.files.report_text import LONGEST, bounded_report
 from flashvsr.jobs.backends.sqlite.migrations import MIGRATIONS
 from flashvsr.jobs.intake import Source
 from flashvsr.jobs.ledger import Ledger
 from flashvsr.jobs.owner import current_owner
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job
-from flashvsr.mounts import Mounts
 from flashvsr.outbox.intent import Intent
-from flashvsr.report_text import LONGEST, bounded_report
-from flashvsr.text import MOST_LINES, MOST_WARNINGS, STORED, WARNING, storable
-from nasty import NAMES, TEXTS, is_safe
+from flashvsr.system.text import MOST_LINES, MOST_WARNINGS, STORED, WARNING, storable
+from kits.nasty import NAMES, TEXTS, is_safe
 
 Drop = Callable[..., int]
 Claim = Callable[[int], Job]

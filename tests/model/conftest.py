@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).parent))  # model_kit
-
-from model_kit import TINY, write_folder
-
 from flashvsr.model.network import FlashVSR
-from golden_cases import formula_model
+from kits.golden_cases import formula_model
+from kits.models import TINY, write_folder
 
 
 @pytest.fixture(autouse=True)

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from model_kit import (
-    load,
-    refusal,
-)
 from safetensors.torch import load_file, save_file
 
 from flashvsr.errors import BadConfig
 from flashvsr.model.files import DECODER_FILE, DIT_FILE, LQ_FILE, PROMPT_FILE, REQUIRED_FILES
+from kits.models import (
+    load,
+    refusal,
+)
 
 WEB_PAGE = b"\n <!DOCTYPE html><html><body>404 Not Found</body></html>"
 NOBODY = 65534

@@ -10,7 +10,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from golden_cases import compare
+from kits.golden_cases import compare
 
 TESTS = Path(__file__).parents[1]
 FILES = sorted((TESTS / "data" / "golden").glob("*.safetensors"))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from flashvsr.model.decoder import Decoder, DecoderParams, MemoryBlock, Upsample
 from flashvsr.model.slim import slim
 from flashvsr.model.weights import load_model
-from flashvsr.weights import nano_folder
+from flashvsr.weights.choice import nano_folder
 
 PARAMS = DecoderParams((12, 10, 8, 6))
 

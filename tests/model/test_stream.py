@@ -14,7 +14,7 @@ from flashvsr.model import stream as module
 from flashvsr.model.network import FlashVSR
 from flashvsr.model.stream import Stream, StreamOptions, draw_noise
 from flashvsr.model.windows import padded_length, window, window_count
-from golden_cases import lq_video
+from kits.golden_cases import lq_video
 
 SIDE = 128
 

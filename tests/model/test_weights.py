@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from model_kit import (
+from torch import Tensor
+
+from flashvsr.errors import BadConfig
+from flashvsr.model.files import DECODER_FILE, DIT_FILE, LQ_FILE, PROMPT_FILE, REQUIRED_FILES
+from flashvsr.model.network import FlashVSR
+from flashvsr.model.stream import Stream, StreamOptions
+from flashvsr.model.weights import Loaded, assemble, check_files, load_model
+from kits.golden_cases import lq_video
+from kits.models import (
     PROMPT_SHAPE,
     TINY,
     Shapes,
@@ -19,14 +27,6 @@ from model_kit import (
     write_folder,
     write_sparse_safetensors,
 )
-from torch import Tensor
-
-from flashvsr.errors import BadConfig
-from flashvsr.model.files import DECODER_FILE, DIT_FILE, LQ_FILE, PROMPT_FILE, REQUIRED_FILES
-from flashvsr.model.network import FlashVSR
-from flashvsr.model.stream import Stream, StreamOptions
-from flashvsr.model.weights import Loaded, assemble, check_files, load_model
-from golden_cases import lq_video
 
 # The published model, by names and shapes.
 

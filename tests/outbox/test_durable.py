@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from durable_kit import Steps
 from flashvsr.files.at import identity
+from flashvsr.outbox.disposal import settle_source
 from flashvsr.outbox.intent import Intent
 from flashvsr.outbox.publish import new_result, publish, temporary_for, write_error_text, write_report
-from flashvsr.outbox.source import settle_source
+from kits.durable import Steps
 
 # A text of ours that lies in a directory `out`, under its first name.
 WRITTEN = ["sync out/.flashvsr.tmp", "name out/.flashvsr.tmp -> out/{0}", "remove out/.flashvsr.tmp", "sync out/"]

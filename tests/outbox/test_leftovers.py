@@ -11,9 +11,9 @@ import pytest
 
 from flashvsr.files import trees
 from flashvsr.files.texts import hidden_text_name
+from flashvsr.outbox.disposal import _hidden_name
 from flashvsr.outbox.leftovers import remove_all, remove_texts
 from flashvsr.outbox.publish import remove_temporaries, temporary_for
-from flashvsr.outbox.source import _hidden_name
 
 OLD, LIMIT, YOUNG = 1_000_000_000, 1_000_000_500, 1_000_001_000
 RUNNING, OVER, FORGOTTEN = 3, 4, 77

@@ -11,7 +11,7 @@ import pytest
 from flashvsr.errors import NoSpace
 from flashvsr.files import trees
 from flashvsr.outbox.writable import FRESH_SECONDS, OutboxClosed, WritableOutboxes, check_writable
-from mount_kit import Mounted, mounts
+from kits.mounts import Mounted, mounts
 
 NOBODY = 65534
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from flashvsr.config import TABLES
 from flashvsr.errors import BadConfig
-from flashvsr.preset import Preset, parse_preset
+from flashvsr.settings.config import TABLES
 from flashvsr.settings.kinds import Choice
 from flashvsr.settings.nearness import folded, nearest
-from flashvsr.settings.schema import keys, options
+from flashvsr.settings.options import keys, options
+from flashvsr.settings.preset import Preset, parse_preset
 from flashvsr.settings.suggestions import for_preset_key
 from flashvsr.settings.synonyms import CONFIG_KEYS, PRESET_ADVICE, PRESET_KEYS, VALUES
-from settings_text import problems
+from kits.settings_text import problems
 
 SIZE = 'set width and scale: a result is "width" times "scale" wide'
 NAMED_SIZE = 'a result is "width" times "scale" wide: width = 960 and scale = 2 make 1920'

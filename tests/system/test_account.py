@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from accounts import NOBODY, as_nobody, let_in, run_in_reach
 from flashvsr.errors import BadConfig
 from flashvsr.model.files import REQUIRED_FILES
 from flashvsr.system import account
 from flashvsr.weights import fetch
-from modelscope_server import serve
+from kits.accounts import NOBODY, as_nobody, let_in, run_in_reach
+from kits.modelscope_server import serve
 
 EX_CONFIG = 78
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from installed import UNIT, Installed, binds, install, prepare_environment
-from systemd_box import Box, BoxUnavailable
+
+from kits.installed import UNIT, Installed, binds, install, prepare_environment
+from kits.systemd_box import Box, BoxUnavailable
 
 
 @pytest.fixture(scope="session")

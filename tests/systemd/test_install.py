@@ -6,8 +6,9 @@ import shutil
 import subprocess
 
 import pytest
-from installed import CHECKOUT, SETTINGS, UNIT, Installed, install, prepare_environment
-from systemd_box import REPOSITORY, Box
+
+from kits.installed import CHECKOUT, SETTINGS, UNIT, Installed, install, prepare_environment
+from kits.systemd_box import REPOSITORY, Box
 
 pytestmark = pytest.mark.timeout(300)
 SCRIPT = f"{CHECKOUT}/systemd/install"

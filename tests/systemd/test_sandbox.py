@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from installed import CHECKOUT, OUTBOX, UNIT, Installed
-from systemd_box import Box
+
+from kits.installed import CHECKOUT, OUTBOX, UNIT, Installed
+from kits.systemd_box import Box
 
 PROBE = "/run/systemd/system/flashvsr-probe.service"
 PORT = 48173  # of a server in the box, which shares the network of this machine
-PROGRAM = f"/opt/flashvsr/bin/python {CHECKOUT}/tests/systemd/sandbox_probe.py {OUTBOX} {PORT}"
+PROGRAM = f"/opt/flashvsr/bin/python {CHECKOUT}/tests/programs/sandbox_probe.py {OUTBOX} {PORT}"
 
 REFUSED = {
     "write /etc": "EROFS",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from installed import CHECKOUT, CLIP, CLIPS, INBOX, OUTBOX, Installed
-from systemd_box import Box
+
+from kits.installed import CHECKOUT, CLIP, CLIPS, INBOX, OUTBOX, Installed
+from kits.systemd_box import Box
 
 pytestmark = pytest.mark.timeout(600)
 

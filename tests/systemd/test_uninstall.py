@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from installed import CHECKOUT, CLIP, INBOX, SETTINGS, UNIT, Installed
-from systemd_box import Box
+from kits.installed import CHECKOUT, CLIP, INBOX, SETTINGS, UNIT, Installed
+from kits.systemd_box import Box
 
 SCRIPT = f"{CHECKOUT}/systemd/install"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flashvsr.supervisor import EX_CONFIG, Pace
+from flashvsr.service.supervisor import EX_CONFIG, Pace
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 UNIT = SYSTEMD / "flashvsr.service"

@@ -26,7 +26,7 @@ from flashvsr.training.degrade import Degradation, degrade
 from flashvsr.training.grain import add_grain
 from flashvsr.training.initial_decoder import MARGIN, SPAN
 from flashvsr.training.lay_corrections import fix_half, lay_corrections
-from flashvsr.training.loop import Plan, train
+from flashvsr.training.optimise import Plan, train
 
 CPU = torch.device("cpu")
 SMALL = Plan(steps=40, rate=1e-2, clips=4, side=64, frames=2, rounding=0.5)

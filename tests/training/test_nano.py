@@ -14,9 +14,9 @@ from flashvsr.model.slim import slim
 from flashvsr.model.stream import Stream, StreamOptions
 from flashvsr.model.weights import load_model
 from flashvsr.training import nano
+from flashvsr.upscaling.engine import Engine
 from flashvsr.video.probe import probe
-from flashvsr.weights import nano_folder
-from flashvsr.worker.engine import Engine
+from flashvsr.weights.choice import nano_folder
 
 CLIP = Path(__file__).parents[1] / "data" / "validation" / "bbb_384x256.mkv"
 

@@ -36,7 +36,7 @@ def test_ffmpeg_keeps_the_bound() -> None:
 DECODE = """
 import sys
 from pathlib import Path
-from bombs import MIB, large_sample
+from kits.bombs import MIB, large_sample
 from flashvsr.video.allocations import bound_allocations
 from flashvsr.video.decode import decode
 from flashvsr.video.probe import probe

@@ -10,12 +10,12 @@ from pathlib import Path
 import av
 import pytest
 from av.packet import Packet
-from chain_kit import Watching, chain
-from video_kit import numbered
 
-from flashvsr.config import Config
 from flashvsr.errors import Interrupted
+from flashvsr.settings.config import Config
 from flashvsr.video.captions import Captions, with_captions
+from kits.chain import Watching, chain
+from kits.videos import numbered
 
 CARRIED = Path(__file__).parent.parent / "data" / "carried"
 

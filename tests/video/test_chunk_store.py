@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 from test_chunks import an_encoder, fill
-from video_kit import numbered
 
 from flashvsr.errors import FlashVSRError, Transient
 from flashvsr.video import chunks
 from flashvsr.video.chunks import Chunk, ChunkStore, DamagedChunk, stored_chunks, whole_chunks
 from flashvsr.video.digests import LOST, digest_of
 from flashvsr.video.stream_writer import StreamWriter
+from kits.videos import numbered
 
 ANY = "0123456789abcdef" * 2
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from video_kit import clip_info, frames_of, make_chunks, number_of, numbered, write_video
 
 import flashvsr
 from flashvsr.errors import FlashVSRError
@@ -19,6 +18,7 @@ from flashvsr.video.chunks import ChunkStore, DamagedChunk, stored_chunks
 from flashvsr.video.encode import EncoderSettings, VideoEncoder, open_encoder, output_format
 from flashvsr.video.mux import assemble
 from flashvsr.video.probe import SourceInfo, probe
+from kits.videos import clip_info, frames_of, make_chunks, number_of, numbered, write_video
 
 SIZE = (128, 128)
 
@@ -191,7 +191,7 @@ while True:
 
 
 def python_environment() -> dict[str, str]:
-    paths = [str(Path(__file__).parent), str(Path(flashvsr.__file__).parent.parent)]
+    paths = [str(Path(__file__).parent), str(Path(__file__).parents[1]), str(Path(flashvsr.__file__).parent.parent)]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from video_kit import frames_of, make_chunks
-from yuv_kit import COLOURS, LUMA, NUMBERS
 
 from flashvsr.video.color import ColorInfo, output_color, resolve
 from flashvsr.video.decode import decode
 from flashvsr.video.encode import output_format
 from flashvsr.video.mux import assemble
 from flashvsr.video.probe import probe
+from kits.videos import frames_of, make_chunks
+from kits.yuv import COLOURS, LUMA, NUMBERS
 
 
 def patches(width: int, height: int) -> np.ndarray:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from yuv_kit import LUMA, calm, flat_and_ramp, frame_of, subsampled, to_planes, write_frames
 
 from flashvsr.video.color import ColorInfo, is_high_definition, output_color, resolve
 from flashvsr.video.decode import decode
 from flashvsr.video.probe import probe
+from kits.yuv import LUMA, calm, flat_and_ramp, frame_of, subsampled, to_planes, write_frames
 
 SD, HD = (720, 576), (1280, 720)
 MATRICES = {1: "bt709", 4: "fcc", 5: "smpte170m", 6: "smpte170m", 7: "smpte240m", 9: "bt2020nc", 10: "bt2020nc"}

@@ -10,10 +10,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from chain_kit import chain, played
-from video_kit import CLIPS, FRAME_COUNTS, lag_ms, number_of, numbered, sound_of, tone
 
 from flashvsr.video.probe import probe
+from kits.chain import chain, played
+from kits.videos import CLIPS, FRAME_COUNTS, lag_ms, number_of, numbered, sound_of, tone
 
 FRAMES, RATE = 50, 25
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from chain_kit import chain, played
-from mp4_kit import box, set_in_picture
-from video_kit import set_matrix, write_video
 
-from flashvsr.config import Config
+from flashvsr.settings.config import Config
 from flashvsr.video.crop import Crop
 from flashvsr.video.ebml import TO_VIDEO, added, element
 from flashvsr.video.probe import probe
+from kits.chain import chain, played
+from kits.mp4 import box, set_in_picture
+from kits.videos import set_matrix, write_video
 
 CARRIED = Path(__file__).parent.parent / "data" / "carried"
 WIDTH, HEIGHT = 128, 96

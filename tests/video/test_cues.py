@@ -9,13 +9,13 @@ from pathlib import Path
 import av
 import pytest
 from av.packet import Packet
-from chain_kit import chain
 from test_rest import fill, picture_track, subtitles_of
-from video_kit import make_chunks
 
 from flashvsr.video.cues import Cue, CueClock, Pieces
 from flashvsr.video.mux import assemble
 from flashvsr.video.probe import probe
+from kits.chain import chain
+from kits.videos import make_chunks
 
 Shown = tuple[float, float, str]  # start and length in seconds, and the text
 

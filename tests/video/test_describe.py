@@ -10,13 +10,13 @@ from types import SimpleNamespace
 
 import av
 import pytest
-from chain_kit import chain
 from test_rest import fill, jpeg, picture_track
-from video_kit import make_chunks
 
 from flashvsr.video.describe import chapters_of as made_of
 from flashvsr.video.mux import assemble
 from flashvsr.video.probe import probe
+from kits.chain import chain
+from kits.videos import make_chunks
 
 CARRIED = Path(__file__).parent.parent / "data" / "carried"
 CONTAINERS = pytest.mark.parametrize("container", ["mp4", "mkv"])

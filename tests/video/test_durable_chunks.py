@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from video_kit import clip_info, numbered
 
-from durable_kit import Steps
 from flashvsr.video.chunks import ChunkStore
 from flashvsr.video.encode import EncoderSettings, open_encoder, output_format
+from kits.durable import Steps
+from kits.videos import clip_info, numbered
 
 Write = Callable[[ChunkStore, int], None]
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from video_kit import clip_info, numbered
 
 from flashvsr.errors import BadConfig
 from flashvsr.video.encode import (
@@ -16,6 +15,7 @@ from flashvsr.video.encode import (
     output_format,
     working_encoders,
 )
+from kits.videos import clip_info, numbered
 
 
 def size_and_error(codec: str, quality: int, path: Path) -> tuple[int, float]:

@@ -11,12 +11,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from chain_kit import chain
 from test_chunks import python_environment
-from video_kit import clip_info
 
+from flashvsr.upscaling.budgets import encoder_threads
 from flashvsr.video.encode import EncoderSettings, open_encoder, output_format
-from flashvsr.worker.budgets import encoder_threads
+from kits.chain import chain
+from kits.videos import clip_info
 
 
 def textured(count: int) -> list[np.ndarray]:
@@ -66,7 +66,7 @@ def test_workers_share_the_cores(cores: int, workers: int, threads: int) -> None
 
 COUNT_THREADS = """
 import os, sys, av
-from video_kit import clip_info, numbered
+from kits.videos import clip_info, numbered
 from flashvsr.video.encode import EncoderSettings, open_encoder, output_format
 codec, threads = sys.argv[1], int(sys.argv[2])
 video_format = output_format(clip_info("bigbuckbunny.mp4"), (320, 192))

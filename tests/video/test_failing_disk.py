@@ -10,21 +10,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from video_kit import make_chunks, numbered, tone, write_video
 
-from failing_disk import ERRNOS, FailingDisk, failing_reads, failing_writes
 from flashvsr.errors import Interrupted, NoSpace, Transient
 from flashvsr.files.advice import FULL
 from flashvsr.video.chunks import Chunk, ChunkStore
 from flashvsr.video.counted import ReadFile
 from flashvsr.video.decode import DecodeOptions, decode
 from flashvsr.video.encode import EncoderSettings, open_encoder, output_format
+from flashvsr.video.interlacing import examine
 from flashvsr.video.media import open_own
 from flashvsr.video.mux import assemble
 from flashvsr.video.normalise import NormaliseSettings, normalise
 from flashvsr.video.probe import SourceInfo, probe
-from flashvsr.video.scan import examine
 from flashvsr.video.verify import verify
+from kits.failing_disk import ERRNOS, FailingDisk, failing_reads, failing_writes
+from kits.videos import make_chunks, numbered, tone, write_video
 
 SIZE = (128, 128)
 FRAMES = 6

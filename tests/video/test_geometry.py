@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 
 from flashvsr.errors import BadInput
-from flashvsr.preset import Preset
+from flashvsr.settings.preset import Preset
 from flashvsr.video.geometry import plan
 
 

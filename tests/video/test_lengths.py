@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from chain_kit import Watching, chain
-from video_kit import ALL_CLIPS, FRAME_COUNTS, numbered, write_video
 
-from flashvsr.config import Config, Limits
+from flashvsr.settings.config import Config, Limits
 from flashvsr.video.limits import Limits as FileLimits
 from flashvsr.video.probe import probe
+from kits.chain import Watching, chain
+from kits.videos import ALL_CLIPS, FRAME_COUNTS, numbered, write_video
 
 NINE_DAYS = 9 * 86400
 GIB = 1 << 30

@@ -10,15 +10,15 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from chain_kit import chain
-from video_kit import write_video
-from yuv_kit import frame_of, write_frames
 
-from flashvsr.config import Config
+from flashvsr.settings.config import Config
 from flashvsr.settings.processing_tables import Preprocess
 from flashvsr.video.encode import EncoderSettings, VideoFormat, open_encoder, output_format
 from flashvsr.video.mastering import Display, Light, Mastering, mastering_of
 from flashvsr.video.probe import probe
+from kits.chain import chain
+from kits.videos import write_video
+from kits.yuv import frame_of, write_frames
 
 PQ = {"colorspace": 9, "color_range": 1, "color_primaries": 9, "color_trc": 16}
 DISPLAY = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"  # P3, 1000 cd/m²

@@ -8,7 +8,15 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from video_kit import (
+
+from flashvsr.errors import BadInput, FlashVSRError, Interrupted, Transient
+from flashvsr.files import trees
+from flashvsr.outbox.publish import new_result, publish
+from flashvsr.video import mux
+from flashvsr.video.mux import assemble
+from flashvsr.video.probe import SourceInfo, probe
+from flashvsr.video.verify import verify
+from kits.videos import (
     ALL_CLIPS,
     CLIPS_WITH_SOUND,
     FRAME_COUNTS,
@@ -21,14 +29,6 @@ from video_kit import (
     tone,
     write_video,
 )  # fmt: skip
-
-from flashvsr.errors import BadInput, FlashVSRError, Interrupted, Transient
-from flashvsr.files import trees
-from flashvsr.outbox.publish import new_result, publish
-from flashvsr.video import mux
-from flashvsr.video.mux import assemble
-from flashvsr.video.probe import SourceInfo, probe
-from flashvsr.video.verify import verify
 
 SIZE = (128, 128)
 

@@ -11,13 +11,13 @@ import av
 import pytest
 from av.error import InvalidDataError
 from av.packet import Packet
-from chain_kit import Watching, chain, played
-from video_kit import number_of, numbered, tone, write_sound
 
-from flashvsr.config import Chunks, Config, Preprocess
 from flashvsr.errors import Interrupted
+from flashvsr.settings.config import Chunks, Config, Preprocess
 from flashvsr.video.order import DisplayOrder, has_decode_times
 from flashvsr.video.probe import probe
+from kits.chain import Watching, chain, played
+from kits.videos import number_of, numbered, tone, write_sound
 
 FRAMES = 60
 

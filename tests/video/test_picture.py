@@ -4,13 +4,13 @@ from pathlib import Path
 
 import av
 import numpy as np
-from video_kit import clip_info, make_chunks, number_of, numbered, write_video
 
-from flashvsr.preset import Preset
+from flashvsr.settings.preset import Preset
 from flashvsr.video.geometry import plan
 from flashvsr.video.mux import assemble
 from flashvsr.video.picture import before_after
 from flashvsr.video.probe import probe
+from kits.videos import clip_info, make_chunks, number_of, numbered, write_video
 
 
 def read(path: Path) -> np.ndarray:

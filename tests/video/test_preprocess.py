@@ -14,16 +14,16 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from chain_kit import Watching, chain, played
 from test_chunks import python_environment
-from video_kit import CLIPS, lag_ms, number_of, numbered, sound_of, tone, write_video
 
-from flashvsr.config import Chunks, Config
 from flashvsr.errors import Interrupted
+from flashvsr.files.space import bytes_at_crf
+from flashvsr.settings.config import Chunks, Config
 from flashvsr.settings.processing_tables import Preprocess
-from flashvsr.space import bytes_at_crf
 from flashvsr.video.encode import VideoEncoder
 from flashvsr.video.probe import probe
+from kits.chain import Watching, chain, played
+from kits.videos import CLIPS, lag_ms, number_of, numbered, sound_of, tone, write_video
 
 FILE = Config(preprocess=Preprocess(mode="file"))
 
@@ -67,7 +67,7 @@ def test_file_mode_keeps_a_variable_rate_and_the_shape(tmp_path: Path) -> None:
 
 def test_the_settings_reach_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A coarse file gives a coarse result; and it is yuv420p of the size the model is fed."""
-    monkeypatch.setattr("flashvsr.worker.upscale.remove_others", lambda *_: None)
+    monkeypatch.setattr("flashvsr.upscaling.file.remove_others", lambda *_: None)
     rng = np.random.default_rng(1)
     path = write_video(tmp_path / "a.mkv", [rng.integers(0, 255, (96, 160, 3), np.uint8)] * 3, codec="ffv1",
                        pixel_format="yuv444p")  # fmt: skip
@@ -206,7 +206,7 @@ def test_another_mode_takes_the_file_away(tmp_path: Path) -> None:
 PROGRAM = """
 import sys
 from pathlib import Path
-from chain_kit import chain
+from kits.chain import chain
 from test_preprocess import FILE
 print(chain(Path(sys.argv[1]), Path(sys.argv[2]), FILE, width=128).frames)
 """

@@ -9,7 +9,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from video_kit import (
+
+from flashvsr.errors import BadInput, Transient
+from flashvsr.files import trees
+from flashvsr.video.decode import decode
+from flashvsr.video.probe import probe
+from kits.videos import (
     ALL_CLIPS,
     CLIPS,
     FRAME_COUNTS,
@@ -20,11 +25,6 @@ from video_kit import (
     write_sound,
     write_video,
 )
-
-from flashvsr.errors import BadInput, Transient
-from flashvsr.files import trees
-from flashvsr.video.decode import decode
-from flashvsr.video.probe import probe
 
 
 def test_facts_of_awkward_files() -> None:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from chain_kit import Played, Watching, chain, played
-from ts_kit import WRAP, joined, multiplex, recording
-from video_kit import lag_ms, number_of, sound_of, tone
 
-from flashvsr.config import Chunks, Config, Preprocess
 from flashvsr.errors import Interrupted
+from flashvsr.settings.config import Chunks, Config, Preprocess
+from flashvsr.upscaling.report import Report
 from flashvsr.video.probe import probe
-from flashvsr.worker.report import Report
+from kits.chain import Played, Watching, chain, played
+from kits.ts import WRAP, joined, multiplex, recording
+from kits.videos import lag_ms, number_of, sound_of, tone
 
 FRAME = Fraction(1, 25)
 RATE = 8000

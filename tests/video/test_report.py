@@ -9,12 +9,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from chain_kit import chain
-from video_kit import CLIPS
 
 from flashvsr import __version__
 from flashvsr.errors import Transient
-from flashvsr.report_text import report_toml
+from flashvsr.files.report_text import report_toml
+from kits.chain import chain
+from kits.videos import CLIPS
 
 
 def test_the_file_beside_the_result_says_all_that_the_database_does(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_a_report_that_cannot_be_written_costs_no_result(tmp_path: Path, monkeyp
     def full(*_: object) -> None:
         raise Transient("no space")
 
-    monkeypatch.setattr("flashvsr.worker.upscale.write_report", full)
+    monkeypatch.setattr("flashvsr.upscaling.file.write_report", full)
     report = chain(CLIPS / "carphone_pristine.mp4", tmp_path, report=True)
     assert report.result.exists()
     assert "no space" in report.warnings[-1]

@@ -9,10 +9,10 @@ from pathlib import Path
 import av
 import pytest
 from av.packet import Packet
-from chain_kit import chain, played
-from video_kit import number_of, numbered
 
 from flashvsr.video.probe import probe
+from kits.chain import chain, played
+from kits.videos import number_of, numbered
 
 SRT = "1\n00:00:00,200 --> 00:00:00,900\nGrüße\n\n2\n00:00:01,000 --> 00:00:01,200\n<i>two</i>\nlines\n"
 ASS = """[Script Info]

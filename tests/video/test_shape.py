@@ -8,13 +8,13 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from chain_kit import Watching, chain, played
-from ts_kit import joined, recording
-from video_kit import number_of
 
-from flashvsr.config import Chunks, Config, Preprocess
 from flashvsr.errors import Interrupted
+from flashvsr.settings.config import Chunks, Config, Preprocess
 from flashvsr.video.shape import Frame
+from kits.chain import Watching, chain, played
+from kits.ts import joined, recording
+from kits.videos import number_of
 
 
 def lit(picture: np.ndarray) -> tuple[int, int]:

@@ -8,11 +8,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from chain_kit import chain, played
-from video_kit import number_of, numbered, set_matrix, write_video
 
 from flashvsr.errors import BadInput
 from flashvsr.video.probe import probe
+from kits.chain import chain, played
+from kits.videos import number_of, numbered, set_matrix, write_video
 
 
 def marked(width: int, height: int) -> np.ndarray:

@@ -9,10 +9,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from chain_kit import chain
-from video_kit import lag_ms, numbered, sound_of, tone
 
 from flashvsr.video.probe import probe
+from kits.chain import chain
+from kits.videos import lag_ms, numbered, sound_of, tone
 
 SECONDS = 6
 RATE = 8000

@@ -9,14 +9,14 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from chain_kit import chain, played
-from mp4_kit import Edit, edit_lists
 from test_rest import picture_track
 from test_sound import film
-from video_kit import lag_ms, number_of, numbered
 
 from flashvsr.video.probe import probe
 from flashvsr.video.sound_format import SoundFormat, format_of, widest
+from kits.chain import chain, played
+from kits.mp4 import Edit, edit_lists
+from kits.videos import lag_ms, number_of, numbered
 
 Part = tuple[str, int]  # layout and sample rate
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from video_kit import numbered, write_video
 
 from flashvsr.errors import BadInput
 from flashvsr.video.decode import decode
 from flashvsr.video.limits import Limits
 from flashvsr.video.probe import SourceInfo, check_file, check_frames, probe
+from kits.videos import numbered, write_video
 
 FRAMES = 10
 

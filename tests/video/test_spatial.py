@@ -8,14 +8,14 @@ from pathlib import Path
 
 import av
 import pytest
-from chain_kit import chain, played
-from mp4_kit import box, set_in_picture
-from video_kit import make_chunks, numbered, set_matrix, write_video
 
 from flashvsr.video.ebml import TO_VIDEO, added, element
 from flashvsr.video.mux import assemble
 from flashvsr.video.probe import probe
 from flashvsr.video.spatial import Spatial, Sphere
+from kits.chain import chain, played
+from kits.mp4 import box, set_in_picture
+from kits.videos import make_chunks, numbered, set_matrix, write_video
 
 CARRIED = Path(__file__).parent.parent / "data" / "carried"
 CONTAINERS = pytest.mark.parametrize("container", ["mp4", "mkv"])

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import av
 import pytest
-from chain_kit import Watching, chain, played
-from mp4_kit import edit_lists
-from video_kit import numbered, tone, write_sound
 
-from flashvsr.config import Chunks, Config, Preprocess
 from flashvsr.errors import Interrupted
+from flashvsr.settings.config import Chunks, Config, Preprocess
 from flashvsr.video.probe import probe
+from kits.chain import Watching, chain, played
+from kits.mp4 import edit_lists
+from kits.videos import numbered, tone, write_sound
 
 CASES = Path(__file__).parent.parent / "data" / "cases"
 SIZE = (128, 64)

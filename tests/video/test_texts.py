@@ -8,14 +8,14 @@ from pathlib import Path
 
 import av
 import pytest
-from chain_kit import chain
 from test_rest import FONT, fill, picture_track
 
-from flashvsr.text import MOST_WARNINGS, NAME, WARNING
+from flashvsr.system.text import MOST_WARNINGS, NAME, WARNING
 from flashvsr.video.extras import LONGEST_NAME
 from flashvsr.video.probe import probe
 from flashvsr.video.pyav import LONGEST_TAG, LONGEST_TITLE, MOST_TAGS, tags
-from nasty import TEXTS, is_safe
+from kits.chain import chain
+from kits.nasty import TEXTS, is_safe
 
 NASTY = "T\x1b[2J\nOK  forged \u202e" + "x" * 100_000
 

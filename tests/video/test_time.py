@@ -10,10 +10,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from chain_kit import chain, played
-from video_kit import lag_ms, number_of, numbered, sound_of, tone, write_video
 
 from flashvsr.video.probe import probe
+from kits.chain import chain, played
+from kits.videos import lag_ms, number_of, numbered, sound_of, tone, write_video
 
 SIZE = (128, 64)
 FILM, NTSC, DOUBLE = Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001)

@@ -10,13 +10,13 @@ import av
 import numpy as np
 import pytest
 from av.packet import Packet
-from chain_kit import chain
 from test_rest import fill, picture_track
 from test_sound import film
-from video_kit import lag_ms, make_chunks, sound_of, tone
 
 from flashvsr.video.mux import assemble
 from flashvsr.video.probe import probe
+from kits.chain import chain
+from kits.videos import lag_ms, make_chunks, sound_of, tone
 
 CARRIED = Path(__file__).parent.parent / "data" / "carried"
 CONTAINERS = pytest.mark.parametrize("container", ["mp4", "mkv"])

@@ -7,11 +7,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from chain_kit import chain, played
-from yuv_kit import NUMBERS, calm, flat_and_ramp, frame_of, planes_of, subsampled, to_planes, to_rgb, write_frames
 
 from flashvsr.video.encode import VideoEncoder
 from flashvsr.video.probe import probe
+from kits.chain import chain, played
+from kits.yuv import NUMBERS, calm, flat_and_ramp, frame_of, planes_of, subsampled, to_planes, to_rgb, write_frames
 
 SIZE = (288, 96)
 PQ, HLG, BT2020 = 16, 18, 9

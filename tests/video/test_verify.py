@@ -8,10 +8,10 @@ from pathlib import Path
 
 import av
 import pytest
-from video_kit import numbered, tone, write_sound, write_video
 
 from flashvsr.errors import FlashVSRError
 from flashvsr.video.verify import verify
+from kits.videos import numbered, tone, write_sound, write_video
 
 FRAMES, SIZE, SECONDS = 10, (128, 64), 0.4
 

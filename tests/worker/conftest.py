@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from played import Bench
+
+from kits.played import Bench
 
 
 @pytest.fixture

@@ -10,18 +10,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from played import Bench
-from video_kit import ALL_CLIPS
 
 from flashvsr.errors import BadConfig, BadInput, Transient
 from flashvsr.files import trees
 from flashvsr.outbox.publish import new_result, remove_temporaries, temporary_for, write_error_text
-from flashvsr.preset import Preset, check_inbox_preset
 from flashvsr.settings.kinds import Choice, Flag, Number, Whole
-from flashvsr.settings.schema import options
+from flashvsr.settings.options import options
+from flashvsr.settings.preset import Preset, check_inbox_preset
 from flashvsr.video.counted import CountedFile, nothing
 from flashvsr.video.media import open_source
 from flashvsr.video.probe import probe
+from kits.played import Bench
+from kits.videos import ALL_CLIPS
 
 SECRET = b"secret"
 

@@ -7,16 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from chain_kit import Watching, chain
-from played import Bench
-from video_kit import numbered, write_video
 
-from durable_kit import Steps
-from flashvsr.config import Chunks, Config
 from flashvsr.errors import BadInput, Cancelled
-from flashvsr.preset import Preset
-from flashvsr.worker.report import Report
-from flashvsr.worker.upscale import Task, salvage
+from flashvsr.settings.config import Chunks, Config
+from flashvsr.settings.preset import Preset
+from flashvsr.upscaling.file import Task, salvage
+from flashvsr.upscaling.report import Report
+from kits.chain import Watching, chain
+from kits.durable import Steps
+from kits.played import Bench
+from kits.videos import numbered, write_video
 
 SETTINGS = Config(chunks=Chunks(size=16))
 

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from played import Bench, crash
 
 from flashvsr.errors import BadInput, LeaseLost, NoSpace, Transient
 from flashvsr.worker import endings
 from flashvsr.worker.endings import SALVAGE_TRIES, Endings
+from kits.played import Bench, crash
 
 ENDED_BADLY = ["clip.mov.error.txt", "clip_partial.mp4"]
 

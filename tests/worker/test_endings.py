@@ -10,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from played import FRAMES, Bench, crash, replace_source
 
 from flashvsr.commands import status
 from flashvsr.errors import BadInput, Transient
 from flashvsr.jobs.owner import current_owner
 from flashvsr.worker import endings
+from kits.played import FRAMES, Bench, crash, replace_source
 
 
 def test_a_retry_that_succeeds_takes_the_error_text_back(bench: Bench) -> None:

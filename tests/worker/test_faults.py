@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from played import Bench, replace_source
 
 from flashvsr.errors import BadInput, Crashed, Transient
 from flashvsr.worker import endings
 from flashvsr.worker.faults import out_of_gpu_memory
+from kits.played import Bench, replace_source
 
 
 def test_bad_input_fails_at_once_with_a_partial_and_a_text(bench: Bench) -> None:

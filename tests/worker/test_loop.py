@@ -10,13 +10,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from played import FRAMES, Bench, Engine
 
-from flashvsr.config import Config, QueueSettings, Watch
 from flashvsr.errors import BadConfig, Cancelled, Interrupted, LeaseLost
 from flashvsr.jobs.owner import Owner, current_owner
+from flashvsr.settings.config import Config, QueueSettings, Watch
 from flashvsr.worker.control import JobControl
 from flashvsr.worker.orders import Orders
+from kits.played import FRAMES, Bench, Engine
 
 
 def test_nothing_to_do(bench: Bench) -> None:

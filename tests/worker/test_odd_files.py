@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from played import Bench, crash
 
 from flashvsr.errors import BadInput
 from flashvsr.jobs.retention import prune
+from kits.played import Bench, crash
 
 
 def folder(path: Path) -> None:

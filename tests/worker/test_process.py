@@ -17,9 +17,9 @@ import pytest
 import flashvsr
 from flashvsr.jobs.owner import owner_alive
 from flashvsr.jobs.queue import Queue
-from waiting import last_lines
+from kits.waiting import last_lines
 
-# Stands in for flashvsr.worker.upscale, and for torch, which takes seconds to load and is not needed here.
+# Stands in for flashvsr.upscaling.file, and for torch, which takes seconds to load and is not needed here.
 PROGRAM = """
 import os, signal, sys, time, types
 from pathlib import Path
@@ -44,14 +44,14 @@ def upscale_file(task, engine, settings, control):
         os.kill(os.getpid(), signal.SIGKILL)
     return report(result)
 
-upscale = types.ModuleType("flashvsr.worker.upscale")
+upscale = types.ModuleType("flashvsr.upscaling.file")
 upscale.Task = types.SimpleNamespace
 upscale.load_engine = lambda config, on_message: types.SimpleNamespace(name="copy")
 upscale.upscale_file = upscale_file
 upscale.salvage = lambda task, settings, reason, working: None
 sys.modules["torch"] = types.ModuleType("torch")
-import flashvsr.worker
-flashvsr.worker.upscale = sys.modules["flashvsr.worker.upscale"] = upscale
+import flashvsr.upscaling
+flashvsr.upscaling.file = sys.modules["flashvsr.upscaling.file"] = upscale
 from flashvsr.worker.__main__ import main
 sys.exit(main(sys.argv[1:]))
 """

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from played import FRAMES, Bench
 
 from flashvsr.errors import BadInput
 from flashvsr.worker import endings
-from mount_kit import Mounted, mounts
+from kits.mounts import Mounted, mounts
+from kits.played import FRAMES, Bench
 
 MakeMount = Callable[..., Mounted]
 

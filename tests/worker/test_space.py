@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from played import FRAMES, Bench, crash
 
-from flashvsr.config import QueueSettings
 from flashvsr.errors import BadInput, NoSpace
+from flashvsr.settings.config import QueueSettings
 from flashvsr.worker import control, endings, loop
-from mount_kit import Mounted, fill, mounts
+from kits.mounts import Mounted, fill, mounts
+from kits.played import FRAMES, Bench, crash
 
 MIB = 1 << 20
 MakeMount = Callable[..., Mounted]

@@ -4,9 +4,9 @@ import argparse
 import json
 
 import pytest
-from played import Bench
 
 from flashvsr.commands import status
+from kits.played import Bench
 
 
 @pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from flashvsr.bench.clip import write_clip
 from flashvsr.bench.shows_source import ShowsSource
 from flashvsr.bench.speed import OnFrames
-from flashvsr.preset import Preset
+from flashvsr.settings.preset import Preset
+from flashvsr.upscaling.engine import AnyEngine
+from flashvsr.upscaling.file import Task, upscale_file
 from flashvsr.video.geometry import Size, plan
-from flashvsr.worker.engine import AnyEngine
-from flashvsr.worker.upscale import Task, upscale_file
 
 if TYPE_CHECKING:
-    from flashvsr.config import Config
+    from flashvsr.settings.config import Config
 
 
 @dataclass(frozen=True)

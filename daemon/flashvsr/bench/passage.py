@@ -8,13 +8,13 @@ from contextlib import AbstractContextManager, nullcontext
 
 from torch import Tensor
 
-from flashvsr.preset import Preset
+from flashvsr.settings.preset import Preset
+from flashvsr.upscaling.engine import AnyEngine, FrameStream
+from flashvsr.upscaling.file import UPLOADED_FRAMES, enlarged, finished
+from flashvsr.upscaling.threads import RunAhead
+from flashvsr.upscaling.transfer import Download, Incoming, Outgoing, Pace, Upload
 from flashvsr.video.decode import Rgb
 from flashvsr.video.geometry import Size, plan
-from flashvsr.worker.engine import AnyEngine, FrameStream
-from flashvsr.worker.threads import RunAhead
-from flashvsr.worker.transfer import Download, Incoming, Outgoing, Pace, Upload
-from flashvsr.worker.upscale import UPLOADED_FRAMES, enlarged, finished
 
 UPLOAD, DOWNLOAD = "upload", "download"
 

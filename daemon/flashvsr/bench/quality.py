@@ -23,12 +23,12 @@ from flashvsr.bench.shrink import shrink
 from flashvsr.errors import BadInput
 from flashvsr.model.stream import StreamOptions
 from flashvsr.model.windows import FRAMES_PER_WINDOW, window
-from flashvsr.preset import Preset
+from flashvsr.settings.preset import Preset
+from flashvsr.upscaling.engine import Engine
+from flashvsr.upscaling.file import from_model, to_model
 from flashvsr.video.decode import DecodeOptions, Rgb, decode
 from flashvsr.video.geometry import BLOCK, Geometry, Size, plan
 from flashvsr.video.probe import SourceInfo
-from flashvsr.worker.engine import Engine
-from flashvsr.worker.upscale import from_model, to_model
 
 MODEL, BICUBIC = "model", "bicubic"
 AREA = "area"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from flashvsr.model.stream import StreamOptions
-from flashvsr.worker.engine import AnyEngine, FrameStream
+from flashvsr.upscaling.engine import AnyEngine, FrameStream
 
 
 class ShowsSource:

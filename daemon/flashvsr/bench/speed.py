@@ -17,7 +17,7 @@ from flashvsr.bench.pictures import repeated
 from flashvsr.bench.stages import StageWatch
 from flashvsr.model.stream import StreamOptions
 from flashvsr.model.windows import FRAMES_PER_WINDOW, LOOKAHEAD, window
-from flashvsr.worker.engine import Engine
+from flashvsr.upscaling.engine import Engine
 
 Size = tuple[int, int]
 OnFrames = Callable[[int], None]  # hears how many frames are done

@@ -13,10 +13,10 @@ import torch
 from flashvsr.bench.end_to_end import Done
 from flashvsr.bench.exactness import Exactness
 from flashvsr.bench.peaks import Peaks
-from flashvsr.bench.report import machine
+from flashvsr.bench.quality_report import machine
 from flashvsr.bench.speed import Memory, Rate
 from flashvsr.bench.work import Work
-from flashvsr.worker.engine import Engine
+from flashvsr.upscaling.engine import Engine
 
 STAGES = ("upload", "project", "layers", "head", "denoise", "decode", "colour", "download", "rest")  # in their order
 

@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flashvsr.commands.progress import JobProgress, job_progress
+from flashvsr.commands.say import say, say_lines
 from flashvsr.commands.screen import Screen
-from flashvsr.config import Config
 from flashvsr.errors import BadInput, FlashVSRError, Transient
 from flashvsr.files.texts import write_replacing
-from flashvsr.say import say, say_lines
+from flashvsr.settings.config import Config
 from flashvsr.settings.processing_tables import MODEL_NAMES
-from flashvsr.text import printable
+from flashvsr.system.text import printable
 
 if TYPE_CHECKING:
     from flashvsr.bench.enlargers import Enlarger
     from flashvsr.bench.quality import Measured, Task
-    from flashvsr.worker.engine import Engine
+    from flashvsr.upscaling.engine import Engine
 
 BOTH = "both"
 
@@ -32,7 +32,7 @@ def quality(config: Config, options: argparse.Namespace) -> int:
 
     What is wrong with any of them is said before the first is measured. One that fails later costs only itself.
     """
-    from flashvsr.bench import report
+    from flashvsr.bench import quality_report as report
 
     tasks = _tasks(options)
     strips, numbers = _places(options, tasks)
@@ -113,7 +113,7 @@ def _others(wanted: Sequence[str]) -> dict[str, Enlarger]:
 def _engine(config: Config, options: argparse.Namespace, progress: JobProgress) -> Engine:
     import torch
 
-    from flashvsr.worker.engine import load_engine
+    from flashvsr.upscaling.engine import load_engine
 
     if options.weights is not None:
         config = chosen_weights(config, options.weights)

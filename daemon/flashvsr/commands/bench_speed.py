@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING
 
 from flashvsr.commands.bench import chosen_weights
 from flashvsr.commands.progress import JobProgress, job_progress
+from flashvsr.commands.say import say
 from flashvsr.commands.screen import Screen
 from flashvsr.commands.speed_table import table_of
-from flashvsr.config import Config
-from flashvsr.devices import driver_version
 from flashvsr.errors import FlashVSRError, Transient
 from flashvsr.files.texts import write_replacing
-from flashvsr.say import say
-from flashvsr.text import printable
-from flashvsr.weights import NANO
+from flashvsr.settings.config import Config
+from flashvsr.system.devices import driver_version
+from flashvsr.system.text import printable
+from flashvsr.weights.choice import NANO
 
 if TYPE_CHECKING:
     from flashvsr.bench.exactness import Exactness
     from flashvsr.bench.speed_report import Measurements
-    from flashvsr.worker.engine import Engine
+    from flashvsr.upscaling.engine import Engine
 
 RANDOM_NAME = "random 1.3B"
 RANDOM = "random"  # weights of the published shapes, made on the spot
@@ -84,7 +84,7 @@ def _write(output: Path, text: str) -> None:
 
 
 def _engine(config: Config, weights: str, progress: JobProgress) -> Engine:
-    from flashvsr.worker.engine import engine_for, load_engine
+    from flashvsr.upscaling.engine import engine_for, load_engine
 
     if weights != RANDOM:
         return load_engine(chosen_weights(config, weights), progress.say)

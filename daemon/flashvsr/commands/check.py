@@ -11,20 +11,20 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from flashvsr import weights
-from flashvsr.config import Config
-from flashvsr.devices import Slot, discover
+from flashvsr.commands.say import say
 from flashvsr.errors import BadConfig, FlashVSRError
+from flashvsr.files.state import service_process
 from flashvsr.jobs.backends.sqlite.file import DATABASE_NAME, is_empty
 from flashvsr.jobs.damage import notices
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import state_word
-from flashvsr.preset import PRESET_NAME, load_preset
-from flashvsr.say import say
-from flashvsr.state import service_process
+from flashvsr.settings.config import Config
+from flashvsr.settings.preset import PRESET_NAME, load_preset
 from flashvsr.status.problems import known_problems
 from flashvsr.system.account import account_name, account_of
-from flashvsr.text import printable
+from flashvsr.system.devices import Slot, discover
+from flashvsr.system.text import printable
+from flashvsr.weights import choice as weights
 
 LOW_SPACE = 10 << 30  # bytes; a film's chunks and its result need room at the same time
 

@@ -15,15 +15,15 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from flashvsr.commands.progress import JobProgress, job_progress
+from flashvsr.commands.say import say
 from flashvsr.commands.screen import Screen
-from flashvsr.config import Config
 from flashvsr.errors import FlashVSRError
 from flashvsr.jobs.backends.sqlite.file import DATABASE_NAME
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import DONE, FINISHED, Job, state_word
-from flashvsr.say import say
+from flashvsr.settings.config import Config
 from flashvsr.settings.kinds import toml_value
-from flashvsr.text import printable
+from flashvsr.system.text import printable
 
 CLIP = Path(__file__).parent.parent / "assets" / "demo.mp4"
 PICTURE = "before_after.png"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from flashvsr.commands.screen import Screen
-from flashvsr.text import LINE, NAME, visible
+from flashvsr.system.text import LINE, NAME, visible
 
 PLAIN_STEPS = 4  # plain lines per job
 

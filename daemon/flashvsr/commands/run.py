@@ -6,9 +6,10 @@ import argparse
 import logging
 import shlex
 
-from flashvsr import __version__, logs
-from flashvsr.config import Config
-from flashvsr.supervisor import Supervisor
+from flashvsr import __version__
+from flashvsr.service.supervisor import Supervisor
+from flashvsr.settings.config import Config
+from flashvsr.system import logs
 from flashvsr.system.account import refuse_as_root
 
 log = logging.getLogger("flashvsr")

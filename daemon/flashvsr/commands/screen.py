@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from flashvsr.say import writing
-from flashvsr.text import PRINTED, PRINTED_LINE, visible_lines
+from flashvsr.commands.say import writing
+from flashvsr.system.text import PRINTED, PRINTED_LINE, visible_lines
 
 UNLIMITED = 100_000  # columns of a pipe or a file: nothing is cut or folded there
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from flashvsr.bench.exactness import Exactness
     from flashvsr.bench.speed import Rate
     from flashvsr.bench.speed_report import Measurements
-    from flashvsr.worker.engine import Engine
+    from flashvsr.upscaling.engine import Engine
 
 STAGE_WORDS = {
     "upload": "upload and enlarge",

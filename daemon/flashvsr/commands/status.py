@@ -14,19 +14,19 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from flashvsr.commands.queue import existing_queue
+from flashvsr.commands.requests import existing_queue
+from flashvsr.commands.say import say, say_json
 from flashvsr.commands.screen import Screen
-from flashvsr.config import Config
 from flashvsr.errors import BadConfig, FlashVSRError
+from flashvsr.files.report_text import bounded_report, report_toml
+from flashvsr.files.state import service_process
 from flashvsr.jobs.damage import notices
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import DONE, FAILED, FINISHED, HELD, QUEUED, RUNNING, Job, Worker, state_word
-from flashvsr.preset import PRESET_NAME, load_preset
-from flashvsr.report_text import bounded_report, report_toml
-from flashvsr.say import say, say_json
-from flashvsr.state import service_process
+from flashvsr.settings.config import Config
+from flashvsr.settings.preset import PRESET_NAME, load_preset
 from flashvsr.status.problems import Problem, known_problems
-from flashvsr.text import printable
+from flashvsr.system.text import printable
 
 LAST_FINISHED = 10
 FIRST_WAITING = 20

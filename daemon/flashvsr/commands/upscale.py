@@ -15,17 +15,17 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from flashvsr.commands.progress import JobProgress, job_progress
+from flashvsr.commands.say import complain, say
 from flashvsr.commands.screen import Screen
-from flashvsr.config import Config
 from flashvsr.errors import BadInput, Cancelled, FlashVSRError
 from flashvsr.files.advice import failure
 from flashvsr.outbox.writable import check_writable
-from flashvsr.preset import Preset, load_preset, override
-from flashvsr.say import complain, say
-from flashvsr.text import printable
+from flashvsr.settings.config import Config
+from flashvsr.settings.preset import Preset, load_preset, override
+from flashvsr.system.text import printable
 
 if TYPE_CHECKING:
-    from flashvsr.worker.upscale import Report, Task
+    from flashvsr.upscaling.file import Report, Task
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
 
 
 def _upscaled(config: Config, source: Path, target: Path, preset: Preset) -> Report:
-    from flashvsr.worker import upscale
+    from flashvsr.upscaling import file as upscale
 
     console = Screen(stderr=True)
     with job_progress(console) as progress, tempfile.TemporaryDirectory(prefix="flashvsr-") as workdir:
@@ -76,7 +76,7 @@ def _upscaled(config: Config, source: Path, target: Path, preset: Preset) -> Rep
 
 def _kept(task: Task, config: Config, error: FlashVSRError) -> str:
     """Keep what was finished, and say where; the error that ended the work stays the first thing that is told."""
-    from flashvsr.worker import upscale
+    from flashvsr.upscaling import file as upscale
 
     try:
         partial = upscale.salvage(task, config, str(error))

@@ -14,13 +14,13 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bar
 
-from flashvsr import weights
+from flashvsr.commands.say import say
 from flashvsr.commands.screen import Screen
-from flashvsr.config import Config
-from flashvsr.devices import discover
-from flashvsr.fetching import Progress
-from flashvsr.say import say
-from flashvsr.text import NAME, printable, visible
+from flashvsr.settings.config import Config
+from flashvsr.system.devices import discover
+from flashvsr.system.text import NAME, printable, visible
+from flashvsr.weights import choice as weights
+from flashvsr.weights.fetch import Progress
 
 
 def fetch(config: Config, options: argparse.Namespace) -> int:

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 from flashvsr.errors import NoSpace, Transient
-from flashvsr.fstype import is_read_only_here_alone
-from flashvsr.text import printable
+from flashvsr.files.filesystems import is_read_only_here_alone
+from flashvsr.system.text import printable
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from flashvsr.errors import FlashVSRError
 from flashvsr.inbox.problems import unforeseen
-from flashvsr.inbox.scan import lookup, names_beside
 from flashvsr.inbox.settle import has_writer
 from flashvsr.inbox.stock import Stock, obstacle
 from flashvsr.inbox.unfinished import Companions
+from flashvsr.inbox.walk import lookup, names_beside
 from flashvsr.jobs.intake import Source
 from flashvsr.jobs.queue import Queue
-from flashvsr.text import printable
+from flashvsr.system.text import printable
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from flashvsr.errors import BadConfig
 from flashvsr.files import trees
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import HELD, QUEUED
-from flashvsr.preset import PRESET_ERROR_NAME, PRESET_NAME, check_inbox_preset, write_default_preset
-from flashvsr.text import printable
+from flashvsr.settings.preset import PRESET_ERROR_NAME, PRESET_NAME, check_inbox_preset, write_default_preset
+from flashvsr.system.text import printable
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flashvsr.errors import Damaged, Transient
-from flashvsr.text import one_line, printable
+from flashvsr.system.text import one_line, printable
 
 log = logging.getLogger(__name__)
 

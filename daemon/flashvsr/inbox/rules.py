@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flashvsr.inbox.unfinished import is_temporary, is_temporary_folder
-from flashvsr.preset import PRESET_ERROR_NAME, PRESET_NAME
+from flashvsr.settings.preset import PRESET_ERROR_NAME, PRESET_NAME
 
 VIDEO_EXTENSIONS = frozenset(
     {"mp4", "m4v", "mov", "mkv", "webm", "avi", "mpg", "mpeg", "m2v", "vob", "ts"}

@@ -7,14 +7,14 @@ import os
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
-from flashvsr.config import Config, InboxDir
 from flashvsr.errors import Transient
 from flashvsr.files import trees
+from flashvsr.files.mounts import Mounts
 from flashvsr.inbox.rules import ignored, is_video_name
 from flashvsr.jobs.queue import Queue
-from flashvsr.mounts import Mounts
 from flashvsr.outbox.writable import check_writable
-from flashvsr.text import printable
+from flashvsr.settings.config import Config, InboxDir
+from flashvsr.system.text import printable
 
 log = logging.getLogger(__name__)
 

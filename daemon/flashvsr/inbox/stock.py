@@ -9,12 +9,12 @@ from pathlib import Path
 from flashvsr.files.at import Identity, identity
 from flashvsr.inbox.problems import Problems
 from flashvsr.inbox.rules import is_misnamed_preset, is_video_name
-from flashvsr.inbox.scan import Folder, Listen, folders, too_long
 from flashvsr.inbox.settle import Settler
 from flashvsr.inbox.unfinished import Companions, looks_like_part
+from flashvsr.inbox.walk import Folder, Listen, folders, too_long
 from flashvsr.jobs.intake import Source
-from flashvsr.preset import PRESET_NAME
-from flashvsr.text import printable
+from flashvsr.settings.preset import PRESET_NAME
+from flashvsr.system.text import printable
 
 _LARGEST = (1 << 63) - 1  # of the numbers that the queue's database holds
 

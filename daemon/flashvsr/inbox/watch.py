@@ -8,23 +8,23 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from flashvsr.config import Config, InboxDir
 from flashvsr.errors import NoSpace, Transient
 from flashvsr.files import trees
-from flashvsr.fstype import MOUNTINFO, fstype_of, is_network
+from flashvsr.files.filesystems import MOUNTINFO, fstype_of, is_network
 from flashvsr.inbox.handover import Handover
-from flashvsr.inbox.notifier import Notifier
+from flashvsr.inbox.hints import Notifier
 from flashvsr.inbox.presets import PresetGuard
 from flashvsr.inbox.problems import Contained, Problems
 from flashvsr.inbox.rules import ignored, ignored_folder, is_video_name
-from flashvsr.inbox.scan import lookup
 from flashvsr.inbox.settle import Settler
 from flashvsr.inbox.shares import Shares
 from flashvsr.inbox.stock import Stock, obstacle
 from flashvsr.inbox.unfinished import looks_like_part
+from flashvsr.inbox.walk import lookup
 from flashvsr.jobs.queue import Queue
-from flashvsr.preset import PRESET_NAME
-from flashvsr.text import printable
+from flashvsr.settings.config import Config, InboxDir
+from flashvsr.settings.preset import PRESET_NAME
+from flashvsr.system.text import printable
 
 log = logging.getLogger(__name__)
 

@@ -6,13 +6,13 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from flashvsr.fstype import MOUNTINFO
+from flashvsr.files.filesystems import MOUNTINFO
 from flashvsr.jobs.backends.sqlite.file import DATABASE_NAME, damage_of, is_empty, last_number, refuse_network
 from flashvsr.jobs.exchange import ASIDE, aside_files, prepare, prepared, put_in_place
 from flashvsr.jobs.ledger import Ledger
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.rows import LARGEST_NUMBER
-from flashvsr.text import printable
+from flashvsr.system.text import printable
 
 log = logging.getLogger(__name__)
 

@@ -19,12 +19,12 @@ from pathlib import Path
 from flashvsr.errors import Transient
 from flashvsr.files import trees
 from flashvsr.files.at import sync_directory
+from flashvsr.files.filesystems import MOUNTINFO
 from flashvsr.files.objects import clear_name
-from flashvsr.fstype import MOUNTINFO
+from flashvsr.files.space import writing_state
 from flashvsr.jobs.backends.sqlite.file import DATABASE_NAME, JOURNALS, is_empty
 from flashvsr.jobs.queue import Queue
-from flashvsr.space import writing_state
-from flashvsr.text import printable
+from flashvsr.system.text import printable
 
 ASIDE = "queue.damaged-"
 _BUILDING = "queue.building.db"

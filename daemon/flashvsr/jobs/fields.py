@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import peewee as pw
 
-from flashvsr.report_text import bounded_json
-from flashvsr.text import bounded_warnings, storable
+from flashvsr.files.report_text import bounded_json
+from flashvsr.system.text import bounded_warnings, storable
 
 if TYPE_CHECKING:  # peewee's fields are generic for the type checker only
     _Field = pw.Field
@@ -72,7 +72,7 @@ class Unsigned64(_Field[int]):
 
 
 class OptionalMessageField(_Field[str | None]):
-    """A text for people: visible characters and line ends, see `flashvsr.text.storable`."""
+    """A text for people: visible characters and line ends, see `flashvsr.system.text.storable`."""
 
     field_type = "TEXT"
 
@@ -94,7 +94,7 @@ class MessageField(_Field[str]):
 
 
 class ReportField(_Field[str | None]):
-    """A job's report as JSON, see `flashvsr.report_text.bounded_json`. Who shows it makes its texts visible."""
+    """A job's report as JSON, see `flashvsr.files.report_text.bounded_json`. Who shows it makes its texts visible."""
 
     field_type = "TEXT"
 

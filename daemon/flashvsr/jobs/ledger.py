@@ -15,11 +15,11 @@ from typing import Any
 
 from flashvsr.files.moves import make_directories
 from flashvsr.files.objects import Unusable, read_object, set_aside
+from flashvsr.files.space import writing_state
 from flashvsr.files.texts import write_replacing
 from flashvsr.jobs.rows import LARGEST_NUMBER, wrong_value
 from flashvsr.jobs.schema import Job
-from flashvsr.space import writing_state
-from flashvsr.text import printable
+from flashvsr.system.text import printable
 
 log = logging.getLogger(__name__)
 

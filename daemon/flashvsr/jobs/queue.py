@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flashvsr.fstype import MOUNTINFO
+from flashvsr.files.filesystems import MOUNTINFO
 from flashvsr.jobs.backends.sqlite.connector import SQLite
 from flashvsr.jobs.backends.sqlite.file import DATABASE_NAME
 from flashvsr.jobs.claims import Claims

@@ -6,7 +6,7 @@ from flashvsr.errors import FlashVSRError
 from flashvsr.jobs.schema import CANCELLED, FAILED, HELD, QUEUED, RUNNING, state_word
 from flashvsr.jobs.store import Store
 from flashvsr.jobs.table import JobTable, fresh_start, no_result
-from flashvsr.text import printable
+from flashvsr.system.text import printable
 
 
 class Requests:

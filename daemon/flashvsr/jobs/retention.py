@@ -10,13 +10,13 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 from flashvsr.files import at, trees
+from flashvsr.files.mounts import Mounts
 from flashvsr.jobs.exchange import ASIDE
 from flashvsr.jobs.history import Ended
 from flashvsr.jobs.ledger import DAMAGED_NAME
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.rows import LARGEST_NUMBER
-from flashvsr.mounts import Mounts
-from flashvsr.text import printable
+from flashvsr.system.text import printable
 
 log = logging.getLogger(__name__)
 

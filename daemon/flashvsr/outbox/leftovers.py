@@ -12,7 +12,7 @@ from stat import S_ISREG
 from flashvsr.files import at, trees
 from flashvsr.files.names import OUR_PREFIX
 from flashvsr.outbox.publish import RESULT_NAME
-from flashvsr.text import printable
+from flashvsr.system.text import printable
 
 log = logging.getLogger(__name__)
 

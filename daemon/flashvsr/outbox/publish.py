@@ -14,8 +14,8 @@ from flashvsr.files.at import sync_directory
 from flashvsr.files.made import Made
 from flashvsr.files.moves import MTIME_SLACK_NS, explained, make_directories, opened
 from flashvsr.files.names import OUR_PREFIX, fitted, numbered
-from flashvsr.outbox.names import target_for
-from flashvsr.outbox.source import settle_source
+from flashvsr.outbox.disposal import settle_source
+from flashvsr.outbox.targets import target_for
 
 __all__ = [
     "RESULT_NAME",

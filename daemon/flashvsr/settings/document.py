@@ -15,9 +15,9 @@ from typing import Any
 
 from flashvsr.errors import BadConfig
 from flashvsr.settings import escaped
+from flashvsr.settings.bounds import Limits, too_much
 from flashvsr.settings.kinds import Kind, Refused, shortened, shown
-from flashvsr.settings.limits import Limits, too_much
-from flashvsr.settings.schema import options
+from flashvsr.settings.options import options
 from flashvsr.settings.suggestions import did_you_mean, for_value
 from flashvsr.settings.syntax import syntax_problem
 from flashvsr.settings.toml_lines import Key, key_lines

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flashvsr.settings.document import Setting
 from flashvsr.settings.kinds import Refused, shortened, shown
-from flashvsr.settings.schema import Option, options
+from flashvsr.settings.options import Option, options
 from flashvsr.settings.suggestions import did_you_mean, for_value
 
 CONFIG_VARIABLE = "FLASHVSR_CONFIG"  # names the settings file itself, so it overrides no option

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flashvsr.text import from_printable, printable
+from flashvsr.system.text import from_printable, printable
 
 _KEY = "escaped"
 

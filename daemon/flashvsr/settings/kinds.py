@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from flashvsr.settings import escaped
-from flashvsr.text import one_line
+from flashvsr.system.text import one_line
 
 TOML_LARGEST = 2**63 - 1
 LONGEST_PATH = 4095  # bytes; Linux takes no longer one

@@ -20,7 +20,7 @@ from flashvsr.settings.device_kinds import (
     Weights,
 )
 from flashvsr.settings.kinds import ByteSize, Choice, FilePath, Flag, Number, Whole
-from flashvsr.settings.schema import option
+from flashvsr.settings.options import option
 
 MODEL_NAMES = ("auto", "FlashVSR-v1.1", "nano")
 ATTENTIONS = ("auto", "triton", "block_sparse_attn", "torch")

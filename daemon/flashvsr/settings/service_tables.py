@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flashvsr.settings.kinds import ByteSize, Choice, FilePath, Number, Text, Whole
-from flashvsr.settings.schema import option
+from flashvsr.settings.options import option
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ _IN_VALUE = re.compile(rf"{STRING}|#[^\n]*+|[\[{{]|[\]}}]|\n|[^\"'#\[\]{{}}\n]++
 def key_lines(text: str) -> dict[Key, int]:
     """Map each key and table header of a valid TOML text to its line, counted from 1.
 
-    The text is within `flashvsr.settings.limits`: a key of n parts takes time by the square of n. Keys inside
+    The text is within `flashvsr.settings.bounds`: a key of n parts takes time by the square of n. Keys inside
     inline tables are left out: use the line of the key that holds the inline table.
     """
     starts = [0, *(match.end() for match in re.finditer("\n", text))]

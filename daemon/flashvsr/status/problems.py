@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from flashvsr.files.texts import write_replacing
-from flashvsr.text import printable
+from flashvsr.system.text import printable
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flashvsr.errors import BadConfig
-from flashvsr.text import printable
+from flashvsr.system.text import printable
 
 
 def become_owner(directory: Path) -> None:

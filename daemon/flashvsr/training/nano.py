@@ -28,7 +28,7 @@ from flashvsr.training.data import Footage, Shares
 from flashvsr.training.degrade import Degradation
 from flashvsr.training.initialise import initialise
 from flashvsr.training.lay_corrections import fix_half, lay_corrections
-from flashvsr.training.loop import Plan, train
+from flashvsr.training.optimise import Plan, train
 
 DIT = DitParams(dim=128, ffn=64, layers=1, text_dim=32, freq_dim=256)
 LQ = LqProjectionParams(hidden=(2, 4), dim=128)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from av.error import FFmpegError
 from av.packet import Packet
 
-from flashvsr.text import NAME, visible
+from flashvsr.system.text import NAME, visible
 from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.media import open_source, packets
 from flashvsr.video.probe import ATTACHED_PICTURE, SourceInfo, codec_name

@@ -7,7 +7,7 @@ from fractions import Fraction
 from math import floor
 
 from flashvsr.errors import BadInput
-from flashvsr.preset import Preset
+from flashvsr.settings.preset import Preset
 
 Size = tuple[int, int]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Limits:
     """`file_bytes`: of the source, 0 for any. `frames`: of the video, 0 for any. `side`: pixels, of either side.
 
-    `memory`: bytes that opening it may take, 0 for any; `flashvsr.worker.prober` sees to it.
+    `memory`: bytes that opening it may take, 0 for any; `flashvsr.upscaling.prober` sees to it.
     """
 
     file_bytes: int = 0

@@ -23,7 +23,7 @@ from flashvsr.errors import BadInput, FlashVSRError, Transient
 from flashvsr.files import held, trees
 from flashvsr.files.advice import failure
 from flashvsr.files.at import Identity, NotRegular, identity
-from flashvsr.text import printable
+from flashvsr.system.text import printable
 from flashvsr.video.counted import Opener, Progress, Readable, ReadFile, nothing
 from flashvsr.video.pyav import SOURCE_TEXT
 

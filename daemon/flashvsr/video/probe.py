@@ -15,7 +15,7 @@ from av.error import FFmpegError
 
 from flashvsr.errors import BadInput
 from flashvsr.files.at import Identity
-from flashvsr.text import NAME, visible
+from flashvsr.system.text import NAME, visible
 from flashvsr.video.color import ColorInfo, resolve
 from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.crop import NOTHING, Crop, crop_of

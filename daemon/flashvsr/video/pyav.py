@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import av
 
-from flashvsr.text import bounded
+from flashvsr.system.text import bounded
 
 # PyAV 18 decodes tags as it is told to. From 19 on, bytes that are no UTF-8 always arrive as surrogates.
 SOURCE_TEXT: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
@@ -36,7 +36,7 @@ def fraction(value: _Ratio | None) -> Fraction | None:
 def tags(metadata: Mapping[str, str], most: int = LONGEST_TAG) -> dict[str, str]:
     """The tags of a container, stream or chapter as text for a result: no surrogates, and a bounded length of each.
 
-    What people read of them goes through `flashvsr.text.visible`: a tag may hold any character.
+    What people read of them goes through `flashvsr.system.text.visible`: a tag may hold any character.
     """
     return {_text(key, most): _text(value, most) for key, value in itertools.islice(metadata.items(), MOST_TAGS)}
 

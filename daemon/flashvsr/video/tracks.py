@@ -16,7 +16,7 @@ import av
 from av.error import FFmpegError
 
 from flashvsr.errors import Transient
-from flashvsr.text import NAME, visible
+from flashvsr.system.text import NAME, visible
 from flashvsr.video.aac import AacTrack
 from flashvsr.video.audio import MP4_AUDIO, CopyTrack, Timed, Track, Unfit
 from flashvsr.video.counted import Progress

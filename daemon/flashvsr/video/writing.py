@@ -14,7 +14,7 @@ from av.error import FFmpegError
 from flashvsr.errors import FlashVSRError
 from flashvsr.files import trees
 from flashvsr.files.advice import ENVIRONMENT, GONE, failure
-from flashvsr.text import printable
+from flashvsr.system.text import printable
 from flashvsr.video.counted import Opener, Progress, WrittenFile, nothing
 
 if TYPE_CHECKING:

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from flashvsr import logs
-from flashvsr.config import load_config
 from flashvsr.errors import Damaged, FlashVSRError, NoSpace
 from flashvsr.jobs.damage import EX_DAMAGED
 from flashvsr.jobs.queue import Queue
-from flashvsr.signals import SignalQueue
-from flashvsr.worker.lifeline import die_with
+from flashvsr.settings.config import load_config
+from flashvsr.system import logs
+from flashvsr.system.lifeline import die_with
+from flashvsr.system.signals import SignalQueue
 from flashvsr.worker.loop import FULL_SECONDS, WorkerLoop
 from flashvsr.worker.orders import SIGNALS, Orders
 
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 # Takes seconds: the slot shows as starting meanwhile, and the service is ready only after it.
                 import torch  # noqa: F401
 
-                from flashvsr.worker import upscale
+                from flashvsr.upscaling import file as upscale
 
                 loop = WorkerLoop(
                     config,

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from flashvsr.errors import Cancelled, Interrupted, LeaseLost
+from flashvsr.files.space import check_low_water, check_room
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job
-from flashvsr.space import check_low_water, check_room
-from flashvsr.text import printable
+from flashvsr.system.text import printable
 from flashvsr.worker.orders import Orders
 from flashvsr.worker.source import InboxGone, SourceGone, SourceRenamed, check_source
 from flashvsr.worker.upscaling import Report

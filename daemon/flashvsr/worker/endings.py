@@ -16,16 +16,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from flashvsr import logs
-from flashvsr.config import Config
 from flashvsr.errors import Damaged, FlashVSRError, LeaseLost, Transient
 from flashvsr.files import at, trees
 from flashvsr.files.advice import ENVIRONMENT, failure
+from flashvsr.files.mounts import Mounts
 from flashvsr.files.objects import clear_name
+from flashvsr.files.space import writing_state
+from flashvsr.files.state import jobs_directory
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.rows import LARGEST_NUMBER
 from flashvsr.jobs.schema import CANCELLED, DONE, FAILED, SUPERSEDED, Job
-from flashvsr.mounts import Mounts
 from flashvsr.outbox.publish import (
     remove_error_text,
     remove_temporaries,
@@ -34,10 +34,10 @@ from flashvsr.outbox.publish import (
     write_error_text,
 )
 from flashvsr.outbox.writable import WritableOutboxes
-from flashvsr.preset import Preset, preset_of_job
-from flashvsr.space import writing_state
-from flashvsr.state import jobs_directory
-from flashvsr.text import printable, storable
+from flashvsr.settings.config import Config
+from flashvsr.settings.preset import Preset, preset_of_job
+from flashvsr.system import logs
+from flashvsr.system.text import printable, storable
 from flashvsr.worker.faults import backoff
 from flashvsr.worker.places import archive_of, outbox_of, outbox_root, work_directory
 from flashvsr.worker.source import SourceChanged, SourceGone, check_source

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from flashvsr.errors import BadConfig, BadInput, Cancelled, Crashed, Interrupted, LeaseLost, NoSpace, Transient
 from flashvsr.files.advice import ENVIRONMENT, failure
+from flashvsr.files.mounts import ShareAway
 from flashvsr.jobs.schema import Job
-from flashvsr.mounts import ShareAway
 from flashvsr.outbox.writable import OutboxClosed
-from flashvsr.text import storable
+from flashvsr.system.text import storable
 from flashvsr.worker.source import SourceChanged, SourceGone, SourceRenamed
 
 CONFIG_SECONDS = 60.0

@@ -8,24 +8,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from flashvsr import logs
-from flashvsr.config import Config
 from flashvsr.errors import BadConfig, BadInput, Damaged, FlashVSRError, Interrupted, LeaseLost, NoSpace, Transient
 from flashvsr.files import trees
 from flashvsr.files.objects import object_of
+from flashvsr.files.report_text import report_toml
+from flashvsr.files.space import check_low_water
 from flashvsr.jobs.owner import current_owner
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import QUEUED, Job
 from flashvsr.outbox.publish import already_published, write_report
 from flashvsr.outbox.writable import OutboxClosed
-from flashvsr.preset import Preset, check_inbox_preset, preset_of_job, preset_to_json
-from flashvsr.report_text import report_toml
-from flashvsr.space import check_low_water
-from flashvsr.text import printable
+from flashvsr.settings.config import Config
+from flashvsr.settings.preset import Preset, check_inbox_preset, preset_of_job, preset_to_json
+from flashvsr.system import logs
+from flashvsr.system.memory import free_gpu_memory
+from flashvsr.system.text import printable
 from flashvsr.worker.control import JobControl
 from flashvsr.worker.endings import Endings
 from flashvsr.worker.faults import CONFIG_SECONDS, Outcome, Verdict, judge, out_of_gpu_memory
-from flashvsr.worker.memory import free_gpu_memory
 from flashvsr.worker.orders import Orders
 from flashvsr.worker.source import SourceRenamed
 from flashvsr.worker.upscaling import Upscaling

@@ -9,7 +9,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 
 
 class Arrivals(Protocol):
-    """Where signals queue up (`flashvsr.signals.SignalQueue`)."""
+    """Where signals queue up (`flashvsr.system.signals.SignalQueue`)."""
 
     def take(self) -> list[signal.Signals]:
         """The signals since the last call."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flashvsr.config import Config
 from flashvsr.errors import BadConfig
+from flashvsr.files.state import archive_directory, jobs_directory
 from flashvsr.jobs.schema import Job
-from flashvsr.state import archive_directory, jobs_directory
-from flashvsr.text import printable
+from flashvsr.settings.config import Config
+from flashvsr.system.text import printable
 
 
 def work_directory(config: Config, job_id: int) -> Path:

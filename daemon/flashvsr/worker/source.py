@@ -9,7 +9,7 @@ from pathlib import Path
 from flashvsr.errors import BadInput, FlashVSRError, Transient
 from flashvsr.files import trees
 from flashvsr.jobs.schema import Job
-from flashvsr.text import printable
+from flashvsr.system.text import printable
 
 CHANGED = "the file changed while it was worked on; the new version waits for its turn once it is complete"
 

@@ -1,4 +1,4 @@
-"""What the loop needs of `flashvsr.worker.upscale`, which brings torch and the decoders with it."""
+"""What the loop needs of `flashvsr.upscaling.file`, which brings torch and the decoders with it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from flashvsr.config import Config
-from flashvsr.preset import Preset
+from flashvsr.settings.config import Config
+from flashvsr.settings.preset import Preset
 
 
 class Engine(Protocol):

@@ -7,16 +7,16 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from flashvsr.config import Config
 from flashvsr.errors import Damaged, FlashVSRError
 from flashvsr.files import trees
 from flashvsr.files.at import identity
 from flashvsr.inbox.rules import is_video_name
-from flashvsr.inbox.scan import folders
+from flashvsr.inbox.walk import folders
 from flashvsr.jobs.intake import Source
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job
-from flashvsr.text import printable
+from flashvsr.settings.config import Config
+from flashvsr.system.text import printable
 from flashvsr.worker.source import InboxGone, SourceChanged, SourceGone, check_source
 
 log = logging.getLogger(__name__)

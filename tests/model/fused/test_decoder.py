@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from fused_kit import DTYPE, TOLERANCE, error
 
 from flashvsr.model.decoder import Decoder, DecoderParams
 from flashvsr.model.fused.decoder import DecoderWeights, FusedDecoder
+from kits.fused import DTYPE, TOLERANCE, error
 
 # The products of the last layer are kept in float16 whatever the rest is in.
 LAST_ROUNDING = 5e-4

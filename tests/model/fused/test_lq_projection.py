@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from fused_kit import DTYPE, TOLERANCE, error
 
 from flashvsr.model.fused.lq_projection import FusedLqProjection, LqWeights
 from flashvsr.model.lq_projection import LqProjection, LqProjectionParams
+from kits.fused import DTYPE, TOLERANCE, error
 
 
 def test_windows_with_memory(device: torch.device) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from fused_kit import GPU, TOLERANCE, error, small_model
 from torch import Tensor
 
 from flashvsr.kernels.residual_norm import residual_norm
@@ -13,6 +12,7 @@ from flashvsr.model.fused import dit
 from flashvsr.model.fused.stream import FusedModel, FusedStream, misfit
 from flashvsr.model.stream import Stream, StreamOptions, draw_noise
 from flashvsr.model.windows import window
+from kits.fused import GPU, TOLERANCE, error, small_model
 
 HEIGHT, WIDTH, WINDOWS = 128, 256, 3  # enough for the ring to come round
 # Budgets and reach that leave out some of the pairs of two blocks and up to four groups.

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from fused_kit import DTYPE, GPU
 from torch import Tensor
 
 from flashvsr.kernels.last_taps import PRODUCTS
@@ -18,6 +17,7 @@ from flashvsr.model.decoder import Decoder, DecoderParams, MemoryBlock
 from flashvsr.model.fused import decoder as fused
 from flashvsr.model.fused.decoder import DecoderWeights, FusedDecoder
 from flashvsr.model.fused.strips import cut, margins_of
+from kits.fused import DTYPE, GPU
 
 V1_1 = (11, 9, 9, 2)  # convolutions at each size
 MARGINS = (19, 16, 12, 4)

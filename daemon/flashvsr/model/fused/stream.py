@@ -11,7 +11,7 @@ from torch import Tensor
 from flashvsr.kernels.gpu.attention import kernel_for
 from flashvsr.model.attention import KeyValueRing, attended_slots
 from flashvsr.model.blocks import from_blocks
-from flashvsr.model.color import correct_color
+from flashvsr.model.color_fix import correct_color
 from flashvsr.model.dit import PATCH
 from flashvsr.model.fused.decoder import NARROW, DecoderWeights, FusedDecoder
 from flashvsr.model.fused.dit import DitWeights, FusedWindow, run_head, run_layer
@@ -64,8 +64,8 @@ class FusedModel:
 class FusedStream(Stream):
     """One video going through a fused model.
 
-    `offload_cache`, `small_batches`, `strips`: see `flashvsr.worker.thrift.Thrift`. `records`: whether windows may be
-    recorded and replayed, see `flashvsr.model.fused.recording`.
+    `offload_cache`, `small_batches`, `strips`: see `flashvsr.upscaling.savings.Thrift`. `records`: whether windows may
+    be recorded and replayed, see `flashvsr.model.fused.recording`.
     """
 
     def __init__(

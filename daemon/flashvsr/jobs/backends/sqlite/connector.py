@@ -11,11 +11,11 @@ from typing import Any
 import peewee as pw
 
 from flashvsr.errors import BadConfig, Transient
-from flashvsr.fstype import MOUNTINFO
+from flashvsr.files.filesystems import MOUNTINFO
 from flashvsr.jobs.backends.sqlite.errors import told
 from flashvsr.jobs.backends.sqlite.file import BUSY_SECONDS, refuse_network
 from flashvsr.jobs.backends.sqlite.migrations import migrate
-from flashvsr.text import printable
+from flashvsr.system.text import printable
 
 _PRAGMAS = (
     ("busy_timeout", int(BUSY_SECONDS * 1000)),

@@ -10,7 +10,7 @@ from pathlib import Path
 import peewee as pw
 
 from flashvsr.errors import Damaged, NoSpace, Transient
-from flashvsr.text import printable
+from flashvsr.system.text import printable
 
 # The general error is one of them: with statements that are always the same it means unexpected content.
 _DAMAGED = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_NOTADB}

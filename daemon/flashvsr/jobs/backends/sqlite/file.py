@@ -8,11 +8,11 @@ from contextlib import closing
 from pathlib import Path
 
 from flashvsr.errors import BadConfig
-from flashvsr.fstype import MOUNTINFO, fstype_of, is_network
+from flashvsr.files.filesystems import MOUNTINFO, fstype_of, is_network
 from flashvsr.jobs.backends.sqlite import migrations
 from flashvsr.jobs.backends.sqlite.errors import speaks_of_damage
 from flashvsr.jobs.backends.sqlite.fitting import mismatch
-from flashvsr.text import printable
+from flashvsr.system.text import printable
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Any
 from flashvsr.errors import BadConfig, Damaged
 from flashvsr.jobs.backends.sqlite.errors import damaged_text
 from flashvsr.jobs.backends.sqlite.fitting import mark_of, mismatch
-from flashvsr.text import printable
+from flashvsr.system.text import printable
 
 Migration = tuple[str, ...]  # SQL statements from one version to the next; never edited once released
 

@@ -1,0 +1,211 @@
+"""What becomes of a source once its result is recorded: archived, deleted or kept, if it is the same.
+
+Each of these may be cut short by a crash and is then done again from the start: it finds what the earlier attempt got
+done. One at a time may be at work on a source.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import shutil
+import stat as stat_bits
+from pathlib import Path
+
+from flashvsr.files import at, trees
+from flashvsr.files.at import Identity, sync_directory
+from flashvsr.files.moves import MTIME_SLACK_NS, explained, make_directories, move_new, move_numbered, opened
+from flashvsr.files.names import OUR_PREFIX, numbered
+from flashvsr.outbox.targets import inside
+from flashvsr.system.text import printable
+
+log = logging.getLogger(__name__)
+
+
+_BLOCK = 1 << 20
+
+
+def settle_source(source: Path, identity: Identity, action: str, archive_dir: Path, relative: str) -> Path | None:
+    """Archive, delete or keep `source`; returns where it was archived, None otherwise.
+
+    A source that is gone or has changed since the job was made (`identity`) is left alone; one that is gone because an
+    earlier attempt archived it is found there. `relative` gives its place in the archive, where nothing is replaced.
+    Raises Transient if the file system refuses; the source is then still where it was.
+    """
+    if action == "keep":
+        return None
+    with explained(action, source):
+        try:
+            with opened(source.parent) as directory:
+                name = _present_name(directory, source.name, identity)
+                if _identity(name, directory) != identity:
+                    log.info("%s changed while it was processed and stays where it is", printable(source))
+                    return None
+                if action == "delete":
+                    _delete(directory, name, identity)
+                    return None
+                return _archive(directory, name, source, identity, inside(archive_dir, relative))
+        except FileNotFoundError:
+            log.info("%s is gone already", printable(source))
+            return _archived_before(inside(archive_dir, relative), identity) if action == "archive" else None
+
+
+def _present_name(directory: int, name: str, identity: Identity) -> str:
+    """The name of the source: a hidden one, if a crash in the middle of `_delete` left it under that."""
+    hidden = _hidden_name(identity)
+    with contextlib.suppress(FileNotFoundError):
+        if _identity(hidden, directory) == identity:
+            return hidden
+    return name
+
+
+def _archive(directory: int, name: str, source: Path, identity: Identity, wanted: Path) -> Path | None:
+    with explained("archive to", wanted.parent):
+        make_directories(wanted.parent)
+        archive = trees.open_directory(wanted.parent)
+    with at.closing(archive):
+        _close_to_others(archive)
+        try:
+            archived = move_numbered(directory, name, archive, wanted.name)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise  # most likely the source's folder gives nothing away: the archive is our own
+            with explained("archive to", wanted.parent):
+                copied = _copy(directory, name, identity, archive, wanted.name)
+                sync_directory(archive)
+            if copied is None:
+                log.info("%s changed while it was archived and stays where it is", printable(source))
+                return None
+            _delete(directory, name, identity)
+            return wanted.with_name(copied)
+        if _identity(archived, archive) != identity:
+            # Replaced between the look and the move: what was moved is new, so it goes back.
+            move_numbered(archive, archived, directory, source.name)
+            return None
+        sync_directory(archive)
+        sync_directory(directory)
+        return wanted.with_name(archived)
+
+
+def _close_to_others(archive: int) -> None:
+    """Let nobody else enter a directory of the archive.
+
+    Between the look at a source and its move, a directory of the share's people may take its name. It is moved back,
+    but for that moment its ".." is the archive.
+    """
+    mode = stat_bits.S_IMODE(os.fstat(archive).st_mode)
+    if mode & 0o077:
+        with contextlib.suppress(PermissionError):  # a file system without modes
+            os.fchmod(archive, mode & 0o700)
+
+
+def _archived_before(wanted: Path, identity: Identity) -> Path | None:
+    """Find the source in the archive, where an attempt put it that died before it could tell.
+
+    Itself, if it was moved there; a copy of it, the last one, if it came from another file system.
+    """
+    device, _, size, mtime_ns = identity
+    copy = None
+    for name in numbered(wanted.name):
+        path = wanted.with_name(name)
+        try:
+            stat = trees.lstat(path)
+        except FileNotFoundError:
+            return copy
+        if at.identity(stat) == identity:
+            return path
+        if stat.st_dev != device and _looks_like(stat, size, mtime_ns):
+            copy = path
+    raise AssertionError("the numbers of names have no end")
+
+
+def _delete(directory: int, name: str, identity: Identity) -> None:
+    """Remove a file by way of a hidden name, where nobody can replace it between the look and the removal."""
+    hidden = _hidden_name(identity)
+    if name != hidden:
+        move_new(directory, name, directory, hidden)
+    if _identity(hidden, directory) != identity:
+        move_numbered(directory, hidden, directory, name)
+        return
+    at.remove(directory, hidden)
+    sync_directory(directory)
+
+
+def _hidden_name(identity: Identity) -> str:
+    _, inode, _, mtime_ns = identity
+    return f"{OUR_PREFIX}{inode}-{mtime_ns}.part"
+
+
+def _copy(directory: int, name: str, identity: Identity, archive: int, wanted: str) -> str | None:
+    """Copy to another file system: hidden, made durable, then named; None if the source changed.
+
+    The hidden name is the same at each attempt, and a copy that an earlier attempt named is not made again: however
+    often this is cut short, one copy is left in the end.
+    """
+    hidden = _hidden_name(identity)
+    at.remove(archive, hidden)
+    try:
+        with at.closing(at.read(directory, name)) as source:
+            before = os.fstat(source)
+            if at.identity(before) != identity:
+                return None  # exchanged between the look and the opening
+            earlier = _copied_before(source, identity, archive, wanted)
+            if earlier is not None:
+                return earlier
+            with _writer(archive, hidden, before.st_mode) as copy:
+                with open(source, "rb", closefd=False) as reader, open(copy, "wb", closefd=False) as writer:
+                    shutil.copyfileobj(reader, writer, _BLOCK)
+                os.utime(copy, ns=(identity[3], identity[3]))
+                os.fsync(copy)
+                whole = os.fstat(copy).st_size == identity[2]
+            if not whole or at.identity(os.fstat(source)) != identity:
+                return None
+        if _identity(name, directory) != identity:
+            return None
+        return move_numbered(archive, hidden, archive, wanted)
+    finally:
+        # After the move there is nothing of that name; after a failure a part of a copy.
+        at.remove(archive, hidden)
+
+
+def _copied_before(source: int, identity: Identity, archive: int, wanted: str) -> str | None:
+    """Find a copy of the open file `source` in the archive. Its content decides: the source is deleted for it."""
+    _, _, size, mtime_ns = identity
+    for name in numbered(wanted):
+        try:
+            if not _looks_like(at.status(archive, name), size, mtime_ns):
+                continue
+        except FileNotFoundError:
+            return None
+        with at.closing(at.read(archive, name)) as copy:
+            if _same_content(source, copy):
+                return name
+    raise AssertionError("the numbers of names have no end")
+
+
+def _looks_like(stat: os.stat_result, size: int, mtime_ns: int) -> bool:
+    mtimes = abs(stat.st_mtime_ns - mtime_ns) < MTIME_SLACK_NS
+    return stat_bits.S_ISREG(stat.st_mode) and stat.st_size == size and mtimes
+
+
+def _same_content(first: int, second: int) -> bool:
+    """Compare two open files, wherever they stand."""
+    offset = 0
+    while True:
+        one, other = os.pread(first, _BLOCK, offset), os.pread(second, _BLOCK, offset)
+        length = min(len(one), len(other))  # a network share may give less than was asked for
+        if one[:length] != other[:length]:
+            return False
+        if not length:
+            return one == other
+        offset += length
+
+
+def _writer(directory: int, name: str, mode: int) -> contextlib.AbstractContextManager[int]:
+    return at.closing(at.create(directory, name, mode & 0o777))
+
+
+def _identity(name: str, directory: int) -> Identity:
+    return at.identity(at.status(directory, name))

@@ -1,0 +1,252 @@
+"""The service process: watches the inboxes, keeps workers alive, tells systemd. It never touches a video."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from flashvsr.errors import BadConfig, Damaged, FlashVSRError
+from flashvsr.files import trees
+from flashvsr.files.state import jobs_directory, prepare_state, state_lock
+from flashvsr.inbox.watch import InboxWatcher
+from flashvsr.jobs.damage import EX_DAMAGED, heal
+from flashvsr.jobs.owner import owner_alive
+from flashvsr.jobs.queue import Queue
+from flashvsr.service.health import Overview
+from flashvsr.service.pool import WORKER_COMMAND, Ended, Patience, WorkerPool
+from flashvsr.service.reload import keep_worker_config, read_again, write_worker_config
+from flashvsr.service.stopping import CHECKPOINT, FINISH, Stop
+from flashvsr.service.systemd import Notifier
+from flashvsr.service.watch_thread import MakeWatcher, WatchThread
+from flashvsr.settings.config import Config
+from flashvsr.system import logs
+from flashvsr.system.devices import Slot, discover
+from flashvsr.system.signals import SignalQueue
+
+log = logging.getLogger(__name__)
+
+EX_FAILURE = 1
+EX_CONFIG = 78  # of sysexits(3): the unit does not start the service again on it, only a person can help
+
+# A child that ends wakes the loop, so that its job is queued again at once.
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+
+# What tells a worker to stop in this way. A kill asks nobody.
+STOP_SIGNALS = {FINISH: signal.SIGUSR1, CHECKPOINT: signal.SIGTERM}
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often and how long, in seconds."""
+
+    turn: float = 0.5
+    report: float = 2.0
+    recover: float = 10.0  # how often to look for jobs whose worker died unseen, such as one of an earlier service
+    silence: float = 120.0  # a watcher silent for longer hangs, and the watchdog is no longer fed
+    checkpoint: float = 90.0  # what workers get to close their chunk; TimeoutStopSec of the unit is longer
+    killed: float = 10.0
+    watcher_end: float = 5.0
+
+
+class Supervisor:
+    """The service. `run` returns its exit code; everything else is what one turn of its loop does."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        slots: Sequence[Slot] | None = None,
+        worker_command: Sequence[str] = WORKER_COMMAND,
+        make_watcher: MakeWatcher = InboxWatcher,
+        notifier: Notifier | None = None,
+        patience: Patience | None = None,
+        pace: Pace | None = None,
+    ) -> None:
+        self._config = config
+        self._slots = slots
+        self._worker_command = worker_command
+        self._make_watcher = make_watcher
+        self._notifier = notifier or Notifier()
+        self._patience = patience or Patience()
+        self._pace = pace or Pace()
+        self._stop = Stop(self._pace.checkpoint, self._pace.killed)
+        self._ready = False
+        self._next_recover = 0.0
+        self._next_report = 0.0
+        self._next_watchdog = 0.0
+
+    def run(self) -> int:
+        """Serve until SIGTERM or SIGINT.
+
+        0: stopped as asked; 1: cannot run here, or not with this database, which the next start sets aside; 78:
+        wrong configuration.
+        """
+        state = self._config.paths.state
+        try:
+            prepare_state(state)
+            with state_lock(state), SignalQueue(SIGNALS) as self._signals, self._healed_queue() as self._queue:
+                self._start()
+                while not self._stop.requested:
+                    self._turn()
+                self._drain()
+        except FlashVSRError as error:
+            logs.each_line(log, logging.ERROR, str(error))
+            return EX_CONFIG if isinstance(error, BadConfig) else EX_FAILURE
+        return 0
+
+    def _healed_queue(self) -> closing[Queue]:
+        state = self._config.paths.state
+        heal(state, jobs_directory(state))
+        return closing(Queue(state))
+
+    def _start(self) -> None:
+        trees.guard(self._config.trees())
+        self._forget_workers()
+        self._recover_jobs()
+        gpu = self._config.gpu
+        slots = discover(gpu.devices, gpu.max_concurrent) if self._slots is None else self._slots
+        config_file = write_worker_config(self._config)
+        self._pool = WorkerPool(
+            slots, config_file, self._worker_command, self._patience, lambda: keep_worker_config(self._config)
+        )
+        self._watch = WatchThread(self._config, self._make_watcher, time.monotonic)
+        self._overview = Overview(self._queue, self._pool, self._watch, self._pace.silence)
+        self._watch.start()
+
+    def _turn(self) -> None:
+        self._answer_signals()
+        if self._watch.damage:
+            raise Damaged(self._watch.damage)
+        with self._overview.queue_guard():
+            self._look_after_jobs()
+        if not self._stop.requested:
+            self._pool.start_due(time.monotonic())
+        self._report()
+        self._signals.wait(self._pace.turn)
+
+    def _drain(self) -> None:
+        """Wait for the workers to leave, put everything in order. Stalled ones are still killed meanwhile."""
+        self._watch.end()
+        self._notifier.stopping(f"stopping: {self._stop.words}")
+        while self._pool.pids() and not self._stop.gives_up(time.monotonic()):
+            if self._stop.must_kill(time.monotonic()):
+                self._pool.kill_all("killed: it did not stop in time")
+            self._turn()
+        for slot, pid in self._pool.pids().items():
+            log.error("%s: worker %d hangs in a driver or a share and is left behind", slot, pid)
+        self._watch.join(self._pace.watcher_end)
+        with self._overview.queue_guard():
+            self._recover_jobs()
+            self._forget_workers()
+        log.info("stopped")
+
+    def _answer_signals(self) -> None:
+        for number in self._signals.take():
+            if number == signal.SIGHUP:
+                self._reload()
+            elif number != signal.SIGCHLD:
+                self._begin_to_stop(number)
+
+    def _begin_to_stop(self, number: signal.Signals) -> None:
+        mode = self._stop.request(self._config.service.stop_mode, time.monotonic())
+        log.info("%s: stopping; %s", number.name, self._stop.words)
+        if mode in STOP_SIGNALS:
+            self._pool.send(STOP_SIGNALS[mode])
+
+    def _look_after_jobs(self) -> None:
+        for ended in self._pool.reap(time.monotonic()):
+            self._note_end(ended)
+        self._kill_stalled()
+        if time.monotonic() >= self._next_recover:
+            self._recover_jobs()
+        self._overview.refresh()
+
+    def _note_end(self, ended: Ended) -> None:
+        """A worker is gone: its job goes back to the queue, the worker table shows why the slot is empty."""
+        self._next_recover = 0.0  # this turn; should the queue not answer, the next one tries again
+        plan = "" if self._stop.requested else _plan(ended)
+        if ended.code == EX_DAMAGED:
+            raise Damaged(f"{ended.slot.name}: the worker found the queue database damaged, see its last lines above")
+        level = logging.INFO if ended.asked_to or self._stop.requested else logging.ERROR
+        log.log(level, "%s: worker %d ended (%s)%s", ended.slot.name, ended.pid, ended.reason, plan)
+        error = f"the worker ended ({ended.reason}){plan}"
+        self._queue.workers.set(ended.slot.name, 0, ended.slot.label, "starting", error=error)
+
+    def _kill_stalled(self) -> None:
+        """Only work done is progress: a worker that hangs in a driver may still give signs of life."""
+        if not self._overview.is_working():
+            return
+        limit = self._config.queue.stall_seconds
+        pids = self._pool.pids()
+        for job in self._queue.claims.running_stalled(time.time(), limit):
+            ours = job.slot is not None and pids.get(job.slot) == job.owner_pid
+            if ours and self._pool.kill(str(job.slot), f"killed: no progress for {limit:.0f} s"):
+                log.error("no progress for %.0f s, its worker is killed", limit, extra={"job": job.id})
+
+    def _recover_jobs(self) -> None:
+        self._queue.claims.recover(lambda owner: not owner_alive(owner))
+        self._next_recover = time.monotonic() + self._pace.recover
+
+    def _forget_workers(self) -> None:
+        for worker in self._queue.workers.all():
+            self._queue.workers.remove(worker.slot)
+
+    def _report(self) -> None:
+        now = time.monotonic()
+        if not self._ready and self._overview.worker_is_up():
+            self._ready = True
+            self._notifier.ready(self._overview.status())
+            log.info("ready: %s", self._overview.status())
+        if now >= self._next_report:
+            self._next_report = now + self._pace.report
+            self._notifier.status(self._status())
+        if now >= self._next_watchdog and self._overview.healthy():
+            self._next_watchdog = now + self._notifier.watchdog_seconds
+            self._notifier.watchdog()
+            if self._stop.mode == FINISH:  # may take hours, TimeoutStopSec does not know
+                self._notifier.extend_timeout(8 * self._notifier.watchdog_seconds)
+
+    def _status(self) -> str:
+        if self._stop.requested:
+            return f"stopping: {self._stop.words}; {self._overview.status()}"
+        return self._overview.status() if self._ready else f"starting the workers; {self._overview.status()}"
+
+    def _reload(self) -> None:
+        """Take the changed configuration over as a whole or not at all; running jobs go on undisturbed."""
+        if self._ready:
+            self._notifier.reloading()
+        try:
+            config, waiting = read_again(self._config)
+            write_worker_config(config)
+        except FlashVSRError as error:
+            log.error("reload: the changed configuration cannot be used, the service goes on as before:")
+            logs.each_line(log, logging.ERROR, str(error))
+            self._overview.config_trouble = "the changed configuration cannot be used, see the log"
+        else:
+            self._take_over(config, waiting)
+        if self._ready:
+            self._notifier.ready(self._overview.status())
+
+    def _take_over(self, config: Config, waiting: Sequence[str]) -> None:
+        self._config = config
+        trees.guard(config.trees())
+        logs.set_level(config.service.log_level)
+        for note in config.notes:
+            log.warning("%s", note)
+        for table in waiting:
+            log.warning("reload: the change in [%s] takes effect when the service is restarted", table)
+        self._overview.config_trouble = f"restart to apply the change in {', '.join(waiting)}" if waiting else ""
+        self._watch.reload(config)
+        self._pool.send(signal.SIGHUP)
+        log.info("reload: the configuration applies from the next job on")
+
+
+def _plan(ended: Ended) -> str:
+    if ended.resting:
+        until = time.strftime("%H:%M", time.localtime(time.time() + ended.delay))
+        return f"; {ended.slot.name} rests until {until} because its workers keep failing"
+    return f"; a new one starts in {ended.delay:.0f} s"

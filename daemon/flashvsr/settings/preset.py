@@ -1,0 +1,274 @@
+"""preset.toml: what happens to the videos of one inbox. Read, checked, overridden and written here."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+
+from flashvsr.errors import BadConfig
+from flashvsr.files import marked, trees
+from flashvsr.files.advice import advice
+from flashvsr.files.objects import Unusable, object_of
+from flashvsr.files.texts import read_text, write_new
+from flashvsr.settings.bounds import PRESET_LIMITS
+from flashvsr.settings.document import Document, parse, parse_value, raise_problems, read_table
+from flashvsr.settings.kinds import Choice, Flag, Number, Whole, shown
+from flashvsr.settings.options import comment_block, option, render
+from flashvsr.settings.suggestions import for_preset_key
+
+PRESET_NAME = "preset.toml"
+PRESET_ERROR_NAME = "preset.error.txt"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """The options of one inbox; a job keeps those it was claimed with."""
+
+    width: int = field(
+        default=960,
+        metadata=option(
+            Whole(128, 4096, also=(0,)),
+            "How many pixels wide the picture is that goes into the model. The source is made this wide first, smaller "
+            "or larger; its height follows. Then the model makes it scale times as large: 960 with a scale of 2 gives "
+            "1920. 0 leaves the source at its own size. Odd numbers become the next even one. Common: 640 768 896 960 "
+            "1024 1152 1280.",
+        ),
+    )
+    scale: float = field(
+        default=2.0,
+        metadata=option(Number(1, 8), "How many times wider and higher the result is than the picture of that width."),
+    )
+    quality: int = field(
+        default=6, metadata=option(Whole(1, 10), "Quality of the result. 10 is the best, and makes the largest file.")
+    )
+    fit: str = field(
+        default="crop",
+        metadata=option(
+            Choice(("crop", "pad")),
+            "The model works on multiples of 128 pixels. crop cuts the edges evenly down to the next multiple: 960x540 "
+            "at a scale of 2 becomes 1920x1024. pad adds to the edges and takes that off again afterwards, so that the "
+            "result has exactly scale times the size: 1920x1080.",
+        ),
+    )
+    sparse_ratio: float = field(
+        default=2.0,
+        metadata=option(
+            Number(1, 4),
+            "Leave this alone unless you know the model. It says how many parts of the picture the model "
+            "compares with each other. More is slower and steadier.",
+        ),
+    )
+    local_range: int = field(
+        default=11,
+        metadata=option(
+            Whole(7, 15, odd=True),
+            "Leave this alone unless you know the model. It says how far apart such parts may lie: the model "
+            "looks around each one in a square of so many blocks of 128 pixels.",
+        ),
+    )
+    seed: int = field(default=0, metadata=option(Whole(0), "The same file, preset and seed give the same picture."))
+    color_fix: str = field(
+        default="adain",
+        metadata=option(
+            Choice(("adain", "wavelet", "none")), "How the colours of the result are kept near those of the source."
+        ),
+    )
+    deinterlace: str = field(
+        default="auto",
+        metadata=option(
+            Choice(("auto", "off")),
+            "Interlaced video shows two half pictures at once, as combs where something moves. auto finds it by its "
+            "flags and by the picture, and makes one clean picture of each frame. off leaves the combs to the model.",
+        ),
+    )
+    codec: str = field(default="h264", metadata=option(Choice(("h264", "hevc", "av1")), "Codec of the result."))
+    encoder: str = field(
+        default="auto",
+        metadata=option(
+            Choice(("auto", "software", "nvenc")),
+            "What encodes the result: the GPU (nvenc) or the processor (software). nvenc becomes software, with a "
+            "warning, where the GPU has no encoder.",
+        ),
+    )
+    audio: str = field(
+        default="copy",
+        metadata=option(
+            Choice(("copy", "aac", "none")),
+            "Sound of the result. copy keeps it as it is. A track that players of such a file do not take becomes AAC.",
+        ),
+    )
+    container: str = field(
+        default="mp4",
+        metadata=option(Choice(("mp4", "mkv")), "Kind of file that the result is, and the ending of its name."),
+    )
+    report: bool = field(
+        default=False,
+        metadata=option(
+            Flag(),
+            "true writes a text beside each result, its name with .report.toml. It has the facts of the source, what "
+            "was done, how fast, and all warnings. `flashvsr status ID` shows the same.",
+        ),
+    )
+
+
+def load_preset(path: Path, default_quality: int = 6, *, follow_symlinks: bool = False) -> Preset:
+    """Read and check a preset file. Raises BadConfig with all problems: file, line, key, found, allowed.
+
+    Symbolic links are refused unless asked for: whoever may write to a share could aim one anywhere.
+    """
+    try:
+        text = read_text(path, PRESET_LIMITS.bytes, follow_symlinks=follow_symlinks)
+    except FileNotFoundError as error:
+        homeless = _is_missing(path.parent)
+        missing = "its folder does not exist; is the share mounted?" if homeless else "there is no such file"
+        raise BadConfig(f"{path}: {missing}") from error
+    return parse_preset(text, str(path), default_quality)
+
+
+def parse_preset(text: str, origin: str, default_quality: int = 6) -> Preset:
+    """Check the text of a preset; `origin` names it in messages. Raises BadConfig with all problems."""
+    if text == default_preset_text(default_quality):
+        return Preset(quality=default_quality)  # that of nearly all inboxes, which may be thousands
+    problems: list[str] = []
+    document = parse(text, origin, problems, PRESET_LIMITS)
+    if document is None:
+        raise BadConfig(problems[0])
+    return _checked(document, Preset(quality=default_quality), problems)
+
+
+def override(preset: Preset, assignments: Sequence[str]) -> Preset:
+    """Apply `key=value` assignments, values as in TOML, bare words being text; later ones win.
+
+    Raises BadConfig with all problems.
+    """
+    problems: list[str] = []
+    data: dict[str, object] = {}
+    for assignment in assignments:
+        key, equals, text = (part.strip() for part in assignment.partition("="))
+        if not equals or not re.fullmatch(r"[A-Za-z0-9_-]+", key):
+            problems.append(f"{shown(assignment)}: expected key=value, such as width=1280")
+        else:
+            data[key] = parse_value(text, PRESET_LIMITS)
+    return _checked(Document("command line", data), preset, problems)
+
+
+def preset_to_json(preset: Preset) -> str:
+    """Write a preset for the queue's database."""
+    return json.dumps(asdict(preset))
+
+
+def preset_from_json(text: str) -> Preset:
+    """Read what `preset_to_json` wrote, with the checks of a file; raises BadConfig."""
+    if len(text) > PRESET_LIMITS.bytes:
+        raise BadConfig("the preset stored with the job is damaged: too long")
+    try:
+        data = object_of(text)
+    except Unusable as error:
+        raise BadConfig(f"the preset stored with the job is damaged: {error}") from error
+    return _checked(Document("preset stored with the job", data), Preset(), [])
+
+
+def preset_of_job(text: str | None) -> Preset:
+    """The preset that a job was claimed with, as its row has it; the default one where that cannot be read.
+
+    A damaged row, or one of another version of flashvsr, is no reason to stop a job: its next claim stores the preset
+    of its inbox again.
+    """
+    try:
+        return preset_from_json(text) if text else Preset()
+    except BadConfig as error:
+        log.warning("%s", error)
+        return Preset()
+
+
+def preset_text(preset: Preset, heading: str) -> str:
+    """A commented preset.toml that shows every option; `heading` says what it is for."""
+    return f"{comment_block(heading)}\n{render(Preset, preset)}"
+
+
+@lru_cache(maxsize=1)
+def default_preset_text(default_quality: int = 6) -> str:
+    """The preset that a new inbox is given."""
+    return preset_text(
+        Preset(quality=default_quality),
+        "What happens to the videos in this folder. Edit and save: it applies to the next video that starts. "
+        f"If something is wrong with it, the videos wait and {PRESET_ERROR_NAME} beside it says why.",
+    )
+
+
+def write_default_preset(path: Path, default_quality: int = 6) -> None:
+    """Write a commented preset with every option; one that exists already stays untouched.
+
+    Raises BadConfig if the folder is missing or cannot be written to.
+    """
+    try:
+        write_new(path, default_preset_text(default_quality))
+    except FileNotFoundError as error:
+        raise BadConfig(f"{path.parent}: the folder does not exist; is the share mounted?") from error
+    except OSError as error:
+        told = advice("write to", path.parent, error)
+        raise BadConfig(
+            f"{path}: there is no preset and none can be written here ({error.strerror}); put a {PRESET_NAME} "
+            f"there, or {told}"
+        ) from error
+
+
+def check_inbox_preset(inbox: Path, default_quality: int = 6) -> Preset:
+    """Load the preset of an inbox, writing the default one first if there is none.
+
+    Raises BadConfig after explaining the problems in PRESET_ERROR_NAME beside the preset; once the preset is
+    right, that text is removed.
+    """
+    path = inbox / PRESET_NAME
+    try:
+        if _is_missing(path):
+            write_default_preset(path, default_quality)
+        preset = load_preset(path, default_quality)
+    except BadConfig as error:
+        raise BadConfig(*error.lines, *_explain(inbox, str(error))) from error
+    _withdraw(inbox / PRESET_ERROR_NAME)
+    return preset
+
+
+def _checked(document: Document, defaults: Preset, problems: list[str]) -> Preset:
+    accepted = read_table(Preset, document.data, document, problems, advise=for_preset_key)
+    raise_problems(problems)
+    return replace(defaults, **{key: setting.value for key, setting in accepted.items()})
+
+
+def _is_missing(path: Path) -> bool:
+    try:
+        return not trees.exists(path)
+    except OSError:  # loading the preset says what is wrong
+        return False
+
+
+def _explain(inbox: Path, message: str) -> tuple[str, ...]:
+    """Put the problems beside the preset, no person's text out of its place; return lines to add if that fails."""
+    path = inbox / PRESET_ERROR_NAME
+    text = (
+        f"The {PRESET_NAME} of this folder cannot be used, so its videos wait. Nothing is lost.\n\n"
+        f"{message}\n\n"
+        "Correct it and save. The videos then start by themselves and this text disappears.\n"
+    )
+    try:
+        marked.put(path, text, PRESET_NAME)
+    except FileNotFoundError:  # no inbox, so nobody to read it there; the message says so already
+        return ()
+    except OSError as error:
+        return (f"(this could not be written to {path}: {error.strerror})",)
+    return ()
+
+
+def _withdraw(path: Path) -> None:
+    try:
+        marked.withdraw(path, PRESET_NAME)
+    except OSError as error:
+        log.warning("%s no longer applies but cannot be removed: %s", path, error.strerror)

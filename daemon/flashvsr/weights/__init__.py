@@ -1,0 +1,1 @@
+"""Which weights the model takes, and getting them."""

@@ -1,0 +1,105 @@
+"""`flashvsr upscale` where the disk is full or may not be written: words, exit code 1, and nothing left behind."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from flashvsr.cli import main
+from flashvsr.upscaling import file as upscale
+from kits.chain import IdentityEngine
+from kits.mounts import PAGE, Mounted, fill, mounts
+from kits.videos import numbered, tone, write_video
+
+
+@pytest.fixture
+def mount() -> Iterator[Callable[..., Mounted]]:
+    yield from mounts()  # type: ignore[misc]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], int]]:
+    source = write_video(tmp_path / "clip.mp4", [numbered(number) for number in range(12)], audio=tone(0.48))
+    config = tmp_path / "flashvsr.toml"
+    config.write_text("[chunks]\nsize = 8\nmin_frames = 1\n")
+    monkeypatch.setattr(upscale, "load_engine", lambda config, say: IdentityEngine())
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+
+    def run(target: Path, *more: str) -> int:
+        same = [f"--set={text}" for text in ("width=0", "scale=1", "fit=pad", "encoder=software", *more)]
+        return main(["--config", str(config), "upscale", str(source), str(target), *same])
+
+    yield run
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.mkv"])
+def test_a_target_disk_that_is_full_at_any_byte(
+    run: Callable[[Path], int],
+    tmp_path: Path,
+    mount: Callable[..., Mounted],
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
+    disk = mount(tmp_path / "disk", "1m").point
+    for pages in range(20):
+        ballast = fill(disk, pages * PAGE)
+        code = run(disk / name)
+        ballast.unlink()
+        shown = capsys.readouterr()
+        if code == 0:
+            break
+        assert code == 1
+        assert "No space left on device; free some space there" in shown.err
+        assert "Traceback" not in shown.err
+        assert "PyAV" not in shown.err
+        assert shown.out == ""
+        assert list(disk.iterdir()) == []
+    assert 1 < pages < 19
+    assert [path.name for path in disk.iterdir()] == [name]
+    assert shown.out == f"{disk / name}\n"
+
+
+def test_a_full_temporary_directory(
+    run: Callable[[Path], int],
+    tmp_path: Path,
+    mount: Callable[..., Mounted],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    share = mount(tmp_path / "temporary", "1m")
+    monkeypatch.setattr(tempfile, "tempdir", str(share.point))
+    no_files = "there is space, but no more files can be made there; remove some"
+    for files, advice in ((0, no_files), (None, "free some space there")):
+        share.leave_files(files)
+        ballast = fill(share.point, PAGE) if files is None else None
+        assert run(tmp_path / "out.mp4") == 1
+        shown = capsys.readouterr().err
+        assert f"{share.point}/flashvsr-" in shown
+        assert f"No space left on device; {advice}" in shown
+        assert "Traceback" not in shown
+        if ballast is not None:
+            ballast.unlink()
+        assert list(share.point.iterdir()) == []
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_a_target_that_may_not_be_written_is_said_before_the_work(
+    run: Callable[[Path], int],
+    tmp_path: Path,
+    mount: Callable[..., Mounted],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    share = mount(tmp_path / "disk")
+    share.read_only(True)
+    monkeypatch.setattr(upscale, "load_engine", lambda *_: pytest.fail("the model is loaded for nothing"))
+    monkeypatch.delenv("INVOCATION_ID", raising=False)
+    assert run(share.point / "out.mp4") == 1
+    told = f"cannot write to {share.point}: Read-only file system; it is mounted read-only; mount it writable"
+    assert capsys.readouterr().err == f"flashvsr: {told}\n"

@@ -1,0 +1,177 @@
+"""Inputs of the golden files, made from their formulas, and what our model computes from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from flashvsr.model import attention
+from flashvsr.model.blocks import BLOCK_SIDE, from_blocks
+from flashvsr.model.color_fix import correct_color
+from flashvsr.model.decoder import Decoder, DecoderParams
+from flashvsr.model.dit import Dit, DitParams
+from flashvsr.model.lq_projection import LqProjection, LqProjectionParams
+from flashvsr.model.network import FlashVSR
+from flashvsr.model.stream import Stream, StreamOptions
+from flashvsr.model.weights import assemble
+from flashvsr.model.windows import window, window_count
+
+
+def uniform(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """u(name, shape) of the golden formula: float64 in [0, 1)."""
+    i = np.arange(np.prod(shape, dtype=np.int64), dtype=np.float64)
+    product = 12.9898 * i
+    a = np.sin(product + 78.233 * (crc32(name.encode("ascii")) % 1000)) * 43758.5453
+    return (a - np.floor(a)).reshape(shape)
+
+
+def weight(prefix: str, key: str, shape: tuple[int, ...]) -> Tensor:
+    u = uniform(prefix + key, shape)
+    if len(shape) == 1 or key.endswith("gamma"):
+        values = (1.0 if key.endswith(("weight", "gamma")) else 0.0) + 0.2 * (u - 0.5)
+    elif "modulation" in key:
+        values = u - 0.5
+    else:
+        values = (u - 0.5) * 2 * np.sqrt(3 / np.prod(shape[1:]))
+    return torch.from_numpy(values.astype(np.float32))
+
+
+def noise(index: int, shape: tuple[int, ...]) -> Tensor:
+    a, b = uniform(f"noise.{index}.a", (1, *shape)), uniform(f"noise.{index}.b", (1, *shape))
+    values = np.sqrt(-2 * np.log(1 - a + 1e-12)) * np.cos(2 * np.pi * b)
+    return torch.from_numpy(values[0].astype(np.float32))
+
+
+def lq_video(frames: int, height: int, width: int) -> Tensor:
+    t, y, x = np.meshgrid(
+        *(np.arange(n, dtype=np.float64) for n in (frames, height, width)), indexing="ij", sparse=True
+    )
+    waves = [
+        np.sin(0.031 * x + 0.017 * y + 0.21 * t),
+        np.cos(0.023 * x - 0.029 * y + 0.13 * t),
+        np.sin(0.041 * x * np.cos(0.1 * t) + 0.011 * y),
+    ]
+    video = 0.6 * np.stack(waves) + 0.3 * (uniform("lq", (3, frames, height, width)) - 0.5)
+    return torch.from_numpy(np.clip(video, -1, 1).astype(np.float32))
+
+
+def formula_model(case: Mapping[str, object], device: str = "cpu", dtype: torch.dtype = torch.float32) -> FlashVSR:
+    """The model of a case, its weights made from the formula and loaded by the project's own checks."""
+    prompt_shape = (1, int(case["ctx"]), int(case["text_dim"]))
+    prompt = torch.from_numpy((uniform("prompt", prompt_shape) - 0.5).astype(np.float32))
+    with torch.device("meta"):
+        dit = Dit(DitParams(case["dim"], case["ffn"], case["layers"], case["text_dim"]))
+        lq = LqProjection(LqProjectionParams(tuple(case["lq"]), case["dim"]))
+        decoder = Decoder(DecoderParams(tuple(case["tc"])))
+    states = [
+        {key: weight(prefix, key, tuple(t.shape)) for key, t in module.state_dict().items()}
+        for prefix, module in (("dit.", dit), ("lq.", lq), ("tc.", decoder))
+    ]
+    return assemble("formula", *states, prompt, device, dtype).model
+
+
+def compute(case: Mapping[str, object], device: str = "cpu") -> dict[str, Tensor]:
+    """All tensors of a golden file, from our model in float32."""
+    height, width, frames = int(case["height"]), int(case["width"]), int(case["lq_frames"])
+    model = formula_model(case, device)
+    options = StreamOptions(
+        local_range=case["local_range"],
+        color_fix=case["color_fix"],
+        kv_ratio=int(case["kv_ratio"]),
+    )
+    stream = Stream(model, height, width, options)
+    # The files give the top-k ratio itself; through sparse_ratio it could come out one block off.
+    budget = int((height // 128 * (width // 128)) ** 2 * case["topk_ratio"])
+    stream.sparsity = replace(stream.sparsity, budget=budget)
+    video = lq_video(frames, height, width).to(device)
+    latents, outputs, lq_tokens = [], [], []
+    with torch.no_grad(), MaskRecorder() as recorder:
+        for index in range(window_count(frames)):
+            step = window(index)
+            recorder.window = index
+            project = stream.project
+            stream.project = lambda s, lq, project=project: lq_tokens.append(project(s, lq)) or lq_tokens[-1]
+            clean = stream.denoise(step, video[:, slice(*step.lq)], noise(index, stream.noise_shape(step)))
+            stream.project = project
+            latents.append(clean)
+            outputs.append(stream.decode(clean, video[:, slice(*step.output)]))
+    output = torch.cat(outputs, dim=1).cpu()
+    grid = (height // 128, width // 128)
+    tokens = torch.cat([_frame_order(t[0].cpu(), grid) for t in lq_tokens])
+    return {
+        "latents": torch.cat(latents, dim=1).transpose(0, 1).cpu(),
+        "frames_sub": output[:, ::3, ::4, ::4],
+        "frame_mean": output.mean(dim=(-2, -1)),
+        "frame_std": output.std(dim=(-2, -1)),
+        "lq_tokens_sub": tokens[::7],
+        **{f"mask_layer0_window{i}": mask.cpu().to(torch.uint8) for i, mask in recorder.masks.items()},
+    }
+
+
+def _frame_order(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Tokens in block order -> (frame, row, column) order, as the golden files list them."""
+    return from_blocks(tokens, grid[0] * BLOCK_SIDE, grid[1] * BLOCK_SIDE).flatten(0, 2)
+
+
+class MaskRecorder:
+    """Keeps what `select_blocks` chose in layer 0 of each window."""
+
+    def __enter__(self) -> MaskRecorder:
+        self.window, self.masks = 0, {}
+        self._select = attention.select_blocks
+
+        def select(*args: object) -> Tensor:
+            mask = self._select(*args)
+            self.masks.setdefault(self.window, mask)
+            return mask
+
+        attention.select_blocks = select
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        attention.select_blocks = self._select
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One tensor held against its golden value; `error` is relative (masks: share of differing blocks)."""
+
+    name: str
+    error: float
+    limit: float
+
+    @property
+    def ok(self) -> bool:
+        return self.error <= self.limit
+
+
+def compare(file: Path, device: str = "cpu") -> list[Comparison]:
+    """Compare the model with one golden file, tensor by tensor."""
+    with safe_open(file, "pt") as stored:
+        case = json.loads(stored.metadata()["case"])
+        golden = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
+    ours = compute_color(tuple(case["shape"])) if "shape" in case else compute(case, device)
+    return [_compare(name, expected, ours[name]) for name, expected in sorted(golden.items())]
+
+
+def compute_color(shape: tuple[int, ...]) -> dict[str, Tensor]:
+    frames = torch.from_numpy((2.4 * uniform("color.frames", shape) - 1.2).astype(np.float32))
+    condition = torch.from_numpy((1.6 * uniform("color.condition", shape) - 0.9).astype(np.float32))
+    return {method: correct_color(frames, condition, method) for method in ("adain", "wavelet")}
+
+
+def _compare(name: str, expected: Tensor, ours: Tensor) -> Comparison:
+    if expected.shape != ours.shape:
+        return Comparison(name, float("inf"), 0.0)
+    if name.startswith("mask"):
+        return Comparison(name, (expected != ours).double().mean().item(), 1e-3)
+    error = (expected.double() - ours.double()).abs().max() / expected.double().std()
+    return Comparison(name, error.nan_to_num(float("inf")).item(), 1e-4)

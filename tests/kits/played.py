@@ -1,0 +1,187 @@
+"""A queue, an inbox and a worker's loop for tests, all real but the upscaling, which is played."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flashvsr.jobs.owner import current_owner
+from flashvsr.jobs.queue import Queue
+from flashvsr.outbox.publish import new_result, publish, temporary_for
+from flashvsr.settings.config import Config, Paths, QueueSettings, Watch
+from flashvsr.settings.preset import Preset, preset_to_json
+from flashvsr.worker.loop import WorkerLoop
+from flashvsr.worker.orders import Orders
+
+FRAMES = 10
+
+
+@dataclass(frozen=True)
+class Task:
+    source: Path
+    target: Path
+    preset: Preset
+    workdir: Path
+    job_id: int
+
+
+@dataclass
+class Report:
+    result: Path
+    warnings: list[str]
+    model: str = "played"
+
+    def to_json(self) -> str:
+        return json.dumps({"frames": FRAMES})
+
+
+class Engine:
+    name = "played"
+
+
+@dataclass
+class Upscaling:
+    """Writes a result as the real one would, with something happening in between: `at` a frame or moment."""
+
+    Task = Task
+    at: dict[Any, Callable[[], None]] = field(default_factory=dict)
+    tasks: list[Task] = field(default_factory=list)
+    engines: int = 0
+    size: int = 0  # bytes that a result is expected to take
+    salvaged: list[str] = field(default_factory=list)
+
+    def happen(self, moment: Any) -> None:
+        self.at.get(moment, lambda: None)()
+
+    def load_engine(self, config: Config, on_message: Callable[[str], None]) -> Engine:
+        on_message("loading the model")
+        self.happen("load")
+        self.engines += 1
+        return Engine()
+
+    def upscale_file(self, task: Task, engine: Engine, settings: Config, control: Any) -> Report:
+        self.tasks.append(task)
+        self.happen("start")
+        content = task.source.read_bytes() if task.source.exists() else b""
+        control.check_room([(task.workdir, self.size), (task.target.parent, self.size)])
+        task.workdir.mkdir(exist_ok=True)
+        for frame in range(1, FRAMES + 1):
+            (task.workdir / "chunk").write_text(str(frame))
+            self.happen(frame)
+            control.progress(frame, FRAMES, 2.5)
+        control.check_outbox()
+        task = control.present(task)
+        with new_result(temporary_for(task.target, task.job_id)) as made:
+            made.write(b"upscaled " + content)
+            self.happen("publish")
+            result = publish(
+                made,
+                task.target,
+                lambda path, size, mtime_ns: control.publishing(Report(path, ["a warning"]), size, mtime_ns),
+            )
+        self.happen("published")
+        return Report(result, ["a warning"])
+
+    def salvage(self, task: Task, settings: Config, reason: str, working: Callable[[], None]) -> Path | None:
+        self.salvaged.append(reason)
+        self.happen("salvage")
+        chunk = task.workdir / "chunk"
+        if not chunk.exists():
+            return None
+        partial = task.target.with_name(f"{task.target.stem}_partial.mp4")
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(chunk.read_bytes())
+        return partial
+
+
+class Arrivals:
+    """Signals without a process."""
+
+    def __init__(self) -> None:
+        self.queued: list[signal.Signals] = []
+
+    def take(self) -> list[signal.Signals]:
+        taken, self.queued = self.queued, []
+        return taken
+
+
+class Bench:
+    """A queue with an inbox, and a worker on it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.inbox = root / "inbox" / "clips"
+        self.outbox = root / "outbox" / "clips"
+        self.inbox.mkdir(parents=True)
+        (root / "state" / "jobs").mkdir(parents=True)
+        self.config = Config(
+            paths=Paths(root / "inbox", root / "outbox", root / "state", root / "models"),
+            watch=Watch(settle_seconds=1.0),
+            queue=QueueSettings(max_attempts=2, min_free=0),
+        )
+        self.queue = Queue(root / "state")
+        self.upscaling = Upscaling()
+        self.arrivals = Arrivals()
+        self.loop = self.new_loop()
+
+    def new_loop(self) -> WorkerLoop:
+        orders = Orders(self.arrivals)
+        return WorkerLoop(self.config, self.queue, "cpu", "CPU", self.upscaling, orders, lambda: self.config)
+
+    def add(self, name: str = "clip.mov", age: float = 1000.0) -> int:
+        source = self.inbox / name
+        source.parent.mkdir(exist_ok=True)
+        source.write_bytes(b"source " + os.urandom(4))
+        moment = time.time() - age
+        os.utime(source, (moment, moment))
+        number = self.queue.intake.add(self.inbox, source, name, source.lstat())
+        assert number is not None
+        return number
+
+    def fail_at(self, moment: Any, error: Exception) -> None:
+        def fail() -> None:
+            raise error
+
+        self.upscaling.at[moment] = fail
+
+    def job(self, number: int) -> Any:
+        job = self.queue.jobs.get(number)
+        assert job is not None
+        return job
+
+    def workdir(self, number: int) -> Path:
+        return self.root / "state" / "jobs" / str(number)
+
+    def delay(self, number: int) -> float:
+        """Seconds until the job may be claimed again."""
+        return float(self.job(number).not_before - time.time())
+
+    def make_due(self, number: int) -> None:
+        """Let its waiting time be over."""
+        with self.queue.store.writing():
+            self.queue.jobs.change(number, not_before=0.0)
+
+    def outputs(self) -> list[str]:
+        if not self.outbox.exists():
+            return []
+        return sorted(str(path.relative_to(self.outbox)) for path in self.outbox.rglob("*") if path.is_file())
+
+
+def crash(bench: Bench, number: int, attempts: int) -> None:
+    """Leave the job as workers that died in the middle of it would."""
+    for _ in range(attempts):
+        assert bench.queue.claims.claim(number, preset_to_json(Preset()), current_owner(), "cpu", 99)
+        bench.workdir(number).mkdir(exist_ok=True)
+        (bench.workdir(number) / "chunk").write_text("3")
+        assert bench.queue.claims.recover(lambda owner: True) == [number]
+
+
+def replace_source(bench: Bench) -> None:
+    """Put a new version in its place."""
+    (bench.inbox / "clip.mov").write_bytes(b"a longer new version")

@@ -1,0 +1,63 @@
+"""The real worker process with an upscaling that copies at once: for tests of everything but the picture.
+
+A file that begins with "deadly" kills the worker; one that begins with "slow" takes until there is a file "go" beside
+the settings. A GPU called "broken" is.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+import types
+from pathlib import Path
+from typing import Any
+
+import flashvsr.upscaling
+from flashvsr.outbox.publish import new_result, publish, temporary_for
+from flashvsr.worker import endings, faults
+
+NOTES = Path(os.environ["FAKE_NOTES"])
+
+
+def upscale_file(task: Any, engine: Any, settings: Any, control: Any) -> Any:
+    control.check_outbox()
+    content = task.source.read_bytes()
+    if content.startswith(b"deadly"):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    control.progress(1, 1, 1.0)
+    while content.startswith(b"slow") and not NOTES.with_name("go").exists():
+        control.working()
+        time.sleep(0.05)
+    task = control.present(task)
+
+    def report(path: Path) -> Any:
+        return types.SimpleNamespace(result=path, model="copy", warnings=[], to_json=lambda: "{}")
+
+    with new_result(temporary_for(task.target, task.job_id)) as made:
+        made.write(content)
+        result = publish(made, task.target, lambda path, *facts: control.publishing(report(path), *facts))
+    return report(result)
+
+
+upscale = types.ModuleType("flashvsr.upscaling.file")
+vars(upscale).update(
+    Task=types.SimpleNamespace,
+    load_engine=lambda config, on_message: types.SimpleNamespace(name="copy"),
+    upscale_file=upscale_file,
+    salvage=lambda *_: None,
+)
+sys.modules["torch"] = types.ModuleType("torch")  # takes seconds to load and is not needed
+vars(flashvsr.upscaling)["file"] = sys.modules["flashvsr.upscaling.file"] = upscale
+
+# What a killed worker left undone is seen to at once: nothing takes long here.
+endings.SWEEP_SECONDS, endings.SETTLE_AFTER = 1.0, 3.0
+faults.FIRST_SECONDS = 1.0  # until a job that waits for something is tried again
+
+if __name__ == "__main__":
+    from flashvsr.worker.__main__ import main
+
+    if os.environ["CUDA_VISIBLE_DEVICES"] == "broken":
+        sys.exit(1)
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,122 @@
+"""Real workers that kill themselves at a named moment. One process loads torch and the model, then forks them.
+
+Reads a line of JSON for each worker from standard input: the worker's arguments, its log, where to note the chunks it
+makes durable, whether it uses the model (else each frame goes through the model's schedule as it is), and the moment: a
+function as "module:name", the number of the call, before or after it; with an `error`, that call fails so instead;
+with `renames`, pairs of paths, these are renamed then and the worker goes on.
+Answers with a line: the wait status of the worker. A worker that lives leaves when it finds nothing more to do.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from flashvsr.model.stream import Stream
+from flashvsr.settings.config import Config, Model
+from flashvsr.upscaling import engine as engine_module
+from flashvsr.upscaling import file as upscale
+from flashvsr.video.chunks import ChunkWriter
+from flashvsr.worker import endings
+from flashvsr.worker.__main__ import main
+from flashvsr.worker.loop import WorkerLoop
+
+
+class PassingStream(Stream):
+    """The model's schedule without the model, which takes most of the time."""
+
+    def denoise(self, step: Any, lq: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        return noise
+
+    def decode(self, latents: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        return condition
+
+
+def serve() -> None:
+    torch.set_num_threads(1)  # a pool of threads would not survive the fork
+    engine = upscale.load_engine(Config(model=Model(weights="nano")), lambda message: None)
+    upscale.load_engine = lambda config, on_message: engine  # type: ignore[assignment]
+    endings.SETTLE_AFTER = 0.0  # what an earlier worker left undone is known to be left
+    for line in sys.stdin:
+        request = json.loads(line)
+        worker = os.fork()
+        if worker == 0:
+            work(request)
+        print(os.waitpid(worker, 0)[1], flush=True)
+
+
+def work(request: dict[str, Any]) -> None:
+    """Be a worker. Never returns."""
+    os.dup2(os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), sys.stderr.fileno())
+    note_chunks(Path(request["notes"]))
+    leave_when_idle()
+    if not request["model"]:
+        engine_module.Stream = PassingStream  # type: ignore[misc]
+    if request["moment"]:
+        kill_at(**request["moment"])
+    os._exit(main([*request["arguments"], "--parent", str(os.getppid())]))
+
+
+def note_chunks(notes: Path) -> None:
+    """Write down the first frame of every chunk that is about to be closed."""
+    close = ChunkWriter.close
+
+    def noted(writer: ChunkWriter) -> Any:
+        with notes.open("a") as file:
+            file.write(f"{writer.first}\n")
+        return close(writer)
+
+    ChunkWriter.close = noted  # type: ignore[method-assign]
+
+
+def leave_when_idle() -> None:
+    step = WorkerLoop.step
+
+    def last(loop: WorkerLoop) -> bool:
+        if not step(loop):
+            os._exit(0)
+        return True
+
+    WorkerLoop.step = last  # type: ignore[method-assign]
+
+
+def kill_at(function: str, call: int, after: bool, error: int = 0, renames: Sequence[Sequence[str]] = ()) -> None:
+    """End this process like kill -9 before or after that call of a function; or let that call fail; or rename."""
+    module, _, path = function.partition(":")
+    *owners, name = path.split(".")
+    owner = reduce(getattr, owners, importlib.import_module(module))
+    original: Callable[..., Any] = getattr(owner, name)
+    calls = 0
+
+    def deadly(*arguments: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == call and error:
+            raise OSError(error, os.strerror(error))
+        if calls == call and not after:
+            happen()
+        result = original(*arguments, **options)
+        if calls == call and after and not error:
+            happen()
+        return result
+
+    def happen() -> None:
+        if not renames:
+            os.kill(os.getpid(), signal.SIGKILL)
+        for old, new in renames:
+            Path(old).rename(new)
+
+    setattr(owner, name, deadly)
+
+
+if __name__ == "__main__":
+    serve()

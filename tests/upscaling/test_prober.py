@@ -1,0 +1,313 @@
+"""Sources are opened in a process of their own: its limits are the kernel's, and its end costs the worker nothing."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from test_chunks import python_environment
+
+from flashvsr.errors import BadInput, Cancelled, Crashed, Transient
+from flashvsr.files import trees
+from flashvsr.settings.config import Config, Limits
+from flashvsr.upscaling.prober import Prober
+from flashvsr.video.interlacing import examine
+from flashvsr.video.limits import Limits as FileLimits
+from flashvsr.video.probe import probe
+from kits.bombs import BOMBS, MIB, attachments
+from kits.chain import Watching, chain
+from kits.videos import ALL_CLIPS, CLIPS
+
+CLIP = CLIPS / "bigbuckbunny.mp4"
+MEMORY = 96 * MIB
+ANY = FileLimits()
+
+
+@pytest.fixture
+def prober() -> Iterator[Prober]:
+    made = Prober(MEMORY)
+    yield made
+    made.close()
+    trees.guard([])
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a format that is read to its end, which takes longer than anything that is done to the child meanwhile."""
+    path = tmp_path_factory.mktemp("long") / "long.mpeg"
+    path.write_bytes((CLIPS / "movie-hello.mpeg").read_bytes() * 250)
+    return path
+
+
+def pid_of(prober: Prober) -> int:
+    assert prober._child is not None
+    return prober._child._process.pid
+
+
+def once(act: Callable[[], None]) -> Callable[[], None]:
+    """A progress that does something at the first sign of life."""
+    left = [act]
+
+    def progress() -> None:
+        if left:
+            left.pop()()
+
+    return progress
+
+
+@pytest.mark.parametrize("clip", ALL_CLIPS, ids=lambda path: path.name)
+def test_it_tells_what_probing_here_tells(clip: Path, prober: Prober) -> None:
+    info = prober.probe(clip, ANY)
+    assert replace(info, identity=None) == probe(clip, ANY)
+    assert prober.examine(info) == examine(info)
+
+
+def test_one_child_answers_for_many_files(prober: Prober) -> None:
+    prober.probe(CLIP, ANY)
+    first = pid_of(prober)
+    for clip in ALL_CLIPS:
+        prober.probe(clip, ANY)
+    assert pid_of(prober) == first
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_files_that_ask_for_much(name: str, prober: Prober, tmp_path: Path) -> None:
+    """They get no more than the limit, and the next file does not notice."""
+    bomb = BOMBS[name](tmp_path / name)
+    assert bomb.stat().st_blocks * 512 < 8 * MIB
+    with suppress(BadInput):
+        prober.probe(bomb, ANY)
+    assert prober.probe(CLIP, ANY).codec == "h264"
+
+
+def test_the_kernel_holds_it_to_its_limits(prober: Prober) -> None:
+    prober.probe(CLIP, ANY)
+    pid = pid_of(prober)
+    own = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    assert MEMORY < resource.prlimit(pid, resource.RLIMIT_AS)[0] < own + 2 * MEMORY
+    assert resource.prlimit(pid, resource.RLIMIT_CPU)[0] < 100
+    assert resource.prlimit(pid, resource.RLIMIT_CORE) == (0, 0)
+
+
+def test_without_a_limit_there_is_none() -> None:
+    prober = Prober(0)
+    prober.probe(CLIP, ANY)
+    assert resource.prlimit(pid_of(prober), resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY
+    prober.close()
+
+
+def test_the_message_names_the_setting(prober: Prober, tmp_path: Path) -> None:
+    bomb = attachments(tmp_path / "fonts.mkv")
+    with pytest.raises(BadInput, match=r"fonts\.mkv needs more memory .* limits\.memory allows \(96 MiB\)"):
+        prober.probe(bomb, ANY)
+
+
+BURDENED = """
+import sys
+from flashvsr.worker import probing_child
+class Burdened(probing_child._Child):
+    asked = 0
+    def answer(self, request):
+        self.asked += 1
+        super().answer(request) if self.asked == 1 else self._say({"error": probing_child.MEMORY})
+probing_child._Child = Burdened
+probing_child.main(sys.argv[1:])
+"""
+
+
+def test_a_file_is_refused_for_memory_by_a_fresh_child_alone(prober: Prober, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What files before it left taken is not held against it."""
+    monkeypatch.setattr("flashvsr.upscaling.prober._COMMAND", (sys.executable, "-c", BURDENED))
+    pids = set()
+    for _ in range(3):
+        assert prober.probe(CLIP, ANY).codec == "h264"
+        pids.add(pid_of(prober))
+    assert len(pids) == 3
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "'no JSON'",
+        "[]",
+        "'[' * 10**6",
+        "'x' * 10**8",
+        """ '{"error": "other"}' """,
+        """ '{"answer": 7}' """,
+        """ '{"answer": {"width": 128}}' """,
+    ],
+)
+def test_nonsense_is_not_taken_for_facts(said: str, prober: Prober, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child that a file has taken over may say anything."""
+    code = f"import sys; sys.stdin.readline(); print({said}, flush=True); sys.stdin.read()"
+    monkeypatch.setattr("flashvsr.upscaling.prober._COMMAND", (sys.executable, "-c", code))
+    with pytest.raises(Crashed, match="makes no sense"):
+        prober.probe(CLIP, ANY)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT], ids=lambda number: number.name)
+def test_an_end_by_a_signal_costs_this_file_an_attempt_alone(
+    number: signal.Signals, prober: Prober, long: Path
+) -> None:
+    with pytest.raises(Crashed, match=rf"examines .*long\.mpeg ended by {number.name}"):
+        prober.probe(long, ANY, once(lambda: os.kill(pid_of(prober), number)))
+    assert prober.probe(long, ANY).codec == "mpeg2video"
+
+
+@pytest.mark.parametrize("moment", ["between", "during"])
+def test_the_next_file_does_not_pay_for_the_one_before(moment: str, prober: Prober, long: Path) -> None:
+    """A heap that one file has spoilt may break at the next."""
+    prober.probe(CLIP, ANY)
+    pid = pid_of(prober)
+    if moment == "between":
+        os.kill(pid, signal.SIGKILL)
+    progress = once(lambda: os.kill(pid, signal.SIGABRT) if moment == "during" else None)
+    assert prober.probe(long, ANY, progress).codec == "mpeg2video"
+    assert pid_of(prober) != pid
+
+
+def test_one_that_computes_for_too_long_is_ended(prober: Prober, long: Path) -> None:
+    def spent() -> None:  # the kernel's word for it
+        os.kill(pid_of(prober), signal.SIGXCPU)
+
+    with pytest.raises(BadInput, match="takes the processor much too long"):
+        prober.probe(long, ANY, once(spent))
+
+
+def test_one_that_falls_silent_is_given_up(prober: Prober, long: Path) -> None:
+    prober.patience = 0.3
+    with pytest.raises(Crashed, match=r"came to nothing for 0 s and was given up"):
+        prober.probe(long, ANY, once(lambda: os.kill(pid_of(prober), signal.SIGSTOP)))
+    prober.patience = 60
+    assert prober.probe(long, ANY).codec == "mpeg2video"
+
+
+def test_what_progress_raises_ends_the_work(prober: Prober, long: Path) -> None:
+    def cancel() -> None:
+        raise Cancelled("cancelled")
+
+    with pytest.raises(Cancelled):
+        prober.probe(long, ANY, cancel)
+    assert prober._child is None
+    assert prober.probe(long, ANY).codec == "mpeg2video"
+
+
+def test_errors_keep_their_kind(prober: Prober, tmp_path: Path) -> None:
+    (tmp_path / "text.mp4").write_bytes(b"no video")
+    with pytest.raises(BadInput, match="is not a video file"):
+        prober.probe(tmp_path / "text.mp4", ANY)
+    with pytest.raises(BadInput, match="does not exist"):
+        prober.probe(tmp_path / "none.mp4", ANY)
+    with pytest.raises(BadInput, match=r"limits\.side"):
+        prober.probe(CLIP, FileLimits(side=16))
+    gone = replace(prober.probe(CLIP, ANY), video_index=77)
+    with pytest.raises(Crashed, match="the log has the details"):
+        prober.examine(gone)
+
+
+def test_links_in_shares_are_not_followed_there_either(prober: Prober, tmp_path: Path) -> None:
+    (tmp_path / "link.mp4").symlink_to(CLIP)
+    trees.guard([])
+    assert prober.probe(tmp_path / "link.mp4", ANY).codec == "h264"
+    trees.guard([tmp_path])
+    with pytest.raises(Transient, match="symbolic link"):
+        prober.probe(tmp_path / "link.mp4", ANY)
+
+
+def test_names_that_are_no_text(prober: Prober, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"f\xe4hre.mp4")
+    path.write_bytes(CLIP.read_bytes())
+    assert prober.probe(path, ANY).path == path
+
+
+PARENT = """
+import sys, time
+from pathlib import Path
+from flashvsr.video.limits import Limits
+from flashvsr.upscaling.prober import Prober
+prober = Prober(1 << 30)
+prober.probe(Path(sys.argv[1]), Limits())
+print(prober._child._process.pid, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda number: number.name)
+def test_it_does_not_outlive_its_worker(number: signal.Signals) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(CLIP)], env=python_environment(), stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    child = Path("/proc") / parent.stdout.readline().strip()
+    assert child.name.isdigit()
+    assert child.exists()
+    parent.send_signal(number)
+    parent.wait()
+    deadline = time.monotonic() + 10
+    while child.exists() and "\nState:\tZ" not in (child / "status").read_text() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not child.exists() or "\nState:\tZ" in (child / "status").read_text()
+    parent.stdout.close()
+
+
+def test_a_worker_does_the_next_file_after_one_that_asks_for_much(tmp_path: Path) -> None:
+    settings = Config(limits=Limits(memory=MEMORY))
+    for name in ("bad", "good"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(BadInput, match=r"limits\.memory"):
+        chain(attachments(tmp_path / "fonts.mkv"), tmp_path / "bad", settings)
+    assert chain(CLIP, tmp_path / "good", settings).frames == 35
+
+
+class Exchanging(Watching):
+    """Puts another file in the source's place, once what is to be made is known, or all frames are made."""
+
+    def __init__(self, moment: str, source: Path, other: Path) -> None:
+        super().__init__()
+        self._moment, self._source, self._other = moment, source, other
+
+    def check_room(self, needs: object) -> None:
+        if self._moment == "after the look":
+            self._other.replace(self._source)
+
+    def progress(self, done: int, total: int | None, fps: float) -> None:
+        if self._moment == "before the joining" and done == total and self._other.exists():
+            self._other.replace(self._source)
+
+
+def test_a_file_that_is_exchanged_before_it_was_examined_is_not_opened(tmp_path: Path) -> None:
+    source = tmp_path / "clip.mp4"
+    source.write_bytes(CLIP.read_bytes())
+    bomb = attachments(tmp_path / "fonts.mkv")
+    with pytest.raises(Transient, match=r"clip\.mp4 was changed or exchanged"):
+        chain(source, tmp_path, control=Exchanging("after the look", source, bomb))
+    assert not bomb.exists()
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_file_that_is_exchanged_later_does_not_count(tmp_path: Path) -> None:
+    """The one that was opened is held until the end: sound and picture are of one file."""
+    source = tmp_path / "clip.mp4"
+    source.write_bytes(CLIP.read_bytes())
+    bomb = attachments(tmp_path / "fonts.mkv")
+    made = chain(source, tmp_path, control=Exchanging("before the joining", source, bomb))
+    assert not bomb.exists()
+    assert (made.frames, made.audio_tracks) == (35, 1)
+
+
+def test_what_is_known_without_opening_is_checked_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(*_: object) -> None:
+        raise AssertionError("opened")
+
+    monkeypatch.setattr("flashvsr.video.media._reader", opened)
+    with pytest.raises(BadInput, match=r"limits\.file_bytes"):
+        probe(attachments(tmp_path / "fonts.mkv"), FileLimits(file_bytes=MIB))

@@ -1,0 +1,125 @@
+"""What runs beside the model hands everything on, in order, and comes to an end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import count
+
+import pytest
+
+from flashvsr.upscaling import threads
+from flashvsr.upscaling.threads import RunAhead, WriteBehind
+
+
+def test_two_in_a_row_keep_order_and_end() -> None:
+    first = RunAhead(iter(range(100)), 3, head_start=2)
+    second = RunAhead((2 * number for number in first), 5, name="second")
+    try:
+        assert list(second) == list(range(0, 200, 2))
+    finally:
+        first.close()
+        second.close()
+
+
+def test_an_error_comes_through_both() -> None:
+    def failing() -> Iterator[int]:
+        yield 1
+        raise OSError("the share went away")
+
+    first = RunAhead(failing(), 3)
+    second = RunAhead(iter(first), 3)
+    seen = []
+    with pytest.raises(OSError, match="went away"):
+        seen.extend(second)
+    first.close()
+    second.close()
+
+
+@pytest.mark.parametrize("room", [1, 8])
+def test_closing_ends_who_waits_for_more(room: int) -> None:
+    """The source never ends, and its next item takes long: both threads are gone nevertheless, and at once."""
+    wanted = threading.Event()
+
+    def slow() -> Iterator[int]:
+        yield 0
+        wanted.wait(5)
+        yield 1
+
+    first = RunAhead(slow(), room)
+    second = RunAhead(iter(first), room, name="second")
+    assert next(iter(second)) == 0
+    wanted.set()
+    first.close()
+    second.close()
+    assert not {thread.name for thread in threading.enumerate()} & {"decode", "second"}
+
+
+def test_it_never_runs_further_ahead_than_it_may() -> None:
+    made: list[int] = []
+
+    def counting() -> Iterator[int]:
+        for number in range(50):
+            made.append(number)
+            yield number
+
+    ahead = RunAhead(counting(), 4)
+    for number in ahead:
+        time.sleep(0.001)
+        assert len(made) <= number + 1 + 4 + 1  # this one, those in the queue, and the one that waits for room
+    ahead.close()
+
+
+def test_waiting_may_end_the_iteration() -> None:
+    def give_up() -> None:
+        raise InterruptedError
+
+    wanted = threading.Event()
+    ahead = RunAhead(iter(wanted.wait, True), 4, waiting=give_up)
+    with pytest.raises(InterruptedError):
+        next(iter(ahead))
+    wanted.set()
+    ahead.close()
+
+
+def test_an_error_of_the_writer_is_told_and_nothing_is_written_after_it() -> None:
+    written: list[int] = []
+
+    def write(number: int) -> None:
+        if number == 2:
+            raise OSError("the disk is full")
+        written.append(number)
+
+    behind = WriteBehind(write, 8)
+    for number in range(6):
+        with suppress(OSError):  # this one may come before the error or after it
+            behind.put(number)
+    with pytest.raises(OSError, match="full"):
+        behind.finish()
+    assert written == [0, 1]
+
+
+def test_whoever_waits_for_the_writer_may_give_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The writer still writes all that it was given."""
+    monkeypatch.setattr(threads, "_WAIT_SECONDS", 0.01)
+    wanted, written = threading.Event(), []
+    calls = count()
+
+    def write(number: int) -> None:
+        assert wanted.wait(5)
+        written.append(number)
+
+    def give_up() -> None:
+        if next(calls) == 3:
+            raise InterruptedError
+
+    behind = WriteBehind(write, 4)
+    for number in range(4):
+        behind.put(number)
+    with pytest.raises(InterruptedError):
+        behind.finish(give_up)
+    wanted.set()
+    behind.join()
+    assert written == [0, 1, 2, 3]
