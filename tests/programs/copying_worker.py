@@ -16,7 +16,7 @@ from typing import Any
 
 import flashvsr.upscaling
 from flashvsr.outbox.publish import new_result, publish, temporary_for
-from flashvsr.worker import endings, faults
+from flashvsr.worker import faults, sweep
 
 NOTES = Path(os.environ["FAKE_NOTES"])
 
@@ -52,7 +52,7 @@ sys.modules["torch"] = types.ModuleType("torch")  # takes seconds to load and is
 vars(flashvsr.upscaling)["file"] = sys.modules["flashvsr.upscaling.file"] = upscale
 
 # What a killed worker left undone is seen to at once: nothing takes long here.
-endings.SWEEP_SECONDS, endings.SETTLE_AFTER = 1.0, 3.0
+sweep.SWEEP_SECONDS, sweep.SETTLE_AFTER = 1.0, 3.0
 faults.FIRST_SECONDS = 1.0  # until a job that waits for something is tried again
 
 if __name__ == "__main__":

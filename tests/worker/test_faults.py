@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from flashvsr.errors import BadInput, Crashed, Transient
-from flashvsr.worker import endings
+from flashvsr.worker import sweep
 from flashvsr.worker.faults import out_of_gpu_memory
 from kits.played import Bench, replace_source
 
@@ -212,7 +212,7 @@ def test_a_share_that_is_away_is_no_deletion(bench: Bench) -> None:
 def test_a_file_that_changes_is_done_in_its_new_version_only(
     bench: Bench, moment: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endings, "SWEEP_SECONDS", 0.0)
+    monkeypatch.setattr(sweep, "SWEEP_SECONDS", 0.0)
     number = bench.add()
     if moment == "before":
         replace_source(bench)

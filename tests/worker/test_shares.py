@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from flashvsr.errors import BadInput
-from flashvsr.worker import endings
+from flashvsr.worker import sweep
 from kits.mounts import Mounted, mounts
 from kits.played import FRAMES, Bench
 
@@ -72,7 +72,7 @@ def test_a_published_result_is_not_taken_for_missing_while_its_share_is_away(ben
 def test_what_a_failure_leaves_waits_for_the_share(
     bench: Bench, mount: MakeMount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endings, "SWEEP_SECONDS", 0.0)
+    monkeypatch.setattr(sweep, "SWEEP_SECONDS", 0.0)
     share = mount(bench.root / "outbox")
     broken, empty = bench.add("broken.mov"), bench.add("empty.mov")
 

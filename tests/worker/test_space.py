@@ -12,7 +12,7 @@ import pytest
 
 from flashvsr.errors import BadInput, NoSpace
 from flashvsr.settings.config import QueueSettings
-from flashvsr.worker import control, endings, loop
+from flashvsr.worker import control, loop, marker, sweep
 from kits.mounts import Mounted, fill, mounts
 from kits.played import FRAMES, Bench, crash
 
@@ -91,7 +91,7 @@ def test_a_state_directory_without_a_single_byte_costs_the_job_no_attempt(
     assert bench.outputs() == ["clip.mp4"]
 
 
-@pytest.mark.parametrize("left", [0, 1], ids=["no lock", "no folder"])
+@pytest.mark.parametrize("left", [0, 1], ids=["no marker", "no record"])
 def test_an_end_that_cannot_be_left_to_the_sweep_waits_for_room(
     bench: Bench,
     disk: Mounted,
@@ -100,9 +100,9 @@ def test_an_end_that_cannot_be_left_to_the_sweep_waits_for_room(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """With the outbox away, only the job's folder tells a later sweep that the reason is still to be written there."""
+    """With the outbox away, only the job's marker tells a later sweep that the reason is still to be written there."""
     monkeypatch.setattr(loop, "FULL_SECONDS", 0.05)
-    monkeypatch.setattr(endings, "SWEEP_SECONDS", 0.0)
+    monkeypatch.setattr(sweep, "SWEEP_SECONDS", 0.0)
     number = bench.add()
 
     def broken() -> None:
@@ -113,7 +113,8 @@ def test_an_end_that_cannot_be_left_to_the_sweep_waits_for_room(
 
     bench.upscaling.at["start"] = broken
     bench.loop.step()
-    missing = bench.workdir(number) if left else bench.workdir(number).with_name(f"{number}.ending")
+    record, lock = Path("records", f"{number}.json"), Path("jobs", f"{number}.ending")
+    missing = bench.root / "state" / (record if left else lock)
     assert f"Cannot write {missing}: No space left on device; make room in paths.state" in caplog.text
     job = bench.job(number)
     assert (job.state, job.attempts, job.error) == ("failed", 1, "not a video")
@@ -235,7 +236,7 @@ def test_an_outbox_that_stays_closed_is_asked_again_every_minute(bench: Bench, s
 def test_what_tells_of_a_failure_waits_for_room(
     bench: Bench, share: Mounted, room: str, moment: int | str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endings, "SWEEP_SECONDS", 0.0)
+    monkeypatch.setattr(sweep, "SWEEP_SECONDS", 0.0)
     number = bench.add()
     bench.outbox.mkdir(parents=True)
 
@@ -246,7 +247,7 @@ def test_what_tells_of_a_failure_waits_for_room(
     bench.upscaling.at[moment] = broken
     bench.loop.step()
     assert bench.job(number).state == "failed"
-    for _ in range(endings.SALVAGE_TRIES + 1):  # waiting is no failed try
+    for _ in range(marker.MOST_TRIES + 1):  # waiting is no failed try
         bench.new_loop().step()
         assert "clip.mov.error.txt" not in bench.outputs()
     share.leave_files(None)

@@ -6,9 +6,8 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from flashvsr.errors import BadConfig, BadInput, Damaged, FlashVSRError, Interrupted, LeaseLost, NoSpace, Transient
+from flashvsr.errors import BadConfig, BadInput, Damaged, FlashVSRError, Interrupted, LeaseLost, NoSpace
 from flashvsr.files import trees
 from flashvsr.files.objects import object_of
 from flashvsr.files.report_text import report_toml
@@ -23,16 +22,22 @@ from flashvsr.settings.preset import Preset, check_inbox_preset, preset_of_job, 
 from flashvsr.system import logs
 from flashvsr.system.memory import free_gpu_memory
 from flashvsr.system.text import printable
+from flashvsr.worker.access import Access
+from flashvsr.worker.conclusion import Conclusion
 from flashvsr.worker.control import JobControl
-from flashvsr.worker.endings import Endings
-from flashvsr.worker.faults import CONFIG_SECONDS, Outcome, Verdict, judge, out_of_gpu_memory
+from flashvsr.worker.faults import Outcome, Verdict, judge, out_of_gpu_memory
+from flashvsr.worker.kept_engine import KeptEngine
 from flashvsr.worker.orders import Orders
+from flashvsr.worker.places import task_of
+from flashvsr.worker.settling import Settling
 from flashvsr.worker.source import SourceRenamed
+from flashvsr.worker.sweep import Sweep
 from flashvsr.worker.upscaling import Upscaling
+from flashvsr.worker.whereabouts import Whereabouts
 
 log = logging.getLogger(__name__)
 
-MESSAGE_SECONDS = 5.0
+MESSAGE_SECONDS = 5.0  # a progress bar speaks often
 FULL_SECONDS = 2.0  # between two tries to write to a full disk
 
 
@@ -49,7 +54,6 @@ class WorkerLoop:
         orders: Orders,
         read_config: Callable[[], Config],
     ) -> None:
-        self.broken = False  # this process can do no further work, a new one may
         trees.guard(config.trees())
         self._config = config
         self._queue = queue
@@ -59,14 +63,26 @@ class WorkerLoop:
         self._orders = orders
         self._read_config = read_config
         self._owner = current_owner()
-        self._endings = Endings(queue, config, upscaling)
-        self._engine: Any = None
-        self._engine_retry = 0.0
+        self._engine = KeptEngine(upscaling)
+
+        def current() -> Config:  # there is one copy, and whoever needs it asks for it
+            return self._config
+
+        self._access = Access(current)
+        self._whereabouts = Whereabouts(queue, current)
+        self._conclusion = Conclusion(current, self._access, upscaling)
+        settling = Settling(queue, current, self._access, self._whereabouts)
+        self._sweep = Sweep(queue, current, self._conclusion, settling, self._whereabouts)
+        self._broken = False
         self._next_message = 0.0
-        self._engine_trouble: str | None = None
         self._failures: dict[int, int] = {}  # job -> transient failures in a row
         self._closed: dict[int, str] = {}  # job -> why its outbox cannot be written
         self._shown: tuple[str, int | None, str | None] | None = None
+
+    @property
+    def broken(self) -> bool:
+        """Whether this process can do no further work; a new one may."""
+        return self._broken or self._engine.broken
 
     def step(self) -> bool:
         """Do one job, or find that there is none. True: look for the next one at once."""
@@ -74,59 +90,61 @@ class WorkerLoop:
             return False
         if self._orders.take_reload():
             self._reload()
-        self._endings.sweep()
+        self._sweep.step()
         try:
             check_low_water(self._config.paths.state, self._config.queue.min_free)
         except NoSpace as error:
             self._show("idle", error=f"no job starts: {error}")
             return False
         job = self._queue.claims.next_candidate(time.time())
-        if job is None or time.monotonic() < self._engine_retry:
-            self._show("idle", error=self._engine_trouble or self._closed_outbox())
+        if job is None or self._engine.rests:
+            self._show("idle", error=self._engine.problem or self._closed_outbox())
             return False
         with logs.job(job.id):
             return self._take(job)
 
     def _take(self, job: Job) -> bool:
-        """Claim the job with its inbox's preset of this moment, and see it through."""
-        job, problem = self._located(job)
+        """Claim the job with its inbox's preset of this moment, and see it through.
+
+        What comes before the claim takes no attempt and none of the time for a frame.
+        """
+        preset = preset_of_job(job.preset)
         try:
-            preset, problem = self._prepare(job, problem)
-        except BadConfig as error:
-            held = self._queue.intake.hold(Path(job.inbox), str(error))
-            logs.each_line(log, logging.WARNING, f"{held} jobs held, the preset of their inbox has errors:\n{error}")
-            return held > 0
-        if isinstance(problem, Interrupted):
+            job = self._located(job)
+            # Only now: a missing preset is written, and not below the mount point of a share that is away.
+            if not _is_published(job):
+                try:
+                    preset = check_inbox_preset(Path(job.inbox), self._config.export.quality)
+                except BadConfig as error:
+                    return self._hold(job, error)
+                self._load_engine(job)
+        except Interrupted:
             return False
-        # One that got as far as publishing may be out already, and then needs its record, not an attempt.
-        limit = self._config.queue.max_attempts + (job.result_size is not None)
-        if job.attempts >= limit:
-            self._endings.leave_for_sweep(job)  # given up now; dying over that must not leave it without a word
-        claimed = self._queue.claims.claim(job.id, preset_to_json(preset), self._owner, self._slot, limit)
-        if claimed is None:
-            self._endings.end_without_lease(job.id)  # nothing to do if another worker has it
+        except Damaged:
+            raise
+        except FlashVSRError as error:
+            claimed = self._claim(job, preset)
+            if claimed is not None:
+                self._end(claimed, error, self._control(claimed, preset))
             return True
-        self._show("busy", claimed.id)
-        self._run(claimed, preset, problem)
+        claimed = self._claim(job, preset)
+        if claimed is not None:
+            self._run(claimed, preset)
         return True
 
-    def _located(self, job: Job) -> tuple[Job, Exception | None]:
-        """Return the job under the name its file has now, and what keeps it from being done where it is.
-
-        Like all that comes before the claim, this takes no attempt and none of the time for a frame.
-        """
+    def _located(self, job: Job) -> Job:
+        """Return the job under the name its file has now; raises what keeps it from being done where it is."""
+        self._access.check_shares(job)  # else a result that is out would pass for one that is not
         try:
-            self._endings.check_shares(job)  # else a result that is out would pass for one that is not
             if not _is_published(job):
-                job = self._endings.whereabouts.follow(job)
-                self._endings.check_shares(job)
-                self._endings.check_writable(job)
-        except FlashVSRError as error:
-            if isinstance(error, OutboxClosed):
-                self._closed[job.id] = str(error)
-            return job, error
+                job = self._whereabouts.follow(job)
+                self._access.check_shares(job)
+                self._access.check_writable(job)
+        except OutboxClosed as error:
+            self._closed[job.id] = str(error)
+            raise
         self._closed.pop(job.id, None)
-        return job, None
+        return job
 
     def _closed_outbox(self) -> str | None:
         """What keeps an outbox from being written, while a job waits for that."""
@@ -137,59 +155,49 @@ class WorkerLoop:
             del self._closed[number]
         return None
 
-    def _prepare(self, job: Job, problem: Exception | None) -> tuple[Preset, Exception | None]:
-        """Return the preset and what keeps the job from being done; BadConfig means the preset alone."""
-        known = preset_of_job(job.preset)
-        # Only then: a missing preset is written, and not below the mount point of a share that is away.
-        if problem is not None or _is_published(job):
-            return known, problem
-        preset = check_inbox_preset(Path(job.inbox), self._config.export.quality)
-        try:
-            self._load_engine(job)
-        except FlashVSRError as error:
-            return preset, error
-        return preset, None
+    def _hold(self, job: Job, error: BadConfig) -> bool:
+        held = self._queue.intake.hold(Path(job.inbox), str(error))
+        logs.each_line(log, logging.WARNING, f"{held} jobs held, the preset of their inbox has errors:\n{error}")
+        return held > 0
 
     def _load_engine(self, job: Job) -> None:
-        """Load the model at the first job; it stays for the next. Fetching weights may take minutes."""
-        if self._engine is not None:
-            return
-
         def tell(message: str) -> None:
             if self._orders.leave:
                 raise Interrupted("the service stops")
-            if time.monotonic() >= self._next_message:  # a progress bar speaks often
+            if time.monotonic() >= self._next_message:
                 self._next_message = time.monotonic() + MESSAGE_SECONDS
                 log.info("%s", message)
                 self._show("busy", job.id, message)
 
-        try:
-            self._engine = self._upscaling.load_engine(self._config, tell)
-        except Interrupted:
-            raise
-        except Exception as error:
-            self._engine_retry = time.monotonic() + CONFIG_SECONDS
-            self._engine_trouble = f"the model cannot be loaded: {str(error) or type(error).__name__}"
-            if isinstance(error, FlashVSRError):
-                raise
-            log.exception("the model cannot be loaded; a new worker tries again")
-            self.broken = True  # whatever half of it is in memory goes with the process
-            raise Transient(self._engine_trouble) from error
-        self._engine_trouble = None
+        self._engine.get(self._config, tell)
 
-    def _run(self, job: Job, preset: Preset, problem: Exception | None) -> None:
-        control = JobControl(
+    def _claim(self, job: Job, preset: Preset) -> Job | None:
+        """Take the job, if no other worker has it and its attempts are not used up: then it is put in order."""
+        # One that got as far as publishing may be out already, and then needs its record, not an attempt.
+        limit = self._config.queue.max_attempts + (job.result_size is not None)
+        if job.attempts >= limit:
+            self._conclusion.leave_for_sweep(job)  # given up now; dying over that must not leave it without a word
+        claimed = self._queue.claims.claim(job.id, preset_to_json(preset), self._owner, self._slot, limit)
+        if claimed is None:
+            self._sweep.finish(job.id)  # nothing to do if another worker has it
+        else:
+            self._show("busy", claimed.id)
+        return claimed
+
+    def _control(self, job: Job, preset: Preset) -> JobControl:
+        return JobControl(
             self._queue,
             job,
             self._orders,
-            check_shares=self._endings.check_shares,
+            check_shares=self._access.check_shares,
             min_free=self._config.queue.min_free,
-            follow=self._endings.whereabouts.follow,
-            task=lambda now: self._endings.task(now, preset),
+            follow=self._whereabouts.follow,
+            task=lambda now: task_of(self._config, now, preset, self._upscaling),
         )
+
+    def _run(self, job: Job, preset: Preset) -> None:
+        control = self._control(job, preset)
         try:
-            if problem is not None:
-                raise problem
             if _is_published(job):
                 self._record_published(job, preset)
             else:
@@ -200,18 +208,16 @@ class WorkerLoop:
             self._end(job, error, control)
         else:
             self._failures.pop(job.id, None)
-            self._finish_up(job.id)
-
-    def _finish_up(self, job_id: int) -> None:
-        self._endings.settle_source(job_id)
-        done = self._queue.jobs.get(job_id)
-        if done is not None:
-            self._endings.clear(done)
+            self._sweep.settle(job.id)
+            done = self._queue.jobs.get(job.id)
+            if done is not None:
+                self._conclusion.clear(done)
 
     def _work(self, job: Job, preset: Preset, control: JobControl) -> None:
         log.info("%s, attempt %d of %d", printable(job.source), job.attempts, self._config.queue.max_attempts)
-        task = self._endings.task(job, preset)
-        report = self._upscaling.upscale_file(task, self._engine, self._config, control)
+        task = task_of(self._config, job, preset, self._upscaling)
+        engine = self._engine.get(self._config, lambda _: None)
+        report = self._upscaling.upscale_file(task, engine, self._config, control)
         self._queue.claims.finish(
             job.id, str(job.lease), report.result, report.model, report.to_json(), list(report.warnings)
         )
@@ -236,13 +242,13 @@ class WorkerLoop:
     def _end(self, job: Job, error: Exception, control: JobControl) -> None:
         if isinstance(error, BadInput):
             # Renamed while it was opened by its old name, perhaps: nothing is wrong with it then.
-            now = self._endings.whereabouts.present(job)
+            now = self._whereabouts.present(job)
             if now.source != job.source:
                 error = SourceRenamed(f"the file is called {printable(now.source)} now")
         failures = self._failures.get(job.id, 0)
         settle_seconds, max_attempts = self._config.watch.settle_seconds, self._config.queue.max_attempts
         verdict = judge(error, job, settle_seconds=settle_seconds, max_attempts=max_attempts, failures=failures)
-        self.broken |= verdict.broken
+        self._broken |= verdict.broken
         if verdict.unexpected:
             log.error("unexpected error", exc_info=error)
         if out_of_gpu_memory(error):
@@ -284,26 +290,19 @@ class WorkerLoop:
         )
 
     def _end_for_good(self, job: Job, verdict: Verdict, control: JobControl) -> None:
-        """Publish what is finished, then record the end: whoever sees the state finds the rest in place."""
-        log.warning("%s: %s", "cancelled" if verdict.outcome is Outcome.CANCEL else "failed", verdict.message)
+        cancelled = verdict.outcome is Outcome.CANCEL
+        log.warning("%s: %s", "cancelled" if cancelled else "failed", verdict.message)
         self._check_lease(job)
-        lease, job = str(job.lease), self._endings.whereabouts.present(job)  # a row read anew may have another's lease
-        with self._endings.alone(job.id):
-            partial, waits = None, False
-            try:
-                partial = self._endings.partial(job, verdict.message, control.ending)
-                if verdict.outcome is not Outcome.CANCEL:
-                    self._endings.tell(job, verdict.message, partial)
-            except Transient as error:
-                log.warning("what tells of its end has to wait: %s", error)
-                partial, waits = None, True  # a later sweep makes the partial video, or finds it, and the text
-                self._endings.leave_for_sweep(job)
-            if verdict.outcome is Outcome.CANCEL:
+        lease, job = str(job.lease), self._whereabouts.present(job)  # a row read anew may have another's lease
+
+        def record(partial: Path | None) -> None:
+            if cancelled:
                 self._queue.claims.cancelled(job.id, lease, partial)
             else:
                 self._queue.claims.fail(job.id, lease, verdict.message, verdict.kind, partial, [])
-            if not waits:
-                self._endings.clear(job)
+
+        with self._conclusion.marker(job.id).alone():
+            self._conclusion.conclude(job, verdict, record, control.ending)
 
     def _check_lease(self, job: Job) -> None:
         now = self._queue.jobs.get(job.id)
@@ -318,8 +317,8 @@ class WorkerLoop:
             logs.each_line(log, logging.ERROR, f"the settings are not taken over:\n{error}")
             return
         if config.model != self._config.model:
-            self._engine, self._engine_retry, self._engine_trouble = None, 0.0, None
-        self._config = self._endings.config = config
+            self._engine.forget()
+        self._config = config
         trees.guard(config.trees())
         logs.set_level(config.service.log_level)
 

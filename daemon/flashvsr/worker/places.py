@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from flashvsr.errors import BadConfig
 from flashvsr.files.state import archive_directory, jobs_directory
+from flashvsr.jobs.rows import LARGEST_NUMBER
 from flashvsr.jobs.schema import Job
+from flashvsr.outbox.targets import target_for
 from flashvsr.settings.config import Config
+from flashvsr.settings.preset import Preset
 from flashvsr.system.text import printable
+from flashvsr.worker.upscaling import Upscaling
+
+ENDING = ".ending"
 
 
 def work_directory(config: Config, job_id: int) -> Path:
@@ -39,3 +46,31 @@ def outbox_of(config: Config, job: Job) -> Path:
         f"{printable(inbox)} is no longer an inbox: the settings name it neither in paths.inbox nor as an [[inbox]]. "
         f"Add it again, or give the job up: flashvsr cancel {job.id}"
     )
+
+
+def result_folder(config: Config, job: Job) -> Path:
+    """The directory of the outbox where the job's result, or what stands in for it, goes. Raises as `outbox_of`."""
+    return target_for(outbox_of(config, job), job.relative, "mp4").parent
+
+
+def task_of(config: Config, job: Job, preset: Preset, upscaling: Upscaling) -> Any:
+    """Describe the work on a job, for `upscaling`. Raises as `outbox_of`."""
+    return upscaling.Task(
+        source=Path(job.source),
+        target=target_for(outbox_of(config, job), job.relative, preset.container),
+        preset=preset,
+        workdir=work_directory(config, job.id),
+        job_id=job.id,
+    )
+
+
+def ending_marker(config: Config, job_id: int) -> Path:
+    """Beside the job's folder: what tells of its end being worked on, see `flashvsr.worker.marker`."""
+    return jobs_directory(config.paths.state) / f"{job_id}{ENDING}"
+
+
+def left_behind(config: Config) -> set[int]:
+    """The jobs that have a folder, or whose end was begun."""
+    names = (entry.name.removesuffix(ENDING) for entry in jobs_directory(config.paths.state).iterdir())
+    numbers = {int(name) for name in names if name.isascii() and name.isdecimal()}
+    return {number for number in numbers if number <= LARGEST_NUMBER}

@@ -14,7 +14,7 @@ import pytest
 from flashvsr.commands import status
 from flashvsr.errors import BadInput, Transient
 from flashvsr.jobs.owner import current_owner
-from flashvsr.worker import endings
+from flashvsr.worker import marker, settling, sweep
 from kits.played import FRAMES, Bench, crash, replace_source
 
 
@@ -66,18 +66,18 @@ def test_a_partial_that_kills_its_maker_is_given_up(bench: Bench) -> None:
         raise Killed
 
     bench.upscaling.at["salvage"] = killed
-    for _ in range(endings.SALVAGE_TRIES):
+    for _ in range(marker.MOST_TRIES):
         with pytest.raises(Killed):
             bench.new_loop().step()
         assert bench.job(number).state == "failed"
     assert bench.new_loop().step() is False
-    assert len(bench.upscaling.salvaged) == endings.SALVAGE_TRIES
+    assert len(bench.upscaling.salvaged) == marker.MOST_TRIES
     assert bench.outputs() == ["clip.mov.error.txt"]
     assert not bench.workdir(number).exists()
 
 
 def test_a_partial_waits_for_space(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endings, "SWEEP_SECONDS", 0.0)
+    monkeypatch.setattr(sweep, "SWEEP_SECONDS", 0.0)
     number = bench.add()
     bench.fail_at(5, BadInput("broken"))
     bench.fail_at("salvage", Transient("no space"))
@@ -150,7 +150,7 @@ def test_a_crash_after_the_rename_does_not_cost_the_report(bench: Bench) -> None
 
 
 def test_a_crash_before_the_source_was_archived_is_made_up_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endings, "SETTLE_AFTER", 0.0)
+    monkeypatch.setattr(sweep, "SETTLE_AFTER", 0.0)
     number = bench.add()
     job = bench.queue.claims.claim(number, "{}", current_owner(), "cpu", 3)
     assert job is not None
@@ -200,8 +200,8 @@ def test_a_source_that_cannot_be_taken_away_is_told_with_its_folder_until_it_can
         raise Transient("Cannot archive") from PermissionError(errno.EACCES, "Permission denied")
 
     with monkeypatch.context() as patch:
-        patch.setattr(endings, "settle_source", refuse)
-        patch.setattr(endings.os, "access", lambda *_: False)  # root may write everywhere
+        patch.setattr(settling, "settle_source", refuse)
+        patch.setattr(settling.os, "access", lambda *_: False)  # root may write everywhere
         bench.loop.step()
     job = bench.job(number)
     assert (job.state, job.settled, job.error_kind) == ("done", None, "source")
@@ -211,7 +211,7 @@ def test_a_source_that_cannot_be_taken_away_is_told_with_its_folder_until_it_can
     status.run(bench.config, argparse.Namespace(job=None, json=False, all=False))
     assert "does not let flashvsr take files away" in " ".join(capsys.readouterr().out.split())
 
-    bench.loop._endings.settle_source(number)
+    bench.loop._sweep.settle(number)
     assert (bench.job(number).error, bench.job(number).error_kind) == (None, None)
     assert bench.queue.history.staying_sources() == (0, None)
 

@@ -1,0 +1,126 @@
+"""How a job ends that has no result: a partial video, a text for people, the record, and then nothing is left of it.
+
+One way for every such end, whether the worker that has the job comes to it or a sweep afterwards. The order matters:
+who sees the state in the queue finds the rest in place.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from flashvsr.errors import Damaged, FlashVSRError, LeaseLost, Transient
+from flashvsr.files.objects import clear_name
+from flashvsr.files.space import writing_state
+from flashvsr.jobs.schema import DONE, Job
+from flashvsr.outbox.publish import remove_error_text, remove_temporaries, write_error_text
+from flashvsr.settings.config import Config
+from flashvsr.settings.preset import preset_of_job
+from flashvsr.system.text import printable, storable
+from flashvsr.worker.access import Access
+from flashvsr.worker.faults import Outcome, Verdict
+from flashvsr.worker.marker import Marker
+from flashvsr.worker.places import ending_marker, result_folder, task_of, work_directory
+from flashvsr.worker.upscaling import Upscaling
+
+log = logging.getLogger(__name__)
+
+
+class Conclusion:
+    """Ends jobs. `config`: the settings as they are now."""
+
+    def __init__(self, config: Callable[[], Config], access: Access, upscaling: Upscaling) -> None:
+        self._config = config
+        self._access = access
+        self._upscaling = upscaling
+
+    def marker(self, job_id: int) -> Marker:
+        """Return what keeps others from ending the same job; to be held around `conclude`."""
+        return Marker(ending_marker(self._config(), job_id))
+
+    def conclude(
+        self,
+        job: Job,
+        verdict: Verdict,
+        record: Callable[[Path | None], None],
+        working: Callable[[], None] = lambda: None,
+    ) -> bool:
+        """Publish what is finished, tell why there is no more, `record` the end, and clear the job away.
+
+        `record` gets the partial video, if there is one; it is called in any case, and what it raises comes out.
+        `working` is called whenever something got done. False: the partial video or the text has to wait (no space,
+        a share away); then the chunks and the marker stay, and a sweep tries again.
+        """
+        try:
+            partial = self._partial(job, verdict.message, working)
+            if verdict.outcome is not Outcome.CANCEL:
+                self._tell(job, verdict.message, partial)
+        except Transient as error:
+            log.warning("what tells of its end has to wait: %s", error)
+            record(None)
+            return False
+        record(partial)
+        self.clear(job)
+        return True
+
+    def clear(self, job: Job) -> None:
+        """Drop the job's chunks and half-written files: nobody needs them any more."""
+        shutil.rmtree(work_directory(self._config(), job.id), ignore_errors=True)
+        try:
+            self._access.check_outbox(job)
+            folder = result_folder(self._config(), job)
+            remove_temporaries(folder, job.id)
+            if job.state == DONE:
+                remove_error_text(folder, Path(job.relative).name)  # of an attempt that failed
+        except (OSError, FlashVSRError) as error:
+            log.warning("the outbox could not be tidied: %s", error)
+        self.marker(job.id).remove()
+
+    def leave_for_sweep(self, job: Job) -> None:
+        """Make sure that a sweep comes by: it looks for the folders of jobs. Raises NoSpace or another Transient."""
+        folder = work_directory(self._config(), job.id)
+        with writing_state(folder):
+            clear_name(folder, stat.S_ISDIR)
+            folder.mkdir(exist_ok=True)
+
+    def _partial(self, job: Job, reason: str, working: Callable[[], None]) -> Path | None:
+        """Publish the finished chunks; None if there are none, or if no video can be made of them.
+
+        Raises Transient when that has to wait.
+        """
+        self._access.check_outbox(job)
+        if not work_directory(self._config(), job.id).is_dir() or not job.preset:
+            return None
+        marker = self.marker(job.id)
+        if marker.used_up:
+            log.error("what is finished of it cannot be made into a video; it was tried several times and is removed")
+            return None
+        try:
+            with marker.trying(result_folder(self._config(), job)):
+                task = task_of(self._config(), job, preset_of_job(job.preset), self._upscaling)
+                return self._upscaling.salvage(task, self._config(), reason, working)
+        except (LeaseLost, Damaged, Transient):
+            raise
+        except FlashVSRError as error:
+            log.warning("no partial video could be made of its chunks: %s", error)
+        except Exception:
+            log.exception("no partial video could be made of its chunks")
+        return None
+
+    def _tell(self, job: Job, message: str, partial: Path | None) -> None:
+        """Put a text with the reason into the outbox, for the person who looks for the result there.
+
+        Raises Transient when that has to wait.
+        """
+        finished = f"What was finished until then: {printable(partial)}\n" if partial else ""
+        text = f"{storable(message)}\n{finished}To try again: flashvsr retry {job.id}\n"
+        try:
+            self._access.check_outbox(job)
+            write_error_text(result_folder(self._config(), job), Path(job.relative).name, text)
+        except Transient:
+            raise
+        except (OSError, FlashVSRError) as error:
+            log.warning("the reason could not be written to the outbox: %s", error)
