@@ -21,10 +21,10 @@ from flashvsr.model.weights import load_model
 from flashvsr.model.windows import LOOKAHEAD, window, window_count
 from flashvsr.training import nano
 from flashvsr.training.cascade import Cascade, enlarge_linearly
+from flashvsr.training.channel_layout import MARGIN, SPAN
 from flashvsr.training.data import Clip, ClipSampler, Footage, Shares, Video, enlarge, make_grainy
 from flashvsr.training.degrade import Degradation, degrade
 from flashvsr.training.grain import add_grain
-from flashvsr.training.initial_decoder import MARGIN, SPAN
 from flashvsr.training.lay_corrections import fix_half, lay_corrections
 from flashvsr.training.optimise import Plan, train
 

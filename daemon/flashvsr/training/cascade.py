@@ -13,8 +13,9 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from flashvsr.training.channel_layout import MARGIN, SPAN
 from flashvsr.training.correction import Correction, CorrectionParams
-from flashvsr.training.initial_decoder import MARGIN, SPAN, TOP_LEFT
+from flashvsr.training.initial_decoder import TOP_LEFT
 
 # Four pixels in a row around the middle of a 2x2 cell, a to d, nearly keep to b - c = 0.35 (a - d) in a picture
 # enlarged by 4 before, and do not in one enlarged by 2.

@@ -25,15 +25,20 @@ from torch import Tensor, nn
 
 from flashvsr.bench.luma import LUMA
 from flashvsr.model.decoder import CONDITION_CHANNELS, Decoder, MemoryBlock
+from flashvsr.training.channel_layout import (
+    COLOR,
+    COLUMN_CARRIER,
+    ENLARGED,
+    LATE_HIDDEN,
+    MARGIN,
+    QUARTERS,
+    ROW_CARRIER,
+    SPAN,
+    WIDE,
+    empty_row,
+)
+from flashvsr.training.unsquashing import unsquash_colors, unsquash_lumas
 
-COLUMN_CARRIER, ROW_CARRIER = 0, 1  # latent channels
-QUARTERS = ((0, 0), (0, 1), (1, 0), (1, 1))  # (row, column) of a quarter, in the order of the groups
-WIDE = 16 + 8  # values per group at 1/4 size: luma (frame, row, column), colour (blue or red, frame)
-# Channels at 1/2 size: four groups of the lumas of two frames, blue and red of both, enlarged luma (frame, quarter).
-COLOR, ENLARGED, SPARE = 8, 12, 20
-LUMA_HIDDEN = 2 * 16, 3 * 16  # hidden channels of block 12, by layer, that undo the squashing of lumas
-LATE_HIDDEN = 18  # hidden channels of block 19 that the linear filter takes
-MARGIN, SPAN = 0.1, 0.8  # luma y is carried as MARGIN + SPAN * y: room for overshoot on either side
 # Least squares on training footage, enlarged from area- and bicubic-halved, with mirror symmetry; its sum is 1.
 # Rounded to what bfloat16 holds, so that the sum stays exact.
 TOP_LEFT = (
@@ -41,9 +46,6 @@ TOP_LEFT = (
     (11 / 128, 171 / 128, -40 / 128),
     (0.0, -40 / 128, 15 / 128),
 )
-# What squashing takes from a value is an odd function of the result, about a polygon: it bends at these places on
-# either side of 0, by these slopes; within 0.15 8-bit levels.
-KNOTS, BENDS = (0.30, 0.68), (0.0288, 0.0536)
 SIDES = ((1, 0), (1, 2), (0, 1), (2, 1))  # taps of a 3x3 kernel: left, right, above, below
 
 
@@ -62,12 +64,12 @@ def initialise_decoder(decoder: Decoder) -> None:
         parameter.zero_()
     _pack(layers["1"])
     _tidy_carriers(layers["3"])
-    _unsquash_colors(layers["5"], (0, 1))
-    _unsquash_colors(layers["6"], (2, 3))
+    unsquash_colors(layers["5"], (0, 1))
+    unsquash_colors(layers["6"], (2, 3))
     _identity(layers["9"].conv)
     _repeat(layers["10"], 4 * WIDE)
     _select(layers["11"], WIDE)
-    _unsquash_lumas(layers["12"])
+    unsquash_lumas(layers["12"])
     _split_pairs(layers["15"].conv)
     _repeat(layers["16"], ENLARGED)
     _select(layers["17"], 2)
@@ -79,15 +81,6 @@ def initialise_decoder(decoder: Decoder) -> None:
     _to_rgb(layers["26"])
 
 
-def _row(conv: nn.Module, out: int, bias: float | None = None) -> Tensor:
-    """The weights (inputs, kh, kw) of one output channel, emptied."""
-    row = conv.weight[out]
-    row.zero_()
-    if conv.bias is not None:
-        conv.bias[out] = bias or 0.0
-    return row
-
-
 def _pack(conv: nn.Conv2d) -> None:
     """First layer: the groups of the four quarters; the last channels are one and the carriers, twice each."""
     share = torch.tensor(LUMA)
@@ -95,30 +88,30 @@ def _pack(conv: nn.Conv2d) -> None:
     for group, (row, column) in enumerate(QUARTERS):
         for frame in range(4):
             for i, (y, x) in enumerate(QUARTERS):
-                kernel = _row(conv, group * WIDE + 4 * frame + i, MARGIN + SPAN / 2)
+                kernel = empty_row(conv, group * WIDE + 4 * frame + i, MARGIN + SPAN / 2)
                 cell = kernel[:CONDITION_CHANNELS, 1, 1].view(3, 4, 8, 8)[:, frame]
                 top, left = 4 * row + 2 * y, 4 * column + 2 * x
                 cell[:, top : top + 2, left : left + 2] = SPAN / 2 / 4 * share[:, None, None]
             for i, difference in enumerate(differences):
-                kernel = _row(conv, group * WIDE + 16 + 4 * i + frame, 0.5)
+                kernel = empty_row(conv, group * WIDE + 16 + 4 * i + frame, 0.5)
                 cell = kernel[:CONDITION_CHANNELS, 1, 1].view(3, 4, 8, 8)[:, frame]
                 top, left = 4 * row, 4 * column
                 cell[:, top : top + 4, left : left + 4] = difference[:, None, None] / 4 / 16
     one = conv.weight.shape[0] - 5
-    _row(conv, one, 1.0)
+    empty_row(conv, one, 1.0)
     for i, latent in enumerate((COLUMN_CARRIER, ROW_CARRIER)):
         for j, offset in enumerate((0.5, -0.5)):
-            _row(conv, one + 1 + 2 * i + j, offset)[CONDITION_CHANNELS + latent, 1, 1] = 2.0
+            empty_row(conv, one + 1 + 2 * i + j, offset)[CONDITION_CHANNELS + latent, 1, 1] = 2.0
 
 
 def _tidy_carriers(conv: nn.Conv2d) -> None:
     """The two copies of a carrier, 1 apart and rectified, differ by exactly 0 or 1 whatever the latents' noise."""
     channels = conv.weight.shape[0]
     for out in range(4 * WIDE):
-        _row(conv, out)[out, 1, 1] = 1
-    _row(conv, channels - 3)[channels - 5, 1, 1] = 1
+        empty_row(conv, out)[out, 1, 1] = 1
+    empty_row(conv, channels - 3)[channels - 5, 1, 1] = 1
     for i in range(2):
-        row = _row(conv, channels - 2 + i)
+        row = empty_row(conv, channels - 2 + i)
         row[channels - 4 + 2 * i, 1, 1], row[channels - 3 + 2 * i, 1, 1] = 1, -1
 
 
@@ -134,12 +127,12 @@ def _repeat(conv: nn.Conv2d, count: int) -> None:
     cell. Out go one, s + d and -(s + d) for columns, the same for rows; the next ReLU makes the absolute value.
     """
     for out in range(count):
-        _row(conv, out)[out, 1, 1] = 1
+        empty_row(conv, out)[out, 1, 1] = 1
     one, base = conv.weight.shape[1] - 3, conv.weight.shape[0] - 5
-    _row(conv, base)[one, 1, 1] = 1
+    empty_row(conv, base)[one, 1, 1] = 1
     for i, (before, after) in enumerate((((1, 0), (1, 2)), ((0, 1), (2, 1)))):
         for j, sign in enumerate((1, -1)):
-            row, carrier = _row(conv, base + 1 + 2 * i + j), one + 1 + i
+            row, carrier = empty_row(conv, base + 1 + 2 * i + j), one + 1 + i
             row[carrier, 1, 1] = 2 * sign
             row[carrier, before[0], before[1]] += sign
             row[carrier, after[0], after[1]] -= sign
@@ -177,17 +170,17 @@ def _select(block: MemoryBlock, size: int) -> None:
         constant, column, lower = _off(group)
         for value in range(size):
             middle = (group - 1) * size + value
-            row = _row(block.conv[0], middle, 1.0)
+            row = empty_row(block.conv[0], middle, 1.0)
             row[group * size + value, 1, 1], row[value, 1, 1] = 1, -1
-            row = _row(block.conv[2], middle, -2 * constant)
+            row = empty_row(block.conv[2], middle, -2 * constant)
             row[middle, 1, 1] = 1
             _place_terms(row, hidden, -2 * column, -2 * lower)
             block.conv[4].weight[value, middle, 1, 1] = 1
-        row = _row(block.conv[2], hidden + group - 1, 1.0 - constant)
+        row = empty_row(block.conv[2], hidden + group - 1, 1.0 - constant)
         _place_terms(row, hidden, -column, -lower)
         block.conv[4].weight[:size, hidden + group - 1, 1, 1] = -1
     for i in range(4):
-        _row(block.conv[0], hidden + i)[places + i, 1, 1] = 1
+        empty_row(block.conv[0], hidden + i)[places + i, 1, 1] = 1
     block.conv[4].bias[size : 4 * size] = -2.0
 
 
@@ -220,9 +213,9 @@ def _watch_edges(conv: nn.Conv2d, channel: int, hidden: int) -> None:
     Beyond the picture's edges the nearest pixel has to stand in; `one` ends there, which tells where the edge is.
     """
     one = conv.weight.shape[0] - 5
-    _row(conv, hidden)[channel, 1, 1] = 1
+    empty_row(conv, hidden)[channel, 1, 1] = 1
     for side, tap in enumerate(SIDES):
-        row = _row(conv, hidden + 1 + side)
+        row = empty_row(conv, hidden + 1 + side)
         row[channel, 1, 1], row[one, tap[0], tap[1]] = 1, -1
 
 
@@ -241,7 +234,7 @@ def _watch_corners(conv: nn.Conv2d, channel: int, hidden: int) -> None:
     """Four hidden channels from `hidden` on: a channel at one corner of the picture and else nothing."""
     one = conv.weight.shape[0] - 5
     for i, (lower, right) in enumerate(QUARTERS):
-        row = _row(conv, hidden + i)
+        row = empty_row(conv, hidden + i)
         row[channel, 1, 1] = 1
         row[one, 1, 2 * right] = row[one, 2 * lower, 1] = -1
 
@@ -266,65 +259,9 @@ def _blend_colors(block: MemoryBlock) -> None:
         _watch_corners(first, channel, corners)
         _fill_corners(last.weight[channel], passed_corners, change)
         for j in range(5):
-            _row(middle, passed + j)[hidden + j, 1, 1] = 1
+            empty_row(middle, passed + j)[hidden + j, 1, 1] = 1
         for j in range(4):
-            _row(middle, passed_corners + j)[corners + j, 1, 1] = 1
-
-
-def _unsquash_colors(block: MemoryBlock, groups: tuple[int, ...]) -> None:
-    """Undo, for colours in two of the four groups, what the decoder's first layer did to its input.
-
-    Red, green and blue were squashed each, so what luma and the differences lack is a sum of functions of one of
-    them. They are taken as means over 4x4 pixels. What follows for luma alone is left to `_unsquash_lumas`.
-    """
-    red, green, blue = LUMA
-    # Per signal: its luma share, parts of blue - luma and of red - luma.
-    signals = ((red, 0.0, 1.0), (green, -blue / green, -red / green), (blue, 1.0, 0.0), (-1.0, 0.0, 0.0))
-    index = 0
-    for group in groups:
-        for frame in range(4):
-            first_luma = group * WIDE + 4 * frame
-            lumas = range(first_luma, first_luma + 4)
-            blue_out, red_out = (group * WIDE + 16 + 4 * i + frame for i in range(2))
-            for share, of_blue, of_red in signals:
-                inputs = {luma: 1 / 4 / (SPAN / 2) for luma in lumas} | {blue_out: 4 * of_blue, red_out: 4 * of_red}
-                outputs = {luma: SPAN / 2 * share for luma in lumas}
-                if share > 0:
-                    outputs |= {blue_out: ((of_blue == 1) - share) / 4, red_out: ((of_red == 1) - share) / 4}
-                offset = -(MARGIN + SPAN / 2) / (SPAN / 2) - 2 * (of_blue + of_red)
-                _restore(block, index, inputs, offset, outputs)
-                index += 1
-
-
-def _unsquash_lumas(block: MemoryBlock) -> None:
-    """Undo, pixel by pixel, what the decoder's first layer did to lumas."""
-    for luma in range(16):
-        _restore(block, luma, {luma: 1 / (SPAN / 2)}, -(MARGIN + SPAN / 2) / (SPAN / 2), {luma: SPAN / 2})
-
-
-def _restore(
-    block: MemoryBlock, index: int, inputs: dict[int, float], offset: float, outputs: dict[int, float]
-) -> None:
-    """Add what squashing took from a signal, offset + sum(weight * input), to outputs, times their weights.
-
-    `index` counts the signals of a block. Each takes two hidden channels of the first layer, how far it is beyond the
-    first knot on either side, and three of the second: the inner pieces of the polygon, moved up to survive the ReLU,
-    and how far it is beyond the second knot on either side.
-    """
-    first, middle, last = block.conv[0], block.conv[2], block.conv[4]
-    raised = 1 / 16
-    inner = _row(middle, 3 * index, raised)
-    for side, sign in enumerate((1, -1)):
-        row = _row(first, 2 * index + side, sign * offset - KNOTS[0])
-        for channel, weight in inputs.items():
-            row[channel, 1, 1] = sign * weight
-        inner[2 * index + side, 1, 1] = sign * BENDS[0]
-        _row(middle, 3 * index + 1 + side, KNOTS[0] - KNOTS[1])[2 * index + side, 1, 1] = 1
-    for channel, weight in outputs.items():
-        last.weight[channel, 3 * index, 1, 1] = weight
-        last.weight[channel, 3 * index + 1, 1, 1] = weight * BENDS[1]
-        last.weight[channel, 3 * index + 2, 1, 1] = -weight * BENDS[1]
-        last.bias[channel] -= weight * raised
+            empty_row(middle, passed_corners + j)[corners + j, 1, 1] = 1
 
 
 def _enlarge(block: MemoryBlock) -> None:
@@ -340,7 +277,7 @@ def _enlarge(block: MemoryBlock) -> None:
             _filter(row, sides, phase)
             _fill_corners(row, corners, phase)
     for hidden in range(LATE_HIDDEN):
-        _row(middle, hidden)[hidden, 1, 1] = 1
+        empty_row(middle, hidden)[hidden, 1, 1] = 1
 
 
 def _split_frames(conv: nn.Conv2d) -> None:
@@ -357,17 +294,17 @@ def _choose(conv: nn.Conv2d) -> None:
     one = conv.weight.shape[1] - 5
     for group in range(4):
         constant, column, lower = _off(group)
-        row = _row(conv, group)
+        row = empty_row(conv, group)
         row[group, 1, 1], row[one, 1, 1] = 1, -constant
         _place_terms(row, one + 1, -column, -lower)
     for out in (4, 5):
-        _row(conv, out)[out, 1, 1] = 1
+        empty_row(conv, out)[out, 1, 1] = 1
 
 
 def _to_rgb(conv: nn.Conv2d) -> None:
     """Luma and the two differences to red, green and blue in [0, 1]."""
     red, green, blue = LUMA
     for out, (of_blue, of_red) in enumerate(((0, 1), (-blue / green, -red / green), (1, 0))):
-        row = _row(conv, out, -MARGIN / SPAN - of_blue - of_red)
+        row = empty_row(conv, out, -MARGIN / SPAN - of_blue - of_red)
         row[:4, 1, 1] = 1 / SPAN
         row[4, 1, 1], row[5, 1, 1] = 2 * of_blue, 2 * of_red

@@ -12,7 +12,8 @@ import torch
 
 from flashvsr.model.dit import Dit
 from flashvsr.model.network import FlashVSR
-from flashvsr.training.initial_decoder import COLUMN_CARRIER, ROW_CARRIER, initialise_decoder
+from flashvsr.training.channel_layout import COLUMN_CARRIER, ROW_CARRIER
+from flashvsr.training.initial_decoder import initialise_decoder
 
 STEADY = 4.0  # size of the constant token channels that keep the head's LayerNorm from following the noise
 

@@ -10,8 +10,8 @@ from torch import nn
 
 from flashvsr.model.decoder import Decoder, MemoryBlock
 from flashvsr.training.cascade import Cascade
+from flashvsr.training.channel_layout import COLOR, ENLARGED, LATE_HIDDEN, LUMA_HIDDEN, SPARE, WIDE
 from flashvsr.training.correction import PIXELS, Convolution, Correction
-from flashvsr.training.initial_decoder import COLOR, ENLARGED, LATE_HIDDEN, LUMA_HIDDEN, SPARE, WIDE
 
 
 @dataclass(frozen=True)

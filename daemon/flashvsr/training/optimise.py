@@ -19,10 +19,10 @@ from torch import Tensor
 
 from flashvsr.bench.luma import luma_of
 from flashvsr.training.cascade import Cascade
+from flashvsr.training.channel_layout import MARGIN, SPAN
 from flashvsr.training.data import Clip, ClipSampler, Footage, Shares, enlarge
 from flashvsr.training.degrade import Degradation, degrade
 from flashvsr.training.grain import add_grain
-from flashvsr.training.initial_decoder import MARGIN, SPAN
 
 ERROR_FLOOR = (0.3 / 255) ** 2  # about the error of 8-bit rounding: nothing to gain below it
 REPORT_STEPS = 500
