@@ -76,15 +76,17 @@ def test_a_partial_video_is_noted_when_it_is_on_the_disk(
 def watched(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Steps:
     """Steps on the disk and the queue's words for what becomes of a job."""
     steps = Steps(monkeypatch, bench.root)
-    for name in ("publishing", "finish", "fail", "cancelled", "settled", "add_partial"):
-        call = getattr(bench.queue, name)
+    claims, history = bench.queue.claims, bench.queue.history
+    parts = dict.fromkeys(("publishing", "finish", "fail", "cancelled"), claims)
+    for name, part in (parts | dict.fromkeys(("settled", "add_partial"), history)).items():
+        call = getattr(part, name)
 
         def noted(*arguments: object, name: str = name, call: object = call, **options: object) -> object:
             result = call(*arguments, **options)  # type: ignore[operator]
             steps.note(name)
             return result
 
-        monkeypatch.setattr(bench.queue, name, noted)
+        monkeypatch.setattr(part, name, noted)
     return steps
 
 

@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 
 from flashvsr.errors import BadInput, LeaseLost, NoSpace, Transient
-from flashvsr.worker import endings
-from flashvsr.worker.endings import SALVAGE_TRIES, Endings
+from flashvsr.jobs.claims import Claims
+from flashvsr.jobs.history import History
+from flashvsr.worker import conclusion, sweep
+from flashvsr.worker.conclusion import Conclusion
+from flashvsr.worker.marker import MOST_TRIES
 from kits.played import Bench, crash
 
 ENDED_BADLY = ["clip.mov.error.txt", "clip_partial.mp4"]
@@ -29,7 +32,7 @@ def kill(*_: object, **__: object) -> None:
 
 @pytest.fixture(autouse=True)
 def sweeps_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endings, "SWEEP_SECONDS", 0.0)
+    monkeypatch.setattr(sweep, "SWEEP_SECONDS", 0.0)
 
 
 def fail_for_good(bench: Bench) -> int:
@@ -70,9 +73,9 @@ WAITING = [
 def test_what_has_to_wait_is_no_try(begin: Callable[[Bench], int], error: Exception, bench: Bench) -> None:
     number = begin(bench)
     bench.fail_at("salvage", error)
-    for _ in range(2 * SALVAGE_TRIES + 1):
+    for _ in range(2 * MOST_TRIES + 1):
         bench.new_loop().step()
-    assert len(bench.upscaling.salvaged) == 2 * SALVAGE_TRIES + 1
+    assert len(bench.upscaling.salvaged) == 2 * MOST_TRIES + 1
     assert "clip_partial.mp4" not in bench.outputs()
     assert bench.workdir(number).exists()
     del bench.upscaling.at["salvage"]
@@ -92,8 +95,8 @@ def test_a_text_that_has_to_wait_costs_the_partial_video_no_try(
         raise Transient("the share does not answer")
 
     with monkeypatch.context() as patch:
-        patch.setattr(endings, "write_error_text", refuse)
-        for _ in range(2 * SALVAGE_TRIES + 1):
+        patch.setattr(conclusion, "write_error_text", refuse)
+        for _ in range(2 * MOST_TRIES + 1):
             bench.new_loop().step()
     assert bench.job(number).state == "failed"
     bench.new_loop().step()
@@ -122,27 +125,32 @@ def test_a_lease_lost_over_the_partial_video_ends_nothing(bench: Bench) -> None:
 
 
 RECORDS = [
-    (fail_for_good, "fail", ENDED_BADLY),
-    (cancel, "cancelled", ["clip_partial.mp4"]),
-    (use_up, "add_partial", ENDED_BADLY),
-    (cancel_in_waiting, "add_partial", ["clip_partial.mp4"]),
+    (fail_for_good, Claims, "fail", ENDED_BADLY),
+    (cancel, Claims, "cancelled", ["clip_partial.mp4"]),
+    (use_up, History, "add_partial", ENDED_BADLY),
+    (cancel_in_waiting, History, "add_partial", ["clip_partial.mp4"]),
 ]
 
 
-@pytest.mark.parametrize(("begin", "record", "outputs"), RECORDS)
+@pytest.mark.parametrize(("begin", "part", "record", "outputs"), RECORDS)
 def test_whoever_sees_the_record_finds_the_rest_in_place(
-    begin: Callable[[Bench], int], record: str, outputs: list[str], bench: Bench, monkeypatch: pytest.MonkeyPatch
+    begin: Callable[[Bench], int],
+    part: type[Any],
+    record: str,
+    outputs: list[str],
+    bench: Bench,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("flashvsr.worker.control.HEARTBEAT_SECONDS", 0.0)
     number = begin(bench)
     found: list[tuple[list[str], bool]] = []
-    original = getattr(bench.queue, record)
+    original = getattr(part, record)
 
     def noted(*arguments: Any) -> None:
         found.append((bench.outputs(), bench.workdir(number).exists()))
         original(*arguments)
 
-    monkeypatch.setattr(bench.queue, record, noted)
+    monkeypatch.setattr(part, record, noted)
     bench.loop.step()
     assert found == [(outputs, True)], "the chunks are there until it is recorded"
     assert bench.outputs() == outputs
@@ -162,13 +170,13 @@ def after(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 STEPS = {
-    "partial": (Endings, "partial"),
-    "text": (Endings, "tell"),
-    "fail": (None, "fail"),
-    "cancelled": (None, "cancelled"),
-    "add_partial": (None, "add_partial"),
-    "clear": (Endings, "clear"),
-    "claim": (None, "claim"),
+    "partial": (Conclusion, "_partial"),
+    "text": (Conclusion, "_tell"),
+    "fail": (Claims, "fail"),
+    "cancelled": (Claims, "cancelled"),
+    "add_partial": (History, "add_partial"),
+    "clear": (Conclusion, "clear"),
+    "claim": (Claims, "claim"),
 }
 MOMENTS = [
     (begin, step, when)
@@ -191,8 +199,7 @@ def test_a_worker_killed_between_two_steps_leaves_enough_for_the_next(
     number = begin(bench)
     owner, name = STEPS[step]
     with monkeypatch.context() as patch:
-        where = owner or bench.queue
-        patch.setattr(where, name, when(getattr(where, name)))
+        patch.setattr(owner, name, when(getattr(owner, name)))
         with pytest.raises(Killed):
             bench.loop.step()
     ends_well(bench, number, cancelled=begin in (cancel, cancel_in_waiting))
@@ -239,7 +246,7 @@ def test_a_text_that_waits_is_written_by_the_next_worker(bench: Bench, monkeypat
         raise Transient("the share does not answer")
 
     with monkeypatch.context() as patch:
-        patch.setattr(endings, "write_error_text", refuse)
+        patch.setattr(conclusion, "write_error_text", refuse)
         patch.setattr(bench.queue.claims, "fail", after(bench.queue.claims.fail))
         with pytest.raises(Killed):
             bench.loop.step()
