@@ -113,12 +113,12 @@ def _parser() -> _Parser:
 
     check = _add(commands, "check", "check", "check settings, presets, weights, GPU, encoders, space and the queue")
 
-    retry = _add(commands, "retry", "queue", "put a failed, cancelled or held job back into the queue", "retry")
+    retry = _add(commands, "retry", "requests", "put a failed, cancelled or held job back into the queue", "retry")
     retry.add_argument("job", type=int, metavar="ID")
     cancel = _add(
         commands,
         "cancel",
-        "queue",
+        "requests",
         "cancel a job; what is finished of it is kept as a partial video",
         "cancel",
     )

@@ -51,7 +51,7 @@ class World:
         self.watcher.step(self.now)
 
     def scan(self, seconds: float = 0.0) -> None:
-        self.watcher.request_scan()
+        self.watcher._next_scan = self.now  # whatever the time of the next one was
         self.step(seconds)
 
     def settle(self) -> None:

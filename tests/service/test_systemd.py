@@ -41,7 +41,6 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Systemd
 
 def test_each_message(systemd: Systemd) -> None:
     notifier = Notifier()
-    assert notifier.listening
     notifier.status("starting")
     notifier.ready("1 running")
     notifier.watchdog()
@@ -99,7 +98,7 @@ def test_an_abstract_socket(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_systemd_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     notifier = Notifier()
-    assert not notifier.listening
+    assert notifier._systemd.socket is None
     notifier.ready("fine")
     notifier.watchdog()
 

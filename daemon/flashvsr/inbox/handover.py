@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from flashvsr.errors import FlashVSRError
-from flashvsr.inbox.problems import unforeseen
+from flashvsr.inbox.contained import unforeseen
 from flashvsr.inbox.settle import has_writer
 from flashvsr.inbox.stock import Stock, obstacle
 from flashvsr.inbox.unfinished import Companions
@@ -78,7 +78,7 @@ class Handover:
         try:
             return list(zip(ready, self._queue.intake.add_many(ready, held), strict=True))
         except FlashVSRError:
-            raise  # the queue's trouble, not a file's
+            raise  # what is wrong is the queue, not a file
         except Exception as error:
             if len(ready) == 1:
                 self._fail(Path(ready[0].source), error, now)

@@ -6,7 +6,6 @@ import errno
 import fcntl
 import os
 import signal
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,11 +55,6 @@ class Settler:
     def forget(self, path: Path) -> None:
         """Stop waiting for a file: it became a job, or it is gone."""
         self._seen.pop(path, None)
-
-    def forget_all(self, paths: Iterable[Path]) -> None:
-        """Stop waiting for these files."""
-        for path in paths:
-            self.forget(path)
 
     def waiting(self) -> list[Path]:
         """Return all files that are waiting."""

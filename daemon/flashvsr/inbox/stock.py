@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 from flashvsr.files.at import Identity, identity
-from flashvsr.inbox.problems import Problems
 from flashvsr.inbox.rules import is_misnamed_preset, is_video_name
+from flashvsr.inbox.scan_problems import ScanProblems
 from flashvsr.inbox.settle import Settler
 from flashvsr.inbox.unfinished import Companions, looks_like_part
 from flashvsr.inbox.walk import Folder, Listen, folders, too_long
@@ -47,7 +47,9 @@ class Stock:
         """A scan of all inboxes begins."""
         self._seen = {}
 
-    def take(self, inbox: Path, problems: Problems, skip: frozenset[Path], listen: Listen | None, now: float) -> None:
+    def take(
+        self, inbox: Path, problems: ScanProblems, skip: frozenset[Path], listen: Listen | None, now: float
+    ) -> None:
         """Look through one inbox; what is new begins to settle. Raises OSError if the inbox cannot be read."""
         known = self._known.get(inbox, {})
         still: dict[str, Identity] = {}
@@ -88,7 +90,7 @@ class Stock:
         inbox: Path,
         known: Mapping[str, Identity],
         still: dict[str, Identity],
-        problems: Problems,
+        problems: ScanProblems,
     ) -> tuple[list[tuple[Source, str]], Iterable[str]]:
         """Return the videos of a folder that are not known as they are now, and the names that say more about them."""
         changed: list[tuple[Source, str]] = []
@@ -111,7 +113,7 @@ class Stock:
         return changed, (*folder.ignored, *others)
 
     @staticmethod
-    def _is_other(name: str, relative: str, inbox: Path, problems: Problems) -> bool:
+    def _is_other(name: str, relative: str, inbox: Path, problems: ScanProblems) -> bool:
         if relative == name and is_misnamed_preset(name):
             problems.add(inbox, f"{printable(name)} is not read; a preset has the name {PRESET_NAME}, so rename it")
         elif not is_video_name(name):
@@ -122,7 +124,7 @@ class Stock:
             return False
         return True
 
-    def _explain(self, inbox: Path, source: Source, companion: str | None, problems: Problems) -> None:
+    def _explain(self, inbox: Path, source: Source, companion: str | None, problems: ScanProblems) -> None:
         if not source.size:
             problems.count(inbox, "empty and wait for their content", source.relative)
         elif companion is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +10,12 @@ from pathlib import Path
 from flashvsr.errors import NoSpace, Transient
 from flashvsr.files import trees
 from flashvsr.files.filesystems import MOUNTINFO, fstype_of, is_network
+from flashvsr.inbox.contained import Contained
 from flashvsr.inbox.handover import Handover
 from flashvsr.inbox.hints import Notifier
 from flashvsr.inbox.presets import PresetGuard
-from flashvsr.inbox.problems import Contained, Problems
 from flashvsr.inbox.rules import ignored, ignored_folder, is_video_name
+from flashvsr.inbox.scan_problems import ScanProblems
 from flashvsr.inbox.settle import Settler
 from flashvsr.inbox.shares import Shares
 from flashvsr.inbox.stock import Stock, obstacle
@@ -65,11 +65,10 @@ class InboxWatcher:
         self._contained = Contained()
         self._inboxes: dict[Path, InboxDir] = {}
         self._skip: frozenset[Path] = frozenset()
-        self._asked = threading.Event()
         self._hinted = False
         self._scanned_whole = True
         self._failing = False
-        self._queue_trouble = ""
+        self._queue_problem = ""
         self._next_scan = float("-inf")
         self._next_hinted = float("-inf")
         self._pause_until = float("-inf")
@@ -99,17 +98,13 @@ class InboxWatcher:
                 self._recover()
             self._get_on()
 
-    def request_scan(self) -> None:
-        """Scan at the next step; may be called from any thread."""
-        self._asked.set()
-
     def stop(self) -> None:
         """Stop to listen for changes."""
         self._notifier.stop()
 
     def _do_what_is_due(self, now: float) -> None:
         self._take_hints(now)
-        if now >= self._next_scan or (self._hinted and now >= self._next_hinted) or self._asked.is_set():
+        if now >= self._next_scan or (self._hinted and now >= self._next_hinted):
             self._scan(now)
         if now >= self._pause_until:
             self._handover.step(self._presets.broken, now)
@@ -120,21 +115,21 @@ class InboxWatcher:
 
     def _recover(self) -> None:
         self._failing = False
-        self._queue_trouble = ""
+        self._queue_problem = ""
         self.problems = {path: text for path, text in self.problems.items() if path != self._queue.path}
 
     def _delay(self, now: float, error: Transient) -> None:
         """The queue cannot be used now. The files are still waiting in the settler: nothing is lost, only late."""
         self._failing = True
         self._pause_until = now + self._retry_seconds
-        if str(error) != self._queue_trouble:
+        if str(error) != self._queue_problem:
             log.warning("%s", error)
-        self._queue_trouble = str(error)
+        self._queue_problem = str(error)
         self._tell(self.problems)
 
     def _tell(self, problems: dict[Path, str]) -> None:
         """Replace what is said as a whole: another thread reads it."""
-        self.problems = problems | ({self._queue.path: self._queue_trouble} if self._queue_trouble else {})
+        self.problems = problems | ({self._queue.path: self._queue_problem} if self._queue_problem else {})
 
     def _take_hints(self, now: float) -> None:
         hints = self._notifier.drain()
@@ -172,10 +167,9 @@ class InboxWatcher:
     def _scan(self, now: float) -> None:
         """Look through all inboxes; what is new begins to settle."""
         began, worked = self._clock(), time.thread_time()
-        self._asked.clear()
         self._hinted = self._scanned_whole = False
         self._next_scan = now + self._retry_seconds  # should it come to no end
-        problems = Problems()
+        problems = ScanProblems()
         found = {inbox.path: inbox for inbox in self._shares.inboxes(problems.add)}
         self._inboxes = found
         paths = self._config.paths
@@ -207,7 +201,7 @@ class InboxWatcher:
         poll = self._config.watch.poll_seconds
         return min(max(poll, _POLL_SHARE * worked), _MOST_POLLS * poll) if all_announced else poll
 
-    def _scan_inbox(self, inbox: Path, problems: Problems, announces: bool, now: float) -> None:
+    def _scan_inbox(self, inbox: Path, problems: ScanProblems, announces: bool, now: float) -> None:
         if wrong := self._presets.check(inbox):
             problems.add(inbox, wrong)
         self._stock.take(inbox, problems, self._skip, self._notifier.listen if announces else None, now)

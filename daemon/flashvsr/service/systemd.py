@@ -25,11 +25,6 @@ class Notifier:
         self._status = ""
         self.watchdog_seconds = _watchdog_seconds(environ)
 
-    @property
-    def listening(self) -> bool:
-        """Whether a service manager takes the notifications."""
-        return self._systemd.socket is not None
-
     def ready(self, status: str) -> None:
         """Start-up, or a reload, is complete."""
         self._status = status

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from flashvsr.errors import Damaged
 from flashvsr.files.state import archive_directory, jobs_directory
-from flashvsr.inbox.problems import unforeseen
+from flashvsr.inbox.contained import unforeseen
 from flashvsr.inbox.watch import InboxWatcher
 from flashvsr.jobs.ledger import RECORDS_NAME
 from flashvsr.jobs.queue import Queue
@@ -26,7 +26,7 @@ from flashvsr.settings.config import Config
 log = logging.getLogger(__name__)
 
 STEP_SECONDS = 0.5
-TROUBLE_SECONDS = 5.0  # pause after an unexpected error
+RETRY_SECONDS = 5.0  # pause after an unexpected error
 PRUNE_SECONDS = 3600.0  # also before the first time: a machine may learn the right time only after its start
 LEFT_SECONDS = 86_400.0  # what nobody wrote to for so long is not being written, however slow the share
 CLOCK_SLACK = 300.0  # seconds an hour that the wall clock may be off the monotonic one
@@ -152,7 +152,7 @@ class WatchThread:
         if self._failures.get(failed) != text:
             log.error("%s", text, exc_info=error)
         self._failures[failed] = text
-        self._ending.wait(TROUBLE_SECONDS)
+        self._ending.wait(RETRY_SECONDS)
 
     def _prune(self, queue: Queue) -> None:
         if self._wall_clock_was_set():

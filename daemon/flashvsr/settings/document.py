@@ -16,11 +16,12 @@ from typing import Any
 from flashvsr.errors import BadConfig
 from flashvsr.settings import escaped
 from flashvsr.settings.bounds import Limits, too_much
-from flashvsr.settings.kinds import Kind, Refused, shortened, shown
+from flashvsr.settings.kinds import Kind, Refused, shown
 from flashvsr.settings.options import options
 from flashvsr.settings.suggestions import did_you_mean, for_value
 from flashvsr.settings.syntax import syntax_problem
 from flashvsr.settings.toml_lines import Key, key_lines
+from flashvsr.system.text import visible
 
 MOST_SHOWN = 30  # a file with more problems than this was not meant as settings
 MOST_TEXT = 8_000  # characters of all problems together: they are stored, logged and read on a screen
@@ -144,7 +145,7 @@ def dotted(key: Key) -> str:
             text += f"[{part + 1}]"
         else:
             bare = re.fullmatch(r"[A-Za-z0-9_-]+", part)
-            word = shortened(part if bare else json.dumps(part, ensure_ascii=False), _LONGEST_NAME)
+            word = visible(part if bare else json.dumps(part, ensure_ascii=False), _LONGEST_NAME)
             text += f".{word}" if text else word
     return text
 

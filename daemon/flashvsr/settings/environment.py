@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from flashvsr.settings.document import Setting
-from flashvsr.settings.kinds import Refused, shortened, shown
+from flashvsr.settings.kinds import SHOWN, Refused, shown
 from flashvsr.settings.options import Option, options
 from flashvsr.settings.suggestions import did_you_mean, for_value
+from flashvsr.system.text import visible
 
 CONFIG_VARIABLE = "FLASHVSR_CONFIG"  # names the settings file itself, so it overrides no option
 DATABASE_VARIABLE = "DATABASE_URL"
@@ -39,16 +40,16 @@ def read_environment(
                 overrides[table, item.key] = setting
         elif variable.startswith("FLASHVSR_") and variable != CONFIG_VARIABLE:
             near = did_you_mean(variable, (*known, CONFIG_VARIABLE), "FLASHVSR_")
-            problems.append(f"environment variable {shortened(variable)}: unknown; {near or 'remove it'}")
+            problems.append(f"environment variable {visible(variable, SHOWN)}: unknown; {near or 'remove it'}")
         elif variable.startswith("PREPROCESS_"):
             near = did_you_mean(variable, tuple(known), "PREPROCESS_")
             notes.append(
-                f"environment variable {shortened(variable)} is not one of flashvsr; {near or 'it is ignored'}"
+                f"environment variable {visible(variable, SHOWN)} is not one of flashvsr; {near or 'it is ignored'}"
             )
         elif variable == "REDIS_URL" or variable.startswith("CELERY_"):
             notes.append(
-                f"environment variable {shortened(variable)} is ignored: there is no Redis or Celery any more, the "
-                "queue is a file in paths.state; remove the variable"
+                f"environment variable {visible(variable, SHOWN)} is ignored: there is no Redis or Celery any more, "
+                "the queue is a file in paths.state; remove the variable"
             )
     if environ.get(DATABASE_VARIABLE):
         _database(environ[DATABASE_VARIABLE], problems, notes)
@@ -73,7 +74,7 @@ def _database(url: str, problems: list[str], notes: list[str]) -> None:
     if scheme == "sqlite":
         notes.append(f"environment variable {DATABASE_VARIABLE} is ignored: the queue is queue.db in paths.state")
         return
-    found = f"a {shortened(scheme)} address" if scheme else "no database address"
+    found = f"a {visible(scheme, SHOWN)} address" if scheme else "no database address"
     problems.append(
         f"environment variable {DATABASE_VARIABLE} is {found}: expected sqlite:///…, the only database of "
         "this version; remove the variable"

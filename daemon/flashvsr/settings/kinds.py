@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from flashvsr.settings import escaped
-from flashvsr.system.text import one_line
+from flashvsr.system.text import visible
 
 TOML_LARGEST = 2**63 - 1
+SHOWN = 80  # characters of a found value, or of a name, in a message
 LONGEST_PATH = 4095  # bytes; Linux takes no longer one
 
 
@@ -212,7 +213,7 @@ def absolute_path(value: object, base: Path) -> Path:
     try:
         path = Path(value).expanduser()
     except RuntimeError as error:  # "~name" of a user who does not exist
-        raise Refused(f"{shortened(value.split('/')[0])} names no home directory") from error
+        raise Refused(f"{visible(value.split('/')[0], SHOWN)} names no home directory") from error
     return Path(os.path.abspath(base / path))  # noqa: PTH100 - Path.absolute() keeps ".."
 
 
@@ -244,18 +245,12 @@ def toml_value(value: object) -> str:
     return str(value)
 
 
-def shown(value: object, limit: int = 80) -> str:
-    """Write a found value for a message: TOML, shortened, one line of visible text whatever bytes it was made of."""
+def shown(value: object, most: int = SHOWN) -> str:
+    """Write a found value for a message: TOML, one visible line of at most `most` characters."""
     try:
         text = toml_value(value)
     except ValueError:  # a number beyond Python's limit of digits; the parser lets hexadecimal ones through
         text = "a very large number"
     except RecursionError:
         text = "brackets nested too deeply"
-    return shortened(text, limit)
-
-
-def shortened(text: str, limit: int = 80) -> str:
-    """One line of visible text of at most `limit` characters."""
-    text = one_line(text[: limit + 1])
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return visible(text, most)

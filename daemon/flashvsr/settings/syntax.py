@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from flashvsr.settings.kinds import shortened, shown
+from flashvsr.settings.kinds import shown
+from flashvsr.system.text import visible
 
 _LONGEST_REASON = 120  # characters; the parser puts whole keys into some
 
@@ -40,7 +41,7 @@ def syntax_problem(text: str, origin: str, reason: str) -> str:
     if match is None:
         digits = _MANY_DIGITS.search(text)
         line = f":{text.count(chr(10), 0, digits.start()) + 1}" if digits else ""
-        told = "a number of thousands of digits" if digits else shortened(reason, _LONGEST_REASON)
+        told = "a number of thousands of digits" if digits else visible(reason, _LONGEST_REASON)
         return f"{origin}{line}: not valid TOML: {told}"
     lines = text.split("\n")  # as the parser counts them
     place = int(match["line"] or len(lines))
@@ -49,5 +50,5 @@ def syntax_problem(text: str, origin: str, reason: str) -> str:
     code = content.partition("#")[0][:1000]
     slip = next((hint for pattern, hint in _SLIPS if pattern.search(code)), None)
     hint = slip or next((hint for words, hint in _SAID if what.startswith(words)), "")
-    told = f"{shortened(what, _LONGEST_REASON)} in {shown(content)}"
+    told = f"{visible(what, _LONGEST_REASON)} in {shown(content)}"
     return f"{origin}:{place}: not valid TOML: {told}{'; ' if hint else ''}{hint}"
