@@ -1,100 +1,103 @@
-"""What the service reads of its queue to know itself, and what it costs while nothing happens."""
+"""Whether the service is well: what ends its signs of life, and what does not."""
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from flashvsr.errors import Damaged, NoSpace, Transient
 from flashvsr.jobs.queue import Queue
-from flashvsr.service.health import LOOK_SECONDS, Overview
+from flashvsr.service.health import Health
+from flashvsr.status.line import status_line
+
+SILENCE = 120.0  # seconds
+
+
+class Watch:
+    """What the watcher knows, as a test wants it."""
+
+    def __init__(self) -> None:
+        self.silent = 0.0
+
+    def silent_seconds(self) -> float:
+        return self.silent
+
+    def problems(self) -> dict[Path, str]:
+        return {}
+
+    def inboxes(self) -> dict[Path, str]:
+        return {}
 
 
 @pytest.fixture
-def other(queue: Queue) -> Iterator[Queue]:
-    """The queue as another process has it."""
-    opened = Queue(queue.path.parent)
-    yield opened
-    opened.close()
+def watch() -> Watch:
+    return Watch()
 
 
 @pytest.fixture
-def overview(queue: Queue) -> Overview:
-    watch: Any = SimpleNamespace(silent_seconds=lambda: 0.0, problems=dict)
-    return Overview(queue, SimpleNamespace(), watch, 120.0)  # type: ignore[arg-type]
+def health(queue: Queue, watch: Watch, tmp_path: Path) -> Health:
+    pool: Any = SimpleNamespace(pids=lambda: {"gpu0": 7})
+    return Health(queue, pool, watch, SILENCE, tmp_path / "inbox")  # type: ignore[arg-type]
 
 
-def add(queue: Queue, tmp_path: Path, name: str) -> int:
-    path = tmp_path / name
-    path.write_bytes(b"video")
-    number = queue.intake.add(tmp_path, path, name, path.lstat())
-    assert number is not None
-    return number
+def test_a_watcher_that_hangs_is_said_before_it_ends_the_signs_of_life(health: Health, watch: Watch) -> None:
+    watch.silent = SILENCE / 2 - 1
+    assert "share" not in status_line(health.snapshot())
+    watch.silent = SILENCE / 2
+    assert "no inbox could be read for 60 s: does a share hang?" in status_line(health.snapshot())
+    assert health.healthy()
+    watch.silent = SILENCE
+    assert not health.healthy()
 
 
-def fail(queue: Queue, number: int, days_ago: float = 0.0) -> None:
-    with queue.store.writing():
-        queue.jobs.end(number, "failed", error="no video")
-        queue.jobs.change(number, finished=time.time() - days_ago * 86_400)
-
-
-def test_changes_of_any_process_are_seen(overview: Overview, queue: Queue, other: Queue, tmp_path: Path) -> None:
-    overview.refresh()
-    assert overview.status() == "0 running, 0 waiting, 0 held, 0 failed today"
-    first, second = add(other, tmp_path, "a.mp4"), add(queue, tmp_path, "b.mp4")
-    overview.refresh()
-    assert overview.status() == "0 running, 2 waiting, 0 held, 0 failed today"
-    fail(other, first)
-    fail(queue, second, days_ago=2)
-    overview.refresh()
-    assert overview.status() == "0 running, 0 waiting, 0 held, 1 failed today"
-
-
-def test_nothing_is_read_again_before_something_changes(
-    overview: Overview, queue: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("slot", "pid", "state", "up"),
+    [("gpu0", 7, "idle", True), ("gpu0", 7, "busy", True), ("gpu0", 7, "starting", False), ("gpu0", 8, "idle", False),
+     ("gpu1", 7, "idle", False)],
+)  # fmt: skip
+def test_only_a_worker_of_our_own_that_can_work_is_up(
+    health: Health, queue: Queue, slot: str, pid: int, state: str, up: bool
 ) -> None:
-    for index in range(50):
-        fail(queue, add(queue, tmp_path, f"{index}.mp4"))
-    overview.refresh()
-    statements: list[str] = []
-    queue.store.database.connection().set_trace_callback(statements.append)
-    for _ in range(100):
-        overview.refresh()
-    assert set(statements) == {"PRAGMA data_version"}
-    now = time.monotonic()
-    monkeypatch.setattr(time, "monotonic", lambda: now + LOOK_SECONDS)
-    overview.refresh()  # damage changes nothing that could be noticed
-    assert any("SELECT" in statement for statement in statements)
-    queue.store.database.connection().set_trace_callback(None)
+    health.refresh()
+    assert not health.worker_is_up()
+    queue.workers.set(slot, pid, "a GPU", state)
+    health.refresh()
+    assert health.worker_is_up() is up
 
 
-def test_failed_jobs_are_counted_where_they_lie(overview: Overview, queue: Queue, tmp_path: Path) -> None:
-    """Rows hold whole reports: with thousands of them the service took a third of its memory for a number."""
-    fail(queue, add(queue, tmp_path, "a.mp4"))
-    statements: list[str] = []
-    queue.store.database.connection().set_trace_callback(statements.append)
-    overview.refresh()
-    queue.store.database.connection().set_trace_callback(None)
-    about_failed = [statement for statement in statements if "failed" in statement]
-    assert about_failed
-    assert all("COUNT" in statement for statement in about_failed)
+def test_a_full_disk_is_said_but_does_not_starve_the_watchdog(health: Health, caplog: pytest.LogCaptureFixture) -> None:
+    """A restart makes no room, and would cost the running jobs an attempt."""
+    for _ in range(2):
+        with health.queue_guard():
+            raise NoSpace("the disk is full; make room")
+    assert health.healthy()
+    assert "the disk is full; make room" in status_line(health.snapshot())
+    assert caplog.messages == ["the disk is full; make room"]
+    with health.queue_guard():
+        raise Transient("locked")
+    assert not health.healthy()
+    with health.queue_guard():
+        pass
+    assert health.healthy()
+    assert "full" not in status_line(health.snapshot())
+    with pytest.raises(Damaged), health.queue_guard():
+        raise Damaged("malformed")
 
 
 def test_an_error_that_nobody_expected_is_said_once_and_not_the_end(
-    overview: Overview, caplog: pytest.LogCaptureFixture
+    health: Health, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(3):
-        with overview.queue_guard():
+        with health.queue_guard():
             raise ValueError("a row holds no JSON")
-    assert not overview.healthy()
-    assert "the queue does not answer: a row holds no JSON" in overview.status()
+    assert not health.healthy()
+    assert "the queue does not answer: a row holds no JSON" in status_line(health.snapshot())
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
     assert caplog.records[0].exc_info
-    with overview.queue_guard():
+    with health.queue_guard():
         pass
-    assert overview.healthy()
+    assert health.healthy()

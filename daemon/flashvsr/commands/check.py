@@ -3,39 +3,28 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 
 from flashvsr.commands.say import say
 from flashvsr.errors import BadConfig, FlashVSRError
-from flashvsr.files.state import service_process
 from flashvsr.jobs.backends.sqlite.file import DATABASE_NAME, is_empty
-from flashvsr.jobs.damage import notices
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import state_word
 from flashvsr.settings.config import Config
-from flashvsr.settings.preset import PRESET_NAME, load_preset
-from flashvsr.status.problems import known_problems
+from flashvsr.status.findings import Finding, inbox_findings, problem_findings, queue_finding
+from flashvsr.status.gather import gather, out_of_reach
+from flashvsr.status.snapshot import Snapshot
 from flashvsr.system.account import account_name, account_of
 from flashvsr.system.devices import Slot, discover
 from flashvsr.system.text import printable
 from flashvsr.weights import choice as weights
 
 LOW_SPACE = 10 << 30  # bytes; a film's chunks and its result need room at the same time
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the answer. `problem` is None where all is well; `note` is worth reading either way."""
-
-    subject: str
-    note: str
-    problem: str | None = None
 
 
 def run(config: Config, _options: argparse.Namespace) -> int:
@@ -52,7 +41,8 @@ def _findings(config: Config) -> Iterator[Finding]:
     yield from _account(config)
     yield from _settings(config)
     yield from _tools(config)
-    yield from _each("inboxes", _inboxes(config))
+    snapshot, queue = _snapshot(config)
+    yield from inbox_findings(snapshot)
     yield from _each("folders", _folders(config))
     slots: list[Slot] = []
     yield _guarded("devices", lambda: _devices(config, slots))
@@ -61,8 +51,24 @@ def _findings(config: Config) -> Iterator[Finding]:
         for kind in {slot.capability: slot for slot in slots}.values():
             yield _guarded("attention", partial(_attention, config, kind))
     yield from _encoders()
-    yield _guarded("queue", lambda: _queue(config))
-    yield from _each("service", _problems(config))
+    yield queue
+    yield from problem_findings(snapshot)
+
+
+def _snapshot(config: Config) -> tuple[Snapshot, Finding]:
+    """All facts, and what there is to say of the queue: where it cannot be used, the facts are those without it."""
+    state = config.paths.state
+    try:
+        with ExitStack() as stack:
+            exists = not is_empty(state / DATABASE_NAME)
+            queue = stack.enter_context(closing(Queue(state))) if exists else None
+            snapshot = gather(config, queue, jobs="none", look=True)
+        return snapshot, queue_finding(snapshot)
+    except FlashVSRError as error:
+        problem = str(error)
+    except OSError as error:
+        problem = out_of_reach(error)
+    return gather(config, None, look=True), Finding("queue", "", problem)
 
 
 def _guarded(subject: str, look: Callable[[], str]) -> Finding:
@@ -71,7 +77,7 @@ def _guarded(subject: str, look: Callable[[], str]) -> Finding:
     except FlashVSRError as error:
         return Finding(subject, "", str(error))
     except OSError as error:
-        return _out_of_reach(subject, error)
+        return Finding(subject, "", out_of_reach(error))
 
 
 def _each(subject: str, findings: Iterator[Finding]) -> Iterator[Finding]:
@@ -79,13 +85,7 @@ def _each(subject: str, findings: Iterator[Finding]) -> Iterator[Finding]:
     try:
         yield from findings
     except OSError as error:
-        yield _out_of_reach(subject, error)
-
-
-def _out_of_reach(subject: str, error: OSError) -> Finding:
-    place = f" {printable(error.filename)}" if error.filename else ""
-    advice = "; run this as root, or as the service's account" if error.errno in (errno.EACCES, errno.EPERM) else ""
-    return Finding(subject, "", f"cannot look at{place}: {error.strerror or error}{advice}")
+        yield Finding(subject, "", out_of_reach(error))
 
 
 def _account(config: Config) -> Iterator[Finding]:
@@ -105,52 +105,11 @@ def _settings(config: Config) -> Iterator[Finding]:
     yield from (Finding("settings", note) for note in config.notes)
 
 
-def _problems(config: Config) -> Iterator[Finding]:
-    """What the running service knows to be wrong; without one, what can be told of its queue database."""
-    state = config.paths.state
-    if service_process(state) is None:
-        yield from (Finding("queue", "", notice) for notice in notices(state))
-        return
-    for problem in known_problems(state):
-        yield Finding(f"service, {problem.subject}", "", problem.text)
-
-
 def _tools(config: Config) -> Iterator[Finding]:
     for name, program in (("ffmpeg", config.tools.ffmpeg), ("ffprobe", config.tools.ffprobe)):
         if program:
             found = shutil.which(program)
             yield Finding(name, f"{found or program + ' (not found)'}; not needed, PyAV carries FFmpeg")
-
-
-def _inboxes(config: Config) -> Iterator[Finding]:
-    inboxes, root = config.inboxes(), config.paths.inbox
-    if root.exists() and not os.access(root, os.R_OK | os.X_OK):
-        yield Finding(f"inbox root {printable(root)}", "", "cannot be read; give the service's user access")
-    elif not inboxes:
-        yield Finding(
-            "inboxes", "", f"none in {printable(root)}; create a directory in it (the service makes default/)"
-        )
-    for inbox in inboxes:
-        yield from _each(f"inbox {printable(inbox.path)}", _inbox(inbox.path))
-
-
-def _inbox(inbox: Path) -> Iterator[Finding]:
-    subject = f"inbox {printable(inbox)}"
-    if not inbox.is_dir():
-        yield Finding(subject, "", "does not exist; create it, or mount its share")
-    elif not os.access(inbox, os.R_OK | os.X_OK):
-        yield Finding(subject, "", "cannot be read; give the service's user access")
-    elif not (inbox / PRESET_NAME).exists():
-        yield Finding(subject, "no preset yet, the service writes one with the defaults")
-    else:
-        yield _guarded(f"preset {printable(inbox / PRESET_NAME)}", partial(_preset, inbox))
-
-
-def _preset(inbox: Path) -> str:
-    preset = load_preset(inbox / PRESET_NAME)
-    return (
-        f"width {preset.width}, scale {preset.scale:g}, quality {preset.quality}, {preset.codec} in {preset.container}"
-    )
 
 
 def _folders(config: Config) -> Iterator[Finding]:
@@ -208,17 +167,3 @@ def _encoders() -> Iterator[Finding]:
             yield Finding(f"encoder {codec}", ", ".join(found))
         else:
             yield Finding(f"encoder {codec}", "", "none works; reinstall the av package")
-
-
-def _queue(config: Config) -> str:
-    path = config.paths.state / DATABASE_NAME
-    process = service_process(config.paths.state)
-    service = f"service runs as process {process}" if process else "service is not running"
-    if is_empty(path):
-        return f"none yet, it is created when the service starts; {service}"
-    queue = Queue(config.paths.state)
-    try:
-        counts = ", ".join(f"{number} {state_word(state)}" for state, number in queue.jobs.counts().items() if number)
-    finally:
-        queue.close()
-    return f"{printable(path)}, {counts or 'no jobs'}; {service}"

@@ -42,7 +42,7 @@ class InboxWatcher:
     was last done: an inbox looked through (or what is wrong with it contained), files queued, or nothing was due.
     After a failure that concerns more than one inbox it stands until all that is due has been done.
     `problems` says, by directory or file, what a person should know; it is replaced as a whole at each scan,
-    so that another thread may read it.
+    so that another thread may read it. So is `inboxes`: those of the last scan, with what is wrong with their presets.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class InboxWatcher:
         self._retry_seconds = min(config.watch.poll_seconds, _RETRY_SECONDS)
         self.last_progress = float("-inf")
         self.problems: dict[Path, str] = {}
+        self.inboxes: dict[Path, str] = {}
 
     def step(self, now: float) -> None:
         """Take hints, scan, make jobs of files that stand still: whatever is due. Cheap when nothing is.
@@ -191,6 +192,7 @@ class InboxWatcher:
         self._stock.end(found.keys())
         self._notifier.end()
         self._tell(problems.texts())
+        self.inboxes = {inbox: self._presets.broken.get(str(inbox), "") for inbox in found}
         all_announced = self._notifier.hears_all and all({path, path.parent} & announcing for path in found)
         self._next_scan = now + self._until_next(time.thread_time() - worked, all_announced)
         self._next_hinted = now + max(_HINT_PAUSE, _HINT_SHARE * (self._clock() - began))

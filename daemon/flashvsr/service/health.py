@@ -1,54 +1,42 @@
-"""What the service knows of itself at the moment: the status line, and whether it is healthy."""
+"""Whether the service is well: what decides about READY and WATCHDOG, and what only its process knows."""
 
 from __future__ import annotations
 
 import logging
 import sqlite3
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from pathlib import Path
 
 import peewee
 
 from flashvsr.errors import Damaged, FlashVSRError, NoSpace
-from flashvsr.jobs.damage import notices
 from flashvsr.jobs.queue import Queue
-from flashvsr.jobs.schema import RUNNING, Job, Worker
 from flashvsr.service.pool import WorkerPool
 from flashvsr.service.watch_thread import WatchThread
-from flashvsr.status.line import summarize
-from flashvsr.status.problems import ProblemList
-from flashvsr.system.text import printable, visible
+from flashvsr.status.gather import Live, ServiceGatherer
+from flashvsr.status.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 10.0  # how often everything is read although nothing seems to have changed
 WORKING = ("idle", "busy")
-NAMED_TROUBLES, TROUBLE_LENGTH = 2, 400
 
 
-class Overview:
-    """A picture of the queue, the workers and the watcher, taken by `refresh` once a turn."""
+class Health:
+    """Looks at the queue, the workers and the watcher; `refresh` once a turn.
 
-    def __init__(self, queue: Queue, pool: WorkerPool, watch: WatchThread, silence: float) -> None:
-        self._queue = queue
+    `silence`: seconds without a sign of the watcher after which it hangs. `config_problem` is set by who reads the
+    settings again: what a person must do about them, or an empty text.
+    """
+
+    def __init__(self, queue: Queue, pool: WorkerPool, watch: WatchThread, silence: float, inbox_root: Path) -> None:
+        self._gatherer = ServiceGatherer(queue, inbox_root)
         self._pool = pool
         self._watch = watch
         self._silence = silence
-        self._running: Sequence[Job] = ()
-        self._workers: Sequence[Worker] = ()
-        self._counts: Mapping[str, int] = {}
-        self._failed_today = 0
-        self._found: object = None  # which version of the queue, on which day
-        self._next_look = 0.0
-        self._notices: Sequence[str] = ()
-        self._staying = 0
-        self._stays: Job | None = None  # sources that could not be taken away, and the last of their jobs
-        self._queue_trouble = ""
-        self._full = ""
-        self._list = ProblemList(queue.path.parent)
-        self.config_trouble = ""
+        self._queue_problem = ""
+        self._disk_problem = ""
+        self.config_problem = ""
 
     @contextmanager
     def queue_guard(self) -> Iterator[None]:
@@ -59,72 +47,47 @@ class Overview:
             raise  # waiting does not help
         except NoSpace as error:
             # Restarting would make no room: the watchdog is fed, the status line says what to do.
-            if str(error) != self._full:
+            if str(error) != self._disk_problem:
                 log.error("%s", error)
-            self._full = str(error)
+            self._disk_problem = str(error)
         except Exception as error:  # also of one row that nobody expected: the service goes on, and says so
-            if not self._queue_trouble:
+            if not self._queue_problem:
                 expected = isinstance(error, (FlashVSRError, peewee.PeeweeException, sqlite3.Error, OSError))
                 log.error("the queue does not answer: %s; trying again", error, exc_info=None if expected else error)
-            self._queue_trouble = str(error) or type(error).__name__
+            self._queue_problem = str(error) or type(error).__name__
         else:
-            if self._queue_trouble:
+            if self._queue_problem:
                 log.info("the queue answers again")
-            self._queue_trouble = self._full = ""
+            self._queue_problem = self._disk_problem = ""
 
     def refresh(self) -> None:
-        """Read the queue, if anything in it has changed; and now and then anyway, as files can be damaged unnoticed."""
-        midnight = datetime.now().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
-        found = self._queue.store.version(), midnight
-        changed, due = found != self._found, time.monotonic() >= self._next_look
-        if changed or due:
-            self._running = self._queue.jobs.select(states=[RUNNING])
-            self._workers = self._queue.workers.all()
-            self._counts = self._queue.jobs.counts()
-        if changed:
-            self._failed_today = self._queue.jobs.failed_since(midnight)
-            self._found = found
-        if due:
-            self._notices = notices(self._queue.path.parent)
-            self._staying, self._stays = self._queue.history.staying_sources()
-            self._next_look = time.monotonic() + LOOK_SECONDS
+        """Read the queue, if there is anything new in it."""
+        self._gatherer.refresh()
 
     def is_working(self) -> bool:
         """Whether some job is running."""
-        return bool(self._running)
+        return bool(self._gatherer.running)
 
     def worker_is_up(self) -> bool:
-        """Whether a worker of ours has reported that it can work."""
+        """Whether a worker of ours has reported that it can work: then the service is ready."""
         pids = self._pool.pids()
-        return any(row.state in WORKING and pids.get(row.slot) == row.pid for row in self._workers)
+        return any(row.state in WORKING and pids.get(row.slot) == row.pid for row in self._gatherer.workers)
 
     def healthy(self) -> bool:
         """Whether the queue answers and the watcher moves: only then the watchdog is fed."""
-        return not self._queue_trouble and self._watch.silent_seconds() < self._silence
+        return not self._queue_problem and self._watch.silent_seconds() < self._silence
 
-    def status(self) -> str:
-        """One line for `systemctl status`: the newest problems with it, all of them in `flashvsr status`."""
-        problems = self._list.update(self._problems())
-        texts = [str(problem) for problem in problems]
-        shown = [visible(" ".join(text.split()), TROUBLE_LENGTH) for text in texts[:NAMED_TROUBLES]]
-        if len(texts) > len(shown):
-            shown.append(f"and {len(texts) - len(shown)} more: flashvsr status")
-        return summarize(self._running, self._counts, self._failed_today, shown)
-
-    def _problems(self) -> Iterator[tuple[str, str]]:
-        """Everything that a person must mend, as (what has it, text)."""
-        if self.config_trouble:
-            yield "settings", self.config_trouble
-        if self._full:
-            yield "disk", self._full
-        if self._queue_trouble:
-            yield "queue", f"the queue does not answer: {printable(self._queue_trouble)}"
-        yield from (("queue", notice) for notice in self._notices)
+    def snapshot(self, doing: str = "") -> Snapshot:
+        """Return all facts at the moment; `doing`: what the service does besides serving."""
         silent = self._watch.silent_seconds()
-        if silent >= self._silence / 2:
-            yield "inboxes", f"no inbox could be read for {silent:.0f} s: does a share hang?"
-        yield from ((printable(path), text) for path, text in self._watch.problems().items())
-        if self._stays is not None:
-            more = f" (and {self._staying - 1} more like it)" if self._staying > 1 else ""
-            yield f"job {self._stays.id}", f"{self._stays.error}{more}"
-        yield from ((row.slot, row.error) for row in self._workers if row.error)
+        return self._gatherer.snapshot(
+            Live(
+                doing=doing,
+                settings_problem=self.config_problem,
+                disk_problem=self._disk_problem,
+                queue_problem=self._queue_problem,
+                silent_seconds=silent if silent >= self._silence / 2 else 0.0,
+                inbox_problems=self._watch.problems(),
+                inboxes=self._watch.inboxes(),
+            )
+        )

@@ -16,13 +16,15 @@ from flashvsr.inbox.watch import InboxWatcher
 from flashvsr.jobs.damage import EX_DAMAGED, heal
 from flashvsr.jobs.owner import owner_alive
 from flashvsr.jobs.queue import Queue
-from flashvsr.service.health import Overview
+from flashvsr.service.health import Health
 from flashvsr.service.pool import WORKER_COMMAND, Ended, Patience, WorkerPool
 from flashvsr.service.reload import keep_worker_config, read_again, write_worker_config
 from flashvsr.service.stopping import CHECKPOINT, FINISH, Stop
 from flashvsr.service.systemd import Notifier
 from flashvsr.service.watch_thread import MakeWatcher, WatchThread
 from flashvsr.settings.config import Config
+from flashvsr.status.line import status_line
+from flashvsr.status.service_file import ServiceFile
 from flashvsr.system import logs
 from flashvsr.system.devices import Slot, discover
 from flashvsr.system.signals import SignalQueue
@@ -114,14 +116,16 @@ class Supervisor:
             slots, config_file, self._worker_command, self._patience, lambda: keep_worker_config(self._config)
         )
         self._watch = WatchThread(self._config, self._make_watcher, time.monotonic)
-        self._overview = Overview(self._queue, self._pool, self._watch, self._pace.silence)
+        paths = self._config.paths
+        self._health = Health(self._queue, self._pool, self._watch, self._pace.silence, paths.inbox)
+        self._service_file = ServiceFile(paths.state)
         self._watch.start()
 
     def _turn(self) -> None:
         self._answer_signals()
         if self._watch.damage:
             raise Damaged(self._watch.damage)
-        with self._overview.queue_guard():
+        with self._health.queue_guard():
             self._look_after_jobs()
         if not self._stop.requested:
             self._pool.start_due(time.monotonic())
@@ -139,7 +143,7 @@ class Supervisor:
         for slot, pid in self._pool.pids().items():
             log.error("%s: worker %d hangs in a driver or a share and is left behind", slot, pid)
         self._watch.join(self._pace.watcher_end)
-        with self._overview.queue_guard():
+        with self._health.queue_guard():
             self._recover_jobs()
             self._forget_workers()
         log.info("stopped")
@@ -163,7 +167,7 @@ class Supervisor:
         self._kill_stalled()
         if time.monotonic() >= self._next_recover:
             self._recover_jobs()
-        self._overview.refresh()
+        self._health.refresh()
 
     def _note_end(self, ended: Ended) -> None:
         """A worker is gone: its job goes back to the queue, the worker table shows why the slot is empty."""
@@ -178,7 +182,7 @@ class Supervisor:
 
     def _kill_stalled(self) -> None:
         """Only work done is progress: a worker that hangs in a driver may still give signs of life."""
-        if not self._overview.is_working():
+        if not self._health.is_working():
             return
         limit = self._config.queue.stall_seconds
         pids = self._pool.pids()
@@ -197,23 +201,31 @@ class Supervisor:
 
     def _report(self) -> None:
         now = time.monotonic()
-        if not self._ready and self._overview.worker_is_up():
+        if not self._ready and self._health.worker_is_up():
             self._ready = True
-            self._notifier.ready(self._overview.status())
-            log.info("ready: %s", self._overview.status())
+            line = status_line(self._health.snapshot())
+            self._notifier.ready(line)
+            log.info("ready: %s", line)
         if now >= self._next_report:
             self._next_report = now + self._pace.report
-            self._notifier.status(self._status())
-        if now >= self._next_watchdog and self._overview.healthy():
+            self._tell()
+        if now >= self._next_watchdog and self._health.healthy():
             self._next_watchdog = now + self._notifier.watchdog_seconds
             self._notifier.watchdog()
             if self._stop.mode == FINISH:  # may take hours, TimeoutStopSec does not know
                 self._notifier.extend_timeout(8 * self._notifier.watchdog_seconds)
 
-    def _status(self) -> str:
+    def _tell(self) -> None:
+        """Show what is known at the moment, wherever it is shown."""
+        snapshot = self._health.snapshot(self._doing())
+        self._notifier.status(status_line(snapshot))
+        self._service_file.keep(snapshot)
+
+    def _doing(self) -> str:
+        """What is done besides serving."""
         if self._stop.requested:
-            return f"stopping: {self._stop.words}; {self._overview.status()}"
-        return self._overview.status() if self._ready else f"starting the workers; {self._overview.status()}"
+            return f"stopping: {self._stop.words}"
+        return "" if self._ready else "starting the workers"
 
     def _reload(self) -> None:
         """Take the changed configuration over as a whole or not at all; running jobs go on undisturbed."""
@@ -225,11 +237,11 @@ class Supervisor:
         except FlashVSRError as error:
             log.error("reload: the changed configuration cannot be used, the service goes on as before:")
             logs.each_line(log, logging.ERROR, str(error))
-            self._overview.config_trouble = "the changed configuration cannot be used, see the log"
+            self._health.config_problem = "the changed configuration cannot be used, see the log"
         else:
             self._take_over(config, waiting)
         if self._ready:
-            self._notifier.ready(self._overview.status())
+            self._notifier.ready(status_line(self._health.snapshot()))
 
     def _take_over(self, config: Config, waiting: Sequence[str]) -> None:
         self._config = config
@@ -239,7 +251,7 @@ class Supervisor:
             log.warning("%s", note)
         for table in waiting:
             log.warning("reload: the change in [%s] takes effect when the service is restarted", table)
-        self._overview.config_trouble = f"restart to apply the change in {', '.join(waiting)}" if waiting else ""
+        self._health.config_problem = f"restart to apply the change in {', '.join(waiting)}" if waiting else ""
         self._watch.reload(config)
         self._pool.send(signal.SIGHUP)
         log.info("reload: the configuration applies from the next job on")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -94,6 +94,11 @@ class WatchThread:
             state = self._config.paths.state
             found[state] = "; ".join([found[state], *failures] if state in found else failures)
         return found
+
+    def inboxes(self) -> Mapping[Path, str]:
+        """The inboxes of the last scan, each with what is wrong with its preset; another object if they changed."""
+        watcher = self._watcher
+        return {} if watcher is None else watcher.inboxes
 
     def _run(self) -> None:
         while not self._ending.is_set():

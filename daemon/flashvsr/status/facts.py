@@ -1,0 +1,44 @@
+"""The status as data for programs: what `flashvsr status --json` prints.
+
+Keys are those of the snapshot's classes. States are the names of the database, in `jobs` and as the keys of `counts`:
+a job that people read of as "waiting" has `"state": "queued"` here. Paths are one visible line each
+(`flashvsr.system.text.printable`), times are seconds since the epoch, `null` is what is not known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import Any
+
+from flashvsr.status.snapshot import InboxState, JobState, Snapshot
+from flashvsr.system.text import printable
+
+_PATHS = ("inbox", "source", "result")
+_JOB_FIELDS = tuple(field.name for field in fields(JobState))
+
+
+def facts(snapshot: Snapshot) -> dict[str, Any]:
+    """Return the whole snapshot as dictionaries, lists, texts and numbers."""
+    service, queue = snapshot.service, snapshot.queue
+    return {
+        "moment": snapshot.moment,
+        "service": {"process": service.process, "state": printable(service.state), "doing": service.doing},
+        "problems": [asdict(problem) for problem in snapshot.problems],
+        "workers": [asdict(worker) for worker in snapshot.workers],
+        "counts": {} if queue is None else dict(queue.jobs.counts),
+        "failed_today": 0 if queue is None else queue.failed_today,
+        "inboxes": [_inbox(inbox) for inbox in snapshot.inboxes],
+        "jobs": [job_facts(job) for job in snapshot.jobs],
+    }
+
+
+def job_facts(job: JobState) -> dict[str, Any]:
+    """Return one job as a dictionary, in the order of its fields."""
+    values = {name: getattr(job, name) for name in _JOB_FIELDS}
+    paths = {name: printable(values[name]) for name in _PATHS if values[name] is not None}
+    return values | paths | {"warnings": list(job.warnings)}
+
+
+def _inbox(inbox: InboxState) -> dict[str, str]:
+    """`preset`: "ok", or why its jobs have to wait."""
+    return {"path": printable(inbox.path), "preset": inbox.problem or "ok"}

@@ -1,0 +1,229 @@
+"""Takes snapshots: in the service, which must stay cheap, and in commands, beside a running service or without one."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from flashvsr.errors import BadConfig
+from flashvsr.files.state import service_process
+from flashvsr.jobs.damage import notices as set_aside_notes
+from flashvsr.jobs.queue import Queue
+from flashvsr.jobs.schema import FINISHED, HELD, QUEUED, RUNNING, Job, Worker
+from flashvsr.settings.config import Config
+from flashvsr.settings.preset import PRESET_NAME, load_preset
+from flashvsr.status.problems import ProblemList, bounded_list
+from flashvsr.status.service_file import Told, read_service_file
+from flashvsr.status.snapshot import InboxState, JobState, Problem, QueueState, ServiceState, Snapshot, WorkerState
+from flashvsr.system.text import printable
+
+LOOK_SECONDS = 10.0  # how often the service reads everything although nothing seems to have changed
+LAST_FINISHED = 10
+
+Jobs = Literal["none", "open", "all"]
+
+
+@dataclass(frozen=True)
+class Live:
+    """What only the service process knows at the moment; texts are empty where nothing is wrong.
+
+    `doing`: see `ServiceState`. `silent_seconds`: how long no inbox could be read, 0 as long as that is nothing to
+    mention. `inbox_problems`: by directory or file. `inboxes`: each with what is wrong with its preset.
+    """
+
+    doing: str = ""
+    settings_problem: str = ""
+    disk_problem: str = ""
+    queue_problem: str = ""
+    silent_seconds: float = 0.0
+    inbox_problems: Mapping[Path, str] = field(default_factory=dict)
+    inboxes: Mapping[Path, str] = field(default_factory=dict)
+
+
+class ServiceGatherer:
+    """Takes the snapshots of the service process. `refresh` reads the queue, if there is anything new."""
+
+    def __init__(self, queue: Queue, inbox_root: Path) -> None:
+        self._queue = queue
+        self._root = inbox_root
+        self._problems = ProblemList()
+        self._counts: Mapping[str, int] = {}
+        self._failed_today = 0
+        self._version: object = None  # of the queue, and on which day
+        self._next_look = 0.0
+        self._set_aside: Sequence[str] = ()
+        self._staying: tuple[int, Job | None] = 0, None
+        self._listed: tuple[Mapping[Path, str], tuple[InboxState, ...]] = {}, ()
+        self.running: Sequence[Job] = ()
+        self.workers: Sequence[Worker] = ()
+
+    def refresh(self) -> None:
+        """Read the queue, if anything in it has changed; and now and then anyway, as files can be damaged unnoticed."""
+        midnight = _midnight()
+        version = self._queue.store.version(), midnight
+        changed, due = version != self._version, time.monotonic() >= self._next_look
+        if changed or due:
+            self.running = self._queue.jobs.select(states=[RUNNING])
+            self.workers = self._queue.workers.all()
+            self._counts = self._queue.jobs.counts()
+        if changed:
+            self._failed_today = self._queue.jobs.failed_since(midnight)
+            self._version = version
+        if due:
+            self._set_aside = set_aside_notes(self._queue.path.parent)
+            self._staying = self._queue.history.staying_sources()
+            self._next_look = time.monotonic() + LOOK_SECONDS
+
+    def snapshot(self, live: Live) -> Snapshot:
+        """Put together what was read last and what is known at the moment; reads nothing."""
+        found = [*_live_problems(live), *_stored_problems(self._set_aside, self._staying, self.workers)]
+        return Snapshot(
+            moment=time.time(),
+            service=ServiceState(os.getpid(), self._queue.path.parent, live.doing),
+            problems=self._problems.update(found),
+            workers=tuple(map(WorkerState.of, self.workers)),
+            queue=QueueState(self._queue.path, self._counts, self._failed_today),
+            inbox_root=InboxState(self._root, live.inbox_problems.get(self._root, "")),
+            inboxes=self._inboxes(live.inboxes),
+            jobs=tuple(map(JobState.of, self.running)),
+        )
+
+    def _inboxes(self, inboxes: Mapping[Path, str]) -> tuple[InboxState, ...]:
+        """Nothing is done for an unchanged list: there may be thousands of inboxes."""
+        if inboxes is not self._listed[0]:
+            states = (InboxState(path, preset_problem=problem) for path, problem in inboxes.items())
+            self._listed = inboxes, tuple(states)
+        return self._listed[1]
+
+
+def gather(config: Config, queue: Queue | None, *, jobs: Jobs = "open", look: bool = False) -> Snapshot:
+    """Take a snapshot from a process that is not the service. Raises as the queue does.
+
+    `queue`: None if there is none, or it cannot be opened. `jobs`: none, those that have not ended and the last ones
+    that have, or all. Beside a running service its file tells what is wrong, and the inboxes are looked at only if
+    `look` is set: reading thousands of presets takes minutes, and a share may hang. Without a service they always are.
+    """
+    state = config.paths.state
+    process = service_process(state)
+    moment = time.time()
+    # What may fail comes first, what may take minutes last.
+    counts = QueueState(queue.path, queue.counts(), queue.failed_since(_midnight())) if queue else None
+    staying = queue.staying_sources() if queue else (0, None)
+    workers = queue.workers() if queue else []
+    rows = _jobs(queue, jobs) if queue else []
+    told = None if process is None else _told(state, process)
+    root, inboxes = _look(config) if told is None or look else _known(config, told.problems)
+    if told is None:
+        found = [
+            *((printable(inbox.path), inbox.problem) for inbox in (root, *inboxes) if inbox.problem),
+            *_stored_problems(set_aside_notes(state), staying, workers),
+        ]
+        told = Told(problems=bounded_list([Problem(subject, text) for subject, text in found]))
+    return Snapshot(
+        moment=moment,
+        service=ServiceState(process, state, told.doing),
+        problems=told.problems,
+        workers=tuple(map(WorkerState.of, workers)),
+        queue=counts,
+        inbox_root=root,
+        inboxes=inboxes,
+        jobs=tuple(map(JobState.of, rows)),
+    )
+
+
+def out_of_reach(error: OSError) -> str:
+    """Say that something cannot be looked at, and what to do."""
+    place = f" {printable(error.filename)}" if error.filename else ""
+    advice = "; run this as root, or as the service's account" if error.errno in (errno.EACCES, errno.EPERM) else ""
+    return f"cannot look at{place}: {error.strerror or error}{advice}"
+
+
+def _live_problems(live: Live) -> Iterator[tuple[str, str]]:
+    """What the service alone knows to be wrong, as (what has it, text)."""
+    if live.settings_problem:
+        yield "settings", live.settings_problem
+    if live.disk_problem:
+        yield "disk", live.disk_problem
+    if live.queue_problem:
+        yield "queue", f"the queue does not answer: {printable(live.queue_problem)}"
+    if live.silent_seconds:
+        yield "inboxes", f"no inbox could be read for {live.silent_seconds:.0f} s: does a share hang?"
+    yield from ((printable(path), text) for path, text in live.inbox_problems.items())
+
+
+def _stored_problems(
+    set_aside: Iterable[str], staying: tuple[int, Job | None], workers: Iterable[Worker]
+) -> Iterator[tuple[str, str]]:
+    """What the state directory and the queue tell to be wrong, as (what has it, text)."""
+    yield from (("queue", note) for note in set_aside)
+    number, last = staying
+    if last is not None:
+        yield f"job {last.id}", f"{last.error}{f' (and {number - 1} more like it)' if number > 1 else ''}"
+    yield from ((worker.slot, worker.error) for worker in workers if worker.error)
+
+
+def _told(state: Path, process: int) -> Told:
+    try:
+        return read_service_file(state, process)
+    except OSError as error:
+        return Told(problems=(Problem("service", out_of_reach(error)),))
+
+
+def _known(config: Config, problems: Sequence[Problem]) -> tuple[InboxState, tuple[InboxState, ...]]:
+    """The inboxes by what the service told of them, a few seconds ago."""
+    presets = {problem.subject: problem.text for problem in reversed(problems) if PRESET_NAME in problem.text}
+    path = config.paths.inbox
+    root = next((problem.text for problem in problems if problem.subject == printable(path)), "")
+    paths = (inbox.path for inbox in config.inboxes())
+    inboxes = (InboxState(path, preset_problem=presets.get(printable(path), "")) for path in paths)
+    return InboxState(path, root), tuple(inboxes)
+
+
+def _look(config: Config) -> tuple[InboxState, tuple[InboxState, ...]]:
+    """The root of the inboxes and all of them, looked at now."""
+    inboxes = tuple(_look_at(inbox.path, config.export.quality) for inbox in config.inboxes())
+    return InboxState(config.paths.inbox, _root_problem(config.paths.inbox, empty=not inboxes)), inboxes
+
+
+def _root_problem(root: Path, empty: bool) -> str:
+    try:
+        if root.exists() and not os.access(root, os.R_OK | os.X_OK):
+            return "cannot be read; give the service's user access"
+    except OSError as error:
+        return out_of_reach(error)
+    return "there is no inbox in it; create a directory in it (the service makes default/)" if empty else ""
+
+
+def _look_at(inbox: Path, default_quality: int) -> InboxState:
+    try:
+        if not inbox.is_dir():
+            return InboxState(inbox, "does not exist; create it, or mount its share")
+        if not os.access(inbox, os.R_OK | os.X_OK):
+            return InboxState(inbox, "cannot be read; give the service's user access")
+        if not (inbox / PRESET_NAME).exists():
+            return InboxState(inbox, note="no preset yet, the service writes one with the defaults")
+        preset = load_preset(inbox / PRESET_NAME, default_quality)
+    except BadConfig as error:
+        return InboxState(inbox, preset_problem=str(error))
+    except OSError as error:
+        return InboxState(inbox, out_of_reach(error))
+    size = f"width {preset.width}, scale {preset.scale:g}, quality {preset.quality}"
+    return InboxState(inbox, note=f"preset: {size}, {preset.codec} in {preset.container}")
+
+
+def _jobs(queue: Queue, wanted: Jobs) -> list[Job]:
+    if wanted == "none":
+        return []
+    finished = queue.jobs.select(states=FINISHED, limit=None if wanted == "all" else LAST_FINISHED)
+    return [*queue.jobs.select(states=(RUNNING, HELD, QUEUED)), *finished]
+
+
+def _midnight() -> float:
+    """When today began, in seconds since the epoch."""
+    return datetime.now().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()

@@ -1,0 +1,182 @@
+"""Where the facts come from, and what it costs to gather them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flashvsr.files.state import state_lock
+from flashvsr.jobs.queue import Queue
+from flashvsr.settings.config import Config
+from flashvsr.settings.preset import PRESET_NAME
+from flashvsr.settings.service_tables import Paths
+from flashvsr.status import gather as gathering
+from flashvsr.status.gather import LOOK_SECONDS, Jobs, Live, ServiceGatherer, gather
+from flashvsr.status.line import status_line
+from flashvsr.status.service_file import SERVICE_FILE_NAME, ServiceFile
+from flashvsr.status.snapshot import Problem
+
+
+@pytest.fixture
+def other(queue: Queue) -> Iterator[Queue]:
+    """The queue as another process has it."""
+    opened = Queue(queue.path.parent)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    for name in ("inbox/good", "inbox/wrong", "inbox/new"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "inbox" / "good" / PRESET_NAME).write_text("scale = 4\n")
+    (tmp_path / "inbox" / "wrong" / PRESET_NAME).write_text("widht = 1\n")
+    return Config(paths=Paths(tmp_path / "inbox", tmp_path / "outbox", tmp_path / "state", tmp_path / "models"))
+
+
+@pytest.fixture
+def gatherer(queue: Queue, tmp_path: Path) -> ServiceGatherer:
+    return ServiceGatherer(queue, tmp_path / "inbox")
+
+
+@pytest.fixture
+def no_presets(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(*_: object) -> None:
+        raise AssertionError("a preset was read")
+
+    monkeypatch.setattr(gathering, "load_preset", load)
+
+
+def add(queue: Queue, tmp_path: Path, name: str) -> int:
+    path = tmp_path / name
+    path.write_bytes(b"video")
+    number = queue.intake.add(tmp_path, path, name, path.lstat())
+    assert number is not None
+    return number
+
+
+def fail(queue: Queue, number: int, days_ago: float = 0.0) -> None:
+    with queue.store.writing():
+        queue.jobs.end(number, "failed", error="no video")
+        queue.jobs.change(number, finished=time.time() - days_ago * 86_400)
+
+
+def line(gatherer: ServiceGatherer) -> str:
+    gatherer.refresh()
+    return status_line(gatherer.snapshot(Live()))
+
+
+def test_changes_of_any_process_are_seen(gatherer: ServiceGatherer, queue: Queue, other: Queue, tmp_path: Path) -> None:
+    assert line(gatherer) == "0 running, 0 waiting, 0 held, 0 failed today"
+    first, second = add(other, tmp_path, "a.mp4"), add(queue, tmp_path, "b.mp4")
+    assert line(gatherer) == "0 running, 2 waiting, 0 held, 0 failed today"
+    fail(other, first)
+    fail(queue, second, days_ago=2)
+    assert line(gatherer) == "0 running, 0 waiting, 0 held, 1 failed today"
+
+
+def test_nothing_is_read_again_before_something_changes(
+    gatherer: ServiceGatherer, queue: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for index in range(50):
+        fail(queue, add(queue, tmp_path, f"{index}.mp4"))
+    gatherer.refresh()
+    statements: list[str] = []
+    queue.store.database.connection().set_trace_callback(statements.append)
+    for _ in range(100):
+        gatherer.refresh()
+        gatherer.snapshot(Live())
+    assert set(statements) == {"PRAGMA data_version"}
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + LOOK_SECONDS)
+    gatherer.refresh()  # damage changes nothing that could be noticed
+    assert any("SELECT" in statement for statement in statements)
+    queue.store.database.connection().set_trace_callback(None)
+
+
+def test_failed_jobs_are_counted_where_they_lie(gatherer: ServiceGatherer, queue: Queue, tmp_path: Path) -> None:
+    """Rows hold whole reports: with thousands of them the service took a third of its memory for a number."""
+    fail(queue, add(queue, tmp_path, "a.mp4"))
+    statements: list[str] = []
+    queue.store.database.connection().set_trace_callback(statements.append)
+    gatherer.refresh()
+    queue.store.database.connection().set_trace_callback(None)
+    about_failed = [statement for statement in statements if "failed" in statement]
+    assert about_failed
+    assert all("COUNT" in statement for statement in about_failed)
+
+
+@pytest.mark.usefixtures("no_presets")
+def test_the_service_takes_the_inboxes_from_its_watcher(gatherer: ServiceGatherer, tmp_path: Path) -> None:
+    inboxes = {tmp_path / "inbox" / "a": "", tmp_path / "inbox" / "b": "width = 1"}
+    live = Live(inboxes=inboxes, inbox_problems={tmp_path / "inbox": "away"})
+    taken = gatherer.snapshot(live)
+    assert [(inbox.path, inbox.problem) for inbox in taken.inboxes] == list(inboxes.items())
+    assert taken.inbox_root.problem == "away"
+    assert gatherer.snapshot(live).inboxes is taken.inboxes, "nothing is done for an unchanged list"
+    assert gatherer.snapshot(Live(inboxes={})).inboxes == ()
+
+
+def test_without_a_service_the_inboxes_are_looked_at(config: Config, queue: Queue) -> None:
+    taken = gather(config, queue)
+    assert taken.service.process is None
+    good, new, wrong = taken.inboxes
+    assert (good.problem, good.note) == ("", "preset: width 960, scale 4, quality 6, h264 in mp4")
+    assert (new.problem, new.note) == ("", "no preset yet, the service writes one with the defaults")
+    assert "widht" in wrong.preset_problem
+    assert taken.problems == (Problem(str(wrong.path), wrong.preset_problem),)
+
+
+def test_an_inbox_that_is_away_and_a_root_without_inboxes_are_told(tmp_path: Path) -> None:
+    empty = Config(paths=Paths(tmp_path / "none", *(tmp_path / name for name in ("outbox", "state", "models"))))
+    (problem,) = gather(empty, None).problems
+    assert problem.subject == str(tmp_path / "none")
+    assert "there is no inbox in it" in problem.text
+    assert gathering._look_at(tmp_path / "away", 6).problem == "does not exist; create it, or mount its share"
+
+
+@pytest.mark.usefixtures("no_presets")
+def test_beside_a_service_its_file_is_read_and_no_preset(
+    config: Config, queue: Queue, gatherer: ServiceGatherer
+) -> None:
+    state, wrong = config.paths.state, config.paths.inbox / "wrong"
+    with state_lock(state):
+        live = Live(doing="starting the workers", inbox_problems={wrong: f"{PRESET_NAME}: no such key"})
+        ServiceFile(state).keep(gatherer.snapshot(live))
+        taken = gather(config, queue)
+    assert taken.service.process == os.getpid()
+    assert taken.service.doing == "starting the workers"
+    assert [problem.text for problem in taken.problems] == [f"{PRESET_NAME}: no such key"]
+    assert {inbox.path.name: inbox.problem for inbox in taken.inboxes} == {
+        "good": "", "new": "", "wrong": f"{PRESET_NAME}: no such key"
+    }  # fmt: skip
+
+
+def test_beside_a_service_the_inboxes_are_looked_at_if_asked_for(config: Config, queue: Queue) -> None:
+    with state_lock(config.paths.state):
+        taken = gather(config, queue, look=True)
+    assert [bool(inbox.problem) for inbox in taken.inboxes] == [False, False, True]
+    assert taken.problems == (), "what the service knows is all there is, it will find it"
+
+
+def test_a_service_whose_file_cannot_be_read_is_a_problem(config: Config, queue: Queue) -> None:
+    (config.paths.state / SERVICE_FILE_NAME).symlink_to(SERVICE_FILE_NAME)
+    with state_lock(config.paths.state):
+        (problem,) = gather(config, queue).problems
+    assert str(problem).startswith(f"cannot look at {config.paths.state / SERVICE_FILE_NAME}: ")
+
+
+def test_as_many_jobs_as_were_asked_for(config: Config, queue: Queue, tmp_path: Path) -> None:
+    for index in range(13):
+        number = add(queue, tmp_path, f"{index}.mp4")
+        if index:
+            fail(queue, number)
+    kinds: tuple[Jobs, ...] = ("none", "open", "all")
+    taken = [gather(config, queue, jobs=wanted) for wanted in kinds]
+    assert [len(one.jobs) for one in taken] == [0, 11, 13]
+    assert {one.queue.jobs.counts["failed"] for one in taken if one.queue} == {12}
+    assert {one.queue.failed_today for one in taken if one.queue} == {12}
