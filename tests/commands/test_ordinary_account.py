@@ -56,6 +56,15 @@ def test_check_names_what_it_could_not_look_at_and_goes_on(config: Path) -> None
     assert any(line.startswith("OK    encoder h264") for line in lines), "what can be told is told"
 
 
+def test_check_names_a_state_directory_that_is_out_of_reach(config: Path) -> None:
+    (config.parent / "state" / "inner").mkdir()
+    config.write_text(config.read_text().replace("'state'", "'state/inner'"))
+    done = as_nobody(sys.executable, "-m", "flashvsr", "check", "--config", config)
+    assert (done.returncode, done.stderr) == (1, "")
+    told = f"cannot look at {config.parent}/state/inner/queue.db: Permission denied"
+    assert any(line.startswith(f"TODO  queue: {told}") for line in done.stdout.splitlines())
+
+
 def test_settings_that_only_root_may_read(config: Path) -> None:
     config.chmod(0o600)
     done = as_nobody(sys.executable, "-m", "flashvsr", "check", "--config", config)

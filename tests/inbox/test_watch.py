@@ -248,10 +248,12 @@ def test_a_wrong_preset_holds_and_a_mended_one_releases(world: World) -> None:
     world.settle()
     assert world.names("held") == ["a.mp4", "b.mp4"]
     assert "scale" in world.watcher.problems[world.inbox]
+    assert "scale" in world.watcher.inboxes[world.inbox]
     assert "scale" in (world.inbox / PRESET_ERROR_NAME).read_text()
     preset.write_text("scale = 4\n")
     world.scan()
     assert world.names() == ["a.mp4", "b.mp4"]
+    assert set(world.watcher.inboxes.values()) == {""}
     assert world.watcher.problems == {}
     assert not (world.inbox / PRESET_ERROR_NAME).exists()
 

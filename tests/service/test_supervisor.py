@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import flashvsr
+from flashvsr.status.service_file import WRITE_SECONDS
 from kits.service import Service, eventually, running, services
 
 MakeService = Callable[..., Service]
@@ -165,6 +166,7 @@ def test_stopping_can_let_jobs_finish(make_service: MakeService, tmp_path: Path)
     eventually(lambda: service.noted("SIGUSR1"), "the request to finish")
     service.wait_for("EXTEND_TIMEOUT_USEC=")
     service.wait_for("STATUS=stopping: running jobs are finished first")
+    eventually(lambda: "stopping: running jobs are finished first" in status(service), "it is told", 5 + WRITE_SECONDS)
     time.sleep(0.6)  # longer than a checkpoint may take
     assert service.process.poll() is None
     (tmp_path / "finish").touch()
@@ -305,19 +307,23 @@ def test_a_damaged_queue_is_rebuilt_at_the_start_and_said_until_it_was_seen(make
     )
     assert again[0] > waiting
     for command in ("status", "check"):
-        shown = subprocess.run(
-            [sys.executable, "-m", "flashvsr", command, "--config", service.config],
-            capture_output=True,
-            text=True,
-            env=os.environ | {"PYTHONPATH": str(Path(flashvsr.__file__).parents[1]), "COLUMNS": "1000"},
-        ).stdout
-        assert "the queue database was damaged on" in shown
+        assert "the queue database was damaged on" in status(service, command)
     (aside,) = service.state.glob("queue.damaged-*.db")
     aside.unlink()
     assert service.stop() == 0
     service = make_service("idle")
     service.wait_for("STATUS=0 running, 1 waiting, 0 held, 0 failed today")
     assert "damaged" not in service.log()
+
+
+def status(service: Service, command: str = "status") -> str:
+    """What a command says beside the service."""
+    return subprocess.run(
+        [sys.executable, "-m", "flashvsr", command, "--config", service.config],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(flashvsr.__file__).parents[1]), "COLUMNS": "1000"},
+    ).stdout
 
 
 def test_damage_in_mid_life_ends_the_service_for_its_next_start_to_mend(make_service: MakeService) -> None:

@@ -76,7 +76,7 @@ class Failing(Idle):
 def test_a_step_that_fails_is_told_and_no_progress_and_tried_again_by_the_same_watcher(
     tmp_path: Path, queue: Queue, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(watching, "TROUBLE_SECONDS", 0.0)
+    monkeypatch.setattr(watching, "RETRY_SECONDS", 0.0)
     now = 100.0
     config = Config(paths=Paths(tmp_path, tmp_path, tmp_path / "state", tmp_path))
     watcher = Failing(lambda: now)
@@ -108,7 +108,7 @@ def test_a_step_that_fails_is_told_and_no_progress_and_tried_again_by_the_same_w
 def test_beginning_anew_is_no_progress_and_loses_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    monkeypatch.setattr(watching, "TROUBLE_SECONDS", 0.01)
+    monkeypatch.setattr(watching, "RETRY_SECONDS", 0.01)
     monkeypatch.setattr(watching, "STEP_SECONDS", 0.01)
     now, attempts = 100.0, 0
     watchers: list[Failing] = []
@@ -148,7 +148,7 @@ def test_what_is_removed_may_fail_without_ending_the_watching(
     def fail(*_: object) -> None:
         raise RecursionError("too deep")
 
-    monkeypatch.setattr(watching, "TROUBLE_SECONDS", 0.0)
+    monkeypatch.setattr(watching, "RETRY_SECONDS", 0.0)
     monkeypatch.setattr(watching, "prune", fail)
     for _ in range(3):
         hours(1.1, 1.1)

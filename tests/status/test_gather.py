@@ -33,7 +33,7 @@ def other(queue: Queue) -> Iterator[Queue]:
 def config(tmp_path: Path) -> Config:
     for name in ("inbox/good", "inbox/wrong", "inbox/new"):
         (tmp_path / name).mkdir(parents=True)
-    (tmp_path / "inbox" / "good" / PRESET_NAME).write_text("scale = 4\n")
+    (tmp_path / "inbox" / "good" / PRESET_NAME).write_text("width = 640\nscale = 4\n")
     (tmp_path / "inbox" / "wrong" / PRESET_NAME).write_text("widht = 1\n")
     return Config(paths=Paths(tmp_path / "inbox", tmp_path / "outbox", tmp_path / "state", tmp_path / "models"))
 
@@ -125,7 +125,7 @@ def test_without_a_service_the_inboxes_are_looked_at(config: Config, queue: Queu
     taken = gather(config, queue)
     assert taken.service.process is None
     good, new, wrong = taken.inboxes
-    assert (good.problem, good.note) == ("", "preset: width 960, scale 4, quality 6, h264 in mp4")
+    assert (good.problem, good.note) == ("", "preset: width 640, scale 4, quality 6, h264 in mp4")
     assert (new.problem, new.note) == ("", "no preset yet, the service writes one with the defaults")
     assert "widht" in wrong.preset_problem
     assert taken.problems == (Problem(str(wrong.path), wrong.preset_problem),)

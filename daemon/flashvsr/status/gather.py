@@ -122,7 +122,7 @@ def gather(config: Config, queue: Queue | None, *, jobs: Jobs = "open", look: bo
     if told is None:
         found = [
             *((printable(inbox.path), inbox.problem) for inbox in (root, *inboxes) if inbox.problem),
-            *_stored_problems(set_aside_notes(state), staying, workers),
+            *_stored_problems(_set_aside(state), staying, workers),
         ]
         told = Told(problems=bounded_list([Problem(subject, text) for subject, text in found]))
     return Snapshot(
@@ -166,6 +166,13 @@ def _stored_problems(
     if last is not None:
         yield f"job {last.id}", f"{last.error}{f' (and {number - 1} more like it)' if number > 1 else ''}"
     yield from ((worker.slot, worker.error) for worker in workers if worker.error)
+
+
+def _set_aside(state: Path) -> list[str]:
+    try:
+        return set_aside_notes(state)
+    except OSError as error:
+        return [out_of_reach(error)]
 
 
 def _told(state: Path, process: int) -> Told:
