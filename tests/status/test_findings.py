@@ -43,6 +43,6 @@ def test_every_problem_is_told_once() -> None:
         Finding("service, /srv/flashvsr/inbox/b", "", "other words"),
         Finding("service", "", "its file"),
     ]
-    assert [finding.subject for finding in problem_findings(replace(taken, service=snapshot(process=None).service))] == [
-        "disk", "/srv/flashvsr/inbox/b", "service"
-    ]  # fmt: skip
+    alone = replace(taken, service=snapshot(process=None).service)
+    subjects = [finding.subject for finding in problem_findings(alone)]
+    assert subjects == ["disk", "/srv/flashvsr/inbox/b", "service"]
