@@ -18,7 +18,7 @@ from kits.nasty import TEXTS, is_safe
 ROOT = Path(flashvsr.__file__).parent
 # `logs` has a way of its own to the journal, `modelscope_child` speaks JSON to its parent; nobody runs `training` as a
 # command of the product.
-ALLOWED = {"say.py", "logs.py", "modelscope_child.py", "commands/screen.py"}
+ALLOWED = {"commands/say.py", "system/logs.py", "weights/modelscope_child.py", "commands/screen.py"}
 STREAMS = {"stdout", "stderr", "__stdout__", "__stderr__"}
 KINDS = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 

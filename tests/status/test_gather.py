@@ -178,5 +178,5 @@ def test_as_many_jobs_as_were_asked_for(config: Config, queue: Queue, tmp_path: 
     kinds: tuple[Jobs, ...] = ("none", "open", "all")
     taken = [gather(config, queue, jobs=wanted) for wanted in kinds]
     assert [len(one.jobs) for one in taken] == [0, 11, 13]
-    assert {one.queue.jobs.counts["failed"] for one in taken if one.queue} == {12}
+    assert {one.queue.counts["failed"] for one in taken if one.queue} == {12}
     assert {one.queue.failed_today for one in taken if one.queue} == {12}

@@ -14,7 +14,6 @@ from flashvsr.commands.say import say
 from flashvsr.errors import BadConfig, FlashVSRError
 from flashvsr.jobs.backends.sqlite.file import DATABASE_NAME, is_empty
 from flashvsr.jobs.queue import Queue
-from flashvsr.jobs.schema import state_word
 from flashvsr.settings.config import Config
 from flashvsr.status.findings import Finding, inbox_findings, problem_findings, queue_finding
 from flashvsr.status.gather import gather, out_of_reach

@@ -25,7 +25,7 @@ def facts(snapshot: Snapshot) -> dict[str, Any]:
         "service": {"process": service.process, "state": printable(service.state), "doing": service.doing},
         "problems": [asdict(problem) for problem in snapshot.problems],
         "workers": [asdict(worker) for worker in snapshot.workers],
-        "counts": {} if queue is None else dict(queue.jobs.counts),
+        "counts": {} if queue is None else dict(queue.counts),
         "failed_today": 0 if queue is None else queue.failed_today,
         "inboxes": [_inbox(inbox) for inbox in snapshot.inboxes],
         "jobs": [job_facts(job) for job in snapshot.jobs],

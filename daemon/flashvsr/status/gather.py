@@ -113,9 +113,9 @@ def gather(config: Config, queue: Queue | None, *, jobs: Jobs = "open", look: bo
     process = service_process(state)
     moment = time.time()
     # What may fail comes first, what may take minutes last.
-    counts = QueueState(queue.path, queue.counts(), queue.failed_since(_midnight())) if queue else None
-    staying = queue.staying_sources() if queue else (0, None)
-    workers = queue.workers() if queue else []
+    counts = QueueState(queue.path, queue.jobs.counts(), queue.jobs.failed_since(_midnight())) if queue else None
+    staying = queue.history.staying_sources() if queue else (0, None)
+    workers = queue.workers.all() if queue else []
     rows = _jobs(queue, jobs) if queue else []
     told = None if process is None else _told(state, process)
     root, inboxes = _look(config) if told is None or look else _known(config, told.problems)

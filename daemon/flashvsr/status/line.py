@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from flashvsr.jobs.schema import HELD, QUEUED
+from flashvsr.jobs.schema import HELD, QUEUED, state_word
 from flashvsr.status.snapshot import JobState, Problem, Snapshot
-from flashvsr.status.words import state_word
 from flashvsr.system.text import printable, visible
 
 NAMED_JOBS, NAME_LENGTH = 2, 60  # more would not fit the line
@@ -20,7 +19,7 @@ def status_line(snapshot: Snapshot) -> str:
     The newest problems are named, all of them counted: `flashvsr status` shows all.
     """
     running, queue = snapshot.running, snapshot.queue
-    counts = {} if queue is None else queue.jobs.counts
+    counts = {} if queue is None else queue.counts
     numbers = [
         f"{len(running)} running{_named(running)}",
         *(f"{counts.get(state, 0)} {state_word(state)}" for state in (QUEUED, HELD)),

@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from flashvsr.files.report_text import report_toml
-from flashvsr.jobs.schema import DONE, FAILED, HELD, QUEUED, RUNNING
+from flashvsr.jobs.schema import DONE, FAILED, HELD, QUEUED, RUNNING, state_word
 from flashvsr.status.snapshot import JobState, Problem, Snapshot, WorkerState
-from flashvsr.status.words import clock_text, counts_text, service_text, state_word
+from flashvsr.status.words import clock_text, counts_text, service_text
 from flashvsr.system.text import printable
 
 FIRST_WAITING = 20

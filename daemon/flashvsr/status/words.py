@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import time
 
-from flashvsr.jobs.schema import FAILED, QUEUED
+from flashvsr.jobs.schema import FAILED, state_word
 from flashvsr.status.snapshot import QueueState, ServiceState
-
-
-def state_word(state: str) -> str:
-    """Return what people read for the state of a job: one that is "queued" in the database is "waiting" for them."""
-    return "waiting" if state == QUEUED else state
 
 
 def counts_text(queue: QueueState) -> str:

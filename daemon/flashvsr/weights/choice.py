@@ -37,7 +37,7 @@ class Choice:
 
 def nano_folder() -> Path:
     """The small model that is part of the package."""
-    return Path(__file__).parent / "assets" / NANO
+    return Path(__file__).parents[1] / "assets" / NANO
 
 
 def choose(model: Model, models: Path, has_gpu: bool) -> Choice:
