@@ -13,7 +13,7 @@ from flashvsr.bench.enlargers import bicubic
 from flashvsr.bench.metrics import psnr
 from flashvsr.bench.quality import AREA, BICUBIC, MODEL, Frame, Measured, Task, measure, measured_size
 from flashvsr.errors import BadInput
-from flashvsr.model.weights import load_model
+from flashvsr.model.loading import load_model
 from flashvsr.upscaling.engine import Engine
 from flashvsr.video.probe import SourceInfo, probe
 from flashvsr.weights.choice import nano_folder

@@ -18,10 +18,10 @@ from flashvsr.model.blocks import BLOCK_SIDE, from_blocks
 from flashvsr.model.color_fix import correct_color
 from flashvsr.model.decoder import Decoder, DecoderParams
 from flashvsr.model.dit import Dit, DitParams
+from flashvsr.model.loading import assemble
 from flashvsr.model.lq_projection import LqProjection, LqProjectionParams
 from flashvsr.model.network import FlashVSR
 from flashvsr.model.stream import Stream, StreamOptions
-from flashvsr.model.weights import assemble
 from flashvsr.model.windows import window, window_count
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from flashvsr.errors import BadConfig
 from flashvsr.model.files import DECODER_FILE, DIT_FILE, LQ_FILE, PROMPT_FILE
-from flashvsr.model.weights import Loaded, check_files, load_model
+from flashvsr.model.loading import Loaded, check_files, load_model
 from kits.golden_cases import formula_model
 
 # One head, two layers.

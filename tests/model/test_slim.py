@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from flashvsr.model.decoder import Decoder, DecoderParams, MemoryBlock, Upsample
+from flashvsr.model.loading import load_model
 from flashvsr.model.slim import slim
-from flashvsr.model.weights import load_model
 from flashvsr.weights.choice import nano_folder
 
 PARAMS = DecoderParams((12, 10, 8, 6))

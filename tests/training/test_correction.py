@@ -15,9 +15,9 @@ from flashvsr.bench.luma import luma_of
 from flashvsr.bench.shrink import shrink
 from flashvsr.errors import BadInput
 from flashvsr.model.decoder import Decoder, DecoderParams
+from flashvsr.model.loading import load_model
 from flashvsr.model.network import FlashVSR
 from flashvsr.model.stream import Stream, StreamOptions
-from flashvsr.model.weights import load_model
 from flashvsr.model.windows import LOOKAHEAD, window, window_count
 from flashvsr.training import nano
 from flashvsr.training.cascade import Cascade, enlarge_linearly

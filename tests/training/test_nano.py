@@ -9,10 +9,10 @@ import torch
 
 from flashvsr.bench.enlargers import bicubic
 from flashvsr.bench.quality import AREA, BICUBIC, Task, measure, measured_size
+from flashvsr.model.loading import load_model
 from flashvsr.model.network import FlashVSR
 from flashvsr.model.slim import slim
 from flashvsr.model.stream import Stream, StreamOptions
-from flashvsr.model.weights import load_model
 from flashvsr.training import nano
 from flashvsr.upscaling.engine import Engine
 from flashvsr.video.probe import probe

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from flashvsr.errors import BadConfig
 from flashvsr.model.attention_choice import choose_attention
+from flashvsr.model.loading import load_model
 from flashvsr.model.network import FlashVSR
 from flashvsr.model.slim import slim
 from flashvsr.model.stream import Stream, StreamOptions
-from flashvsr.model.weights import load_model
 from flashvsr.settings.config import Config
 from flashvsr.settings.processing_tables import Model as ModelSettings
 from flashvsr.system.memory import keep_freed_memory

@@ -117,7 +117,7 @@ def verify(choice: Choice) -> list[str]:
     Raises:
         BadConfig: a file is missing, damaged, foreign or does not fit the others.
     """
-    from flashvsr.model.weights import check_files
+    from flashvsr.model.loading import check_files
 
     return list(check_files(choice.folder, choice.prompt_file))
 

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from flashvsr.errors import BadConfig
 from flashvsr.model.files import DECODER_FILE, DIT_FILE, LQ_FILE, PROMPT_FILE, REQUIRED_FILES
+from flashvsr.model.loading import Loaded, assemble, check_files, load_model
 from flashvsr.model.network import FlashVSR
 from flashvsr.model.stream import Stream, StreamOptions
-from flashvsr.model.weights import Loaded, assemble, check_files, load_model
 from kits.golden_cases import lq_video
 from kits.models import (
     PROMPT_SHAPE,
