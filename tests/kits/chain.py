@@ -41,7 +41,7 @@ class IdentityEngine:
 
     name = label = identity = "identity"
     device = torch.device("cpu")
-    regret = None
+    note = None
 
     def save_memory(self) -> str | None:
         return None

@@ -128,7 +128,7 @@ class Played:
     """An engine without a model. `done`: when its last frame was given, by `time.perf_counter`."""
 
     name = identity = "played"
-    regret = None
+    note = None
     done = 0.0
 
     def __init__(self, device: torch.device, frames: Tensor, rate: float) -> None:

@@ -92,8 +92,8 @@ def test_what_the_kernels_lack_is_not_made_up_for_in_silence(
         attention_for("triton", (9, 0))
     chosen = attention_for("auto", (9, 0))
     assert chosen.attention == "torch"
-    assert re.search(f"many times slower.*{lacking}", str(chosen.regret))
-    assert attention_for("auto", None) == Chosen("torch"), "without a GPU there is nothing to regret"
+    assert re.search(f"many times slower.*{lacking}", str(chosen.note))
+    assert attention_for("auto", None) == Chosen("torch"), "without a GPU there is nothing to note"
 
 
 @pytest.mark.usefixtures("complete")

@@ -36,7 +36,7 @@ def test_what_makes_an_engine_slow_is_told_and_kept(
 ) -> None:
     monkeypatch.setattr(engine, "choose_attention", lambda *_: Chosen("torch", "no compiler here"))
     made = engine.engine_for(formula_model(TINY), "tiny", Config())
-    assert made.regret == "no compiler here"
+    assert made.note == "no compiler here"
     assert made.fused is None
     assert "no compiler here" in caplog.text
 

@@ -17,7 +17,7 @@ class ShowsSource:
 
     def __init__(self, engine: AnyEngine) -> None:
         self._engine = engine
-        self.name, self.label, self.regret = engine.name, engine.label, engine.regret
+        self.name, self.label, self.note = engine.name, engine.label, engine.note
         self.identity = f"{engine.identity}, showing the source"
         self.device = engine.device
 

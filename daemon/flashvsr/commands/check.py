@@ -153,8 +153,8 @@ def _attention(config: Config, slot: Slot) -> str:
     if slot.visible and slot.capability is None:
         return f"{config.model.attention}; {slot.label} does not tell its compute capability, so its worker decides"
     chosen = attention_for(config.model.attention, slot.capability)
-    if chosen.regret:
-        raise BadConfig(chosen.regret)
+    if chosen.note:
+        raise BadConfig(chosen.note)
     return f"{chosen.attention} on {slot.label}"
 
 

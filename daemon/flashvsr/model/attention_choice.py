@@ -24,10 +24,10 @@ _GPU_WANTED = 'needs a GPU of compute capability 8.0 or newer, and {found}; set 
 
 @dataclass(frozen=True)
 class Chosen:
-    """What computes the attention. `regret`: why it is not the fast kernels on a GPU that could run them, or None."""
+    """What computes the attention. `note`: why it is not the fast kernels on a GPU that could run them, or None."""
 
     attention: Attention
-    regret: str | None = None
+    note: str | None = None
 
 
 def choose_attention(setting: str, device: torch.device, dtype: torch.dtype = torch.bfloat16) -> Chosen:

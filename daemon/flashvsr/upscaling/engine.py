@@ -50,7 +50,7 @@ class AnyEngine(Protocol):
         """Its device, for people."""
 
     @property
-    def regret(self) -> str | None:
+    def note(self) -> str | None:
         """Why it is slower than it could be, for people; None if it is not."""
 
     @property
@@ -77,7 +77,7 @@ class Engine:
 
     `fused`: the same weights as the fused kernels read them; None where the plain modules compute. `thrift`: what is
     done to save memory from the start, for pictures of any size.
-    `regret`: why this is slower than it could be, or None. `records`: whether a GPU may record windows and replay them.
+    `note`: why this is slower than it could be, or None. `records`: whether a GPU may record windows and replay them.
     """
 
     model: FlashVSR
@@ -85,7 +85,7 @@ class Engine:
     label: str
     fused: FusedModel | None = None
     thrift: Thrift = PLENTY
-    regret: str | None = None
+    note: str | None = None
     records: bool = True
     # The last picture, and from how many pixels on more is saved, since so large a one did not fit.
     _size: tuple[int, int] = (0, 0)
@@ -170,14 +170,14 @@ def engine_for(model: FlashVSR, name: str, config: Config) -> Engine:
     if dtype == torch.float32:
         torch.backends.cudnn.allow_tf32 = False  # who computes in float32 wants its precision
     label = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-    fused, regret = _fuse(model, config.model)
-    if regret is not None:
-        log.warning("%s", regret)
+    fused, note = _fuse(model, config.model)
+    if note is not None:
+        log.warning("%s", note)
     if fused is None:
         slim(model.decoder)
     kernels = "fused kernels" if fused else "plain PyTorch"
     log.info("model %s on %s, %s, %s", name, label, str(dtype).removeprefix("torch."), kernels)
-    return Engine(model, name, label, fused, Thrift(_offloads_cache(config, device)), regret)
+    return Engine(model, name, label, fused, Thrift(_offloads_cache(config, device)), note)
 
 
 def _fuse(model: FlashVSR, settings: ModelSettings) -> tuple[FusedModel | None, str | None]:
@@ -188,10 +188,10 @@ def _fuse(model: FlashVSR, settings: ModelSettings) -> tuple[FusedModel | None, 
     chosen = choose_attention(settings.attention, model.device, model.dtype)
     if chosen.attention == "torch":
         _refuse_eight_bits(settings, "the plain modules compute here")
-        return None, chosen.regret
-    from flashvsr.model.fused.stream import FusedModel, misfit  # brings Triton along
+        return None, chosen.note
+    from flashvsr.model.fused.stream import FusedModel, unsuitable  # brings Triton along
 
-    reason = misfit(model)
+    reason = unsuitable(model)
     if reason is not None:
         if settings.attention != "auto":
             raise BadConfig(

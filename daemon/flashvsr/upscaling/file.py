@@ -102,7 +102,7 @@ def upscale_file(task: Task, engine: AnyEngine, settings: Config, control: Contr
         Transient: the file system, a share or the GPU is in the way.
         Cancelled, Interrupted, LeaseLost: from `control`; finished frames are durable then, except for a lost lease.
     """
-    savings = [engine.regret] if engine.regret else []
+    savings = [engine.note] if engine.note else []
     remakes = 0
     with hold_source(task.source):  # from here on its name may change
         while True:

@@ -9,7 +9,7 @@ from torch import Tensor
 from flashvsr.kernels.residual_norm import residual_norm
 from flashvsr.kernels.rms_norm import rms_norm
 from flashvsr.model.fused import dit
-from flashvsr.model.fused.stream import FusedModel, FusedStream, misfit
+from flashvsr.model.fused.stream import FusedModel, FusedStream, unsuitable
 from flashvsr.model.stream import Stream, StreamOptions, draw_noise
 from flashvsr.model.windows import window
 from kits.fused import GPU, TOLERANCE, error, small_model
@@ -60,7 +60,7 @@ def test_latents_of_windows(device: torch.device, offload: bool, origin: int) ->
 
 def test_models_that_the_kernels_cannot_take() -> None:
     model = small_model(torch.device("cpu"))
-    assert misfit(model.to(torch.bfloat16)) is None
-    assert "float32" in str(misfit(model.float()))
+    assert unsuitable(model.to(torch.bfloat16)) is None
+    assert "float32" in str(unsuitable(model.float()))
     model.half().decoder.params = type(model.decoder.params)((64, 96, 64, 64))
-    assert "64, 96, 64, 64 channels" in str(misfit(model))
+    assert "64, 96, 64, 64 channels" in str(unsuitable(model))

@@ -30,7 +30,7 @@ def _fits(channels: int, columns: int) -> bool:
     return channels % columns == 0 or channels in (64, 128)
 
 
-def misfit(model: FlashVSR) -> str | None:
+def unsuitable(model: FlashVSR) -> str | None:
     """Why the fused kernels cannot take a model, or None."""
     if model.dtype not in (torch.bfloat16, torch.float16):
         return f"it computes in {str(model.dtype).removeprefix('torch.')}, the kernels in 16 bits"
@@ -48,7 +48,7 @@ class FusedModel:
     """A model's weights as the kernels read them. They are taken over: the model itself is of no use afterwards."""
 
     def __init__(self, model: FlashVSR, attention: str = "triton", eight_bits: bool = False) -> None:
-        """`attention`: "triton" or "block_sparse_attn"; the model must be one that `misfit` finds nothing about.
+        """`attention`: "triton" or "block_sparse_attn"; the model must be one that `unsuitable` finds nothing about.
 
         `eight_bits`: the transformer's wide matrix products compute in 8 bits, on compute capability 9.0 and newer.
         """
