@@ -1,15 +1,19 @@
-"""The attention kernel for any GPU against attention over gathered keys in float32."""
+"""Block-sparse attention: the plain form against dense attention, the kernel for any GPU against gathered keys."""
 
 from __future__ import annotations
+
+import math
 
 import pytest
 import torch
 from torch import Tensor
 
+from flashvsr.kernels import block_sparse_attention as plain
 from flashvsr.kernels.gpu.block_sparse_attention import Tile, block_sparse_attention
 from flashvsr.kernels.select_blocks import BlockLists
+from flashvsr.kernels.shapes import BLOCK_TOKENS as BLOCK
 
-BLOCK, STORED = 128, 5
+STORED = 5
 # Triton's interpreter takes the bits of bfloat16 for numbers where it multiplies matrices.
 BF16 = pytest.mark.skipif(not torch.cuda.is_available(), reason="the interpreter cannot multiply bfloat16 matrices")
 
@@ -64,3 +68,70 @@ def test_large_scores_do_not_overflow(device: torch.device) -> None:
     exact = expected(q, k, v, selection)
     assert out.isfinite().all()
     assert (out.float() - exact).norm() <= 1e-2 * exact.norm()
+
+
+def lists_of(mask: Tensor, columns: Tensor) -> BlockLists:
+    """A mask (heads, Q, K) over the stored blocks `columns`; behind a row's own comes what is in no ring."""
+    counts = mask.sum(-1, dtype=torch.int32)
+    first = mask.to(torch.int8).argsort(dim=-1, descending=True, stable=True)
+    lists = columns[first].masked_fill(torch.arange(mask.shape[-1]) >= counts[..., None], 1 << 20)
+    return BlockLists(lists.int(), counts, torch.arange(counts.numel(), dtype=torch.int32))
+
+
+def dense(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, columns: Tensor, block: int) -> Tensor:
+    """The same by one product of everything with everything, in float64."""
+    stored = torch.zeros(*mask.shape[:2], len(k) // block, dtype=torch.bool)
+    stored[..., columns] = mask
+    tokens = stored.repeat_interleave(block, 1).repeat_interleave(block, 2)
+    scores = torch.einsum("qhd,khd->hqk", q.double(), k.double()) / math.sqrt(q.shape[-1])
+    p = scores.masked_fill(~tokens, -math.inf).softmax(-1).nan_to_num(0)
+    return torch.einsum("hqk,khd->qhd", p, v.double())
+
+
+@pytest.mark.parametrize("gathered", [plain.GATHER_ELEMENTS, 1, 5 * 16 * 8])
+@pytest.mark.parametrize(
+    ("heads", "queries", "keys", "block", "dim"),
+    [(2, 3, 5, 128, 128), (1, 1, 1, 128, 128), (3, 7, 13, 16, 8)],
+)
+def test_the_plain_form_is_dense_attention_under_a_mask(
+    monkeypatch: pytest.MonkeyPatch, gathered: int, heads: int, queries: int, keys: int, block: int, dim: int
+) -> None:
+    monkeypatch.setattr(plain, "GATHER_ELEMENTS", gathered)
+    torch.manual_seed(keys)
+    q = torch.randn(queries * block, heads, dim)
+    stored = torch.randn(2, heads, (keys + 2) * block, dim).transpose(1, 2)
+    columns = torch.randperm(keys + 2)[:keys]  # the lists are not in the stored order, some blocks are in none
+    mask = torch.rand(heads, queries, keys) < 0.4
+    mask[0, 0] = False
+    mask[-1, -1] = True
+    ours = plain.block_sparse_attention(q, *stored, lists_of(mask, columns))
+    torch.testing.assert_close(ours.double(), dense(q, *stored, mask, columns, block), atol=2e-6, rtol=1e-5)
+    if queries > 1:
+        assert ours[:block, 0].abs().max() == 0, "a query block without keys attends to nothing"
+    elsewhere = plain.block_sparse_attention(q, *stored.contiguous(), lists_of(mask, columns))
+    assert torch.equal(elsewhere, ours), "how the tokens lie in memory changes nothing"
+
+
+def test_nothing_kept_at_all() -> None:
+    x = torch.randn(32, 1, 8)
+    nothing = lists_of(torch.zeros(1, 2, 2, dtype=torch.bool), torch.arange(2))
+    assert plain.block_sparse_attention(x, x, x, nothing).abs().max() == 0
+
+
+def test_blocks_that_are_in_no_list_may_hold_anything() -> None:
+    """The ring's memory is not initialised: a free slot must not come through, not even as NaN."""
+    x = torch.randn(64, 1, 8)
+    stored = x.clone()
+    stored[:16] = math.nan
+    mask = torch.tensor([[[True, False], [True, True], [False, True], [False, False]]])
+    assert plain.block_sparse_attention(x, stored, stored, lists_of(mask, torch.tensor([1, 3]))).isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_plain_form_keeps_the_number_format(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    x, columns = torch.randn(3 * BLOCK, 2, 128), torch.arange(3)
+    mask = torch.rand(2, 3, 3) < 0.7
+    ours = plain.block_sparse_attention(*(3 * [x.to(dtype)]), lists_of(mask, columns))
+    assert ours.dtype == dtype
+    torch.testing.assert_close(ours.double(), dense(x, x, x, mask, columns, BLOCK), atol=0.05, rtol=0.05)

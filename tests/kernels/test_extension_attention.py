@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -12,16 +11,10 @@ import torch
 from torch import Tensor
 
 from flashvsr.kernels.block_sparse_attention import block_sparse_attention as plain_attention
-from flashvsr.kernels.extension_attention import ExtensionMissing, block_mask, block_sparse_attention
-
-BLOCK, DIM = 128, 128
-
-
-@dataclass(frozen=True)
-class Lists:
-    lists: Tensor
-    counts: Tensor
-    order: Tensor
+from flashvsr.kernels.gpu.extension_attention import ExtensionMissing, block_sparse_attention
+from flashvsr.kernels.select_blocks import BlockLists
+from flashvsr.kernels.shapes import BLOCK_TOKENS as BLOCK
+from flashvsr.kernels.shapes import HEAD_DIM as DIM
 
 
 def stand_in(
@@ -66,7 +59,7 @@ def extension(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "block_sparse_attn", module)
 
 
-def lists_of(mask: Tensor, junk: int) -> Lists:
+def lists_of(mask: Tensor, junk: int) -> BlockLists:
     """A mask (heads, Q, S) as lists; what follows the kept ones is `junk`."""
     heads, queries, stored = mask.shape
     lists = torch.full((heads, queries, stored), junk, dtype=torch.int32)
@@ -75,7 +68,7 @@ def lists_of(mask: Tensor, junk: int) -> Lists:
             kept = mask[head, query].nonzero()[:, 0].flip(0)  # in any order
             lists[head, query, : len(kept)] = kept
     counts = mask.sum(-1, dtype=torch.int32)
-    return Lists(lists, counts, counts.flatten().argsort(descending=True).int())
+    return BlockLists(lists, counts, counts.flatten().argsort(descending=True).int())
 
 
 @pytest.fixture
@@ -86,11 +79,12 @@ def mask() -> Tensor:
     return mask
 
 
+@pytest.mark.usefixtures("extension")
 @pytest.mark.parametrize("junk", [0, 4, 2**30])
 def test_what_follows_the_kept_ones_means_nothing(mask: Tensor, junk: int) -> None:
-    found = block_mask(lists_of(mask, junk), 5)
-    assert torch.equal(found, mask)
-    assert found.is_contiguous()
+    q, k = torch.randn(3 * BLOCK, 2, DIM), torch.randn(5 * BLOCK, 2, DIM)
+    expected = block_sparse_attention(q, k, k, lists_of(mask, 1))
+    assert torch.equal(block_sparse_attention(q, k, k, lists_of(mask, junk)), expected)
 
 
 @pytest.mark.usefixtures("extension")
@@ -99,14 +93,9 @@ def test_it_computes_what_the_plain_form_does(mask: Tensor) -> None:
     q = torch.randn(3 * BLOCK, 2, DIM, generator=generator)
     k, v = (torch.randn(5 * BLOCK, 2, DIM, generator=generator) for _ in range(2))
     out = block_sparse_attention(q, k, v, lists_of(mask, 0))
-
-    def blocks(x: Tensor) -> Tensor:
-        return x.unflatten(0, (-1, BLOCK)).permute(2, 0, 1, 3)
-
-    plain = plain_attention(blocks(q), blocks(k), blocks(v), mask, torch.arange(5))
     assert out.shape == q.shape
-    assert torch.allclose(blocks(out), plain, atol=1e-5)
-    assert not blocks(out)[0, 1].any()  # the row that keeps nothing
+    assert torch.allclose(out, plain_attention(q, k, v, lists_of(mask, 0)), atol=1e-5)
+    assert not out[BLOCK : 2 * BLOCK, 0].any()  # the row that keeps nothing
 
 
 @pytest.mark.usefixtures("extension")

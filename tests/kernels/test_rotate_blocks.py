@@ -8,7 +8,8 @@ from torch import Tensor
 
 from flashvsr.kernels import rotate_blocks as plain
 from flashvsr.kernels.gpu import rotate_blocks as gpu
-from flashvsr.kernels.rotate_blocks import BLOCK_TOKENS, HEAD_DIM, Ring
+from flashvsr.kernels.rotate_blocks import Ring
+from flashvsr.kernels.shapes import BLOCK_TOKENS, HEAD_DIM
 from flashvsr.model.attention import RMSNorm
 from flashvsr.model.rope import apply_rope
 

@@ -1,4 +1,4 @@
-"""The choice of block pairs against the plain form, and that one against the model's."""
+"""The choice of block pairs against the plain form, and that one against its definition."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from torch import Tensor
 from flashvsr.kernels import select_blocks as plain
 from flashvsr.kernels.gpu import select_blocks as gpu
 from flashvsr.kernels.select_blocks import BlockLists
-from flashvsr.model import attention as model
 
 HUGE = 10**9
 
@@ -143,19 +142,74 @@ def test_a_head_without_sense_leaves_the_others_alone(device: torch.device) -> N
     assert found[10:] == expected[10:]
 
 
-@pytest.mark.parametrize("budget", [0, 1, 9, 30, HUGE])
-def test_the_plain_form_is_the_models(budget: int) -> None:
-    torch.manual_seed(5)
-    heads, groups, n, slots = 2, 2, 6, [3, 0, 1]
-    q, k = torch.randn(groups * n, heads, 128), torch.randn(4 * n, heads, 128)
-    sparsity = model.Sparsity.for_grid(2, 3, 1.0, 2, torch.device("cpu"))
-    by_head = k.unflatten(0, (4, n))[slots].permute(2, 0, 1, 3)  # (heads, key groups, n, 128)
-    mask = model.select_blocks(
-        q.unflatten(0, (groups, n)).permute(2, 0, 1, 3), by_head, model.Sparsity(sparsity.allowed, budget)
-    )
-    found = plain.select_blocks(q, k, int32(slots, torch.device("cpu")), sparsity.allowed, budget)
-    stored = [slot * n + block for slot in slots for block in range(n)]
-    expected = [[stored[c] for c in row.nonzero().flatten()] for row in mask.flatten(0, 1)]
-    assert rows_of(found) == expected
-    lengths = [len(row) for row in expected]
+def by_definition(scores: Tensor, allowed: Tensor, budget: int) -> Tensor:
+    """The mask of scores (Q, C) of one head, value by value."""
+    n = len(allowed)
+    near = allowed.repeat(len(scores) // n, scores.shape[1] // n)
+    p = scores.masked_fill(~near, -math.inf).softmax(-1)
+    kept = []
+    for group in p.split(n):
+        values = sorted(group.flatten().tolist(), reverse=True)
+        kept.append(group > values[min(max(1, budget) - 1, len(values) - 1)])
+    return torch.cat(kept)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("rows", "columns", "groups", "slots", "local_range", "ratio"),
+    [
+        (1, 1, 1, [0], 11, 1.0),
+        (3, 5, 1, [3, 0, 2, 1], 3, 1.3),
+        (4, 3, 3, [2, 0, 1], 5, 0.4),
+        (2, 6, 1, [1, 2, 3], 7, 60.0),
+        (6, 1, 2, [0, 3], 3, 0.05),
+    ],
+)
+def test_the_plain_form_by_its_definition(
+    rows: int, columns: int, groups: int, slots: list[int], local_range: int, ratio: float, dtype: torch.dtype
+) -> None:
+    torch.manual_seed(rows)
+    n, heads = rows * columns, 2
+    q, k = (2 * torch.randn(groups * n, heads, 128)).to(dtype), torch.randn(4 * n, heads, 128).to(dtype)
+    place = [divmod(block, columns) for block in range(n)]
+    reach = local_range // 2
+    allowed = torch.tensor([[abs(r - s) <= reach and abs(c - d) <= reach for s, d in place] for r, c in place])
+    found = plain.select_blocks(q, k, int32(slots, torch.device("cpu")), allowed, int(n * n * ratio))
+    stored = torch.tensor([slot * n + block for slot in slots for block in range(n)])
+    for head in range(heads):
+        scores = (q[:, head] @ k[stored, head].T / math.sqrt(128)).float()
+        expected = by_definition(scores, allowed, int(n * n * ratio))
+        assert torch.equal(found.mask(4 * n)[head][:, stored], expected)
+        assert rows_of(found)[head * groups * n :][: groups * n] == [stored[row].tolist() for row in expected]
+    lengths = found.counts.flatten().tolist()
     assert found.order.tolist() == sorted(range(len(lengths)), key=lambda row: (row // (groups * n), -lengths[row]))
+    assert found.mask(4 * n).sum() == sum(lengths), "nothing but blocks of the attended slots"
+
+
+def test_all_of_a_tie_at_the_limit_are_dropped() -> None:
+    """Strictly greater than the (k+1)-th largest: of equal values at the limit none is kept."""
+    key = torch.zeros(4, 1, 128)
+    key[0, 0, 0] = 10.0  # block 0 stands out for all four query blocks, the others are equal
+    query = torch.zeros(4, 1, 128)
+    query[..., 0] = 1.0
+    slots, everything = int32([0], torch.device("cpu")), torch.ones(4, 4, dtype=torch.bool)
+    for budget, columns in ((1, []), (4, []), (5, [0]), (6, [0]), (16, [0])):
+        found = plain.select_blocks(query, key, slots, everything, budget)
+        assert rows_of(found) == 4 * [columns], budget
+    uniform = plain.select_blocks(torch.zeros_like(query), key, slots, everything, 8)
+    assert not uniform.counts.any(), "all equal: nothing is greater"
+
+
+@pytest.mark.parametrize("junk", [0, 4, 2**30])
+def test_a_mask_has_what_the_lists_have(junk: int) -> None:
+    torch.manual_seed(2)
+    mask = torch.rand(2, 3, 5) < 0.5
+    mask[0, 1], mask[1, 2] = False, True
+    lists = torch.full(mask.shape, junk, dtype=torch.int32)
+    for head, query in torch.cartesian_prod(torch.arange(2), torch.arange(3)).tolist():
+        kept = mask[head, query].nonzero()[:, 0].flip(0)  # in any order
+        lists[head, query, : len(kept)] = kept
+    counts = mask.sum(-1, dtype=torch.int32)
+    found = BlockLists(lists, counts, counts.flatten()).mask(5)
+    assert torch.equal(found, mask)
+    assert found.is_contiguous()

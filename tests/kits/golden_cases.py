@@ -13,9 +13,10 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from flashvsr.kernels.select_blocks import BlockLists
 from flashvsr.model import attention
 from flashvsr.model.blocks import BLOCK_SIDE, from_blocks
-from flashvsr.model.color_fix import correct_color
+from flashvsr.model.color_correction import correct_color
 from flashvsr.model.decoder import Decoder, DecoderParams
 from flashvsr.model.dit import Dit, DitParams
 from flashvsr.model.loading import assemble
@@ -128,10 +129,11 @@ class MaskRecorder:
         self.window, self.masks = 0, {}
         self._select = attention.select_blocks
 
-        def select(*args: object) -> Tensor:
-            mask = self._select(*args)
-            self.masks.setdefault(self.window, mask)
-            return mask
+        def select(q_means: Tensor, k_means: Tensor, slots: Tensor, allowed: Tensor, budget: int) -> BlockLists:
+            chosen = self._select(q_means, k_means, slots, allowed, budget)
+            columns = slots[:, None] * len(allowed) + torch.arange(len(allowed), device=slots.device)
+            self.masks.setdefault(self.window, chosen.mask(len(k_means))[..., columns.flatten()])
+            return chosen
 
         attention.select_blocks = select
         return self

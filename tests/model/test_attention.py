@@ -1,4 +1,4 @@
-"""Block-sparse attention against dense attention; the choice of blocks and the ring against definitions."""
+"""Self-attention with a ring against a growing list and dense attention; which blocks are near; cross-attention."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from flashvsr.kernels import block_sparse_attention as kernel
-from flashvsr.kernels.block_sparse_attention import block_sparse_attention
+from flashvsr.kernels.select_blocks import select_blocks
 from flashvsr.model.attention import (
     CrossAttention,
     KeyValueRing,
@@ -19,7 +18,6 @@ from flashvsr.model.attention import (
     Sparsity,
     WindowContext,
     attended_slots,
-    select_blocks,
 )
 from flashvsr.model.rope import apply_rope, rope_table
 
@@ -35,107 +33,22 @@ def dense(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
     return (p @ v.flatten(1, 2).double()).unflatten(1, (-1, block))
 
 
-@pytest.mark.parametrize("gathered", [kernel.GATHER_ELEMENTS, 1, 5 * 16 * 8])
-@pytest.mark.parametrize(
-    ("heads", "queries", "keys", "block", "dim"),
-    [(2, 3, 5, 128, 128), (1, 1, 1, 128, 128), (3, 7, 13, 16, 8)],
-)
-def test_as_dense_attention(
-    monkeypatch: pytest.MonkeyPatch, gathered: int, heads: int, queries: int, keys: int, block: int, dim: int
-) -> None:
-    monkeypatch.setattr(kernel, "GATHER_ELEMENTS", gathered)
-    q = torch.randn(heads, queries, block, dim)
-    stored = torch.randn(2, heads, keys + 2, block, dim)
-    order = torch.randperm(keys + 2)[:keys]  # the mask's columns are not in the stored order, some are not shown
-    mask = torch.rand(heads, queries, keys) < 0.4
-    mask[0, 0] = False
-    mask[-1, -1] = True
-    ours = block_sparse_attention(q, *stored, mask, order)
-    expected = dense(q, *stored[:, :, order], mask)
-    torch.testing.assert_close(ours.double(), expected, atol=2e-6, rtol=1e-5)
-    if queries > 1:
-        assert ours[0, 0].abs().max() == 0, "a query block without keys attends to nothing"
-
-
-def test_nothing_kept_at_all() -> None:
-    x = torch.randn(1, 2, 16, 8)
-    assert block_sparse_attention(x, x, x, torch.zeros(1, 2, 2, dtype=torch.bool), torch.arange(2)).abs().max() == 0
-
-
-def test_blocks_that_are_not_shown_may_hold_anything() -> None:
-    """The ring's memory is not initialised: a free slot must not come through, not even as NaN."""
-    x = torch.randn(1, 4, 16, 8)
-    stored = x.clone()
-    stored[:, 2] = math.nan
-    mask = torch.tensor([[[True, False], [True, True], [False, True], [False, False]]])
-    assert block_sparse_attention(x, stored, stored, mask, torch.tensor([0, 3])).isfinite().all()
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_keeps_the_number_format(dtype: torch.dtype) -> None:
-    x = torch.randn(2, 3, 128, 128)
-    mask = torch.rand(2, 3, 3) < 0.7
-    ours = block_sparse_attention(*(3 * [x.to(dtype)]), mask, torch.arange(3))
-    assert ours.dtype == dtype
-    torch.testing.assert_close(ours.double(), dense(x, x, x, mask), atol=0.05, rtol=0.05)
-
-
-def kept_pairs(scores: Tensor, rows: int, columns: int, local_range: int, budget: int, groups: int) -> Tensor:
-    """The definition of the mask, pair by pair, for scores (groups*n, key groups*n) of one head."""
-    n = rows * columns
-    allowed = torch.zeros_like(scores, dtype=torch.bool)
-    for query in range(scores.shape[0]):
-        for key in range(scores.shape[1]):
-            (r, c), (s, d) = divmod(query % n, columns), divmod(key % n, columns)
-            allowed[query, key] = abs(r - s) <= local_range // 2 and abs(c - d) <= local_range // 2
-    p = scores.float().masked_fill(~allowed, -math.inf).softmax(-1)
-    kept = []
-    for group in p.split(n):
-        values = sorted(group.flatten().tolist(), reverse=True)
-        k = min(budget - 1, len(values) - 1)
-        kept.append(group > values[k])
-    return torch.cat(kept)
-
-
-@pytest.mark.parametrize(
-    ("rows", "columns", "groups", "key_groups", "local_range", "ratio"),
-    [
-        (1, 1, 1, 1, 11, 1.0),
-        (3, 5, 1, 4, 3, 1.3),
-        (4, 3, 3, 3, 5, 0.4),
-        (2, 6, 1, 3, 7, 60.0),
-        (6, 1, 2, 2, 3, 0.05),
-    ],
-)
-def test_select_blocks(rows: int, columns: int, groups: int, key_groups: int, local_range: int, ratio: float) -> None:
-    n, heads = rows * columns, 2
-    query, key = 2 * torch.randn(heads, groups, n, 128), torch.randn(heads, key_groups, n, 128)
-    sparsity = Sparsity.for_grid(rows, columns, ratio, local_range, CPU)
-    assert sparsity.budget == int(n * n * ratio)
-    mask = select_blocks(query, key, sparsity)
-    for head in range(heads):
-        scores = query[head].flatten(0, 1) @ key[head].flatten(0, 1).T / math.sqrt(128)
-        expected = kept_pairs(scores, rows, columns, local_range, max(1, sparsity.budget), groups)
-        assert torch.equal(mask[head], expected)
-
-
-def test_all_of_a_tie_at_the_limit_are_dropped() -> None:
-    """Strictly greater than the (k+1)-th largest: of equal values at the limit none is kept."""
-    key = torch.zeros(1, 1, 4, 128)
-    key[0, 0, 0, 0] = 10.0  # block 0 stands out for all four query blocks, the others are equal
-    query = torch.zeros(1, 1, 4, 128)
-    query[..., 0] = 1.0
-    for budget, columns in ((1, []), (4, []), (5, [0]), (6, [0]), (16, [0])):
-        mask = select_blocks(query, key, Sparsity.for_grid(2, 2, (budget + 0.5) / 16, 11, CPU))
-        assert mask[0].any(0).nonzero().flatten().tolist() == columns, budget
-        assert mask.sum() == 4 * len(columns)
-    uniform = select_blocks(torch.zeros_like(query), key, Sparsity.for_grid(2, 2, 0.5, 11, CPU))
-    assert not uniform.any(), "all equal: nothing is greater"
+@pytest.mark.parametrize(("rows", "columns", "reach"), [(1, 1, 5), (3, 5, 1), (4, 3, 2), (2, 6, 3)])
+def test_near_blocks_and_the_budget(rows: int, columns: int, reach: int) -> None:
+    for local_range in (2 * reach, 2 * reach + 1):
+        sparsity = Sparsity.for_grid(rows, columns, 1.3, local_range, CPU)
+        assert sparsity.budget == int((rows * columns) ** 2 * 1.3)
+        for query in range(rows * columns):
+            for key in range(rows * columns):
+                (r, c), (s, d) = divmod(query, columns), divmod(key, columns)
+                near = abs(r - s) <= reach and abs(c - d) <= reach
+                assert bool(sparsity.allowed[query, key]) == near
 
 
 def test_far_blocks_are_never_kept() -> None:
     sparsity = Sparsity.for_grid(8, 8, 1000.0, 7, CPU)  # a budget for everything
-    mask = select_blocks(torch.randn(1, 1, 64, 128), torch.randn(1, 2, 64, 128), sparsity)[0].view(8, 8, 2, 8, 8)
+    q, k, slots = torch.randn(64, 1, 128), torch.randn(2 * 64, 1, 128), torch.arange(2)
+    mask = select_blocks(q, k, slots, sparsity.allowed, sparsity.budget).mask(2 * 64)[0].view(8, 8, 2, 8, 8)
     assert not mask[0, 0, :, 4:].any()
     assert not mask[0, 0, :, :, 4:].any()
     assert mask[0, 0, :, :4, :4].sum() >= 2 * 16 - 1  # all near ones but the smallest
@@ -168,7 +81,10 @@ def concatenated(
         keys += k.unbind(1)
         values += v.unbind(1)
         all_keys, all_values = torch.stack(keys, 1), torch.stack(values, 1)
-        mask = select_blocks(q.mean(3), all_keys.mean(3), sparsity)
+        q_means, k_means = (x.mean(3).flatten(1, 2).transpose(0, 1) for x in (q, all_keys))
+        slots = torch.arange(len(keys))
+        chosen = select_blocks(q_means, k_means, slots, sparsity.allowed, sparsity.budget)
+        mask = chosen.mask(len(k_means))
         out = dense(q.flatten(1, 2), all_keys.flatten(1, 2), all_values.flatten(1, 2), mask)
         yield attention.o(out.float().flatten(1, 2).transpose(0, 1).flatten(1))
 

@@ -18,7 +18,6 @@ from flashvsr.model.decoder import Decoder, MemoryBlock, Upsample
 from flashvsr.model.dit import LATENT_CHANNELS, PATCH, DitParams
 from flashvsr.model.lq_projection import CELL_CHANNELS, KERNEL, MEMORY, STRIDE, LqProjectionParams
 from flashvsr.model.network import FlashVSR
-from flashvsr.model.rope import HEAD_DIM
 from flashvsr.model.stream import LATENT_CELL, REFERENCE_HEIGHT, REFERENCE_WIDTH, TOKEN_CELL, StreamOptions
 from flashvsr.model.windows import FRAMES_PER_WINDOW, LATENTS_PER_GROUP
 
@@ -77,7 +76,7 @@ def products_work(params: DitParams, tokens: int) -> int:
 def attention_work(params: DitParams, rows: int, columns: int, options: StreamOptions) -> int:
     """Scores and weighted sums of the block pairs that are kept, on a grid of rows x columns blocks."""
     pairs = kept_pairs(rows, columns, options)
-    return params.layers * params.heads * pairs * 4 * BLOCK_TOKENS**2 * HEAD_DIM
+    return params.layers * params.dim * pairs * 4 * BLOCK_TOKENS**2
 
 
 def kept_pairs(rows: int, columns: int, options: StreamOptions) -> int:

@@ -10,8 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from flashvsr.kernels.raster import Raster
-
-BLOCK_SIDE, BLOCK_FRAMES = 8, 2
+from flashvsr.kernels.shapes import BLOCK_FRAMES, BLOCK_SIDE
 
 
 def norm_into_raster(x: Tensor, gamma: Tensor, out: Raster, first_frame: int) -> None:

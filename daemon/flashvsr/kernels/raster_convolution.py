@@ -116,13 +116,13 @@ def convolve_strided(x: Raster, weight: Tensor, out: Tensor, *, bias: Tensor) ->
     """3D convolution of kernel (4, 3, 3) and stride (2, 1, 1).
 
     Args:
-        x: raster of `edges` 2 with 2f + 2 frames, borders filled.
+        x: raster of `edges` 2 with 2f + 2 frames or more, borders filled.
         weight: (36 * C, O), taps in the order (time, dy, dx).
         out: (f, rows, O): the picture in x's raster order, from its pixel (0, 0) on. What stands between the lines,
             and behind the last one, means nothing.
         bias: (O,) float32.
     """
-    whole = x.padded().float().permute(3, 0, 1, 2)  # (C, frames, lines, pitch)
+    whole = x.padded()[: 2 * len(out) + 2].float().permute(3, 0, 1, 2)  # (C, frames, lines, pitch)
     kernel = weight.float().view(4, 3, 3, x.channels, -1).permute(4, 3, 0, 1, 2)
     made = F.conv3d(whole[None], kernel, bias, stride=(2, 1, 1))[0].permute(1, 2, 3, 0)  # (f, height, width, O)
     for line in range(x.height):

@@ -12,8 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-BLOCK_TOKENS = 128
-HEAD_DIM = 128
+from flashvsr.kernels.shapes import BLOCK_TOKENS, HEAD_DIM
 
 
 @dataclass(frozen=True)

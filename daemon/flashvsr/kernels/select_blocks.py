@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-HEAD_DIM = 128
+from flashvsr.kernels.shapes import HEAD_DIM
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,14 @@ class BlockLists:
     counts: Tensor
     order: Tensor
 
+    def mask(self, stored: int) -> Tensor:
+        """The lists as (heads, Q, stored) bool, true for the stored blocks that are chosen."""
+        kept = torch.arange(self.lists.shape[-1], device=self.lists.device) < self.counts[..., None]
+        # What a list holds beyond its count goes into a column of its own, which is cut off.
+        columns = torch.where(kept, self.lists, stored).long()
+        mask = torch.zeros(*self.lists.shape[:-1], stored + 1, dtype=torch.bool, device=self.lists.device)
+        return mask.scatter_(-1, columns, True)[..., :stored].contiguous()
+
 
 def kept_pairs(budget: int, pairs: int) -> int:
     """How many of a group's `pairs` values are above the threshold, if no two are equal."""
@@ -45,8 +53,9 @@ def select_blocks(q_means: Tensor, k_means: Tensor, slots: Tensor, allowed: Tens
     allowed keeps nothing.
 
     Args:
-        q_means: (G*n, heads, 128) float32 mean query of each block of the window.
-        k_means: (S*n, heads, 128) float32 mean key of each stored block.
+        q_means: (G*n, heads, 128) mean query of each block of the window. Scores are computed in its number format,
+            float32 for the kernel; the softmax is float32 in any case.
+        k_means: (S*n, heads, 128) mean key of each stored block.
         slots: (K,) int32, the slots the window attends to, oldest first.
         allowed: (n, n) bool, true where two blocks of the picture are near enough.
         budget: pairs per head and query group; one less is kept, and fewer where values are equal.
@@ -57,9 +66,9 @@ def select_blocks(q_means: Tensor, k_means: Tensor, slots: Tensor, allowed: Tens
     n = len(allowed)
     queries = len(q_means)
     stored = (slots[:, None] * n + torch.arange(n, device=slots.device)).flatten()  # (C,)
-    q, k = q_means.float().transpose(0, 1), k_means[stored].float().transpose(0, 1)  # (heads, Q, 128), (heads, C, 128)
+    q, k = q_means.transpose(0, 1), k_means.transpose(0, 1)[:, stored]  # (heads, Q, 128), (heads, C, 128)
     scores = q @ k.transpose(1, 2) / math.sqrt(HEAD_DIM)
-    chosen = strongest_pairs(scores, allowed, budget)
+    chosen = _strongest_pairs(scores, allowed, budget)
     counts = chosen.sum(-1, dtype=torch.int32)
     columns = chosen.to(torch.int8).argsort(dim=-1, descending=True, stable=True)
     heads = torch.arange(len(counts), device=counts.device)[:, None]
@@ -67,8 +76,8 @@ def select_blocks(q_means: Tensor, k_means: Tensor, slots: Tensor, allowed: Tens
     return BlockLists(stored[columns].int(), counts, order.int())
 
 
-def strongest_pairs(scores: Tensor, allowed: Tensor, budget: int) -> Tensor:
-    """The pairs that `select_blocks` keeps, of scores (heads, G*n, K*n): a mask of the same shape."""
+def _strongest_pairs(scores: Tensor, allowed: Tensor, budget: int) -> Tensor:
+    """Those of scores (heads, G*n, K*n) that are kept: a mask of the same shape."""
     n = len(allowed)
     far = ~allowed.bool().repeat(scores.shape[1] // n, scores.shape[2] // n)
     p = scores.float().masked_fill(far, -math.inf).softmax(dim=-1).masked_fill(far, 0.0)  # an empty row is NaN before

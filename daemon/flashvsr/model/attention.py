@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -10,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from flashvsr.kernels.block_sparse_attention import block_sparse_attention
-from flashvsr.kernels.select_blocks import strongest_pairs
-from flashvsr.model.blocks import BLOCK_TOKENS
-from flashvsr.model.rope import HEAD_DIM, apply_rope
+from flashvsr.kernels.select_blocks import select_blocks
+from flashvsr.kernels.shapes import BLOCK_TOKENS, HEAD_DIM
+from flashvsr.model.rope import apply_rope
 
 
 @dataclass(frozen=True)
@@ -87,28 +86,18 @@ class KeyValueRing:
         self.keys[:, slot], self.values[:, slot], self.means[:, slot] = keys, values, means
 
     def stored(self) -> tuple[Tensor, Tensor]:
-        """All keys and all values on the device, (heads, slots*n, 128, 128) each."""
-        return self.keys.to(self.device).flatten(1, 2), self.values.to(self.device).flatten(1, 2)
+        """All keys and all values on the device, (slots*n*128, heads, 128) each; a head's tokens lie together."""
+        keys, values = (x.to(self.device).flatten(1, 3).transpose(0, 1) for x in (self.keys, self.values))
+        return keys, values
+
+    def stored_means(self) -> Tensor:
+        """The mean key of each stored block, (slots*n, heads, 128)."""
+        return self.means.flatten(1, 2).transpose(0, 1)
 
 
 def attended_slots(groups: range, kv_ratio: int, slots: int) -> list[int]:
     """Slots that a window of these groups attends to, oldest first: at most `kv_ratio` earlier ones, and its own."""
     return [group % slots for group in range(max(0, groups.start - kv_ratio), groups.stop)]
-
-
-def select_blocks(query_means: Tensor, key_means: Tensor, sparsity: Sparsity) -> Tensor:
-    """Choose the block pairs that attend, per head and query group.
-
-    Args:
-        query_means: (heads, groups, n, 128) mean query of each block.
-        key_means: (heads, key groups, n, 128) mean key of each block.
-        sparsity: the rule.
-
-    Returns:
-        (heads, groups*n, key groups*n) bool.
-    """
-    scores = query_means.flatten(1, 2) @ key_means.flatten(1, 2).transpose(1, 2) / math.sqrt(HEAD_DIM)
-    return strongest_pairs(scores, sparsity.allowed, sparsity.budget)
 
 
 class _Projections(nn.Module):
@@ -151,16 +140,18 @@ class SelfAttention(_Projections):
         q = apply_rope(self.norm_q(self.q(x)).unflatten(-1, (-1, HEAD_DIM)), *window.rope)
         k = apply_rope(self.norm_k(self.k(x)).unflatten(-1, (-1, HEAD_DIM)), *window.rope)
         v = self.v(x).unflatten(-1, (-1, HEAD_DIM))
-        q, k, v = (_split_blocks(t, len(window.groups)) for t in (q, k, v))  # (heads, groups, n, 128, 128)
-        key_means = k.mean(dim=3)
+        query_means, key_means = (
+            t.unflatten(0, (-1, BLOCK_TOKENS)).mean(dim=1) for t in (q, k)
+        )  # (blocks, heads, 128)
+        groups = len(window.groups)
+        keys, values = (_split_blocks(t, groups) for t in (k, v))  # (heads, groups, n, 128, 128)
+        means = key_means.unflatten(0, (groups, -1)).permute(2, 0, 1, 3)  # (heads, groups, n, 128)
         for i, group in enumerate(window.groups):
-            ring.write(group, k[:, i], v[:, i], key_means[:, i])
+            ring.write(group, keys[:, i], values[:, i], means[:, i])
 
-        mask = select_blocks(q.mean(dim=3), ring.means[:, window.slots], window.sparsity)
-        blocks = q.shape[2]
-        key_blocks = (window.slots[:, None] * blocks + torch.arange(blocks, device=x.device)).flatten()
-        out = block_sparse_attention(q.flatten(1, 2), *ring.stored(), mask, key_blocks)
-        return self.o(out.permute(1, 2, 0, 3).flatten(2, 3).flatten(0, 1))
+        sparsity = window.sparsity
+        chosen = select_blocks(query_means, ring.stored_means(), window.slots, sparsity.allowed, sparsity.budget)
+        return self.o(block_sparse_attention(q, *ring.stored(), chosen).flatten(1))
 
 
 def _split_blocks(x: Tensor, groups: int) -> Tensor:

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 
 from flashvsr.errors import BadConfig
-from flashvsr.kernels.extension_attention import ExtensionMissing, load_extension
+from flashvsr.kernels.gpu.extension_attention import ExtensionMissing, load_extension
 
 Attention = Literal["triton", "block_sparse_attn", "torch"]
 Capability = tuple[int, int]

@@ -9,9 +9,9 @@ from __future__ import annotations
 from einops import rearrange
 from torch import Tensor
 
-BLOCK_FRAMES = 2
-BLOCK_SIDE = 8
-BLOCK_TOKENS = BLOCK_FRAMES * BLOCK_SIDE * BLOCK_SIDE
+from flashvsr.kernels.shapes import BLOCK_FRAMES, BLOCK_SIDE, BLOCK_TOKENS
+
+__all__ = ["BLOCK_FRAMES", "BLOCK_SIDE", "BLOCK_TOKENS", "from_blocks", "to_blocks"]
 
 
 def to_blocks(x: Tensor) -> Tensor:

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from flashvsr.kernels.shapes import HEAD_DIM
 from flashvsr.model.attention import CrossAttention, KeyValueRing, SelfAttention, WindowContext
 from flashvsr.model.blocks import from_blocks, to_blocks
-from flashvsr.model.rope import HEAD_DIM
 
 TIMESTEP = 1000
 LATENT_CHANNELS = 16

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from flashvsr.errors import BadConfig
+from flashvsr.kernels.shapes import HEAD_DIM
 from flashvsr.model.decoder import DecoderParams
 from flashvsr.model.dit import DitParams
 from flashvsr.model.files import DECODER_FILE, DIT_FILE, LQ_FILE, PROMPT_FILE, REQUIRED_FILES
@@ -27,7 +28,6 @@ from flashvsr.model.reading import (
     read_safetensors,
     read_safetensors_header,
 )
-from flashvsr.model.rope import HEAD_DIM
 
 PROBLEMS_SHOWN = 5
 

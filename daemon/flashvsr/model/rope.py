@@ -7,7 +7,6 @@ from torch import Tensor
 
 from flashvsr.model.blocks import to_blocks
 
-HEAD_DIM = 128
 AXIS_CHANNELS = (44, 42, 42)  # real channels for frame, row, column; adjacent ones form a complex pair
 BASE = 10000.0
 

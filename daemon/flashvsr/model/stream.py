@@ -18,7 +18,7 @@ from torch import Tensor
 
 from flashvsr.model.attention import KeyValueRing, Sparsity, WindowContext, attended_slots
 from flashvsr.model.blocks import BLOCK_SIDE
-from flashvsr.model.color_fix import correct_color
+from flashvsr.model.color_correction import correct_color
 from flashvsr.model.dit import LATENT_CHANNELS
 from flashvsr.model.lq_projection import LqMemory
 from flashvsr.model.network import FlashVSR

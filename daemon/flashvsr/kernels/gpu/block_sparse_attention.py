@@ -17,8 +17,8 @@ from triton.tools.tensor_descriptor import TensorDescriptor
 
 from flashvsr.kernels.gpu.copy_engine import fetches_tiles
 from flashvsr.kernels.select_blocks import BlockLists
+from flashvsr.kernels.shapes import BLOCK_TOKENS
 
-BLOCK = 128
 LOG2_E = 1.4426950408889634
 
 
@@ -37,17 +37,9 @@ THROUGH_REGISTERS = Tile(columns=32)  # where there is no copy engine: larger on
 
 
 def block_sparse_attention(q: Tensor, k: Tensor, v: Tensor, selection: BlockLists, tile: Tile | None = None) -> Tensor:
-    """Softmax attention of each query block over the key blocks listed for it.
+    """See the plain form: q (T, heads, 128), k and v (S*128, heads, 128) -> (T, heads, 128), all contiguous.
 
-    Args:
-        q: (T, heads, 128) queries, T a multiple of 128.
-        k: (S*128, heads, 128) stored keys.
-        v: (S*128, heads, 128) stored values.
-        selection: which stored blocks each query block sees.
-        tile: how the work is cut, by default as the device likes it.
-
-    Returns:
-        (T, heads, 128); zero for a query block that sees none.
+    `tile`: how the work is cut, by default as the device likes it.
     """
     tile = tile or (TILE if fetches_tiles(q.device) else THROUGH_REGISTERS)
     tokens, heads, dim = q.shape
@@ -56,7 +48,7 @@ def block_sparse_attention(q: Tensor, k: Tensor, v: Tensor, selection: BlockList
         TensorDescriptor.from_tensor(x.view(-1, heads * dim), [rows, dim])
         for x, rows in ((q, tile.rows), (k, tile.columns), (v, tile.columns))
     )
-    _attend[(selection.order.numel() * (BLOCK // tile.rows),)](
+    _attend[(selection.order.numel() * (BLOCK_TOKENS // tile.rows),)](
         q_tiles,
         k_tiles,
         v_tiles,
@@ -65,7 +57,7 @@ def block_sparse_attention(q: Tensor, k: Tensor, v: Tensor, selection: BlockList
         selection.counts,
         selection.order,
         selection.lists.shape[-1],
-        tokens // BLOCK,
+        tokens // BLOCK_TOKENS,
         LOG2_E / dim**0.5,
         heads * dim,
         dim,

@@ -27,9 +27,8 @@ from triton.experimental.gluon.language.nvidia.hopper import (
 from triton.experimental.gluon.nvidia.hopper import TensorDescriptor
 
 from flashvsr.kernels.select_blocks import BlockLists
+from flashvsr.kernels.shapes import BLOCK_TOKENS, HEAD_DIM
 
-BLOCK = 128
-DIM = 128
 LOG2_E = 1.4426950408889634
 WARPS = 8
 """Warps that compute, over all workers."""
@@ -54,9 +53,9 @@ def block_sparse_attention(q: Tensor, k: Tensor, v: Tensor, selection: BlockList
     """See `block_sparse_attention`; bfloat16 or float16 alone. `plan`: how the warps share the work."""
     tokens, _, dim = q.shape
     out = torch.empty_like(q)
-    rows = BLOCK // plan.workers
+    rows = BLOCK_TOKENS // plan.workers
     q_tiles, out_tiles = (_tiles(x, rows) for x in (q, out))
-    k_tiles, v_tiles = (_tiles(x, BLOCK) for x in (k, v))
+    k_tiles, v_tiles = (_tiles(x, BLOCK_TOKENS) for x in (k, v))
     _attend[(selection.order.numel(),)](
         q_tiles,
         k_tiles,
@@ -66,7 +65,7 @@ def block_sparse_attention(q: Tensor, k: Tensor, v: Tensor, selection: BlockList
         selection.counts,
         selection.order,
         selection.lists.shape[-1],
-        tokens // BLOCK,
+        tokens // BLOCK_TOKENS,
         LOG2_E / dim**0.5,
         plan.workers,
         plan.stages,
@@ -79,7 +78,7 @@ def block_sparse_attention(q: Tensor, k: Tensor, v: Tensor, selection: BlockList
 def _tiles(x: Tensor, rows: int) -> TensorDescriptor:
     """Tiles of some tokens by the channels of one head."""
     layout = gl.NVMMASharedLayout(swizzle_byte_width=128, element_bitwidth=16, rank=2)
-    return TensorDescriptor.from_tensor(x.view(x.shape[0], -1), [rows, DIM], layout)
+    return TensorDescriptor.from_tensor(x.view(x.shape[0], -1), [rows, HEAD_DIM], layout)
 
 
 @gluon.jit(do_not_specialize=["width", "blocks"])

@@ -10,7 +10,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from flashvsr.kernels.gpu.rows import row_shape
+from flashvsr.kernels.gpu.row_shape import row_shape
 
 
 def residual_norm(

@@ -12,8 +12,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from flashvsr.kernels.gpu.rows import row_shape
-from flashvsr.kernels.rotate_blocks import BLOCK_TOKENS, HEAD_DIM, Ring
+from flashvsr.kernels.gpu.row_shape import row_shape
+from flashvsr.kernels.rotate_blocks import Ring
+from flashvsr.kernels.shapes import BLOCK_TOKENS, HEAD_DIM
 
 TOKENS = 16  # of one program; divides a block
 WARPS = 2

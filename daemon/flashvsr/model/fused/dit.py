@@ -9,16 +9,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from flashvsr.kernels.gpu.attention import Attend
+from flashvsr.kernels.gpu.attention_kernels import Attend
 from flashvsr.kernels.gpu.residual_norm import residual_norm
 from flashvsr.kernels.gpu.rms_norm import rms_norm
 from flashvsr.kernels.gpu.rotate_blocks import normalise_and_rotate
 from flashvsr.kernels.gpu.select_blocks import select_blocks
+from flashvsr.kernels.shapes import HEAD_DIM
 from flashvsr.model.attention import Sparsity
 from flashvsr.model.dit import EPS, Conditioning, Dit, Layer
 from flashvsr.model.fused.products import EightBitFfn, EightBitLinear, Ffn, Linear
 from flashvsr.model.fused.rings import Rings
-from flashvsr.model.rope import HEAD_DIM
 
 
 @dataclass(frozen=True)

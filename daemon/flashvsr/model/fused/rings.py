@@ -8,7 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from flashvsr.kernels.rotate_blocks import BLOCK_TOKENS, HEAD_DIM, Ring
+from flashvsr.kernels.rotate_blocks import Ring
+from flashvsr.kernels.shapes import BLOCK_TOKENS, HEAD_DIM
 
 
 class Rings(Protocol):

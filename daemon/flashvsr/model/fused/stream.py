@@ -8,10 +8,10 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from flashvsr.kernels.gpu.attention import kernel_for
+from flashvsr.kernels.gpu.attention_kernels import kernel_for
 from flashvsr.model.attention import KeyValueRing, attended_slots
 from flashvsr.model.blocks import from_blocks
-from flashvsr.model.color_fix import correct_color
+from flashvsr.model.color_correction import correct_color
 from flashvsr.model.dit import PATCH
 from flashvsr.model.fused.decoder import NARROW, DecoderWeights, FusedDecoder
 from flashvsr.model.fused.dit import DitWeights, FusedWindow, run_head, run_layer

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from flashvsr.kernels.select_blocks import BlockLists
+from flashvsr.kernels.shapes import BLOCK_TOKENS
 
-BLOCK = 128  # tokens
 MODULE = "block_sparse_attn"
 INSTALL = "third_party/install_block_sparse_attn"
 
@@ -60,24 +60,14 @@ def block_sparse_attention(q: Tensor, k: Tensor, v: Tensor, selection: BlockList
         keys_from,
         masked,
         unused,
-        block_mask(selection, stored // BLOCK)[None],
+        selection.mask(stored // BLOCK_TOKENS)[None],
         tokens,
         stored,
         0.0,  # dropout
     )
     # Nothing is promised of the rows of a block without keys.
     empty = (selection.counts == 0).T[:, None, :, None]  # (Q, 1, heads, 1)
-    return out.view(-1, BLOCK, heads, out.shape[-1]).masked_fill_(empty, 0).view_as(out)
-
-
-def block_mask(selection: BlockLists, stored: int) -> Tensor:
-    """The lists as a mask (heads, Q, stored), true for what is kept."""
-    lists, counts = selection.lists, selection.counts
-    kept = torch.arange(lists.shape[-1], device=lists.device) < counts[..., None]
-    # What a list holds beyond its count goes into a column of its own, which is cut off.
-    columns = torch.where(kept, lists, stored).long()
-    mask = torch.zeros(*lists.shape[:-1], stored + 1, dtype=torch.bool, device=lists.device)
-    return mask.scatter_(-1, columns, True)[..., :stored].contiguous()
+    return out.view(-1, BLOCK_TOKENS, heads, out.shape[-1]).masked_fill_(empty, 0).view_as(out)
 
 
 @lru_cache(maxsize=8)

@@ -7,8 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from flashvsr.kernels import extension_attention
-from flashvsr.kernels.gpu import block_sparse_attention
+from flashvsr.kernels.gpu import block_sparse_attention, extension_attention
 from flashvsr.kernels.select_blocks import BlockLists
 
 HOPPER = 9
