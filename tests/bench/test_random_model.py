@@ -11,11 +11,17 @@ from torch import Tensor
 from flashvsr.bench.exactness import compare, make, plain_stream
 from flashvsr.bench.pictures import drifting
 from flashvsr.bench.random_model import random_model
-from flashvsr.model.stream import Stream, StreamOptions
+from flashvsr.model.network import FlashVSR
+from flashvsr.model.stages import plain_stages
+from flashvsr.model.stream import Stream, StreamSpec
 from kits.speed import SIZE, SMALL
 
 CPU = torch.device("cpu")
 pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def stream_of(model: FlashVSR) -> Stream:
+    return Stream(plain_stages(model, StreamSpec(*SIZE)))
 
 
 def test_the_same_seed_gives_the_same_weights_in_the_format_asked_for() -> None:
@@ -31,7 +37,7 @@ def test_values_keep_their_size_through_thirty_layers() -> None:
     sizes: list[float] = []
     for block in model.dit.blocks:
         block.register_forward_hook(lambda _layer, _inputs, output: sizes.append(float(output.std())))
-    made = make(Stream(model, *SIZE, StreamOptions()), CPU, SIZE, windows=1)
+    made = make(stream_of(model), CPU, SIZE, windows=1)
     assert len(sizes) == 30
     assert min(sizes) > 0.5
     assert max(sizes) < 10
@@ -41,7 +47,7 @@ def test_values_keep_their_size_through_thirty_layers() -> None:
 
 def test_bfloat16_is_near_float32_and_a_wrong_result_is_not() -> None:
     model = random_model("cpu", torch.bfloat16, SMALL)
-    found = make(Stream(model, *SIZE, StreamOptions()), CPU, SIZE, windows=3)
+    found = make(stream_of(model), CPU, SIZE, windows=3)
     plain = make(plain_stream(random_model("cpu", torch.bfloat16, SMALL), SIZE), CPU, SIZE, windows=3)
     near = compare(found, plain)
     assert len(near.latent_errors) == len(near.psnr) == 3
@@ -49,7 +55,7 @@ def test_bfloat16_is_near_float32_and_a_wrong_result_is_not() -> None:
     assert all(value is not None and 30 < value < 80 for value in near.psnr)
     assert near.drift is not None
     assert abs(near.drift) < 3
-    other = make(Stream(random_model("cpu", torch.float32, SMALL, seed=1), *SIZE, StreamOptions()), CPU, SIZE, 3)
+    other = make(stream_of(random_model("cpu", torch.float32, SMALL, seed=1)), CPU, SIZE, 3)
     far = compare(other, plain)
     assert min(far.latent_errors) > 0.5
     assert all(value is not None and value < 30 for value in far.psnr)

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from flashvsr.model.network import FlashVSR
-from flashvsr.model.stream import Stream, StreamOptions
+from flashvsr.model.stages import plain_stages
+from flashvsr.model.stream import Stream, StreamSpec
 from kits.golden_cases import compare, formula_model
 from kits.models import TINY
 
@@ -33,7 +34,7 @@ def _frames(model: FlashVSR, *, offload_cache: bool = False) -> torch.Tensor:
     generator = torch.Generator().manual_seed(1)
     source = (torch.rand(3, 128, 256, generator=generator) * 2 - 1 for _ in range(33))
     with torch.inference_mode():
-        stream = Stream(model, 128, 256, StreamOptions(), offload_cache=offload_cache)
+        stream = Stream(plain_stages(model, StreamSpec(128, 256), offload_cache))
         return torch.cat(list(stream.run(source)), dim=1).cpu()
 
 

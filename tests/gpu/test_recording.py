@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from flashvsr.model.fused.network import FusedModel
 from flashvsr.model.fused.recording import Recorder, Recording
-from flashvsr.model.fused.stream import FusedModel, FusedStream
-from flashvsr.model.stream import StreamOptions
+from flashvsr.model.fused.stages import fused_stages
+from flashvsr.model.stream import Stream, StreamSpec
 from kits.fused import small_model
 
 pytestmark = [
@@ -29,7 +30,7 @@ def fused() -> FusedModel:
 
 
 @torch.inference_mode()
-def frames(stream: FusedStream, seed: int) -> Tensor:
+def frames(stream: Stream, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     source = (torch.rand(3, HEIGHT, WIDTH, generator=generator) * 2 - 1 for _ in range(FRAMES))
     return torch.cat(list(stream.run(source)), dim=1)
@@ -39,18 +40,18 @@ def frames(stream: FusedStream, seed: int) -> Tensor:
 def test_replayed_windows_are_the_same_to_the_bit(
     fused: FusedModel, strips: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stream(*, records: bool) -> FusedStream:
-        return FusedStream(fused, HEIGHT, WIDTH, StreamOptions(), records=records, strips=strips)
+    def stream(*, records: bool) -> Stream:
+        return Stream(fused_stages(fused, StreamSpec(HEIGHT, WIDTH), records=records, strips=strips))
 
     expected = [frames(stream(records=False), seed) for seed in (1, 2)]
     called = []
-    decode = FusedStream.decode
+    decode = Stream.decode
 
-    def counting(self: FusedStream, latents: Tensor, condition: Tensor) -> Tensor:
+    def counting(self: Stream, latents: Tensor, condition: Tensor) -> Tensor:
         called.append(condition.shape[1])
         return decode(self, latents, condition)
 
-    monkeypatch.setattr(FusedStream, "decode", counting)
+    monkeypatch.setattr(Stream, "decode", counting)
     # One stream after the other, as files come: the second one must not read what the first one left behind.
     for seed, frames_expected in zip((1, 2), expected, strict=True):
         assert torch.equal(frames(stream(records=True), seed), frames_expected)
@@ -60,12 +61,12 @@ def test_replayed_windows_are_the_same_to_the_bit(
 
 
 def test_a_finished_stream_is_freed_at_once(fused: FusedModel) -> None:
-    frames(FusedStream(fused, HEIGHT, WIDTH, StreamOptions()), 1)  # whatever libraries keep for themselves
+    frames(Stream(fused_stages(fused, StreamSpec(HEIGHT, WIDTH))), 1)  # whatever libraries keep for themselves
     gc.collect()
     gc.disable()
     try:
         before = torch.cuda.memory_allocated()
-        frames(FusedStream(fused, HEIGHT, WIDTH, StreamOptions()), 1)
+        frames(Stream(fused_stages(fused, StreamSpec(HEIGHT, WIDTH))), 1)
         assert torch.cuda.memory_allocated() == before
     finally:
         gc.enable()

@@ -22,7 +22,8 @@ from flashvsr.model.dit import Dit, DitParams
 from flashvsr.model.loading import assemble
 from flashvsr.model.lq_projection import LqProjection, LqProjectionParams
 from flashvsr.model.network import FlashVSR
-from flashvsr.model.stream import Stream, StreamOptions
+from flashvsr.model.stages import PlainProject, plain_stages
+from flashvsr.model.stream import Stream, StreamOptions, StreamSpec
 from flashvsr.model.windows import window, window_count
 
 
@@ -88,25 +89,25 @@ def compute(case: Mapping[str, object], device: str = "cpu") -> dict[str, Tensor
         color_fix=case["color_fix"],
         kv_ratio=int(case["kv_ratio"]),
     )
-    stream = Stream(model, height, width, options)
+    spec = StreamSpec(height, width, options)
+    stages = plain_stages(model, spec)
     # The files give the top-k ratio itself; through sparse_ratio it could come out one block off.
     budget = int((height // 128 * (width // 128)) ** 2 * case["topk_ratio"])
-    stream.sparsity = replace(stream.sparsity, budget=budget)
+    stages.layers[0].sparsity = replace(stages.layers[0].sparsity, budget=budget)
+    project = KeepingProject(model)
+    stream = Stream(replace(stages, project=project))
     video = lq_video(frames, height, width).to(device)
-    latents, outputs, lq_tokens = [], [], []
+    latents, outputs = [], []
     with torch.no_grad(), MaskRecorder() as recorder:
         for index in range(window_count(frames)):
             step = window(index)
             recorder.window = index
-            project = stream.project
-            stream.project = lambda s, lq, project=project: lq_tokens.append(project(s, lq)) or lq_tokens[-1]
-            clean = stream.denoise(step, video[:, slice(*step.lq)], noise(index, stream.noise_shape(step)))
-            stream.project = project
+            clean = stream.denoise(step, video[:, slice(*step.lq)], noise(index, spec.noise_shape(step)))
             latents.append(clean)
             outputs.append(stream.decode(clean, video[:, slice(*step.output)]))
     output = torch.cat(outputs, dim=1).cpu()
     grid = (height // 128, width // 128)
-    tokens = torch.cat([_frame_order(t[0].cpu(), grid) for t in lq_tokens])
+    tokens = torch.cat([_frame_order(t[0].cpu(), grid) for t in project.tokens])
     return {
         "latents": torch.cat(latents, dim=1).transpose(0, 1).cpu(),
         "frames_sub": output[:, ::3, ::4, ::4],
@@ -120,6 +121,18 @@ def compute(case: Mapping[str, object], device: str = "cpu") -> dict[str, Tensor
 def _frame_order(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
     """Tokens in block order -> (frame, row, column) order, as the golden files list them."""
     return from_blocks(tokens, grid[0] * BLOCK_SIDE, grid[1] * BLOCK_SIDE).flatten(0, 2)
+
+
+class KeepingProject(PlainProject):
+    """The first stage, which keeps the tokens that it makes."""
+
+    def __init__(self, model: FlashVSR) -> None:
+        super().__init__(model)
+        self.tokens: list[list[Tensor]] = []
+
+    def __call__(self, frames: Tensor) -> list[Tensor]:
+        self.tokens.append(super().__call__(frames))
+        return self.tokens[-1]
 
 
 class MaskRecorder:

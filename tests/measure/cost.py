@@ -29,8 +29,11 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from flashvsr.bench.quality_report import machine
+from flashvsr.bench.stage_watch import watched
 from flashvsr.commands.demo import CLIP
-from flashvsr.model.stream import Stream, StreamOptions
+from flashvsr.model.decoder import Decoder
+from flashvsr.model.stages import plain_stages
+from flashvsr.model.stream import Stream, StreamSpec
 from flashvsr.model.windows import FRAMES_PER_WINDOW, window
 from flashvsr.settings.config import Config
 from flashvsr.settings.preset import Preset
@@ -42,61 +45,60 @@ from flashvsr.weights.choice import NANO, nano_folder
 WINDOWS = 6  # timed, after the first one
 DECODER_LEVELS = {1: "1/8", 10: "1/4", 16: "1/2", 22: "full"}  # first layer of each size
 LAST_LAYER = 26
+STAGES = {
+    "project": "LQ projection",
+    "layers": "transformer",
+    "head": "patches and head",
+    "decode": "decoder and colour",
+    "colour": "decoder and colour",
+}
 
 
-class Watched(Stream):
-    """A stream that adds up seconds and FLOPs per stage; `counter` is None while time is taken."""
+class Counting:
+    """Adds up seconds and FLOPs per stage; `counter` is None while time is taken."""
 
     counter: FlopCounterMode | None = None
 
-    def watch(self) -> None:
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.reset()
+
+    def reset(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
         self.flops: dict[str, int] = defaultdict(int)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        counted, started = self._counted(), self._now()
+        counted, started = self.counted(), self.now()
         yield
-        self.seconds[name] += self._now() - started
-        self.flops[name] += self._counted() - counted
+        self.seconds[name] += self.now() - started
+        self.flops[name] += self.counted() - counted
 
-    def _counted(self) -> int:
+    def counted(self) -> int:
         return self.counter.get_total_flops() if self.counter else 0
 
-    def _now(self) -> float:
-        if self.model.device.type == "cuda":
+    def now(self) -> float:
+        if self.device.type == "cuda":
             torch.cuda.synchronize()
         return time.perf_counter()
 
-    def project(self, *arguments: Any) -> list[Tensor]:
-        with self.stage("LQ projection"):
-            return super().project(*arguments)
 
-    def layers(self, *arguments: Any) -> Tensor:
-        with self.stage("transformer"):
-            return super().layers(*arguments)
-
-    def decode(self, *arguments: Any) -> Tensor:
-        with self.stage("decoder and colour"):
-            return super().decode(*arguments)
-
-
-def watch_levels(stream: Watched) -> None:
+def watch_levels(count: Counting, decoder: Decoder) -> None:
     """Within the decoder, time and FLOPs for each size of its pictures."""
     started: list[tuple[float, int]] = []
 
     def before(_layer: nn.Module, _inputs: object) -> None:
-        started.append((stream._now(), stream._counted()))
+        started.append((count.now(), count.counted()))
 
     def after(level: str) -> Any:
         def note(_layer: nn.Module, _inputs: object, _output: object) -> None:
             moment, counted = started.pop()
-            stream.seconds[level] += stream._now() - moment
-            stream.flops[level] += stream._counted() - counted
+            count.seconds[level] += count.now() - moment
+            count.flops[level] += count.counted() - counted
 
         return note
 
-    for name, layer in stream.model.decoder.decoder.items():
+    for name, layer in decoder.decoder.items():
         number = int(name)
         if 1 <= number <= LAST_LAYER:
             level = DECODER_LEVELS[max(first for first in DECODER_LEVELS if first <= number)]
@@ -110,14 +112,15 @@ def per_window(engine: Engine, width: int, height: int) -> dict[str, Any]:
     geometry = plan(width // 2, height // 2, Preset(width=0, fit="pad"))
     random = np.random.default_rng(0)
     still = random.integers(0, 256, (height // 2, width // 2, 3), dtype=np.uint8)
-    stream = Watched(engine.model, geometry.model[1], geometry.model[0], StreamOptions())
-    stream.watch()
-    watch_levels(stream)
+    spec = StreamSpec(geometry.model[1], geometry.model[0])
+    count = Counting(engine.device)
+    stream = Stream(watched(plain_stages(engine.model, spec), lambda name: count.stage(STAGES[name])))
+    watch_levels(count, engine.model.decoder)
 
     def inputs() -> Iterator[Tensor]:
         for i in range(window(WINDOWS + 1).lq[1]):
             moved = np.ascontiguousarray(np.roll(still, i, 1))
-            with stream.stage("enlarging"):
+            with count.stage("enlarging"):
                 frame = to_model(moved, geometry, engine.model.device)
             yield frame
 
@@ -125,24 +128,24 @@ def per_window(engine: Engine, width: int, height: int) -> dict[str, Any]:
     outputs = stream.run(inputs())
     next(outputs)
     with FlopCounterMode(display=False) as counter:
-        stream.counter = counter
-        stream.watch()
+        count.counter = counter
+        count.reset()
         next(outputs)
-        stream.counter = None
-    flops = dict(stream.flops)
-    stream.watch()
+        count.counter = None
+    flops = dict(count.flops)
+    count.reset()
     for _ in range(WINDOWS):
-        started = stream._now()
+        started = count.now()
         frames = next(outputs)
-        with stream.stage("to 8 bits"):
+        with count.stage("to 8 bits"):
             from_model(frames, geometry)
-        seconds.append(stream._now() - started)
+        seconds.append(count.now() - started)
     frames_timed = WINDOWS * FRAMES_PER_WINDOW
-    names = sorted(stream.seconds, key=lambda name: (name.startswith(" "), -stream.seconds[name]))
+    names = sorted(count.seconds, key=lambda name: (name.startswith(" "), -count.seconds[name]))
     total = sum(value for name, value in flops.items() if not name.startswith(" "))
     return {
         "model_size": f"{geometry.model[0]}x{geometry.model[1]}",
-        "tokens_per_window": stream.rows * stream.columns * window(1).latent_count,
+        "tokens_per_window": spec.rows * spec.columns * window(1).latent_count,
         "frames_per_window": FRAMES_PER_WINDOW,
         "gflops_per_frame": round(total / FRAMES_PER_WINDOW / 1e9, 3),
         "frames_per_second": {
@@ -151,7 +154,7 @@ def per_window(engine: Engine, width: int, height: int) -> dict[str, Any]:
         },
         "stages": {
             name.strip(): {
-                "ms_per_frame": round(1000 * stream.seconds[name] / frames_timed, 2),
+                "ms_per_frame": round(1000 * count.seconds[name] / frames_timed, 2),
                 "gflops_per_frame": round(flops.get(name, 0) / FRAMES_PER_WINDOW / 1e9, 4),
             }
             for name in names

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from flashvsr.bench.random_model import random_model
 from flashvsr.model.network import FlashVSR
-from flashvsr.model.stream import Stream, StreamOptions
+from flashvsr.model.stages import plain_stages
+from flashvsr.model.stream import Stream, StreamSpec
 
 FRAMES_PER_WINDOW = 8
 
@@ -28,7 +29,7 @@ def frames_of(model: FlashVSR, width: int, height: int, windows: int) -> tuple[T
     source = (still.roll((2 * i, i), (1, 2)) for i in range(17 + FRAMES_PER_WINDOW * windows))
     outputs, seconds, before = [], [], 0.0
     with torch.inference_mode():
-        for frames in Stream(model, height, width, StreamOptions()).run(source):
+        for frames in Stream(plain_stages(model, StreamSpec(height, width))).run(source):
             torch.cuda.synchronize()
             now = time.perf_counter()
             if outputs and frames.shape[1] == FRAMES_PER_WINDOW:

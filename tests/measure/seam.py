@@ -49,7 +49,7 @@ def measure(model: Any, video: Tensor, warm_up: int, complete: Tensor, at: int) 
 
 
 def upscale(model: Any, video: Tensor, origin: int = 0) -> Tensor:
-    stream = Stream(model, SIDE, SIDE, StreamOptions(), origin)
+    stream = Stream(plain_stages(model, StreamSpec(SIDE, SIDE, origin=origin)))
     with torch.inference_mode():
         return torch.cat(list(stream.run(video.unbind(1))), dim=1).clamp(-1, 1)
 
@@ -86,7 +86,8 @@ def main() -> None:
 
 if __name__ == "__main__":
     sys.path[1:1] = [str(TESTS)]
-    from flashvsr.model.stream import Stream, StreamOptions
+    from flashvsr.model.stages import plain_stages
+    from flashvsr.model.stream import Stream, StreamSpec
     from flashvsr.model.windows import FRAMES_PER_WINDOW
     from flashvsr.settings.config import Config, Model
     from flashvsr.upscaling.engine import load_engine

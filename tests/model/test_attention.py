@@ -17,9 +17,9 @@ from flashvsr.model.attention import (
     SelfAttention,
     Sparsity,
     WindowContext,
-    attended_slots,
 )
 from flashvsr.model.rope import apply_rope, rope_table
+from flashvsr.model.windows import ring_slots, window
 
 CPU = torch.device("cpu")
 
@@ -95,27 +95,27 @@ def test_the_ring_keeps_the_last_groups(kv_ratio: int, offload: bool) -> None:
     dim, tokens = 128 * heads, 128 * rows * columns
     attention = SelfAttention(dim, 1e-6)
     sparsity = Sparsity.for_grid(rows, columns, 1.6, 11, CPU)
-    starts = [range(3), *(range(g, g + 1) for g in range(3, 10))]
+    starts = [window(index).groups for index in range(8)]
     windows = [torch.randn(tokens * len(groups), dim) for groups in starts]
-    slots = max(kv_ratio + 1, 3)
+    slots = ring_slots(kv_ratio)
     ring = KeyValueRing(heads, rows * columns, slots, torch.float32, CPU, offload)
     for part in (ring.keys, ring.values, ring.means):
         part.fill_(math.nan)  # whatever was there before must not matter
     expected = concatenated(attention, windows, starts, sparsity, kv_ratio, (8 * rows, 8 * columns))
-    for x, groups, wanted in zip(windows, starts, expected, strict=True):
+    for index, (x, groups, wanted) in enumerate(zip(windows, starts, expected, strict=True)):
+        step = window(index)
         rope = rope_table((2 * groups.start, 2 * groups.stop), 8 * rows, 8 * columns, CPU)
-        window = WindowContext(groups, rope, torch.tensor(attended_slots(groups, kv_ratio, slots)), sparsity)
-        ours = attention(x, window, ring)
+        context = WindowContext(*rope, *map(torch.tensor, (step.written(slots), step.attended(slots, kv_ratio))))
+        ours = attention(x, context, sparsity, ring)
         torch.testing.assert_close(ours, wanted, atol=2e-6, rtol=1e-4)
-    assert ring.keys.shape[1] == slots
 
 
 def test_a_query_block_without_keys_still_gets_the_output_bias() -> None:
     attention = SelfAttention(128, 1e-6)
     sparsity = Sparsity.for_grid(1, 1, 1.0, 11, CPU)  # one pair: nothing is greater than itself
     ring = KeyValueRing(1, 1, 4, torch.float32, CPU)
-    window = WindowContext(range(1), rope_table((0, 2), 8, 8, CPU), torch.tensor([0]), sparsity)
-    out = attention(torch.randn(128, 128), window, ring)
+    context = WindowContext(*rope_table((0, 2), 8, 8, CPU), torch.tensor([0]), torch.tensor([0]))
+    out = attention(torch.randn(128, 128), context, sparsity, ring)
     torch.testing.assert_close(out, attention.o.bias.expand(128, 128))
 
 

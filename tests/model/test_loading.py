@@ -13,7 +13,8 @@ from flashvsr.errors import BadConfig
 from flashvsr.model.files import DECODER_FILE, DIT_FILE, LQ_FILE, PROMPT_FILE, REQUIRED_FILES
 from flashvsr.model.loading import Loaded, assemble, check_files, load_model
 from flashvsr.model.network import FlashVSR
-from flashvsr.model.stream import Stream, StreamOptions
+from flashvsr.model.stages import plain_stages
+from flashvsr.model.stream import Stream, StreamSpec
 from kits.golden_cases import lq_video
 from kits.models import (
     PROMPT_SHAPE,
@@ -174,7 +175,7 @@ def test_a_folder_is_loaded(folder: Path, tiny: FlashVSR) -> None:
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
     video = lq_video(2, 128, 128)
     frames = [
-        torch.cat(list(Stream(model, 128, 128, StreamOptions()).run(video.unbind(1))), dim=1)
+        torch.cat(list(Stream(plain_stages(model, StreamSpec(128, 128))).run(video.unbind(1))), dim=1)
         for model in (loaded.model, tiny)
     ]
     assert torch.equal(*frames)

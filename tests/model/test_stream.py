@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +14,8 @@ from torch import Tensor
 
 from flashvsr.model import stream as module
 from flashvsr.model.network import FlashVSR
-from flashvsr.model.stream import Stream, StreamOptions, draw_noise
+from flashvsr.model.stages import PlainDecode, plain_stages
+from flashvsr.model.stream import Stream, StreamOptions, StreamSpec, draw_noise
 from flashvsr.model.windows import padded_length, window, window_count
 from kits.golden_cases import lq_video
 
@@ -23,14 +26,18 @@ def frames_of(video: Tensor) -> list[Tensor]:
     return list(video.unbind(1))
 
 
+def stream_of(model: FlashVSR, *spec: Any) -> Stream:
+    return Stream(plain_stages(model, StreamSpec(*spec)))
+
+
 def upscale(model: FlashVSR, video: Tensor, origin: int = 0, **options: object) -> Tensor:
-    stream = Stream(model, *video.shape[-2:], StreamOptions(**options), origin)
+    stream = stream_of(model, *video.shape[-2:], StreamOptions(**options), origin)
     return torch.cat(list(stream.run(frames_of(video))), dim=1)
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 24, 25, 26, 33, 40])
 def test_as_many_frames_out_as_in(tiny: FlashVSR, count: int) -> None:
-    stream = Stream(tiny, SIDE, SIDE, StreamOptions())
+    stream = stream_of(tiny, SIDE, SIDE, StreamOptions())
     outputs = list(stream.run(frames_of(lq_video(count, SIDE, SIDE))))
     lengths = [output.shape[1] for output in outputs]
     assert sum(lengths) == count
@@ -45,18 +52,18 @@ def test_as_many_frames_out_as_in(tiny: FlashVSR, count: int) -> None:
 
 
 def test_no_frames_in_no_frames_out(tiny: FlashVSR) -> None:
-    assert list(Stream(tiny, SIDE, SIDE, StreamOptions()).run([])) == []
+    assert list(stream_of(tiny, SIDE, SIDE, StreamOptions()).run([])) == []
 
 
 def test_the_last_frame_is_repeated(tiny: FlashVSR) -> None:
     """The schedule is the windows' plan over the padded video, as the golden tensors were made."""
     video = lq_video(27, SIDE, 2 * SIDE)
     padded = torch.cat([video, video[:, -1:].expand(-1, padded_length(27) - 27, -1, -1)], dim=1)
-    stream = Stream(tiny, SIDE, 2 * SIDE, StreamOptions(seed=3))
+    stream = stream_of(tiny, SIDE, 2 * SIDE, StreamOptions(seed=3))
     expected = []
     for index in range(window_count(padded.shape[1])):
         step = window(index)
-        noise = draw_noise(3, index, stream.noise_shape(step))
+        noise = draw_noise(3, index, stream.stages.spec.noise_shape(step))
         latents = stream.denoise(step, padded[:, slice(*step.lq)], noise)
         expected.append(stream.decode(latents, padded[:, slice(*step.output)]))
     ours = upscale(tiny, video, seed=3)
@@ -111,7 +118,7 @@ def test_memory_does_not_grow(tiny: FlashVSR) -> None:
             yield frame
             del frame
 
-    stream = Stream(tiny, SIDE, SIDE, StreamOptions())
+    stream = stream_of(tiny, SIDE, SIDE, StreamOptions())
     seen = []
     produced = 0
     for output in stream.run(source()):
@@ -144,15 +151,19 @@ def test_a_stream_may_start_in_the_middle(tiny: FlashVSR, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(module, "draw_noise", draw)
     origin, video = 3, lq_video(45, SIDE, SIDE)
-    whole = Stream(tiny, SIDE, SIDE, StreamOptions())
-    part = Stream(tiny, SIDE, SIDE, StreamOptions(), origin)
+    whole = stream_of(tiny, SIDE, SIDE, StreamOptions())
+    part = stream_of(tiny, SIDE, SIDE, StreamOptions(), origin)
+
+    def rope(stream: Stream, index: int) -> tuple[Tensor, Tensor]:
+        context = stream.stages.layers[0].begin(window(index))
+        return context.cos, context.sin
+
     for index in range(1, 6):
-        ours, theirs = part.context(window(index)).rope, whole.context(window(origin + index)).rope
+        ours, theirs = rope(part, index), rope(whole, origin + index)
         assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
     # Window 0 makes six latent frames, of which the last two are those of the whole video's window.
-    last = [table.view(3, -1, 64)[-1] for table in part.context(window(0)).rope]
-    theirs = whole.context(window(origin)).rope
-    assert all(torch.equal(a, b) for a, b in zip(last, theirs, strict=True))
+    last = [table.view(3, -1, 64)[-1] for table in rope(part, 0)]
+    assert all(torch.equal(a, b) for a, b in zip(last, rope(whole, origin), strict=True))
 
     complete = torch.cat(list(whole.run(frames_of(video))), dim=1)
     indices = [index for index, _ in drawn]
@@ -175,14 +186,15 @@ def test_a_restarted_stream_comes_to_the_same_frames(tiny: FlashVSR) -> None:
     assert same < 0.2 * other
 
 
-@pytest.mark.parametrize("size", [(100, 128), (128, 130), (0, 128)])
-def test_other_sizes_are_refused(tiny: FlashVSR, size: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match="multiples of 128"):
-        Stream(tiny, *size, StreamOptions())
+def test_parts_of_a_window_come_together(tiny: FlashVSR) -> None:
+    """A decoder may make a window's frames part by part; each part is corrected by the frames that it belongs to."""
 
+    class InParts(PlainDecode):
+        def __call__(self, latents: Tensor, condition: Tensor) -> Iterator[Tensor]:
+            for part in super().__call__(latents, condition):
+                yield from part.split(5, dim=1)
 
-def test_sparsity_follows_the_area(tiny: FlashVSR) -> None:
-    stream = Stream(tiny, 384, 640, StreamOptions(sparse_ratio=1.5, local_range=7, kv_ratio=2))
-    assert stream.sparsity.budget == int(15 * 15 * (1.5 * 768 * 1280 / (384 * 640)))
-    assert stream.context(window(4)).slots.tolist() == [1, 2, 0], "groups 4 and 5 are kept, 6 is its own"
-    assert stream.sparsity.allowed[0].view(3, 5).tolist() == 3 * [[True] * 4 + [False]]
+    video = lq_video(30, SIDE, SIDE)
+    stages = plain_stages(tiny, StreamSpec(SIDE, SIDE))
+    found = list(Stream(replace(stages, decode=InParts(tiny))).run(frames_of(video)))
+    assert torch.equal(torch.cat(found, dim=1), upscale(tiny, video))

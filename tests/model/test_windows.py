@@ -6,17 +6,7 @@ from itertools import count
 
 import pytest
 
-from flashvsr.model.windows import (
-    FIRST_LATENTS,
-    FRAMES_PER_LATENT,
-    FRAMES_PER_WINDOW,
-    LATENTS_PER_GROUP,
-    LOOKAHEAD,
-    MIN_INPUT_FRAMES,
-    padded_length,
-    window,
-    window_count,
-)
+from flashvsr.model.windows import padded_length, ring_slots, window, window_count
 
 
 def test_as_published() -> None:
@@ -57,25 +47,32 @@ def test_an_empty_stream_is_refused() -> None:
         padded_length(0)
 
 
+@pytest.mark.parametrize("kv_ratio", [1, 2, 3, 5])
+def test_a_ring_holds_what_a_window_attends_to(kv_ratio: int) -> None:
+    """Replayed with group numbers in a ring: the slots hold the last groups, oldest first, and the window's own."""
+    slots = ring_slots(kv_ratio)
+    ring: dict[int, int] = {}
+    for step in map(window, range(12)):
+        written = step.written(slots)
+        assert len(set(written)) == len(step.groups)
+        ring.update(zip(written, step.groups, strict=True))
+        found = [ring[slot] for slot in step.attended(slots, kv_ratio)]
+        assert found == list(range(max(0, step.groups.start - kv_ratio), step.groups.stop))
+        assert set(written) <= set(range(slots))
+
+
+def test_a_stream_from_the_middle_counts_through_the_whole_video() -> None:
+    origin = 4
+    for index in range(1, 5):
+        ours, theirs = window(index), window(origin + index)
+        assert ours.positions(origin) == theirs.positions(0) == theirs.latents
+        assert ours.number(origin) == theirs.number(0) == theirs.index
+    assert window(0).positions(origin) == (8, 14), "it ends where the whole video's window does"
+
+
 def test_no_window_looks_further_ahead_than_four_frames() -> None:
     for index in count():
         step = window(index)
         assert step.lq[1] - step.output[1] == 4
         if index == 1000:
             break
-
-
-def test_the_constants_are_those_of_the_windows() -> None:
-    first, second, third = window(0), window(1), window(2)
-    assert [step.is_first for step in (first, second, third)] == [True, False, False]
-    assert [step.latent_count for step in (first, second, third)] == [FIRST_LATENTS, 2, 2]
-    assert FRAMES_PER_WINDOW == len(range(*second.output)) == second.latent_count * FRAMES_PER_LATENT
-    assert len(range(*first.output)) == 1 + (first.latent_count - 1) * FRAMES_PER_LATENT
-    assert {step.lq[1] - step.output[1] for step in (first, second, third)} == {LOOKAHEAD}
-    assert first.lq == (0, MIN_INPUT_FRAMES)
-    assert {step.latent_count // len(step.groups) for step in (first, second, third)} == {LATENTS_PER_GROUP}
-
-
-def test_the_shortest_stream_is_one_window() -> None:
-    assert [window_count(25), window_count(33), window_count(41)] == [1, 2, 3]
-    assert [padded_length(frames) for frames in (1, 21, 22, 29, 30)] == [25, 25, 33, 33, 41]

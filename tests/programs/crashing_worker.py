@@ -1,7 +1,7 @@
 """Real workers that kill themselves at a named moment. One process loads torch and the model, then forks them.
 
-Reads a line of JSON for each worker from standard input: the worker's arguments, its log, where to note the chunks it
-makes durable, whether it uses the model (else each frame goes through the model's schedule as it is), and the moment: a
+Reads a line of JSON for each worker from standard input: the worker's arguments, where to note the chunks it makes
+durable, whether it uses the model (else each frame goes through the model's schedule as it is), and the moment: a
 function as "module:name", the number of the call, before or after it; with an `error`, that call fails so instead;
 with `renames`, pairs of paths, these are renamed then and the worker goes on.
 Answers with a line: the wait status of the worker. A worker that lives leaves when it finds nothing more to do.
@@ -21,31 +21,46 @@ from typing import Any
 
 import torch
 
-from flashvsr.model.stream import Stream
+from flashvsr.model.network import FlashVSR
+from flashvsr.model.spec import StreamSpec
+from flashvsr.model.stages import Stages
 from flashvsr.settings.config import Config, Model
 from flashvsr.upscaling import engine as engine_module
 from flashvsr.upscaling import file as upscale
 from flashvsr.video.chunks import ChunkWriter
-from flashvsr.worker import sweep
+from flashvsr.worker import endings
 from flashvsr.worker.__main__ import main
 from flashvsr.worker.loop import WorkerLoop
 
 
-class PassingStream(Stream):
-    """The model's schedule without the model, which takes most of the time."""
+class Passing:
+    """A stage that does nothing."""
 
-    def denoise(self, step: Any, lq: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    device = torch.device("cpu")
+
+    def start(self, frame: torch.Tensor) -> None:
+        pass
+
+    def upload(self, noise: torch.Tensor) -> torch.Tensor:
         return noise
 
-    def decode(self, latents: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
-        return condition
+    def __call__(self, given: torch.Tensor, *_: Any) -> tuple[torch.Tensor]:
+        return (given,)
+
+
+def passing_stages(model: FlashVSR, spec: StreamSpec, _offload_cache: bool = False) -> Stages:
+    """No model for the model's schedule: it takes most of the time."""
+    nothing: Any = Passing()
+    head, decode = (lambda hidden, noise: noise), (lambda latents, condition: iter([condition]))
+    head.device = decode.device = Passing.device
+    return Stages(spec, model.dtype, nothing, nothing, (), head, decode, lambda frames, condition: frames)
 
 
 def serve() -> None:
     torch.set_num_threads(1)  # a pool of threads would not survive the fork
     engine = upscale.load_engine(Config(model=Model(weights="nano")), lambda message: None)
     upscale.load_engine = lambda config, on_message: engine  # type: ignore[assignment]
-    sweep.SETTLE_AFTER = 0.0  # what an earlier worker left undone is known to be left
+    endings.SETTLE_AFTER = 0.0  # what an earlier worker left undone is known to be left
     for line in sys.stdin:
         request = json.loads(line)
         worker = os.fork()
@@ -56,11 +71,10 @@ def serve() -> None:
 
 def work(request: dict[str, Any]) -> None:
     """Be a worker. Never returns."""
-    os.dup2(os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), sys.stderr.fileno())
     note_chunks(Path(request["notes"]))
     leave_when_idle()
     if not request["model"]:
-        engine_module.Stream = PassingStream  # type: ignore[misc]
+        engine_module.plain_stages = passing_stages
     if request["moment"]:
         kill_at(**request["moment"])
     os._exit(main([*request["arguments"], "--parent", str(os.getppid())]))

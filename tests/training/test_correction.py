@@ -17,7 +17,8 @@ from flashvsr.errors import BadInput
 from flashvsr.model.decoder import Decoder, DecoderParams
 from flashvsr.model.loading import load_model
 from flashvsr.model.network import FlashVSR
-from flashvsr.model.stream import Stream, StreamOptions
+from flashvsr.model.stages import plain_stages
+from flashvsr.model.stream import Stream, StreamSpec
 from flashvsr.model.windows import LOOKAHEAD, window, window_count
 from flashvsr.training import nano
 from flashvsr.training.cascade import Cascade, enlarge_linearly
@@ -60,12 +61,13 @@ def random_cascade() -> Cascade:
 
 def decoded(model: FlashVSR, low: Tensor) -> Tensor:
     """What the decoder makes of (3, F, H, W), before the colour correction."""
-    stream = Stream(model, low.shape[2], low.shape[3], StreamOptions())
+    spec = StreamSpec(low.shape[2], low.shape[3])
+    stream = Stream(plain_stages(model, spec))
     latents = []
     with torch.no_grad():
         for index in range(window_count(low.shape[1])):
             step = window(index)
-            noise = torch.randn(stream.noise_shape(step))
+            noise = torch.randn(spec.noise_shape(step))
             latents.append(stream.denoise(step, low[:, slice(*step.lq)], noise))
         return model.decoder(torch.cat(latents, dim=1), low[:, :-LOOKAHEAD], {})
 

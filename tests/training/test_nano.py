@@ -12,7 +12,8 @@ from flashvsr.bench.quality import AREA, BICUBIC, Task, measure, measured_size
 from flashvsr.model.loading import load_model
 from flashvsr.model.network import FlashVSR
 from flashvsr.model.slim import slim
-from flashvsr.model.stream import Stream, StreamOptions
+from flashvsr.model.stages import plain_stages
+from flashvsr.model.stream import Stream, StreamOptions, StreamSpec
 from flashvsr.training import nano
 from flashvsr.upscaling.engine import Engine
 from flashvsr.video.probe import probe
@@ -62,7 +63,7 @@ def test_the_script_makes_what_is_not_learned_of_the_shipped_weights(tmp_path: P
 def test_flat_pictures_stay_flat_to_their_edges(model: FlashVSR, color: tuple[int, int, int]) -> None:
     flat = (torch.tensor(color) / 127.5 - 1)[:, None, None].expand(3, 128, 128)
     with torch.inference_mode():
-        stream = Stream(model, 128, 128, StreamOptions(color_fix="none"))
+        stream = Stream(plain_stages(model, StreamSpec(128, 128, StreamOptions(color_fix="none"))))
         output = torch.cat(list(stream.run([flat] * 21)), dim=1)
     error = (output - flat[:, None]).abs() * 127.5
     assert error.max() < 1.5  # levels
@@ -72,6 +73,7 @@ def test_a_cut_leaves_nothing_of_the_scene_before(model: FlashVSR) -> None:
     red, blue = (torch.tensor(c).view(3, 1, 1).expand(3, 128, 128) for c in ((0.6, -0.6, -0.6), (-0.6, -0.4, 0.7)))
     with torch.inference_mode():
         frames = [*[red] * 11, *[blue] * 10]
-        output = torch.cat(list(Stream(model, 128, 128, StreamOptions()).run(frames)), dim=1)
+        stream = Stream(plain_stages(model, StreamSpec(128, 128)))
+        output = torch.cat(list(stream.run(frames)), dim=1)
     error = (output - torch.stack(frames, dim=1)).abs()[..., 8:-8, 8:-8] * 127.5
     assert error.max() < 1.5

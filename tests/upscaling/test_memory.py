@@ -16,7 +16,7 @@ from torch import Tensor
 
 from flashvsr.bench.clip import write_clip
 from flashvsr.errors import BadInput, Transient
-from flashvsr.model.fused.stream import FusedStream
+from flashvsr.model.fused.stages import fused_stages
 from flashvsr.model.stream import StreamOptions
 from flashvsr.settings.config import Chunks, Config
 from flashvsr.upscaling.engine import Engine
@@ -90,15 +90,15 @@ SMALL, LARGE = (512, 384), (1920, 1024)
 
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the last fused stream was told about saving memory."""
+    """What the last fused stages were told about saving memory."""
     names, found = ("offload_cache", "small_batches", "strips"), {}
 
-    def stream(*given: Any, **named: Any) -> None:
-        bound = signature(FusedStream.__init__).bind(None, *given, **named)
+    def stages(*given: Any, **named: Any) -> None:
+        bound = signature(fused_stages).bind(*given, **named)
         bound.apply_defaults()
         found.update({name: bound.arguments[name] for name in names})
 
-    monkeypatch.setattr("flashvsr.model.fused.stream.FusedStream", stream)
+    monkeypatch.setattr("flashvsr.model.fused.stages.fused_stages", stages)
     return found
 
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from flashvsr.model.stream import Stream, StreamOptions
+from flashvsr.model.stages import plain_stages
+from flashvsr.model.stream import Stream, StreamSpec
 from flashvsr.model.windows import FRAMES_PER_WINDOW
 from flashvsr.upscaling.file import WARM_UP_FRAMES
 from kits.golden_cases import formula_model, lq_video
@@ -30,7 +31,7 @@ def upscaled() -> Iterator[dict[int, Tensor]]:
         origin = (RESUMED_AT - warm_up) // FRAMES_PER_WINDOW if warm_up else 0
         first = origin * FRAMES_PER_WINDOW
         with torch.inference_mode():
-            stream = Stream(model, SIDE, SIDE, StreamOptions(), origin)
+            stream = Stream(plain_stages(model, StreamSpec(SIDE, SIDE, origin=origin)))
             frames = torch.cat(list(stream.run(video[:, first:].unbind(1))), dim=1)
         found[warm_up] = frames[:, RESUMED_AT - first :].clamp(-1, 1)
     yield found

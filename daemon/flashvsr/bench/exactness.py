@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,7 +12,8 @@ from torch import Tensor
 
 from flashvsr.bench.pictures import drifting
 from flashvsr.model.resize import to_unit
-from flashvsr.model.stream import Stream, StreamOptions
+from flashvsr.model.stages import Decode, plain_stages
+from flashvsr.model.stream import Stream, StreamSpec
 from flashvsr.model.windows import window
 
 WINDOWS = 7  # long enough to see whether errors grow
@@ -44,7 +45,7 @@ class Exactness:
 
 
 @torch.inference_mode()
-def make(stream: Any, device: torch.device, size: tuple[int, int], windows: int = WINDOWS) -> Made:
+def make(stream: Stream, device: torch.device, size: tuple[int, int], windows: int = WINDOWS) -> Made:
     """Send a drifting texture of the model's size through a stream on `device`, and keep what it makes."""
     width, height = size
     # Frames that end with a window, so that every window is whole.
@@ -59,7 +60,7 @@ def plain_stream(model: Any, size: tuple[int, int]) -> Stream:
     """The plain path in float32; `model` is changed to it. TF32 is off from here on."""
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
-    return Stream(model.float(), size[1], size[0], StreamOptions())
+    return Stream(plain_stages(model.float(), StreamSpec(size[1], size[0])))
 
 
 def compare(found: Made, exact: Made) -> Exactness:
@@ -71,20 +72,26 @@ def compare(found: Made, exact: Made) -> Exactness:
 
 
 @contextmanager
-def _kept_latents(stream: Any) -> Iterator[list[Tensor]]:
+def _kept_latents(stream: Stream) -> Iterator[list[Tensor]]:
     """The latents that a stream hands to its decoder, as long as the block runs."""
     latents: list[Tensor] = []
-    decode = stream.decode
-
-    def keep(clean: Tensor, *others: Any, **named: Any) -> Any:
-        latents.append(clean.float().cpu())
-        return decode(clean, *others, **named)
-
-    stream.decode = keep
+    before = stream.stages
+    stream.stages = replace(before, decode=_Keeping(before.decode, latents))
     try:
         yield latents
     finally:
-        del stream.decode
+        stream.stages = before
+
+
+class _Keeping:
+    """A decoder that keeps what it is given."""
+
+    def __init__(self, stage: Decode, latents: list[Tensor]) -> None:
+        self._stage, self._latents, self.device = stage, latents, stage.device
+
+    def __call__(self, latents: Tensor, condition: Tensor) -> Iterator[Tensor]:
+        self._latents.append(latents.float().cpu())
+        return self._stage(latents, condition)
 
 
 def _relative_error(found: Tensor, exact: Tensor) -> float:

@@ -14,7 +14,7 @@ import torch
 from flashvsr.bench.clocks import synchronize
 from flashvsr.bench.passage import passage
 from flashvsr.bench.pictures import repeated
-from flashvsr.bench.stages import StageWatch
+from flashvsr.bench.stage_watch import StageWatch
 from flashvsr.model.stream import StreamOptions
 from flashvsr.model.windows import FRAMES_PER_WINDOW, LOOKAHEAD, window
 from flashvsr.upscaling.engine import Engine
@@ -100,7 +100,7 @@ def measure_stages(engine: Engine, size: Size) -> dict[str, float]:
     stream = replace(engine, records=False).stream(size, StreamOptions(), 0)  # a recording has no stages
     windows = passage(engine, stream, size, repeated(*size, frames), watch.stage)
     # For each window that comes from here on, the one after it is computed: there must be one more than are taken.
-    with watch.watching(stream, engine.model.decoder), closing(windows):
+    with watch.watching(stream), closing(windows):
         next(windows)
         next(windows)
         synchronize(engine.device)

@@ -18,7 +18,7 @@ from flashvsr.bench.speed import Memory, Rate
 from flashvsr.bench.work import Work
 from flashvsr.upscaling.engine import Engine
 
-STAGES = ("upload", "project", "layers", "head", "denoise", "decode", "colour", "download", "rest")  # in their order
+STAGES = ("upload", "project", "layers", "head", "decode", "colour", "download", "rest")  # in their order
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,7 @@ class Measurements:
 
     def stage_work(self, name: str) -> int | None:
         """FLOPs of a stage, None where they are not worth counting."""
-        work = self.work.stages
-        return work["project"] + work["layers"] + work["head"] if name == "denoise" else work.get(name)
+        return self.work.stages.get(name)
 
     def stage_share(self, name: str) -> float | None:
         """The share of the peak for one stage; None where there is no arithmetic to speak of, or no time."""

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from flashvsr.model.attention import Sparsity
 from flashvsr.model.blocks import BLOCK_SIDE, BLOCK_TOKENS
+from flashvsr.model.cells import BLOCK_CELL, LATENT_CELL, TOKEN_CELL
 from flashvsr.model.decoder import Decoder, MemoryBlock, Upsample
 from flashvsr.model.dit import LATENT_CHANNELS, PATCH, DitParams
 from flashvsr.model.lq_projection import CELL_CHANNELS, KERNEL, MEMORY, STRIDE, LqProjectionParams
 from flashvsr.model.network import FlashVSR
-from flashvsr.model.stream import LATENT_CELL, REFERENCE_HEIGHT, REFERENCE_WIDTH, TOKEN_CELL, StreamOptions
+from flashvsr.model.stream import StreamOptions, StreamSpec
 from flashvsr.model.windows import FRAMES_PER_WINDOW, LATENTS_PER_GROUP
 
 
@@ -81,9 +81,7 @@ def attention_work(params: DitParams, rows: int, columns: int, options: StreamOp
 
 def kept_pairs(rows: int, columns: int, options: StreamOptions) -> int:
     """Block pairs that attend, per head: what the budget keeps, and no more than are near enough."""
-    pixels = rows * columns * (BLOCK_SIDE * TOKEN_CELL) ** 2
-    ratio = options.sparse_ratio * REFERENCE_HEIGHT * REFERENCE_WIDTH / pixels
-    sparsity = Sparsity.for_grid(rows, columns, ratio, options.local_range, torch.device("cpu"))
+    sparsity = StreamSpec(rows * BLOCK_CELL, columns * BLOCK_CELL, options).sparsity(torch.device("cpu"))
     near = int(sparsity.allowed.sum()) * (options.kv_ratio + 1)
     return max(0, min(sparsity.budget - 1, near))  # the strongest are those above the budget's last
 

@@ -18,7 +18,6 @@ STAGE_WORDS = {
     "project": "LQ projection",
     "layers": "transformer",
     "head": "patches and head",
-    "denoise": "projection, transformer, head",
     "decode": "decoder",
     "colour": "colour",
     "download": "to 8 bits and download",

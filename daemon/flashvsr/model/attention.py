@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -37,28 +38,29 @@ class Sparsity:
         return cls(near, int(blocks * blocks * topk_ratio))
 
 
-@dataclass(frozen=True)
-class WindowContext:
+class WindowContext(NamedTuple):
     """What the layers need to know about a window besides its tokens.
 
+    All that tells one window from another is in tensors, so that the work on a window can be recorded and replayed.
+
     Attributes:
-        groups: numbers of the window's groups in the stream.
-        rope: cosines and sines of the window's tokens.
-        slots: (key groups,) int64, slots of the groups it attends to, oldest first.
-        sparsity: which blocks may attend to each other.
+        cos: (tokens, 64) float32, cosines of the tokens' positions.
+        sin: (tokens, 64) float32, sines.
+        written: (groups,) int32, slots of the rings that its own groups go to.
+        attended: (key groups,) int32, slots that it attends to, oldest first.
     """
 
-    groups: range
-    rope: tuple[Tensor, Tensor]
-    slots: Tensor
-    sparsity: Sparsity
+    cos: Tensor
+    sin: Tensor
+    written: Tensor
+    attended: Tensor
 
 
 class KeyValueRing:
     """Keys, values and key block means of the last groups of one layer, in slots that are written in turn.
 
-    Attention does not depend on the order of key blocks, so nothing is ever moved: group g lies in slot
-    g mod `slots`, and the newest group overwrites the oldest one. With `offload`, keys and values stay in host memory
+    Attention does not depend on the order of key blocks, so nothing is ever moved: the newest group overwrites the
+    oldest one. With `offload`, keys and values stay in host memory
     and come to the device for the time of one layer.
     """
 
@@ -74,15 +76,13 @@ class KeyValueRing:
         shape = (heads, slots, blocks, BLOCK_TOKENS, HEAD_DIM)
         pinned = offload and device.type == "cuda"  # pinned memory is copied at the full rate of the bus
         kept = torch.device("cpu") if offload else device
-        self.slots = slots
         self.device = device
         self.keys = torch.empty(shape, dtype=dtype, device=kept, pin_memory=pinned)
         self.values = torch.empty(shape, dtype=dtype, device=kept, pin_memory=pinned)
         self.means = torch.empty((heads, slots, blocks, HEAD_DIM), dtype=dtype, device=device)
 
-    def write(self, group: int, keys: Tensor, values: Tensor, means: Tensor) -> None:
-        """Store group `group`: keys and values (heads, n, 128, 128), means (heads, n, 128)."""
-        slot = group % self.slots
+    def write(self, slot: int, keys: Tensor, values: Tensor, means: Tensor) -> None:
+        """Store a group: keys and values (heads, n, 128, 128), means (heads, n, 128)."""
         self.keys[:, slot], self.values[:, slot], self.means[:, slot] = keys, values, means
 
     def stored(self) -> tuple[Tensor, Tensor]:
@@ -93,11 +93,6 @@ class KeyValueRing:
     def stored_means(self) -> Tensor:
         """The mean key of each stored block, (slots*n, heads, 128)."""
         return self.means.flatten(1, 2).transpose(0, 1)
-
-
-def attended_slots(groups: range, kv_ratio: int, slots: int) -> list[int]:
-    """Slots that a window of these groups attends to, oldest first: at most `kv_ratio` earlier ones, and its own."""
-    return [group % slots for group in range(max(0, groups.start - kv_ratio), groups.stop)]
 
 
 class _Projections(nn.Module):
@@ -126,31 +121,30 @@ class RMSNorm(nn.Module):
 class SelfAttention(_Projections):
     """Sparse self-attention between a window's tokens and those of the kept groups."""
 
-    def forward(self, x: Tensor, window: WindowContext, ring: KeyValueRing) -> Tensor:
+    def forward(self, x: Tensor, window: WindowContext, sparsity: Sparsity, ring: KeyValueRing) -> Tensor:
         """Attend.
 
         Args:
             x: (tokens, dim) tokens of the window in block order.
-            window: positions, groups and neighbourhood of the tokens.
+            window: positions of the tokens and slots of their groups; `written` is in host memory.
+            sparsity: which blocks may attend to each other.
             ring: this layer's kept keys and values; the window's own are added to it.
 
         Returns:
             (tokens, dim).
         """
-        q = apply_rope(self.norm_q(self.q(x)).unflatten(-1, (-1, HEAD_DIM)), *window.rope)
-        k = apply_rope(self.norm_k(self.k(x)).unflatten(-1, (-1, HEAD_DIM)), *window.rope)
+        q = apply_rope(self.norm_q(self.q(x)).unflatten(-1, (-1, HEAD_DIM)), window.cos, window.sin)
+        k = apply_rope(self.norm_k(self.k(x)).unflatten(-1, (-1, HEAD_DIM)), window.cos, window.sin)
         v = self.v(x).unflatten(-1, (-1, HEAD_DIM))
-        query_means, key_means = (
-            t.unflatten(0, (-1, BLOCK_TOKENS)).mean(dim=1) for t in (q, k)
-        )  # (blocks, heads, 128)
-        groups = len(window.groups)
-        keys, values = (_split_blocks(t, groups) for t in (k, v))  # (heads, groups, n, 128, 128)
-        means = key_means.unflatten(0, (groups, -1)).permute(2, 0, 1, 3)  # (heads, groups, n, 128)
-        for i, group in enumerate(window.groups):
-            ring.write(group, keys[:, i], values[:, i], means[:, i])
+        # (blocks, heads, 128) each
+        query_means, key_means = (t.unflatten(0, (-1, BLOCK_TOKENS)).mean(dim=1) for t in (q, k))
+        slots = window.written.tolist()
+        keys, values = (_split_blocks(t, len(slots)) for t in (k, v))  # (heads, groups, n, 128, 128)
+        means = key_means.unflatten(0, (len(slots), -1)).permute(2, 0, 1, 3)  # (heads, groups, n, 128)
+        for i, slot in enumerate(slots):
+            ring.write(slot, keys[:, i], values[:, i], means[:, i])
 
-        sparsity = window.sparsity
-        chosen = select_blocks(query_means, ring.stored_means(), window.slots, sparsity.allowed, sparsity.budget)
+        chosen = select_blocks(query_means, ring.stored_means(), window.attended, sparsity.allowed, sparsity.budget)
         return self.o(block_sparse_attention(q, *ring.stored(), chosen).flatten(1))
 
 

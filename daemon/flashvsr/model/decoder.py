@@ -9,14 +9,14 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from flashvsr.model.cells import LATENT_CELL
 from flashvsr.model.dit import LATENT_CHANNELS
 from flashvsr.model.windows import FRAMES_PER_LATENT
 
-CELL = 8  # pixels per latent pixel, along rows and columns
 # Time steps that go through the layers together: a GPU wants enough work at once, a CPU tensors that stay near its
 # caches. Window 0 has six of them and would need three times the memory of the others.
 STEPS_AT_ONCE, STEPS_AT_ONCE_ON_CPU = 2, 1
-CONDITION_CHANNELS = 3 * FRAMES_PER_LATENT * CELL * CELL
+CONDITION_CHANNELS = 3 * FRAMES_PER_LATENT * LATENT_CELL * LATENT_CELL
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,9 @@ class Decoder(nn.Module):
         """
         missing = -condition.shape[1] % FRAMES_PER_LATENT
         padded = torch.cat([condition[:, :1].expand(-1, missing, -1, -1), condition], dim=1)
-        packed = rearrange(padded, "c (t f) (h y) (w x) -> t (c f y x) h w", f=FRAMES_PER_LATENT, y=CELL, x=CELL)
+        packed = rearrange(
+            padded, "c (t f) (h y) (w x) -> t (c f y x) h w", f=FRAMES_PER_LATENT, y=LATENT_CELL, x=LATENT_CELL
+        )
         at_once = STEPS_AT_ONCE_ON_CPU if packed.is_cpu else STEPS_AT_ONCE
         steps = torch.cat([packed, latents.transpose(0, 1)], dim=1).split(at_once)
         frames = torch.cat([self._decode(x, memory) for x in steps])

@@ -12,12 +12,13 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from flashvsr.kernels.shapes import HEAD_DIM
-from flashvsr.model.attention import CrossAttention, KeyValueRing, SelfAttention, WindowContext
+from flashvsr.model.attention import CrossAttention, KeyValueRing, SelfAttention, Sparsity, WindowContext
 from flashvsr.model.blocks import from_blocks, to_blocks
+from flashvsr.model.cells import LATENT_CELL, TOKEN_CELL
 
 TIMESTEP = 1000
 LATENT_CHANNELS = 16
-PATCH = 2  # latent pixels per token, along rows and columns
+PATCH = TOKEN_CELL // LATENT_CELL  # latent pixels per token, along rows and columns
 EPS = 1e-6
 
 
@@ -68,13 +69,14 @@ class Layer(nn.Module):
         x: Tensor,
         time_modulation: Tensor,
         prompt: tuple[Tensor, Tensor],
-        ring: KeyValueRing,
         window: WindowContext,
+        sparsity: Sparsity,
+        ring: KeyValueRing,
     ) -> Tensor:
         """Transform the tokens (tokens, dim) of one window."""
         shift1, scale1, gate1, shift2, scale2, gate2 = self.modulation[0] + time_modulation
         y = _modulate(x, shift1, scale1)
-        x = x + gate1 * self.self_attn(y, window, ring)
+        x = x + gate1 * self.self_attn(y, window, sparsity, ring)
         x = x + self.cross_attn(self.norm3(x), prompt)
         return x + gate2 * self.ffn(_modulate(x, shift2, scale2))
 
@@ -125,22 +127,6 @@ class Dit(nn.Module):
         """(16, f, H/8, W/8) -> tokens (tokens, dim) in block order."""
         patches = rearrange(latents, "c f (h y) (w x) -> f h w (c y x)", y=PATCH, x=PATCH)
         return F.linear(to_blocks(patches), self.patch_embedding.weight.flatten(1), self.patch_embedding.bias)
-
-    def run_layers(
-        self,
-        x: Tensor,
-        lq_tokens: Sequence[Tensor],
-        conditioning: Conditioning,
-        rings: Sequence[KeyValueRing],
-        window: WindowContext,
-        layers: range,
-    ) -> Tensor:
-        """Run some of the layers on tokens (tokens, dim); `lq_tokens[i]` is added before layer i."""
-        for i in layers:
-            if i < len(lq_tokens):
-                x = x + lq_tokens[i]
-            x = self.blocks[i](x, conditioning.time_modulation, conditioning.prompt[i], rings[i], window)
-        return x
 
     def unpatchify(self, x: Tensor, conditioning: Conditioning, rows: int, columns: int) -> Tensor:
         """Tokens (tokens, dim) -> the prediction (16, f, H/8, W/8)."""

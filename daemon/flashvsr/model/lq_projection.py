@@ -10,10 +10,10 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from flashvsr.model.blocks import to_blocks
+from flashvsr.model.cells import TOKEN_CELL
 from flashvsr.model.windows import FRAMES_PER_LATENT
 
-CELL = 16  # pixels per token, along rows and columns
-CELL_CHANNELS = 3 * CELL * CELL
+CELL_CHANNELS = 3 * TOKEN_CELL * TOKEN_CELL
 KERNEL = (4, 3, 3)
 STRIDE = (2, 1, 1)
 MEMORY = 2  # input frames each convolution remembers; they stand where its left padding would be
@@ -88,7 +88,7 @@ class LqProjection(nn.Module):
 
 
 def _to_cells(frames: Tensor) -> Tensor:
-    return rearrange(frames, "c f (h y) (w x) -> 1 (c y x) f h w", y=CELL, x=CELL)
+    return rearrange(frames, "c f (h y) (w x) -> 1 (c y x) f h w", y=TOKEN_CELL, x=TOKEN_CELL)
 
 
 def _convolve(conv: nn.Conv3d, history: Tensor, x: Tensor) -> Tensor:

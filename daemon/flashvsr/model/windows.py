@@ -23,7 +23,7 @@ class Window:
     index: int
     lq: tuple[int, int]  # frames the LQ projection takes in
     output: tuple[int, int]  # frames produced; also the frames the decoder is conditioned on
-    latents: tuple[int, int]  # latent frames made, which are also their RoPE positions
+    latents: tuple[int, int]  # latent frames made
 
     @property
     def is_first(self) -> bool:
@@ -40,6 +40,23 @@ class Window:
         """Groups of attention blocks made by this window, numbered through the stream."""
         return range(self.latents[0] // LATENTS_PER_GROUP, self.latents[1] // LATENTS_PER_GROUP)
 
+    def number(self, origin: int) -> int:
+        """Its number in the whole video, of which `origin` windows lie before this stream; noise goes by it."""
+        return self.index + origin
+
+    def positions(self, origin: int) -> tuple[int, int]:
+        """Its latent frames, half-open and counted through the whole video: their places for RoPE."""
+        shift = LATENTS_PER_GROUP * origin
+        return self.latents[0] + shift, self.latents[1] + shift
+
+    def written(self, slots: int) -> list[int]:
+        """Slots of a ring of `slots` that its own groups go to."""
+        return [group % slots for group in self.groups]
+
+    def attended(self, slots: int, kv_ratio: int) -> list[int]:
+        """Slots that it attends to, oldest group first: at most `kv_ratio` earlier groups, and its own."""
+        return [group % slots for group in range(max(0, self.groups.start - kv_ratio), self.groups.stop)]
+
 
 def window(index: int) -> Window:
     """Return window `index` of a stream."""
@@ -53,6 +70,11 @@ def window(index: int) -> Window:
         output=(13 + shift, 21 + shift),
         latents=(first_latent, first_latent + LATENTS_PER_GROUP),
     )
+
+
+def ring_slots(kv_ratio: int) -> int:
+    """Groups that a ring has room for: what a window attends to, and at least what the first one makes."""
+    return max(kv_ratio + 1, FIRST_LATENTS // LATENTS_PER_GROUP)
 
 
 def padded_length(frames: int) -> int:

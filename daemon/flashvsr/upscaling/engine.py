@@ -15,7 +15,8 @@ from flashvsr.model.attention_choice import choose_attention
 from flashvsr.model.loading import load_model
 from flashvsr.model.network import FlashVSR
 from flashvsr.model.slim import slim
-from flashvsr.model.stream import Stream, StreamOptions
+from flashvsr.model.stages import plain_stages
+from flashvsr.model.stream import Stream, StreamOptions, StreamSpec
 from flashvsr.settings.config import Config
 from flashvsr.settings.processing_tables import Model as ModelSettings
 from flashvsr.system.memory import keep_freed_memory
@@ -23,7 +24,7 @@ from flashvsr.upscaling.savings import PLENTY, SAVINGS, Thrift, check_main_memor
 from flashvsr.weights import choice as weights
 
 if TYPE_CHECKING:
-    from flashvsr.model.fused.stream import FusedModel
+    from flashvsr.model.fused.network import FusedModel
 
 log = logging.getLogger(__name__)
 
@@ -103,18 +104,19 @@ class Engine:
         """Where the model computes."""
         return self.model.device
 
-    def stream(self, size: tuple[int, int], options: StreamOptions, origin: int) -> FrameStream:
+    def stream(self, size: tuple[int, int], options: StreamOptions, origin: int) -> Stream:
         """See `AnyEngine`."""
         self._size = size
         width, height = size
+        spec = StreamSpec(height, width, options, origin)
         thrift = self._thrift()
         if thrift.offload_cache and self.device.type != "cpu":
             check_main_memory(self.model, size, options)
         if self.fused is None:
-            return Stream(self.model, height, width, options, origin, thrift.offload_cache)
-        from flashvsr.model.fused.stream import FusedStream  # brings Triton along
+            return Stream(plain_stages(self.model, spec, thrift.offload_cache))
+        from flashvsr.model.fused.stages import fused_stages  # brings Triton along
 
-        return FusedStream(self.fused, height, width, options, origin, self.records, **asdict(thrift))
+        return Stream(fused_stages(self.fused, spec, self.records, **asdict(thrift)))
 
     def save_memory(self) -> str | None:
         """See `AnyEngine`."""
@@ -189,7 +191,7 @@ def _fuse(model: FlashVSR, settings: ModelSettings) -> tuple[FusedModel | None, 
     if chosen.attention == "torch":
         _refuse_eight_bits(settings, "the plain modules compute here")
         return None, chosen.note
-    from flashvsr.model.fused.stream import FusedModel, unsuitable  # brings Triton along
+    from flashvsr.model.fused.network import FusedModel, unsuitable  # brings Triton along
 
     reason = unsuitable(model)
     if reason is not None:

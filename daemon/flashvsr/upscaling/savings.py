@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import torch
 
 from flashvsr.errors import BadInput, Transient
+from flashvsr.model.cells import TOKEN_CELL
 from flashvsr.model.network import FlashVSR
-from flashvsr.model.stream import TOKEN_CELL, StreamOptions, ring_slots
-from flashvsr.model.windows import LATENTS_PER_GROUP
+from flashvsr.model.stream import StreamOptions
+from flashvsr.model.windows import LATENTS_PER_GROUP, ring_slots
 
 STRIPS = 4  # more of them save little: see flashvsr.model.fused.strips
 OVERHEAD_BYTES = 2 << 30  # of a GPU that nobody works on: CUDA's own, and a desktop

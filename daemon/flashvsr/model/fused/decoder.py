@@ -20,7 +20,8 @@ from flashvsr.kernels.gpu.raster_convolution import Tile, convolve, convolve_enl
 from flashvsr.kernels.last_taps import PRODUCTS, products_weight
 from flashvsr.kernels.raster import Raster
 from flashvsr.kernels.raster_convolution import fold_enlargement, taps_first
-from flashvsr.model.decoder import CELL, CONDITION_CHANNELS, Decoder, MemoryBlock, Upsample
+from flashvsr.model.cells import LATENT_CELL
+from flashvsr.model.decoder import CONDITION_CHANNELS, Decoder, MemoryBlock, Upsample
 from flashvsr.model.dit import LATENT_CHANNELS
 from flashvsr.model.fused.dit import drop
 from flashvsr.model.fused.strips import Strip, cut, margins_of
@@ -135,13 +136,13 @@ class FusedDecoder:
         small batches in any case. They make the same picture.
         """
         self.weights = weights
-        self._strips = cut(height // CELL, strips, margins_of(weights.convolutions))
+        self._strips = cut(height // LATENT_CELL, strips, margins_of(weights.convolutions))
         # Lines can only be taken out of one frame at a time.
         small_batches |= len(self._strips) > 1
         self._latents, self._halves = (1, 1) if small_batches else (LATENTS_PER_GROUP, FRAMES_PER_LATENT // 2)
         like = weights.full.weight
         eighth, quarter, half, full = (len(window) for window in self._strips[0].windows)
-        w = width // CELL
+        w = width // LATENT_CELL
         self._entry = Raster.zeros(self._latents, eighth, w, INPUT_CHANNELS, like)
         self._levels = [
             _Level(weights, BLOCKS[0], self._latents, eighth, w),
@@ -150,6 +151,11 @@ class FusedDecoder:
         ]
         self._full = Raster.zeros(1, full, width, weights.channels[3], like)
         self._memories = [[level.memories() for level in self._levels] for _ in self._strips]
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes: where its weights lie."""
+        return self._entry.rows.device
 
     def __call__(self, latents: Tensor, condition: Tensor) -> Iterator[Tensor]:
         """Decode latents (16, f, H/8, W/8) with their frames (3, F, H, W); F = 4f, or 4f-3 at the start of a stream.
@@ -172,14 +178,17 @@ class FusedDecoder:
         out = torch.empty(condition.shape, dtype=torch.float32, device=condition.device)
         for strip, memories in zip(self._strips, self._memories, strict=True):
             rows = strip.windows[0]
-            self._enter(latents[:, :, rows.start : rows.stop], condition[:, :, CELL * rows.start : CELL * rows.stop])
+            lines = slice(LATENT_CELL * rows.start, LATENT_CELL * rows.stop)
+            self._enter(latents[:, :, rows.start : rows.stop], condition[:, :, lines])
             self._decode(strip, memories, latents.shape[1], out[:, :, strip.core.start : strip.core.stop])
         return out
 
     def _enter(self, latents: Tensor, condition: Tensor) -> None:
         """Pack the frames and the latents into the first raster, squashed; from there to the first memory block."""
         pictures, target, count = self._entry.pictures(), self._levels[0], latents.shape[1]
-        packed = rearrange(condition, "c (t f) (h y) (w x) -> t h w c f y x", f=FRAMES_PER_LATENT, y=CELL, x=CELL)
+        packed = rearrange(
+            condition, "c (t f) (h y) (w x) -> t h w c f y x", f=FRAMES_PER_LATENT, y=LATENT_CELL, x=LATENT_CELL
+        )
         pictures[..., :CONDITION_CHANNELS].unflatten(-1, packed.shape[3:]).copy_(_squash(packed))
         pictures[..., CONDITION_CHANNELS : CONDITION_CHANNELS + LATENT_CHANNELS] = _squash(
             rearrange(latents, "c t h w -> t h w c")

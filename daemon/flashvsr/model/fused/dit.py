@@ -15,7 +15,7 @@ from flashvsr.kernels.gpu.rms_norm import rms_norm
 from flashvsr.kernels.gpu.rotate_blocks import normalise_and_rotate
 from flashvsr.kernels.gpu.select_blocks import select_blocks
 from flashvsr.kernels.shapes import HEAD_DIM
-from flashvsr.model.attention import Sparsity
+from flashvsr.model.attention import Sparsity, WindowContext
 from flashvsr.model.dit import EPS, Conditioning, Dit, Layer
 from flashvsr.model.fused.products import EightBitFfn, EightBitLinear, Ffn, Linear
 from flashvsr.model.fused.rings import Rings
@@ -81,25 +81,6 @@ class DitWeights:
         drop(dit.text_embedding, dit.time_embedding, dit.time_projection)
 
 
-@dataclass(frozen=True)
-class FusedWindow:
-    """What the layers need to know about a window besides its tokens.
-
-    Attributes:
-        rope: cosines and sines (tokens, 64), float32.
-        written: (groups,) int32, slots that its own groups go to.
-        attended: (key groups,) int32, slots that it attends to, oldest first.
-        sparsity: which blocks may attend to each other.
-        attend: the attention kernel.
-    """
-
-    rope: tuple[Tensor, Tensor]
-    written: Tensor
-    attended: Tensor
-    sparsity: Sparsity
-    attend: Attend
-
-
 FFN_TOKENS = 16384  # that go through the wide middle at once: the first window has three times the usual
 
 
@@ -107,17 +88,20 @@ def run_layer(
     layer: LayerWeights,
     x: Tensor,
     pending: tuple[Tensor, Tensor] | None,
-    window: FusedWindow,
+    window: WindowContext,
+    sparsity: Sparsity,
+    attend: Attend,
     rings: Rings,
-    index: int,
+    place: int,
 ) -> tuple[Tensor, Tensor]:
-    """Layer `index` on the residual stream x (tokens, dim), changed in place.
+    """A layer on the residual stream x (tokens, dim), changed in place.
 
-    `pending`: what the layer before has left to be added, and its gate. Returns this layer's own.
+    `pending`: what the layer before has left to be added, and its gate. `place`: the layer's ring among `rings`.
+    Returns this layer's own pending.
     """
     before, between, after = layer.before_attention, layer.before_cross, layer.before_ffn
     y = _add_and_norm(x, pending, before)
-    y = layer.o(_attend(layer, layer.qkv(y), window, rings, index))
+    y = layer.o(_attend(layer, layer.qkv(y), window, sparsity, attend, rings, place))
     y = _add_and_norm(x, (y, before.gate), between)
     y = layer.cross_o(_attend_to_prompt(layer, layer.cross_q(y)))
     y = _add_and_norm(x, (y, None), after)
@@ -135,14 +119,22 @@ def _add_and_norm(x: Tensor, pending: tuple[Tensor, Tensor | None] | None, norm:
     return residual_norm(x, update, gate, norm.weight, norm.bias, EPS, x.dtype)
 
 
-def _attend(layer: LayerWeights, qkv: Tensor, window: FusedWindow, rings: Rings, index: int) -> Tensor:
-    ring = rings.take(index)
-    q, means = normalise_and_rotate(qkv, layer.norm_q, layer.norm_k, *window.rope, EPS, window.written, ring)
-    rings.written(index)
-    chosen = select_blocks(means, ring.means, window.attended, window.sparsity.allowed, window.sparsity.budget)
+def _attend(
+    layer: LayerWeights,
+    qkv: Tensor,
+    window: WindowContext,
+    sparsity: Sparsity,
+    attend: Attend,
+    rings: Rings,
+    place: int,
+) -> Tensor:
+    ring = rings.take(place)
+    q, means = normalise_and_rotate(qkv, layer.norm_q, layer.norm_k, window.cos, window.sin, EPS, window.written, ring)
+    rings.written(place)
+    chosen = select_blocks(means, ring.means, window.attended, sparsity.allowed, sparsity.budget)
     q, k, v = (t.unflatten(-1, (-1, HEAD_DIM)) for t in (q, ring.keys, ring.values))
-    out = window.attend(q, k, v, chosen)
-    rings.done(index)
+    out = attend(q, k, v, chosen)
+    rings.done(place)
     return out.flatten(1)
 
 

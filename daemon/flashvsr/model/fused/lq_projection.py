@@ -10,8 +10,9 @@ from flashvsr.kernels.gpu.channel_norm import norm_into_blocks, norm_into_raster
 from flashvsr.kernels.gpu.raster_convolution import Tile, convolve_strided, strided_rows
 from flashvsr.kernels.raster import Raster
 from flashvsr.kernels.raster_convolution import taps_first
+from flashvsr.model.cells import TOKEN_CELL
 from flashvsr.model.fused.dit import drop
-from flashvsr.model.lq_projection import CELL, CELL_CHANNELS, MEMORY, LqProjection
+from flashvsr.model.lq_projection import CELL_CHANNELS, MEMORY, LqProjection
 from flashvsr.model.windows import FRAMES_PER_LATENT, FRAMES_PER_WINDOW, LATENTS_PER_GROUP
 
 TILE = Tile(128, 256, 64, 8, 3)
@@ -42,6 +43,11 @@ class FusedLqProjection:
         self._cells = Raster.zeros(MEMORY + cells, rows, columns, CELL_CHANNELS, first, edges=2)
         self._hidden = Raster.zeros(MEMORY + hidden, rows, columns, first.shape[1], first, edges=2)
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes: where its weights lie."""
+        return self._cells.rows.device
+
     def start(self, frame: Tensor) -> None:
         """Open a stream with its first frame (3, 1, H, W)."""
         self._fill(frame.expand(-1, FRAMES_PER_LATENT, -1, -1), 0)
@@ -67,8 +73,8 @@ class FusedLqProjection:
     def _fill(self, frames: Tensor, first: int) -> None:
         """Space to depth into the raster, with the picture's edge repeated around it."""
         padded = self._cells.padded()[first : first + frames.shape[1]]
-        inside = padded[:, 1:-1, 1:-1].unflatten(-1, (3, CELL, CELL))
-        inside.copy_(rearrange(frames, "c f (h y) (w x) -> f h w c y x", y=CELL, x=CELL))
+        inside = padded[:, 1:-1, 1:-1].unflatten(-1, (3, TOKEN_CELL, TOKEN_CELL))
+        inside.copy_(rearrange(frames, "c f (h y) (w x) -> f h w c y x", y=TOKEN_CELL, x=TOKEN_CELL))
         padded[:, 1:-1, 0], padded[:, 1:-1, -1] = padded[:, 1:-1, 1], padded[:, 1:-1, -2]
         padded[:, 0], padded[:, -1] = padded[:, 1], padded[:, -2]
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flashvsr.model.decoder import CELL
+from flashvsr.model.cells import LATENT_CELL
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def cut(rows: int, count: int, margins: Sequence[int]) -> list[Strip]:
     if len(cores) > 1 and len(windows[0][0]) >= rows:
         return cut(rows, 1, margins)
     return [
-        Strip(range(CELL * core.start, CELL * core.stop), around)
+        Strip(range(LATENT_CELL * core.start, LATENT_CELL * core.stop), around)
         for core, around in zip(cores, zip(*windows, strict=True), strict=True)
     ]
 

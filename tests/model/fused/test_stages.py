@@ -1,0 +1,100 @@
+"""The fused transformer in a stream against the plain one: keys and values here or in host memory, layers in ranges."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from flashvsr.kernels.block_sparse_attention import block_sparse_attention
+from flashvsr.kernels.residual_norm import residual_norm
+from flashvsr.kernels.rms_norm import rms_norm
+from flashvsr.kernels.rotate_blocks import normalise_and_rotate
+from flashvsr.kernels.select_blocks import select_blocks
+from flashvsr.model.fused import dit, network
+from flashvsr.model.fused.network import FusedModel
+from flashvsr.model.fused.stages import fused_stages
+from flashvsr.model.network import FlashVSR
+from flashvsr.model.stages import Stages, plain_stages
+from flashvsr.model.stream import Stream, StreamOptions, StreamSpec, draw_noise
+from flashvsr.model.windows import window
+from kits.fused import GPU, TOLERANCE, error, small_model
+
+DIM, HEIGHT, WIDTH, WINDOWS = 256, 128, 256, 3  # enough for the ring to come round
+# Budgets and reach that leave out some of the pairs of two blocks and up to four groups.
+OPTIONS = StreamOptions(sparse_ratio=2.0 * HEIGHT * WIDTH / (768 * 1280) * 0.7, seed=5)
+
+
+def tokens(index: int, count: int, dim: int, like: Tensor) -> list[Tensor]:
+    """What the LQ projection might have made; it has tests of its own."""
+    return [torch.randn(count, dim, generator=torch.Generator().manual_seed(index)).to(like)]
+
+
+class MadeUp:
+    """A projection whose tokens are made up."""
+
+    def __init__(self, model: FlashVSR) -> None:
+        self.device, self._dtype = model.device, model.dtype
+        self._windows = 0
+
+    def start(self, frame: Tensor) -> None:
+        pass
+
+    def __call__(self, frames: Tensor) -> list[Tensor]:
+        index, self._windows = self._windows, self._windows + 1
+        like = torch.empty(0, device=self.device, dtype=self._dtype)
+        return tokens(index, window(index).latent_count * HEIGHT * WIDTH // 256, DIM, like)
+
+
+def latents(stages: Stages, model: FlashVSR) -> list[Tensor]:
+    stream = Stream(replace(stages, project=MadeUp(model)))
+    steps = [window(index) for index in range(WINDOWS)]
+    nothing = torch.empty(3, 1)
+    return [stream.denoise(step, nothing, draw_noise(5, step.index, stages.spec.noise_shape(step))) for step in steps]
+
+
+@pytest.fixture
+def rows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a GPU, norms in plain PyTorch: the interpreter's time goes by programs, and theirs take a row each."""
+    if not GPU:
+        monkeypatch.setattr(dit, "residual_norm", residual_norm)
+        monkeypatch.setattr(dit, "rms_norm", rms_norm)
+
+
+@torch.inference_mode()
+@pytest.mark.usefixtures("rows_at_once")
+@pytest.mark.parametrize(
+    ("offload", "origin"),
+    # Rings on the device are the same without the copies, which test_rings shows; the interpreter is slow.
+    [(True, 9), pytest.param(False, 0, marks=pytest.mark.skipif(not GPU, reason="once is enough without a GPU"))],
+)
+def test_latents_of_windows(device: torch.device, offload: bool, origin: int) -> None:
+    spec = StreamSpec(HEIGHT, WIDTH, OPTIONS, origin)
+    model = small_model(device)
+    plain = latents(plain_stages(model, spec), model)
+    fused = FusedModel(small_model(device))
+    found = latents(fused_stages(fused, spec, offload_cache=offload), fused.model)
+    assert [error(a, b) for a, b in zip(found, plain, strict=True) if error(a, b) > TOLERANCE] == []
+
+
+@pytest.fixture
+def in_plain_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels in their plain form where there is no GPU: what is looked at here is how the layers are joined."""
+    if not GPU:
+        for form in (residual_norm, rms_norm, normalise_and_rotate, select_blocks):
+            monkeypatch.setattr(dit, form.__name__, form)
+        monkeypatch.setattr(network, "kernel_for", lambda *_: block_sparse_attention)
+
+
+@torch.inference_mode()
+@pytest.mark.usefixtures("in_plain_pytorch")
+@pytest.mark.parametrize("offload", [False, True])
+def test_layers_in_several_ranges_make_the_same_latents(device: torch.device, offload: bool) -> None:
+    """To the bit: what a range has left to add passes to the next one as it is."""
+    fused, spec = FusedModel(small_model(device, layers=4)), StreamSpec(HEIGHT, WIDTH, OPTIONS)
+    whole = latents(fused_stages(fused, spec, offload_cache=offload), fused.model)
+    for ranges in ([range(1), range(1, 4)], [range(3), range(3, 4)], [range(2), range(2, 3), range(3, 4)]):
+        found = latents(fused_stages(fused, spec, offload_cache=offload, ranges=ranges), fused.model)
+        assert all(torch.equal(a, b) for a, b in zip(found, whole, strict=True))

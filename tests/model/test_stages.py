@@ -1,0 +1,116 @@
+"""Stages may be cut apart and put on several devices: what passes between them is all that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from flashvsr.model.attention import WindowContext
+from flashvsr.model.network import FlashVSR
+from flashvsr.model.stages import Hidden, PlainEmbed, PlainHead, PlainLayers, layer_ranges, plain_stages
+from flashvsr.model.stream import Stream, StreamSpec
+from flashvsr.model.windows import Window, window
+from kits.golden_cases import formula_model, lq_video
+
+SPEC = StreamSpec(128, 256, origin=2)
+DEEP = {"dim": 128, "ffn": 64, "layers": 4, "text_dim": 16, "ctx": 4, "lq": [8, 12], "tc": [16, 12, 8, 8]}
+META, CPU = torch.device("meta"), torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def deep() -> FlashVSR:
+    """Four layers of one head."""
+    return formula_model(DEEP)
+
+
+@pytest.fixture(scope="module")
+def video() -> Tensor:
+    return lq_video(45, SPEC.height, SPEC.width)
+
+
+@pytest.mark.parametrize(
+    "ranges",
+    [[range(1), range(1, 4)], [range(2), range(2, 3), range(3, 4)], [range(index, index + 1) for index in range(4)]],
+)
+def test_layers_in_several_ranges_make_the_same_frames(deep: FlashVSR, video: Tensor, ranges: list[range]) -> None:
+    whole, parts = (Stream(plain_stages(deep, SPEC, ranges=cut)) for cut in (None, ranges))
+    assert [part.layers for part in parts.stages.layers] == ranges
+    expected = torch.cat(list(whole.run(video.unbind(1))), dim=1)
+    assert torch.equal(torch.cat(list(parts.run(video.unbind(1))), dim=1), expected)
+
+
+@pytest.mark.parametrize("ranges", [[], [range(1, 4)], [range(3)], [range(2), range(1, 4)], [range(4), range(4, 4)]])
+def test_ranges_that_are_not_all_layers_in_order_are_refused(ranges: list[range]) -> None:
+    with pytest.raises(ValueError, match="not the layers 0 to 3"):
+        layer_ranges(4, ranges)
+
+
+def test_two_streams_share_nothing(deep: FlashVSR, video: Tensor) -> None:
+    frames = list(video.unbind(1))
+    expected = torch.cat(list(Stream(plain_stages(deep, SPEC)).run(frames)), dim=1)
+    one, other = (Stream(plain_stages(deep, SPEC)) for _ in range(2))
+    turns = zip(one.run(frames), other.run([frame.flip(2) for frame in frames]), strict=True)
+    assert torch.equal(torch.cat([mine for mine, _ in turns], dim=1), expected)
+
+
+def test_the_work_of_a_window_is_a_function_of_tensors(deep: FlashVSR, video: Tensor) -> None:
+    """As a recording has it: each window's work is done by what was handed over for the second one."""
+    later: list[object] = []
+
+    def replayed(work: object, *inputs: Tensor) -> Tensor:
+        assert all(isinstance(given, Tensor) for given in inputs)
+        later.append(work)
+        used = later[1] if len(later) > 1 else work
+        return used(*(given.clone() for given in inputs))  # type: ignore[operator]
+
+    stages = plain_stages(deep, SPEC, ranges=[range(3), range(3, 4)])
+    found = torch.cat(list(Stream(replace(stages, run=replayed)).run(video.unbind(1))), dim=1)
+    expected = torch.cat(list(Stream(plain_stages(deep, SPEC)).run(video.unbind(1))), dim=1)
+    assert len(later) > 3
+    assert torch.equal(found, expected)
+
+
+class Elsewhere(PlainLayers):
+    """Layers that are said to be on another device, and note what they are given there."""
+
+    device = META  # type: ignore[assignment]
+
+    def __init__(self, model: FlashVSR, spec: StreamSpec, layers: range) -> None:
+        super().__init__(model, spec, layers, offload_cache=False)
+        self.given: list[torch.device] = []
+
+    def begin(self, step: Window) -> WindowContext:
+        return WindowContext(*4 * [torch.zeros(1, device=META)])
+
+    def __call__(self, hidden: Hidden, fed: Sequence[Tensor], window: WindowContext) -> Hidden:
+        self.given += [x.device for x in (*hidden, *fed, *window)]
+        return tuple(torch.zeros(x.shape) for x in hidden)
+
+
+class HeadElsewhere(PlainHead):
+    device = META  # type: ignore[assignment]
+
+    def __call__(self, hidden: Hidden, noise: Tensor) -> Tensor:
+        assert {x.device for x in (*hidden, noise)} == {META}
+        return torch.zeros(noise.shape)
+
+
+@pytest.mark.parametrize(("place", "fed"), [(0, 1), (1, 0)])
+def test_what_passes_between_stages_goes_to_their_device(deep: FlashVSR, place: int, fed: int) -> None:
+    ranges = [range(2), range(2, 4)]
+    stages = plain_stages(deep, SPEC, ranges=ranges)
+    layers: list[PlainLayers] = list(stages.layers)  # type: ignore[arg-type]
+    layers[place] = moved = Elsewhere(deep, SPEC, ranges[place])
+    stream = Stream(replace(stages, layers=tuple(layers), head=HeadElsewhere(deep, SPEC)))
+    lq = torch.zeros(3, 25, SPEC.height, SPEC.width)
+    frames = stream.make(window(0), lq, lq[:, :21], torch.zeros(SPEC.noise_shape(window(0))))
+    assert moved.given == (1 + fed + 4) * [META], "tokens, those fed before layer 0, and the window's numbers"
+    assert frames.device == CPU
+
+
+def test_noise_comes_in_the_models_format(tiny_half: FlashVSR) -> None:
+    assert PlainEmbed(tiny_half).upload(torch.zeros(16, 2, 16, 16)).dtype == torch.bfloat16
