@@ -8,11 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-<<<<<<<< HEAD:tests/model/test_color_fix.py
-from flashvsr.model.color_fix import correct_color
-========
 from flashvsr.model.color_correction import correct_color
->>>>>>>> dc2c660 (Give the forms of a kernel one name and the same arguments, and sizes one place):tests/model/test_color_correction.py
 
 
 def small(*shape: int, scale: float = 1.0, shift: float = 0.0) -> Tensor:

@@ -28,7 +28,7 @@ from flashvsr.settings.config import Config, Model
 from flashvsr.upscaling import engine as engine_module
 from flashvsr.upscaling import file as upscale
 from flashvsr.video.chunks import ChunkWriter
-from flashvsr.worker import endings
+from flashvsr.worker import sweep
 from flashvsr.worker.__main__ import main
 from flashvsr.worker.loop import WorkerLoop
 
@@ -60,7 +60,7 @@ def serve() -> None:
     torch.set_num_threads(1)  # a pool of threads would not survive the fork
     engine = upscale.load_engine(Config(model=Model(weights="nano")), lambda message: None)
     upscale.load_engine = lambda config, on_message: engine  # type: ignore[assignment]
-    endings.SETTLE_AFTER = 0.0  # what an earlier worker left undone is known to be left
+    sweep.SETTLE_AFTER = 0.0  # what an earlier worker left undone is known to be left
     for line in sys.stdin:
         request = json.loads(line)
         worker = os.fork()
