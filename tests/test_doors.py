@@ -39,7 +39,6 @@ ALLOWED = {
     "commands/bench_speed.py": "where whoever calls it wants the results",
     "commands/check.py": "looks whether folders are there and writable, for whoever calls it; reads nothing",
     "commands/demo.py": "a temporary directory, and where whoever calls it wants the result",
-    "commands/upscale.py": "files of whoever calls it; a result in a share is written through files/ like any other",
     "inbox/walk.py": "by descriptor at each step",
     "inbox/shares.py:Shares._is_there": "lists an opened directory",
     "inbox/shares.py:Shares.stray_files": "lists an opened directory",
@@ -78,7 +77,8 @@ ALLOWED = {
     "upscaling/prober.py:_Child._is_held_by_the_kernel": "/proc",
     "upscaling/probing_child.py": "/proc, and its own descriptors",
     "worker/whereabouts.py:Whereabouts._videos": "an entry of an opened directory",
-    "upscaling/file.py:_picture": "<state>/jobs/<number>",
+    "upscaling/library.py": "files of whoever calls it; a result in a share is written through files/ like any other",
+    "upscaling/plan.py:_picture": "<state>/jobs/<number>",
 }
 
 

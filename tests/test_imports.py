@@ -70,6 +70,8 @@ ROOMS: dict[str, Room] = {
 # Single modules that may know more, and why.
 EXCEPTIONS = {
     ("weights/choice.py", "model.files"): "names of files, without torch",
+    ("worker/job_control.py", "upscaling.control"): "what it is a kind of, without torch",
+    ("worker/endings.py", "upscaling.task"): "a plain description of the work, without torch",
 }
 # Of the product, one room joins video and model. What measures it looks at both, and the check asks each about itself.
 JOINING_ROOMS = frozenset({"upscaling", "bench", "training", "commands/check.py"})

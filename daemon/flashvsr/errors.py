@@ -56,5 +56,9 @@ class Interrupted(FlashVSRError):
     """The worker was asked to stop; finished chunks stay and the job goes on later."""
 
 
+class SourceRenamed(FlashVSRError):
+    """The source has another name now, under which its job goes on."""
+
+
 class LeaseLost(FlashVSRError):
     """Another process owns the job now; this one must not publish anything."""

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from flashvsr.cli import main
-from flashvsr.upscaling import file as upscale
+from flashvsr.upscaling import engine
 from kits.chain import IdentityEngine
 from kits.mounts import PAGE, Mounted, fill, mounts
 from kits.videos import numbered, tone, write_video
@@ -26,7 +26,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[P
     source = write_video(tmp_path / "clip.mp4", [numbered(number) for number in range(12)], audio=tone(0.48))
     config = tmp_path / "flashvsr.toml"
     config.write_text("[chunks]\nsize = 8\nmin_frames = 1\n")
-    monkeypatch.setattr(upscale, "load_engine", lambda config, say: IdentityEngine())
+    monkeypatch.setattr(engine, "load_engine", lambda config, say: IdentityEngine())
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
 
@@ -98,7 +98,7 @@ def test_a_target_that_may_not_be_written_is_said_before_the_work(
 ) -> None:
     share = mount(tmp_path / "disk")
     share.read_only(True)
-    monkeypatch.setattr(upscale, "load_engine", lambda *_: pytest.fail("the model is loaded for nothing"))
+    monkeypatch.setattr(engine, "load_engine", lambda *_: pytest.fail("the model is loaded for nothing"))
     monkeypatch.delenv("INVOCATION_ID", raising=False)
     assert run(share.point / "out.mp4") == 1
     told = f"cannot write to {share.point}: Read-only file system; it is mounted read-only; mount it writable"

@@ -17,13 +17,13 @@ from kits.mounts import Mounted
 BEFORE, AFTER = False, True
 MADE = "flashvsr.files.made"
 PROBER = "flashvsr.upscaling.prober:Prober"
-UPSCALE, CHUNKS, SOURCE = "flashvsr.upscaling.file", "flashvsr.video.chunks", "flashvsr.outbox.disposal"
+UPSCALE, CHUNKS, SOURCE = "flashvsr.upscaling", "flashvsr.video.chunks", "flashvsr.outbox.disposal"
 MOMENTS = {
     "claimed": ("flashvsr.jobs.claims:Claims.claim", 1, AFTER),
     "the source was looked at": (f"{PROBER}.probe", 1, AFTER),
-    "the chunks belong to this job": (f"{UPSCALE}:ChunkStore", 1, AFTER),
-    "decoding": (f"{UPSCALE}:place", 3, AFTER),
-    "window 0 is read": (f"{UPSCALE}:place", 25, AFTER),
+    "the chunks belong to this job": (f"{UPSCALE}.plan:ChunkStore", 1, AFTER),
+    "decoding": (f"{UPSCALE}.frames:place", 3, AFTER),
+    "window 0 is read": (f"{UPSCALE}.frames:place", 25, AFTER),
     "a frame is encoded": (f"{CHUNKS}:ChunkWriter.write", 5, BEFORE),
     "a chunk is full": (f"{CHUNKS}:ChunkWriter.close", 1, BEFORE),
     "a chunk is written": (f"{CHUNKS}:_sync", 4, BEFORE),
@@ -33,11 +33,11 @@ MOMENTS = {
     "the next chunk has begun": (f"{CHUNKS}:ChunkWriter.write", 10, AFTER),
     "two chunks are durable": (f"{CHUNKS}:ChunkWriter.close", 2, AFTER),
     "all chunks are durable": (f"{CHUNKS}:ChunkWriter.close", 4, AFTER),
-    "the outbox was prepared": (f"{UPSCALE}:temporary_for", 1, AFTER),
-    "about to join": (f"{UPSCALE}:assemble", 1, BEFORE),
+    "the outbox was prepared": (f"{UPSCALE}.file:temporary_for", 1, AFTER),
+    "about to join": (f"{UPSCALE}.file:assemble", 1, BEFORE),
     "joining": ("flashvsr.video.mux:_Assembly._write", 2, AFTER),
-    "joined": (f"{UPSCALE}:assemble", 1, AFTER),
-    "checked": (f"{UPSCALE}:verify", 1, AFTER),
+    "joined": (f"{UPSCALE}.file:assemble", 1, AFTER),
+    "checked": (f"{UPSCALE}.file:verify", 1, AFTER),
     "the result is on the disk": (f"{MADE}:Made.sync", 1, AFTER),
     "its record is half made": ("flashvsr.jobs.ledger:Ledger.write", 1, AFTER),
     "its record is made": ("flashvsr.jobs.claims:Claims.publishing", 1, AFTER),

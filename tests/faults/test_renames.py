@@ -17,7 +17,7 @@ from flashvsr.jobs.queue import Queue
 from kits.crashes import CHUNK, FRAMES, PRESET, Workers, World, is_whole
 
 BEFORE, AFTER = False, True
-UPSCALE, CHUNKS = "flashvsr.upscaling.file", "flashvsr.video.chunks"
+UPSCALE, CHUNKS = "flashvsr.upscaling", "flashvsr.video.chunks"
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ MOMENTS = {
     "claimed": ("flashvsr.jobs.claims:Claims.claim", 1, AFTER),
     "opened": ("flashvsr.upscaling.prober:Prober.probe", 1, BEFORE),
     "looked at": ("flashvsr.upscaling.prober:Prober.probe", 1, AFTER),
-    "decoding": (f"{UPSCALE}:place", 3, AFTER),
+    "decoding": (f"{UPSCALE}.frames:place", 3, AFTER),
     "two chunks are durable": (f"{CHUNKS}:ChunkWriter.close", 2, AFTER),
-    "about to join": (f"{UPSCALE}:assemble", 1, BEFORE),
+    "about to join": (f"{UPSCALE}.file:assemble", 1, BEFORE),
     "joining": ("flashvsr.video.mux:_Assembly._write", 5, AFTER),
-    "checked": (f"{UPSCALE}:verify", 1, AFTER),
+    "checked": (f"{UPSCALE}.file:verify", 1, AFTER),
     "about to be recorded": ("flashvsr.files.made:Made.sync", 1, AFTER),
 }
 

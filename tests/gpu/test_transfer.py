@@ -13,7 +13,7 @@ import torch
 
 from flashvsr.errors import Interrupted
 from flashvsr.settings.preset import Preset
-from flashvsr.upscaling.file import enlarged, finished, from_model, to_model
+from flashvsr.upscaling.frames import enlarged, finished, from_model, to_model
 from flashvsr.upscaling.threads import RunAhead, WriteBehind
 from flashvsr.upscaling.transfer import Download, Incoming, Outgoing, Pace, Upload
 from flashvsr.video.decode import Rgb

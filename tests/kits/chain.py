@@ -20,9 +20,11 @@ from flashvsr.model.stream import StreamOptions
 from flashvsr.outbox.publish import target_for
 from flashvsr.settings.config import Config
 from flashvsr.settings.preset import Preset
+from flashvsr.upscaling.control import Control
 from flashvsr.upscaling.engine import AnyEngine
-from flashvsr.upscaling.file import Task, upscale_file
+from flashvsr.upscaling.file import upscale_file
 from flashvsr.upscaling.report import Report
+from flashvsr.upscaling.task import Task
 
 SAME = Preset(width=0, scale=1.0, fit="pad", encoder="software", quality=9)
 
@@ -51,7 +53,7 @@ class IdentityEngine:
 
 
 @dataclass
-class Watching:
+class Watching(Control):
     """A control that stops nothing, or raises `error` when `stop_at` frames are done."""
 
     stop_at: int | None = None
@@ -64,26 +66,17 @@ class Watching:
         if self.stop_at is not None and done >= self.stop_at and self.error is not None:
             raise self.error
 
-    def check_outbox(self) -> None:
-        pass
-
     def check_room(self, needs: Sequence[tuple[Path, int]]) -> None:
         self.needs = list(needs)
 
     def working(self) -> None:
         self.signs += 1
 
-    def present(self, task: Task) -> Task:
-        return task
-
-    def publishing(self, report: Report, size: int, mtime_ns: int) -> None:
-        pass
-
 
 def chain(
     source: Path,
     folder: Path,
-    settings: Config | None = None,
+    config: Config | None = None,
     control: Watching | None = None,
     engine: AnyEngine | None = None,
     **preset: object,
@@ -99,7 +92,7 @@ def chain(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the pictures are tiny: threads would wait for each other
     try:
-        return upscale_file(task, engine or IdentityEngine(), settings or Config(), control or Watching())
+        return upscale_file(task, engine or IdentityEngine(), config or Config(), control or Watching())
     finally:
         torch.set_num_threads(threads)
 

@@ -16,19 +16,12 @@ from flashvsr.jobs.queue import Queue
 from flashvsr.outbox.publish import new_result, publish, temporary_for
 from flashvsr.settings.config import Config, Paths, QueueSettings, Watch
 from flashvsr.settings.preset import Preset, preset_to_json
+from flashvsr.upscaling.control import Control
+from flashvsr.upscaling.task import Task
 from flashvsr.worker.loop import WorkerLoop
 from flashvsr.worker.orders import Orders
 
 FRAMES = 10
-
-
-@dataclass(frozen=True)
-class Task:
-    source: Path
-    target: Path
-    preset: Preset
-    workdir: Path
-    job_id: int
 
 
 @dataclass
@@ -49,7 +42,6 @@ class Engine:
 class Upscaling:
     """Writes a result as the real one would, with something happening in between: `at` a frame or moment."""
 
-    Task = Task
     at: dict[Any, Callable[[], None]] = field(default_factory=dict)
     tasks: list[Task] = field(default_factory=list)
     engines: int = 0
@@ -65,7 +57,7 @@ class Upscaling:
         self.engines += 1
         return Engine()
 
-    def upscale_file(self, task: Task, engine: Engine, settings: Config, control: Any) -> Report:
+    def upscale_file(self, task: Task, engine: Engine, config: Config, control: Control) -> Report:
         self.tasks.append(task)
         self.happen("start")
         content = task.source.read_bytes() if task.source.exists() else b""
@@ -88,7 +80,7 @@ class Upscaling:
         self.happen("published")
         return Report(result, ["a warning"])
 
-    def salvage(self, task: Task, settings: Config, reason: str, working: Callable[[], None]) -> Path | None:
+    def salvage(self, task: Task, config: Config, reason: str, working: Callable[[], None]) -> Path | None:
         self.salvaged.append(reason)
         self.happen("salvage")
         chunk = task.workdir / "chunk"

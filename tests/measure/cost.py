@@ -38,7 +38,7 @@ from flashvsr.model.windows import FRAMES_PER_WINDOW, window
 from flashvsr.settings.config import Config
 from flashvsr.settings.preset import Preset
 from flashvsr.upscaling.engine import Engine, load_engine
-from flashvsr.upscaling.file import from_model, to_model
+from flashvsr.upscaling.frames import from_model, to_model
 from flashvsr.video.geometry import plan
 from flashvsr.weights.choice import NANO, nano_folder
 

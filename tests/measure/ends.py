@@ -32,7 +32,10 @@ from flashvsr.settings.config import Config, Paths
 from flashvsr.settings.preset import Preset
 from flashvsr.upscaling import budgets
 from flashvsr.upscaling.budgets import encoder_threads
-from flashvsr.upscaling.file import Task, to_model, upscale_file
+from flashvsr.upscaling.control import Control
+from flashvsr.upscaling.file import upscale_file
+from flashvsr.upscaling.frames import to_model
+from flashvsr.upscaling.task import Task
 from flashvsr.video.chunks import ChunkStore
 from flashvsr.video.decode import DecodeOptions, Rgb, decode
 from flashvsr.video.encode import EncoderSettings, VideoEncoder, open_encoder, output_format
@@ -177,23 +180,6 @@ def cycles_per_second() -> float:
     return SPIN / (start.elapsed_time(end) / 1000)
 
 
-class Nobody:
-    """Whom a job reports to."""
-
-    def progress(self, _done: int, _total: int | None, _fps: float) -> None: ...
-
-    def check_outbox(self) -> None: ...
-
-    def check_room(self, _needs: object) -> None: ...
-
-    def working(self) -> None: ...
-
-    def present(self, task: Task) -> Task:
-        return task
-
-    def publishing(self, _report: object, _size: int, _mtime_ns: int) -> None: ...
-
-
 def job(info: SourceInfo, engine: Played, rate: float) -> dict[str, float]:
     """The worker's own code from the opened source to the published result."""
     with tempfile.TemporaryDirectory() as name:
@@ -201,8 +187,8 @@ def job(info: SourceInfo, engine: Played, rate: float) -> dict[str, float]:
         for part in ("work", "out"):
             (folder / part).mkdir()
         task = Task(info.path, folder / "out" / "result.mp4", PRESET, folder / "work", 0)
-        settings = Config(paths=Paths(folder, folder / "out", folder, folder))
-        cost, report = timed(lambda: upscale_file(task, engine, settings, Nobody()))
+        config = Config(paths=Paths(folder, folder / "out", folder, folder))
+        cost, report = timed(lambda: upscale_file(task, engine, config, Control()))
         after = time.perf_counter() - engine.done
     seconds = cost["wall_ms"] / 1000
     found = {

@@ -14,14 +14,14 @@ import types
 from pathlib import Path
 from typing import Any
 
-import flashvsr.upscaling
 from flashvsr.outbox.publish import new_result, publish, temporary_for
+from flashvsr.upscaling import entry
 from flashvsr.worker import faults, sweep
 
 NOTES = Path(os.environ["FAKE_NOTES"])
 
 
-def upscale_file(task: Any, engine: Any, settings: Any, control: Any) -> Any:
+def upscale_file(task: Any, engine: Any, config: Any, control: Any) -> Any:
     control.check_outbox()
     content = task.source.read_bytes()
     if content.startswith(b"deadly"):
@@ -41,15 +41,12 @@ def upscale_file(task: Any, engine: Any, settings: Any, control: Any) -> Any:
     return report(result)
 
 
-upscale = types.ModuleType("flashvsr.upscaling.file")
-vars(upscale).update(
-    Task=types.SimpleNamespace,
-    load_engine=lambda config, on_message: types.SimpleNamespace(name="copy"),
+copying = entry.Upscaling(
+    load_engine=lambda config, on_message: types.SimpleNamespace(name="copy"),  # type: ignore[arg-type, return-value]
     upscale_file=upscale_file,
     salvage=lambda *_: None,
 )
-sys.modules["torch"] = types.ModuleType("torch")  # takes seconds to load and is not needed
-vars(flashvsr.upscaling)["file"] = sys.modules["flashvsr.upscaling.file"] = upscale
+entry.load = lambda: copying  # without torch, which takes seconds to load and is not needed
 
 # What a killed worker left undone is seen to at once: nothing takes long here.
 sweep.SWEEP_SECONDS, sweep.SETTLE_AFTER = 1.0, 3.0

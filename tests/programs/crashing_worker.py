@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from flashvsr.model.spec import StreamSpec
 from flashvsr.model.stages import Stages
 from flashvsr.settings.config import Config, Model
 from flashvsr.upscaling import engine as engine_module
-from flashvsr.upscaling import file as upscale
+from flashvsr.upscaling import entry
 from flashvsr.video.chunks import ChunkWriter
 from flashvsr.worker import sweep
 from flashvsr.worker.__main__ import main
@@ -58,8 +59,9 @@ def passing_stages(model: FlashVSR, spec: StreamSpec, _offload_cache: bool = Fal
 
 def serve() -> None:
     torch.set_num_threads(1)  # a pool of threads would not survive the fork
-    engine = upscale.load_engine(Config(model=Model(weights="nano")), lambda message: None)
-    upscale.load_engine = lambda config, on_message: engine  # type: ignore[assignment]
+    real = entry.load()
+    engine = real.load_engine(Config(model=Model(weights="nano")), lambda message: None)
+    entry.load = lambda: replace(real, load_engine=lambda config, on_message: engine)
     sweep.SETTLE_AFTER = 0.0  # what an earlier worker left undone is known to be left
     for line in sys.stdin:
         request = json.loads(line)

@@ -27,7 +27,7 @@ from flashvsr.jobs.queue import Queue
 from flashvsr.settings.config import load_config
 from flashvsr.system.lifeline import die_with
 from flashvsr.system.signals import SignalQueue
-from flashvsr.worker.control import JobControl
+from flashvsr.worker.job_control import JobControl
 from flashvsr.worker.orders import Orders
 
 NOTES = Path(os.environ["FAKE_NOTES"])

@@ -11,7 +11,7 @@ from torch import Tensor
 from flashvsr.model.stages import plain_stages
 from flashvsr.model.stream import Stream, StreamSpec
 from flashvsr.model.windows import FRAMES_PER_WINDOW
-from flashvsr.upscaling.file import WARM_UP_FRAMES
+from flashvsr.upscaling.plan import WARM_UP_FRAMES
 from kits.golden_cases import formula_model, lq_video
 from kits.models import TINY
 

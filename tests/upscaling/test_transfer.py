@@ -10,12 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from flashvsr.model.windows import FRAMES_PER_WINDOW
-from flashvsr.settings.preset import Preset
 from flashvsr.upscaling import transfer
-from flashvsr.upscaling.budgets import waiting_batches
 from flashvsr.upscaling.transfer import Download, Pace, Upload, _Buffers
-from flashvsr.video.geometry import plan
 
 CPU = torch.device("cpu")
 
@@ -67,10 +63,3 @@ def test_without_page_locked_memory_ordinary_memory_serves(
     assert [(tuple(buffer.shape), buffer.dtype) for buffer in made] == [((2, 3), torch.uint16)] * 3
     assert asked == [True, False, False, False]
     assert [record.getMessage().rsplit(": ", 2)[1:] for record in caplog.records] == [["CUDA error", "out of memory"]]
-
-
-@pytest.mark.parametrize(
-    ("width", "deep", "batches"), [(480, False, 6), (960, False, 6), (960, True, 4), (1920, False, 3)]
-)
-def test_fewer_windows_wait_where_they_are_large(width: int, deep: bool, batches: int) -> None:
-    assert waiting_batches(FRAMES_PER_WINDOW, plan(1920, 1080, Preset(width=width)), deep=deep) == batches

@@ -243,3 +243,10 @@ def test_a_full_disk_is_transient(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.stdout.startswith("transient: cannot write"), done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["chunks.fingerprint"]
+
+
+def test_a_damaged_fingerprint_starts_afresh(tmp_path: Path) -> None:
+    ChunkStore(tmp_path, "one")
+    (tmp_path / "chunks.fingerprint").write_bytes(b"\xff\xfe\0")
+    assert ChunkStore(tmp_path, "one").durable() == []
+    assert (tmp_path / "chunks.fingerprint").read_text() == "one"

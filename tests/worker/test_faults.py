@@ -173,7 +173,7 @@ def test_after_any_other_error_the_process_goes_on(bench: Bench) -> None:
 
 
 def test_cancel_leaves_a_partial(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flashvsr.worker.control.HEARTBEAT_SECONDS", 0.0)
+    monkeypatch.setattr("flashvsr.worker.job_control.HEARTBEAT_SECONDS", 0.0)
     number = bench.add()
     bench.upscaling.at[5] = lambda: bench.queue.requests.cancel(number) and None
     bench.loop.step()

@@ -14,7 +14,7 @@ import pytest
 from flashvsr.errors import BadConfig, Cancelled, Interrupted, LeaseLost
 from flashvsr.jobs.owner import Owner, current_owner
 from flashvsr.settings.config import Config, QueueSettings, Watch
-from flashvsr.worker.control import JobControl
+from flashvsr.worker.job_control import JobControl
 from flashvsr.worker.orders import Orders
 from kits.played import FRAMES, Bench, Engine
 
@@ -118,7 +118,7 @@ def test_sigusr1_finishes_the_job_and_starts_no_other(bench: Bench) -> None:
 
 
 def test_a_lost_lease_publishes_nothing_and_touches_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flashvsr.worker.control.HEARTBEAT_SECONDS", 0.0)
+    monkeypatch.setattr("flashvsr.worker.job_control.HEARTBEAT_SECONDS", 0.0)
     number = bench.add()
 
     def taken() -> None:

@@ -19,13 +19,14 @@ from flashvsr.jobs.owner import owner_alive
 from flashvsr.jobs.queue import Queue
 from kits.waiting import last_lines
 
-# Stands in for flashvsr.upscaling.file, and for torch, which takes seconds to load and is not needed here.
+# Stands in for the real upscaling and for torch, which takes seconds to load and is not needed here.
 PROGRAM = """
 import os, signal, sys, time, types
 from pathlib import Path
 from flashvsr.outbox.publish import new_result, publish, temporary_for
+from flashvsr.upscaling import entry
 
-def upscale_file(task, engine, settings, control):
+def upscale_file(task, engine, config, control):
     if task.source.with_name("cuda").exists():
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
     for frame in range(1, 1000):
@@ -44,14 +45,12 @@ def upscale_file(task, engine, settings, control):
         os.kill(os.getpid(), signal.SIGKILL)
     return report(result)
 
-upscale = types.ModuleType("flashvsr.upscaling.file")
-upscale.Task = types.SimpleNamespace
-upscale.load_engine = lambda config, on_message: types.SimpleNamespace(name="copy")
-upscale.upscale_file = upscale_file
-upscale.salvage = lambda task, settings, reason, working: None
-sys.modules["torch"] = types.ModuleType("torch")
-import flashvsr.upscaling
-flashvsr.upscaling.file = sys.modules["flashvsr.upscaling.file"] = upscale
+copying = entry.Upscaling(
+    load_engine=lambda config, on_message: types.SimpleNamespace(name="copy"),
+    upscale_file=upscale_file,
+    salvage=lambda task, config, reason, working: None,
+)
+entry.load = lambda: copying
 from flashvsr.worker.__main__ import main
 sys.exit(main(sys.argv[1:]))
 """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +12,10 @@ from flashvsr.bench.clip import write_clip
 from flashvsr.bench.shows_source import ShowsSource
 from flashvsr.bench.speed import OnFrames
 from flashvsr.settings.preset import Preset
+from flashvsr.upscaling.control import Control
 from flashvsr.upscaling.engine import AnyEngine
-from flashvsr.upscaling.file import Task, upscale_file
+from flashvsr.upscaling.file import upscale_file
+from flashvsr.upscaling.task import Task
 from flashvsr.video.geometry import Size, plan
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Done:
 
 
 def measure_job(
-    engine: AnyEngine, settings: Config, job: Job, frames: int, on_frames: OnFrames, *, shows_source: bool = False
+    engine: AnyEngine, config: Config, job: Job, frames: int, on_frames: OnFrames, *, shows_source: bool = False
 ) -> Done:
     """Make a clip of so many frames, and time the worker's own code on it. `shows_source`: see `Done`."""
     with tempfile.TemporaryDirectory(prefix="flashvsr-bench-") as name:
@@ -76,32 +77,16 @@ def measure_job(
         write_clip(source, *job.clip, frames)
         task = Task(source, folder / "outbox" / "clip.mp4", job.preset, folder / "work", job_id=0)
         started = time.perf_counter()
-        report = upscale_file(task, ShowsSource(engine) if shows_source else engine, settings, _Control(on_frames))
+        report = upscale_file(task, ShowsSource(engine) if shows_source else engine, config, _Counting(on_frames))
         seconds = time.perf_counter() - started
     return Done(job, "source" if shows_source else "model", report.frames, seconds, report.encoder, report.warnings)
 
 
-class _Control:
+class _Counting(Control):
     """Hears of progress; nothing else can come in between."""
 
     def __init__(self, on_frames: OnFrames) -> None:
         self._on_frames = on_frames
 
-    def progress(self, done: int, _total: int | None, _fps: float) -> None:
+    def progress(self, done: int, total: int | None, fps: float) -> None:
         self._on_frames(done)
-
-    def check_outbox(self) -> None:
-        """It was made just now."""
-
-    def check_room(self, needs: Sequence[tuple[Path, int]]) -> None:
-        """A full disk shows itself."""
-
-    def working(self) -> None:
-        """Something else than frames got done."""
-
-    def present(self, task: Task) -> Task:
-        """Nobody renames its source."""
-        return task
-
-    def publishing(self, report: object, size: int, mtime_ns: int) -> None:
-        """There is no queue that would want to know."""

@@ -7,7 +7,6 @@ Frames go through one by one; memory does not depend on the length of the video.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -25,7 +24,8 @@ from flashvsr.model.stream import StreamOptions
 from flashvsr.model.windows import FRAMES_PER_WINDOW, window
 from flashvsr.settings.preset import Preset
 from flashvsr.upscaling.engine import Engine
-from flashvsr.upscaling.file import from_model, to_model
+from flashvsr.upscaling.frames import from_model, to_model
+from flashvsr.upscaling.pairing import Tagged, through
 from flashvsr.video.decode import DecodeOptions, Rgb, decode
 from flashvsr.video.geometry import BLOCK, Geometry, Size, plan
 from flashvsr.video.probe import SourceInfo
@@ -129,19 +129,16 @@ def restored(
 ) -> Iterator[Frame]:
     """Make source frames (3, H, W) uint8 smaller, and enlarge them by the model and the others."""
     geometry, device = task.geometry, engine.device
-    waiting: deque[tuple[Tensor, Tensor]] = deque()
 
-    def inputs() -> Iterator[Tensor]:
+    def inputs() -> Iterator[Tagged[Tensor, tuple[Tensor, Tensor]]]:
         for source in sources:
             low = shrink(source[None].float(), task.scale, task.filter == BICUBIC)[0].to(torch.uint8)
-            waiting.append((source, low))
-            yield to_model(low.permute(1, 2, 0).cpu().numpy(), geometry, device)
+            yield Tagged(to_model(low.permute(1, 2, 0).cpu().numpy(), geometry, device), (source, low))
 
     stream = engine.stream(geometry.model, StreamOptions(), 0)
     index = task.start
-    for output in stream.run(inputs()):
-        for pixels in from_model(output, geometry):
-            source, low = waiting.popleft()
+    for batch in through(stream, inputs()):
+        for pixels, (source, low) in zip(from_model(batch.pixels, geometry), batch.tags, strict=True):
             enlarged = {name: enlarger(low, task.scale) for name, enlarger in enlargers.items()}
             enlarged[MODEL] = torch.from_numpy(pixels).permute(2, 0, 1).to(device)
             yield Frame(index, source, enlarged)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from flashvsr.model.stream import StreamOptions
 from flashvsr.upscaling.engine import AnyEngine, FrameStream
+from flashvsr.upscaling.pairing import Tagged, through
 
 
 class ShowsSource:
@@ -35,12 +35,5 @@ class _Shown:
         self._stream = stream
 
     def run(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
-        held: deque[Tensor] = deque()
-
-        def passing() -> Iterator[Tensor]:
-            for frame in frames:
-                held.append(frame)
-                yield frame
-
-        for made in self._stream.run(passing()):
-            yield torch.stack([held.popleft() for _ in range(made.shape[1])], dim=1)
+        for batch in through(self._stream, (Tagged(frame, frame) for frame in frames)):
+            yield torch.stack(batch.tags, dim=1)

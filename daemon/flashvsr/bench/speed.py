@@ -12,8 +12,8 @@ from statistics import median
 import torch
 
 from flashvsr.bench.clocks import synchronize
-from flashvsr.bench.passage import passage
 from flashvsr.bench.pictures import repeated
+from flashvsr.bench.round_trip import round_trip
 from flashvsr.bench.stage_watch import StageWatch
 from flashvsr.model.stream import StreamOptions
 from flashvsr.model.windows import FRAMES_PER_WINDOW, LOOKAHEAD, window
@@ -78,7 +78,7 @@ def measure_rate(engine: Engine, size: Size, frames: int, on_frames: OnFrames) -
     seconds: list[float] = []
     done = 0
     before = time.perf_counter()
-    with closing(passage(engine, engine.stream(size, StreamOptions(), 0), size, pictures)) as windows:
+    with closing(round_trip(engine, engine.stream(size, StreamOptions(), 0), size, pictures)) as windows:
         while done < frames:
             done += len(next(windows))
             now = time.perf_counter()
@@ -98,7 +98,7 @@ def measure_stages(engine: Engine, size: Size) -> dict[str, float]:
     frames = FIRST_FRAMES + FRAMES_PER_WINDOW * (STAGE_WINDOWS + 2)
     watch = StageWatch(engine.device)
     stream = replace(engine, records=False).stream(size, StreamOptions(), 0)  # a recording has no stages
-    windows = passage(engine, stream, size, repeated(*size, frames), watch.stage)
+    windows = round_trip(engine, stream, size, repeated(*size, frames), watch.stage)
     # For each window that comes from here on, the one after it is computed: there must be one more than are taken.
     with watch.watching(stream), closing(windows):
         next(windows)

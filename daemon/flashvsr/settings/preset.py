@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -157,6 +157,14 @@ def override(preset: Preset, assignments: Sequence[str]) -> Preset:
         else:
             data[key] = parse_value(text, PRESET_LIMITS)
     return _checked(Document("command line", data), preset, problems)
+
+
+def with_values(preset: Preset, values: Mapping[str, object], origin: str) -> Preset:
+    """The preset with other values for some of its keys, checked as those of a file; `origin` names them in messages.
+
+    Raises BadConfig with all problems.
+    """
+    return _checked(Document(origin, values), preset, [])
 
 
 def preset_to_json(preset: Preset) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
 
 from flashvsr.errors import BadConfig
@@ -48,32 +49,38 @@ def encoder_threads(cores: int, workers: int) -> int:
     return max(1, min(MOST_ENCODER_THREADS, 3 * cores // (4 * max(1, workers))))
 
 
-def own_threads(settings: Config) -> int:
+def own_threads(config: Config) -> int:
     """Threads for this worker's encoder, on this machine."""
+    return encoder_threads(len(os.sched_getaffinity(0)), _workers(config.gpu.devices, config.gpu.max_concurrent))
+
+
+@lru_cache(maxsize=1)  # the driver is asked once, not for each job
+def _workers(devices: str | tuple[int | str, ...], max_concurrent: int) -> int:
+    """How many workers share this machine."""
     try:
-        workers = len(discover(settings.gpu.devices, settings.gpu.max_concurrent, {}))
+        return len(discover(devices, max_concurrent, {}))
     except BadConfig:
-        workers = 1  # `flashvsr upscale` may run where the service's GPUs are not
-    return encoder_threads(len(os.sched_getaffinity(0)), workers)
+        return 1  # `flashvsr upscale` may run where the service's GPUs are not
 
 
-def chunk_frames(settings: Config, info: SourceInfo) -> int:
+def chunk_frames(config: Config, info: SourceInfo) -> int:
     """Frames of a chunk; 0: all in one."""
-    short = info.frame_count is not None and info.frame_count <= settings.chunks.min_frames
-    return 0 if short else settings.chunks.size
+    short = info.frame_count is not None and info.frame_count <= config.chunks.min_frames
+    return 0 if short else config.chunks.size
 
 
-def lq_room(settings: Config, info: SourceInfo, geometry: Geometry, warnings: list[str]) -> int:
-    """Decoded frames that may wait for the model."""
-    frame_bytes = geometry.scaled[0] * geometry.scaled[1] * 3 * (2 if info.is_deep else 1)
-    least = max(settings.streaming.prefetch_frames, LEAST_LQ_FRAMES)
-    asked = settings.streaming.lq_max_bytes
-    if asked and asked // frame_bytes < least:
-        warnings.append(
-            f"streaming.lq_max_bytes = {asked} holds fewer than {least} frames of "
-            f"{geometry.scaled[0]}x{geometry.scaled[1]}; {least * frame_bytes} bytes are used"
-        )
-    return max(least, asked // frame_bytes)
+def lq_room(config: Config, info: SourceInfo, geometry: Geometry) -> tuple[int, str | None]:
+    """Decoded frames that may wait for the model, and a warning where the settings ask for too few."""
+    width, height = geometry.scaled
+    frame_bytes = width * height * 3 * (2 if info.is_deep else 1)
+    least = max(config.streaming.prefetch_frames, LEAST_LQ_FRAMES)
+    asked = config.streaming.lq_max_bytes
+    if not asked or asked // frame_bytes >= least:
+        return max(least, asked // frame_bytes), None
+    return least, (
+        f"streaming.lq_max_bytes = {asked} holds fewer than {least} frames of {width}x{height}; "
+        f"{least * frame_bytes} bytes are used"
+    )
 
 
 def waiting_batches(frames: int, geometry: Geometry, *, deep: bool) -> int:

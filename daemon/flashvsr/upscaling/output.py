@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 from flashvsr.errors import FlashVSRError
+from flashvsr.upscaling.pairing import Batch
 from flashvsr.upscaling.transfer import Outgoing
 from flashvsr.video.captions import Captions
 from flashvsr.video.chunks import Chunk, ChunkStore, ChunkWriter
 from flashvsr.video.encode import VideoEncoder
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Consecutive frames: (n, height, width, 3) uint8 or uint16, and the output timestamp of each."""
-
-    pixels: Outgoing
-    pts: Sequence[int]
 
 
 class ChunkedOutput:
@@ -41,9 +32,12 @@ class ChunkedOutput:
         self._chunk_frames = chunk_frames
         self._writer: ChunkWriter | None = None
 
-    def write(self, batch: Batch) -> None:
-        """Encode a batch; Transient when there is no room for it."""
-        for rgb, pts in zip(batch.pixels.wait(), batch.pts, strict=True):
+    def write(self, batch: Batch[Outgoing, int]) -> None:
+        """Encode pictures (n, height, width, 3), uint8 or uint16, tagged with their output timestamps.
+
+        Raises Transient when there is no room for them.
+        """
+        for rgb, pts in zip(batch.pixels.wait(), batch.tags, strict=True):
             if self._writer is None:
                 self._writer = self._store.writer(self.frames, self._encoder, self._captions)
             self._writer.write(rgb, pts)

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from flashvsr.errors import BadInput, Crashed, FlashVSRError, Transient
 from flashvsr.files import held, trees
 from flashvsr.files.at import Identity, identity
+from flashvsr.settings.config import Config
 from flashvsr.system.text import printable
 from flashvsr.upscaling.plain import from_plain, to_plain
 from flashvsr.upscaling.probing_child import BAD_INPUT, INTERNAL, MEMORY, TRANSIENT
@@ -32,6 +33,7 @@ from flashvsr.video.probe import SourceInfo, check_file
 
 T = TypeVar("T")
 
+LEAST_PATIENCE = 30.0  # seconds without a sign of life; a child's start takes one or two
 SILENT_SECONDS = 120.0  # in which nothing was read, and no answer came
 LONGEST_ANSWER = 16 << 20  # bytes; more are no facts about a file
 _NOTHING: Identity = (0, 0, 0, 0)
@@ -234,6 +236,11 @@ def _identity(path: Path) -> Identity | None:
         return identity(held.status(path))
     except OSError:
         return None
+
+
+def prober_for(config: Config) -> Prober:
+    """This process's own one. It gives up on a file earlier than the service does on the whole worker."""
+    return prober(config.limits.memory, max(LEAST_PATIENCE, config.queue.stall_seconds / 2))
 
 
 _own: Prober | None = None

@@ -45,16 +45,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with closing(Queue(config.paths.state)) as queue:
                 queue.workers.set(options.slot, os.getpid(), options.label, "starting")
                 # Takes seconds: the slot shows as starting meanwhile, and the service is ready only after it.
-                import torch  # noqa: F401
+                from flashvsr.upscaling import entry
 
-                from flashvsr.upscaling import file as upscale
-
+                upscaling = entry.load()
                 loop = WorkerLoop(
                     config,
                     queue,
                     options.slot,
                     options.label,
-                    upscale,
+                    upscaling,
                     orders,
                     lambda: load_config(options.config),
                 )

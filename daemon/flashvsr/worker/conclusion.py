@@ -11,6 +11,7 @@ import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flashvsr.errors import Damaged, FlashVSRError, LeaseLost, Transient
 from flashvsr.files.objects import clear_name
@@ -24,7 +25,9 @@ from flashvsr.worker.access import Access
 from flashvsr.worker.faults import Outcome, Verdict
 from flashvsr.worker.marker import Marker
 from flashvsr.worker.places import ending_marker, result_folder, task_of, work_directory
-from flashvsr.worker.upscaling import Upscaling
+
+if TYPE_CHECKING:
+    from flashvsr.upscaling.entry import Upscaling
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +103,7 @@ class Conclusion:
             return None
         try:
             with marker.trying(result_folder(self._config(), job)):
-                task = task_of(self._config(), job, preset_of_job(job.preset), self._upscaling)
+                task = task_of(self._config(), job, preset_of_job(job.preset))
                 return self._upscaling.salvage(task, self._config(), reason, working)
         except (LeaseLost, Damaged, Transient):
             raise

@@ -7,13 +7,23 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
-from flashvsr.errors import BadConfig, BadInput, Cancelled, Crashed, Interrupted, LeaseLost, NoSpace, Transient
+from flashvsr.errors import (
+    BadConfig,
+    BadInput,
+    Cancelled,
+    Crashed,
+    Interrupted,
+    LeaseLost,
+    NoSpace,
+    SourceRenamed,
+    Transient,
+)
 from flashvsr.files.advice import ENVIRONMENT, failure
 from flashvsr.files.mounts import ShareAway
 from flashvsr.jobs.schema import Job
 from flashvsr.outbox.writable import OutboxClosed
 from flashvsr.system.text import storable
-from flashvsr.worker.source import SourceChanged, SourceGone, SourceRenamed
+from flashvsr.worker.source import SourceChanged, SourceGone
 
 CONFIG_SECONDS = 60.0
 FIRST_SECONDS, LONGEST_SECONDS = 10.0, 600.0

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from flashvsr.errors import FlashVSRError, Interrupted, Transient
 from flashvsr.settings.config import Config
 from flashvsr.worker.faults import CONFIG_SECONDS
-from flashvsr.worker.upscaling import Upscaling
+
+if TYPE_CHECKING:
+    from flashvsr.upscaling.engine import AnyEngine
+    from flashvsr.upscaling.entry import Upscaling
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +27,7 @@ class KeptEngine:
 
     def __init__(self, upscaling: Upscaling) -> None:
         self._upscaling = upscaling
-        self._engine: Any = None
+        self._engine: AnyEngine | None = None
         self._next_try = 0.0
         self.problem: str | None = None
         self.broken = False
@@ -38,7 +41,7 @@ class KeptEngine:
         """The settings ask for another model: it is loaded at the next job."""
         self._engine, self._next_try, self.problem = None, 0.0, None
 
-    def get(self, config: Config, tell: Callable[[str], None]) -> Any:
+    def get(self, config: Config, tell: Callable[[str], None]) -> AnyEngine:
         """Return the engine. Fetching its weights may take minutes: `tell` hears of it, and may raise Interrupted.
 
         Raises BadConfig, Transient or another FlashVSRError while it cannot be had.
@@ -47,7 +50,7 @@ class KeptEngine:
             self._engine = self._load(config, tell)
         return self._engine
 
-    def _load(self, config: Config, tell: Callable[[str], None]) -> Any:
+    def _load(self, config: Config, tell: Callable[[str], None]) -> AnyEngine:
         try:
             engine = self._upscaling.load_engine(config, tell)
         except Interrupted:

@@ -6,8 +6,9 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from flashvsr.errors import BadConfig, BadInput, Damaged, FlashVSRError, Interrupted, LeaseLost, NoSpace
+from flashvsr.errors import BadConfig, BadInput, Damaged, FlashVSRError, Interrupted, LeaseLost, NoSpace, SourceRenamed
 from flashvsr.files import trees
 from flashvsr.files.objects import object_of
 from flashvsr.files.report_text import report_toml
@@ -24,16 +25,17 @@ from flashvsr.system.memory import free_gpu_memory
 from flashvsr.system.text import printable
 from flashvsr.worker.access import Access
 from flashvsr.worker.conclusion import Conclusion
-from flashvsr.worker.control import JobControl
 from flashvsr.worker.faults import Outcome, Verdict, judge, out_of_gpu_memory
+from flashvsr.worker.job_control import JobControl
 from flashvsr.worker.kept_engine import KeptEngine
 from flashvsr.worker.orders import Orders
 from flashvsr.worker.places import task_of
 from flashvsr.worker.settling import Settling
-from flashvsr.worker.source import SourceRenamed
 from flashvsr.worker.sweep import Sweep
-from flashvsr.worker.upscaling import Upscaling
 from flashvsr.worker.whereabouts import Whereabouts
+
+if TYPE_CHECKING:
+    from flashvsr.upscaling.entry import Upscaling
 
 log = logging.getLogger(__name__)
 
@@ -192,7 +194,7 @@ class WorkerLoop:
             check_shares=self._access.check_shares,
             min_free=self._config.queue.min_free,
             follow=self._whereabouts.follow,
-            task=lambda now: task_of(self._config, now, preset, self._upscaling),
+            task=lambda now: task_of(self._config, now, preset),
         )
 
     def _run(self, job: Job, preset: Preset) -> None:
@@ -215,7 +217,7 @@ class WorkerLoop:
 
     def _work(self, job: Job, preset: Preset, control: JobControl) -> None:
         log.info("%s, attempt %d of %d", printable(job.source), job.attempts, self._config.queue.max_attempts)
-        task = task_of(self._config, job, preset, self._upscaling)
+        task = task_of(self._config, job, preset)
         engine = self._engine.get(self._config, lambda _: None)
         report = self._upscaling.upscale_file(task, engine, self._config, control)
         self._queue.claims.finish(

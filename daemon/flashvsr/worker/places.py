@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from flashvsr.errors import BadConfig
 from flashvsr.files.state import archive_directory, jobs_directory
@@ -13,7 +12,7 @@ from flashvsr.outbox.targets import target_for
 from flashvsr.settings.config import Config
 from flashvsr.settings.preset import Preset
 from flashvsr.system.text import printable
-from flashvsr.worker.upscaling import Upscaling
+from flashvsr.upscaling.task import Task
 
 ENDING = ".ending"
 
@@ -53,9 +52,9 @@ def result_folder(config: Config, job: Job) -> Path:
     return target_for(outbox_of(config, job), job.relative, "mp4").parent
 
 
-def task_of(config: Config, job: Job, preset: Preset, upscaling: Upscaling) -> Any:
-    """Describe the work on a job, for `upscaling`. Raises as `outbox_of`."""
-    return upscaling.Task(
+def task_of(config: Config, job: Job, preset: Preset) -> Task:
+    """Describe the work on a job. Raises as `outbox_of`."""
+    return Task(
         source=Path(job.source),
         target=target_for(outbox_of(config, job), job.relative, preset.container),
         preset=preset,

@@ -22,10 +22,6 @@ class SourceGone(BadInput):
     """The file was deleted or moved away."""
 
 
-class SourceRenamed(FlashVSRError):
-    """The file has another name now, under which its job goes on."""
-
-
 class InboxGone(Transient):
     """The whole inbox is not there: renamed, removed, or its share is away."""
 

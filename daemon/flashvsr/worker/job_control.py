@@ -6,16 +6,20 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from flashvsr.errors import Cancelled, Interrupted, LeaseLost
+from flashvsr.errors import Cancelled, Interrupted, LeaseLost, SourceRenamed
 from flashvsr.files.space import check_low_water, check_room
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job
 from flashvsr.system.text import printable
+from flashvsr.upscaling.control import Control
 from flashvsr.worker.orders import Orders
-from flashvsr.worker.source import InboxGone, SourceGone, SourceRenamed, check_source
-from flashvsr.worker.upscaling import Report
+from flashvsr.worker.source import InboxGone, SourceGone, check_source
+
+if TYPE_CHECKING:
+    from flashvsr.upscaling.report import Report
+    from flashvsr.upscaling.task import Task
 
 HEARTBEAT_SECONDS = 0.5
 
@@ -26,7 +30,7 @@ def checked(job: Job) -> Job:
     return job
 
 
-class JobControl:
+class JobControl(Control):
     """Called from within the work, after frames: a thread saying "alive" would hide a worker that hangs."""
 
     def __init__(
@@ -38,7 +42,7 @@ class JobControl:
         check_shares: Callable[[Job], None] = lambda _: None,
         min_free: int = 0,
         follow: Callable[[Job], Job] = checked,
-        task: Callable[[Job], Any] | None = None,
+        task: Callable[[Job], Task] | None = None,
     ) -> None:
         self._queue = queue
         self._job = job
@@ -90,7 +94,7 @@ class JobControl:
         """Raise ShareAway if the outbox, or the inbox, is only the mount point of a share that went away."""
         self._check_shares(self._job)
 
-    def present(self, task: Any) -> Any:
+    def present(self, task: Task) -> Task:
         """The work under the name that its source has now, which decides the result's. Raises SourceChanged."""
         with suppress(SourceGone, InboxGone):
             self._job = self._follow(self._job)

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
-
-from torch import Tensor
+from collections.abc import Generator, Iterable
+from contextlib import closing, nullcontext
 
 from flashvsr.settings.preset import Preset
 from flashvsr.upscaling.engine import AnyEngine, FrameStream
-from flashvsr.upscaling.file import UPLOADED_FRAMES, enlarged, finished
+from flashvsr.upscaling.pairing import Tagged
+from flashvsr.upscaling.passage import UPLOADED_FRAMES, Passage, Stage
 from flashvsr.upscaling.threads import RunAhead
-from flashvsr.upscaling.transfer import Download, Incoming, Outgoing, Pace, Upload
+from flashvsr.upscaling.transfer import Outgoing
 from flashvsr.video.decode import Rgb
 from flashvsr.video.geometry import Size, plan
 
-UPLOAD, DOWNLOAD = "upload", "download"
 
-Stage = Callable[[str], AbstractContextManager[None]]
-
-
-def passage(
+def round_trip(
     engine: AnyEngine,
     stream: FrameStream,
     size: Size,
@@ -35,26 +30,14 @@ def passage(
     """
     geometry = plan(*size, Preset(width=0, scale=1))
     assert geometry.model == geometry.output == size
-    upload, download, pace = Upload(engine.device), Download(engine.device), Pace(engine.device)
-    ahead: RunAhead[Incoming] = RunAhead(map(upload.send, pictures), UPLOADED_FRAMES, name="upload")
-
-    def frames() -> Iterator[Tensor]:
-        for picture in ahead:
-            with stage(UPLOAD):
-                frame = enlarged(picture.take(), geometry)
-            yield frame
-
+    decoded = RunAhead((Tagged(picture, None) for picture in pictures), UPLOADED_FRAMES)
     leaving: deque[Outgoing] = deque()
     begun = False
-    try:
-        for output in stream.run(frames()):
-            pace.step()
-            with stage(DOWNLOAD):
-                leaving.append(download.send(finished(output, geometry)))
+    with closing(Passage(stream, decoded, geometry, engine.device, stage=stage)) as passage:
+        for batch in passage:
+            leaving.append(batch.pixels)
             if len(leaving) > 1 or not begun:
                 begun = True
                 yield leaving.popleft().wait()
         for window in leaving:
             yield window.wait()
-    finally:
-        ahead.close()

@@ -2,87 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from inspect import signature
-from itertools import islice
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
-from flashvsr.bench.clip import write_clip
 from flashvsr.errors import BadInput, Transient
 from flashvsr.model.fused.stages import fused_stages
 from flashvsr.model.stream import StreamOptions
-from flashvsr.settings.config import Chunks, Config
 from flashvsr.upscaling.engine import Engine
-from flashvsr.upscaling.file import Task, upscale_file
 from flashvsr.upscaling.savings import STRIPS, Thrift
-from kits.chain import SAME, IdentityEngine, IdentityStream, Watching, played
-
-STEPS = ["first saving", "second saving", "third saving"]
-
-
-@pytest.fixture
-def clip(tmp_path: Path) -> Path:
-    """60 frames."""
-    path = tmp_path / "clip.mp4"
-    write_clip(path, 128, 128, 60)
-    return path
-
-
-class Failing(IdentityStream):
-    """Runs out of memory after some batches."""
-
-    def __init__(self, batches: int) -> None:
-        self._batches = batches
-
-    def run(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
-        yield from islice(super().run(frames), self._batches)
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-
-
-class Tight(IdentityEngine):
-    """An engine whose first streams fail; `starts`: windows before the first frame of each."""
-
-    def __init__(self, failures: int, batches: int = 3) -> None:
-        self.failures, self.batches = failures, batches
-        self.left = list(STEPS)
-        self.starts: list[int] = []
-
-    def save_memory(self) -> str | None:
-        return self.left.pop(0) if self.left else None
-
-    def stream(self, size: tuple[int, int], options: StreamOptions, origin: int) -> IdentityStream:
-        self.starts.append(origin)
-        return Failing(self.batches) if len(self.starts) <= self.failures else IdentityStream()
-
-
-def run(source: Path, folder: Path, engine: Tight) -> Any:
-    (folder / "out").mkdir()
-    task = Task(source, folder / "out" / "clip.mp4", replace(SAME), folder / "work", 1)
-    return upscale_file(task, engine, Config(chunks=Chunks(size=16)), Watching())
-
-
-def test_the_job_goes_on_with_less(tmp_path: Path, clip: Path) -> None:
-    engine = Tight(failures=3)
-    report = run(clip, tmp_path, engine)
-    assert report.frames == len(played(clip).pictures) == len(played(report.result).pictures)
-    assert [warning for warning in report.warnings if "saving" in warning] == [
-        f"the GPU's memory is too small for this picture: {step}" for step in STEPS
-    ]
-    assert report.resumed_at > 0, "what was finished is not done again"
-
-
-def test_with_nothing_left_to_save_the_error_comes_out(tmp_path: Path, clip: Path) -> None:
-    with pytest.raises(torch.OutOfMemoryError):
-        run(clip, tmp_path, Tight(failures=4))
-    assert list((tmp_path / "work").glob("*.nut")), "the finished frames stay for the next attempt"
-
 
 GB = 1 << 30
 SMALL, LARGE = (512, 384), (1920, 1024)

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from flashvsr.bench.passage import passage
 from flashvsr.bench.pictures import drifting, repeated
+from flashvsr.bench.round_trip import round_trip
 
 SIZE = (128, 128)
 ENGINE: Any = SimpleNamespace(device=torch.device("cpu"))
@@ -37,19 +37,19 @@ class Same:
 
 @pytest.mark.parametrize("count", [1, 4, 5, 18, 40])
 def test_all_pictures_arrive_in_order_and_unchanged(count: int) -> None:
-    windows = list(passage(ENGINE, Same(), SIZE, drifting(*SIZE, count)))
+    windows = list(round_trip(ENGINE, Same(), SIZE, drifting(*SIZE, count)))
     assert [len(window) for window in windows] == [4] * (count // 4) + ([count % 4] if count % 4 else [])
     assert np.array_equal(np.concatenate(windows), np.stack(list(drifting(*SIZE, count))))
 
 
 def test_a_window_comes_when_the_next_has_begun_the_first_at_once() -> None:
     stream = Same()
-    begun = [stream.begun for _ in passage(ENGINE, stream, SIZE, drifting(*SIZE, 16))]
+    begun = [stream.begun for _ in round_trip(ENGINE, stream, SIZE, drifting(*SIZE, 16))]
     assert begun == [1, 3, 4, 4]
 
 
 def test_an_error_comes_out() -> None:
-    windows = passage(ENGINE, Same(fails_at=2), SIZE, drifting(*SIZE, 40))
+    windows = round_trip(ENGINE, Same(fails_at=2), SIZE, drifting(*SIZE, 40))
     assert len(next(windows)) == 4
     with pytest.raises(RuntimeError, match="the GPU is gone"):
         next(windows)

@@ -1,0 +1,39 @@
+"""The way into this room for those who must stay without torch until there is work: the worker's loop, the library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flashvsr.settings.config import Config
+    from flashvsr.upscaling.control import Control
+    from flashvsr.upscaling.engine import AnyEngine
+    from flashvsr.upscaling.report import Report
+    from flashvsr.upscaling.task import Task
+
+
+@dataclass(frozen=True)
+class Upscaling:
+    """What others call here; a test may hand out functions of its own.
+
+    Attributes:
+        load_engine: see `flashvsr.upscaling.engine.load_engine`.
+        upscale_file: see `flashvsr.upscaling.file.upscale_file`.
+        salvage: see `flashvsr.upscaling.salvage.salvage`.
+    """
+
+    load_engine: Callable[[Config, Callable[[str], None]], AnyEngine]
+    upscale_file: Callable[[Task, AnyEngine, Config, Control], Report]
+    salvage: Callable[[Task, Config, str, Callable[[], None]], Path | None]
+
+
+def load() -> Upscaling:
+    """The real functions. Loads torch and the decoders, which takes seconds the first time."""
+    from flashvsr.upscaling.engine import load_engine
+    from flashvsr.upscaling.file import upscale_file
+    from flashvsr.upscaling.salvage import salvage
+
+    return Upscaling(load_engine, upscale_file, salvage)

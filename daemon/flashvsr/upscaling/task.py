@@ -1,0 +1,27 @@
+"""What is to be done with one file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from flashvsr.settings.preset import Preset
+
+
+@dataclass(frozen=True)
+class Task:
+    """The work on one file.
+
+    Attributes:
+        source: the video.
+        target: the wished name of the result; one that is taken is numbered.
+        preset: what happens to it.
+        workdir: a folder of the job's own, for its chunks. What is there already is gone on with.
+        job_id: tells the hidden files of one job from those of another.
+    """
+
+    source: Path
+    target: Path
+    preset: Preset
+    workdir: Path
+    job_id: int

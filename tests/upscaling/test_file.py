@@ -1,0 +1,197 @@
+"""Attempts at a file: what the disk damaged meanwhile is made again, and where memory is short less of it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from flashvsr.errors import Interrupted, SourceRenamed, Transient
+from flashvsr.model.stream import StreamOptions
+from flashvsr.model.windows import FRAMES_PER_WINDOW
+from flashvsr.settings.config import Chunks, Config
+from flashvsr.upscaling import plan
+from flashvsr.upscaling.file import MOST_REMAKES, upscale_file
+from flashvsr.upscaling.report import Report
+from flashvsr.upscaling.task import Task
+from flashvsr.video.chunks import stored_chunks, whole_chunks
+from kits.chain import SAME, IdentityEngine, IdentityStream, Watching, chain, played
+from kits.damages import DAMAGES, Damage, flip
+from kits.videos import number_of, numbered, write_video
+
+FRAMES, SIZE = 60, 16
+CONFIG = Config(chunks=Chunks(size=SIZE))
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    return write_video(tmp_path / "clip.mp4", [numbered(n) for n in range(FRAMES)])
+
+
+class Damaging(Watching):
+    """Damages a chunk between the last frame and the joining, `times` times."""
+
+    def __init__(self, folder: Path, damage: Damage, number: int, times: int = 1) -> None:
+        super().__init__()
+        self._folder, self._damage, self._number, self._left = folder, damage, number, times
+
+    def check_outbox(self) -> None:
+        chunks = stored_chunks(self._folder)
+        if self._left and sum(chunk.frames for chunk in chunks) == FRAMES:
+            self._left -= 1
+            self._damage(chunks[self._number].path)
+
+
+def is_whole(result: Path) -> bool:
+    return [number_of(picture) for picture in played(result).pictures] == list(range(FRAMES))
+
+
+def origins(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Where the model starts, in frames; every start of it is added."""
+    starts: list[int] = []
+    stream = IdentityEngine.stream
+
+    def noted(self: IdentityEngine, size: object, options: object, origin: int) -> object:
+        starts.append(origin * FRAMES_PER_WINDOW)
+        return stream(self, size, options, origin)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(IdentityEngine, "stream", noted)
+    return starts
+
+
+@pytest.mark.parametrize("number", [0, 1, 3])
+@pytest.mark.parametrize("kind", ["flipped", "gone"])
+def test_damage_before_the_joining_is_mended(
+    kind: str, number: int, tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "WARM_UP_FRAMES", 0)
+    starts = origins(monkeypatch)
+    report = chain(clip, tmp_path, CONFIG, Damaging(tmp_path / "work", DAMAGES[kind], number))
+    assert starts == [0, number * SIZE]
+    assert report.resumed_at == number * SIZE, "what comes before it is kept"
+    assert is_whole(report.result)
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_every_kind_of_damage_is_seen_at_the_joining(kind: str, tmp_path: Path, clip: Path) -> None:
+    report = chain(clip, tmp_path, CONFIG, Damaging(tmp_path / "work", DAMAGES[kind], 2))
+    assert report.resumed_at == 2 * SIZE
+    assert is_whole(report.result)
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_damage_is_seen_when_the_work_goes_on(kind: str, tmp_path: Path, clip: Path) -> None:
+    with pytest.raises(Interrupted):
+        chain(clip, tmp_path, CONFIG, Watching(stop_at=FRAMES - 5, error=Interrupted("the service stops")))
+    chunks = stored_chunks(tmp_path / "work")
+    assert len(chunks) > 2
+    kept = [chunk.path.stat().st_ino for chunk in chunks[:1]]
+    DAMAGES[kind](chunks[1].path)
+    control = Watching()
+    report = chain(clip, tmp_path, CONFIG, control)
+    assert report.resumed_at == control.done[0] == SIZE
+    assert is_whole(report.result)
+    assert kept == [chunks[0].path.stat().st_ino]
+
+
+def test_a_disk_that_damages_all_it_gets_does_not_keep_the_worker_for_ever(tmp_path: Path, clip: Path) -> None:
+    control = Damaging(tmp_path / "work", flip, 3, times=100)
+    with pytest.raises(Transient, match=r"chunk-000000048-.*made again 3 times\. Check that disk's health"):
+        chain(clip, tmp_path, CONFIG, control)
+    assert control.done.count(FRAMES) >= MOST_REMAKES + 1
+    assert len(whole_chunks(tmp_path / "work")) == 3
+
+
+def test_pictures_are_those_of_an_undamaged_run(tmp_path: Path, clip: Path) -> None:
+    for name in ("calm", "rough"):
+        (tmp_path / name).mkdir()
+    calm = chain(clip, tmp_path / "calm", CONFIG)
+    rough = chain(clip, tmp_path / "rough", CONFIG, Damaging(tmp_path / "rough" / "work", flip, 1))
+    assert np.array_equal(played(calm.result).pictures, played(rough.result).pictures)
+
+
+STEPS = ["first saving", "second saving", "third saving"]
+
+
+class Failing(IdentityStream):
+    """Runs out of memory after some batches."""
+
+    def __init__(self, batches: int) -> None:
+        self._batches = batches
+
+    def run(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
+        yield from islice(super().run(frames), self._batches)
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+
+class Tight(IdentityEngine):
+    """An engine whose first streams fail; `starts`: windows before the first frame of each."""
+
+    def __init__(self, failures: int, batches: int = 3) -> None:
+        self.failures, self.batches = failures, batches
+        self.left = list(STEPS)
+        self.starts: list[int] = []
+
+    def save_memory(self) -> str | None:
+        return self.left.pop(0) if self.left else None
+
+    def stream(self, size: tuple[int, int], options: StreamOptions, origin: int) -> IdentityStream:
+        self.starts.append(origin)
+        return Failing(self.batches) if len(self.starts) <= self.failures else IdentityStream()
+
+
+def run(source: Path, folder: Path, engine: Tight) -> Any:
+    (folder / "out").mkdir()
+    task = Task(source, folder / "out" / "clip.mp4", SAME, folder / "work", 1)
+    return upscale_file(task, engine, CONFIG, Watching())
+
+
+def test_the_job_goes_on_with_less(tmp_path: Path, clip: Path) -> None:
+    engine = Tight(failures=3)
+    report = run(clip, tmp_path, engine)
+    assert report.frames == len(played(clip).pictures) == len(played(report.result).pictures)
+    assert [warning for warning in report.warnings if "saving" in warning] == [
+        f"the GPU's memory is too small for this picture: {step}" for step in STEPS
+    ]
+    assert report.resumed_at > 0, "what was finished is not done again"
+
+
+def test_with_nothing_left_to_save_the_error_comes_out(tmp_path: Path, clip: Path) -> None:
+    with pytest.raises(torch.OutOfMemoryError):
+        run(clip, tmp_path, Tight(failures=4))
+    assert list((tmp_path / "work").glob("*.nut")), "the finished frames stay for the next attempt"
+
+
+class Renaming(Watching):
+    """The source gets another name while the result is about to get its own, `times` times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.left, self.asked = times, 0
+
+    def present(self, task: Task) -> Task:
+        self.asked += 1
+        return replace(task, target=task.target.with_name(f"name {self.asked}.mp4"))
+
+    def publishing(self, report: Report, size: int, mtime_ns: int) -> None:
+        if self.left:
+            self.left -= 1
+            raise SourceRenamed("the file is called otherwise now")
+
+
+def test_the_result_gets_the_last_name_of_its_source(tmp_path: Path, clip: Path) -> None:
+    report = chain(clip, tmp_path, CONFIG, Renaming(2))
+    assert report.result == tmp_path / "out" / "name 3.mp4"
+    assert list(report.result.parent.iterdir()) == [report.result]
+
+
+def test_what_makes_the_engine_slow_is_a_warning(tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(IdentityEngine, "regret", "many times slower than it could be")
+    assert chain(clip, tmp_path, CONFIG).warnings[0] == "many times slower than it could be"

@@ -1,0 +1,201 @@
+"""What is decided about a file before its first frame: no model, and none of its frames, is needed for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from flashvsr.errors import BadInput, Interrupted, NoSpace, Transient
+from flashvsr.outbox.publish import temporary_for
+from flashvsr.settings.config import Chunks, Config, Preprocess, Streaming
+from flashvsr.upscaling import plan as module
+from flashvsr.upscaling.control import Control
+from flashvsr.upscaling.plan import Plan, prepare
+from flashvsr.upscaling.prober import Prober, prober_for
+from flashvsr.upscaling.task import Task
+from flashvsr.video.chunks import stored_chunks
+from flashvsr.video.interlacing import Scan
+from flashvsr.video.probe import SourceInfo
+from kits.chain import SAME, IdentityEngine, Watching, chain
+from kits.videos import numbered, write_video
+
+FRAMES, SIZE = 60, 16
+CONFIG = Config(chunks=Chunks(size=SIZE))
+
+
+class NoModel(IdentityEngine):
+    """An engine that makes no stream."""
+
+    def stream(self, *_: object) -> object:  # type: ignore[override]
+        pytest.fail("a plan needs no model")
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> Task:
+    source = write_video(tmp_path / "clip.mp4", [numbered(n) for n in range(FRAMES)])
+    (tmp_path / "out").mkdir()
+    return Task(source, tmp_path / "out" / "clip.mp4", SAME, tmp_path / "work", 1)
+
+
+def planned(task: Task, config: Config = CONFIG, control: Control | None = None) -> Plan:
+    return prepare(task, NoModel(), config, control or Control())
+
+
+def begun(task: Task) -> None:
+    """Leave what a worker that died after 48 frames would."""
+    with pytest.raises(Interrupted):
+        chain(task.source, task.workdir.parent, CONFIG, Watching(stop_at=FRAMES - 5, error=Interrupted("stopped")))
+    for chunk in stored_chunks(task.workdir):
+        if chunk.end > 48:
+            chunk.path.unlink()
+
+
+def test_a_fresh_file(task: Task) -> None:
+    found = planned(replace(task, preset=replace(SAME, scale=2.0, sparse_ratio=1.5, seed=7)))
+    assert found.picture is found.source
+    assert found.geometry.output == (256, 256)
+    assert (found.resumed_at, found.origin, found.warm_up) == (0, 0, 0)
+    assert (found.options.sparse_ratio, found.options.seed) == (1.5, 7)
+    assert found.encoder.name == "libx264"
+    assert found.chunk_frames == SIZE
+    assert found.warnings == ()
+
+
+def test_a_short_file_is_one_chunk(task: Task) -> None:
+    assert planned(task, Config(chunks=Chunks(size=SIZE, min_frames=FRAMES))).chunk_frames == 0
+    assert planned(task, Config(chunks=Chunks(size=SIZE, min_frames=FRAMES - 1))).chunk_frames == SIZE
+
+
+@pytest.mark.parametrize(
+    ("warm_up", "origin"), [(128, 0), (48, 0), (47, 0), (40, 1), (20, 3), (16, 4), (0, 6)], ids=lambda number: number
+)
+def test_it_goes_on_behind_what_is_done(task: Task, monkeypatch: pytest.MonkeyPatch, warm_up: int, origin: int) -> None:
+    """The model begins with a whole window, early enough for its warm-up."""
+    begun(task)
+    monkeypatch.setattr(module, "WARM_UP_FRAMES", warm_up)
+    found = planned(task)
+    assert [chunk.first for chunk in found.chunks] == [0, 16, 32]
+    assert found.resumed_at == 48
+    assert found.origin == origin
+    assert found.decoding.first_frame == 8 * origin
+    assert found.warm_up == 48 - 8 * origin >= warm_up * (origin > 0)
+
+
+def touched(task: Task) -> None:
+    write_video(task.source, [numbered(n) for n in range(FRAMES - 1)])
+
+
+CHANGES: dict[str, tuple[Callable[[Task], object], dict[str, object], Config]] = {
+    "source": (touched, {}, CONFIG),
+    "preset": (lambda _: None, {"quality": 8}, CONFIG),
+    "preprocess": (lambda _: None, {}, Config(chunks=Chunks(size=SIZE), preprocess=Preprocess(crf=3))),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_chunks_of_another_kind_are_not_gone_on_with(task: Task, change: str) -> None:
+    begun(task)
+    assert planned(task).resumed_at == 48
+    happen, preset, config = CHANGES[change]
+    happen(task)
+    assert planned(replace(task, preset=replace(SAME, **preset)), config).resumed_at == 0
+    assert list(task.workdir.glob("*.nut")) == []
+
+
+def test_nor_are_those_of_another_model(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun(task)
+    monkeypatch.setattr(NoModel, "identity", "another one")
+    assert planned(task).resumed_at == 0
+
+
+class Refusing(Control):
+    """Raises `error` in one of its methods."""
+
+    def __init__(self, method: str, error: Exception) -> None:
+        def refuse(*_: object) -> None:
+            raise error
+
+        setattr(self, method, refuse)
+
+
+@pytest.mark.parametrize(
+    ("method", "error"), [("check_outbox", Transient("the share is away")), ("check_room", NoSpace("too full"))]
+)
+def test_nothing_is_made_where_the_result_cannot_go(task: Task, method: str, error: Exception) -> None:
+    with pytest.raises(type(error)):
+        planned(task, control=Refusing(method, error))
+    assert not task.workdir.exists()
+    assert list(task.target.parent.iterdir()) == []
+
+
+def test_room_is_asked_for_what_is_missing(task: Task) -> None:
+    class Asking(Control):
+        def check_room(self, needs: Sequence[tuple[Path, int]]) -> None:
+            self.needs = dict(needs)
+
+    first, later = Asking(), Asking()
+    planned(task, control=first)
+    begun(task)
+    planned(task, control=later)
+    assert set(first.needs) == {task.workdir, task.target.parent}
+    written = sum(path.stat().st_size for path in task.workdir.glob("*.nut"))
+    assert first.needs[task.workdir] - later.needs[task.workdir] == written > 0
+    assert first.needs[task.target.parent] == later.needs[task.target.parent] > 0
+
+
+def test_what_an_attempt_that_died_left_in_the_outbox_is_removed(task: Task) -> None:
+    left, others = temporary_for(task.target, 1), temporary_for(task.target, 2)
+    for path in (left, others):
+        path.touch()
+    planned(task)
+    assert list(task.target.parent.iterdir()) == [others]
+
+
+INTERLACED = Scan("tff", "its flags")
+
+
+class Examining(Prober):
+    """Finds every file interlaced."""
+
+    examined = 0
+
+    def examine(self, info: SourceInfo, progress: object = None) -> Scan:  # type: ignore[override]
+        self.examined += 1
+        return INTERLACED
+
+
+def test_fields_are_looked_for_where_they_are_to_be_joined(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Examining(0)
+    asked.probe = prober_for(CONFIG).probe  # type: ignore[method-assign]
+    monkeypatch.setattr(module, "prober_for", lambda _: asked)
+    found = planned(replace(task, preset=replace(SAME, deinterlace="auto")))
+    assert found.scan == found.decoding.scan == INTERLACED
+    assert found.warnings == (INTERLACED.note,)
+    assert planned(replace(task, preset=replace(SAME, deinterlace="off"))).decoding.scan == Scan()
+    assert asked.examined == 1
+
+
+def test_a_normalised_file_is_decoded_in_place_of_the_source(task: Task) -> None:
+    found = planned(task, replace(CONFIG, preprocess=Preprocess(mode="file", hwaccel="cuda")))
+    assert found.source.path == task.source
+    assert found.picture.path.parent == task.workdir
+    assert (found.picture.width, found.picture.height) == found.geometry.scaled
+    assert (found.decoding.scan, found.decoding.hardware) == (Scan(), ""), "that has been done"
+    assert planned(task).picture.path == task.source
+    assert not found.picture.path.exists(), "nobody needs it any more"
+
+
+def test_settings_that_cannot_be_kept_are_told(task: Task) -> None:
+    found = planned(task, replace(CONFIG, streaming=Streaming(lq_max_bytes=1)))
+    assert [warning.partition(" holds")[0] for warning in found.warnings] == ["streaming.lq_max_bytes = 1"]
+    assert found.room >= 50
+
+
+def test_what_is_no_video_has_no_plan(task: Task) -> None:
+    task.source.write_text("not a video")
+    with pytest.raises(BadInput):
+        planned(task)
+    assert not task.workdir.exists()
