@@ -18,6 +18,7 @@ from flashvsr.settings.preset import (
     parse_preset,
     preset_from_json,
     preset_to_json,
+    with_values,
 )
 
 PRESETS = Path(__file__).parents[2] / "config" / "presets"
@@ -187,3 +188,13 @@ def test_shipped_presets_load_and_show_every_option_with_its_comment(path):
 
 def test_there_are_presets_to_look_at():
     assert {path.stem for path in PRESETS.glob("*.toml")} == {"default", "archive", "preview"}
+
+
+def test_values_of_a_program_are_checked_like_those_of_a_file():
+    preset = Preset(seed=3)
+    assert with_values(preset, {}, "call") == preset
+    assert with_values(preset, {"scale": 3, "fit": "pad"}, "call") == Preset(seed=3, scale=3.0, fit="pad")
+    wrong = {"scale": None, "fit": Path("pad"), "seed": {1}, "audoi": "none"}
+    with pytest.raises(BadConfig) as caught:
+        with_values(preset, wrong, "call")
+    assert [line.split()[1].rstrip(":") for line in caught.value.lines[1:]] == list(wrong)

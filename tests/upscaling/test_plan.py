@@ -154,7 +154,7 @@ def test_what_an_attempt_that_died_left_in_the_outbox_is_removed(task: Task) -> 
     assert list(task.target.parent.iterdir()) == [others]
 
 
-INTERLACED = Scan("tff", "its flags")
+INTERLACED = Scan("tff", flagged=True)
 
 
 class Examining(Prober):

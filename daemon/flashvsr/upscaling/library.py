@@ -55,12 +55,11 @@ def upscale(
 ) -> Report:
     """Super-resolve one video file. Use `Upscaler` for several: it loads the model once.
 
+    >>> import sys
     >>> from flashvsr import upscale
     >>> def show(done, total, fps):
-    ...     if done == total:
-    ...         print(f"{done} of {total} frames")
+    ...     print(f"\\r{done} of {total} frames, {fps:.1f} frames/s", end="", file=sys.stderr)
     >>> report = upscale("in.mov", "out.mp4", width=128, scale=2, on_progress=show)
-    12 of 12 frames
     >>> report.result.name, report.geometry.output, report.model
     ('out.mp4', (256, 128), 'nano')
 
