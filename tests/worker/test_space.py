@@ -12,7 +12,7 @@ import pytest
 
 from flashvsr.errors import BadInput, NoSpace
 from flashvsr.settings.config import QueueSettings
-from flashvsr.worker import control, loop, marker, sweep
+from flashvsr.worker import job_control, loop, marker, sweep
 from kits.mounts import Mounted, fill, mounts
 from kits.played import FRAMES, Bench, crash
 
@@ -37,7 +37,7 @@ def share(tmp_path: Path, mount: MakeMount) -> Mounted:
 
 @pytest.fixture
 def bench(tmp_path: Path, disk: Mounted, share: Mounted, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setattr(control, "HEARTBEAT_SECONDS", 0.0)
+    monkeypatch.setattr(job_control, "HEARTBEAT_SECONDS", 0.0)
     made = Bench(tmp_path)
     yield made
     made.queue.close()
