@@ -1,17 +1,20 @@
-"""`flashvsr upscale` where the disk is full or may not be written: words, exit code 1, and nothing left behind."""
+"""`flashvsr upscale` where the disk is full or may not be written, and stopped: words, exit codes, and what stays."""
 
 from __future__ import annotations
 
+import os
+import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from flashvsr.cli import main
 from flashvsr.upscaling import engine
-from kits.chain import IdentityEngine
+from kits.chain import IdentityEngine, IdentityStream, played
 from kits.mounts import PAGE, Mounted, fill, mounts
 from kits.videos import numbered, tone, write_video
 
@@ -103,3 +106,51 @@ def test_a_target_that_may_not_be_written_is_said_before_the_work(
     assert run(share.point / "out.mp4") == 1
     told = f"cannot write to {share.point}: Read-only file system; it is mounted read-only; mount it writable"
     assert capsys.readouterr().err == f"flashvsr: {told}\n"
+
+
+class Interrupting(IdentityEngine):
+    """Sends this process a signal when its first window is due."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        self.number = number
+
+    def stream(self, *_: object) -> IdentityStream:  # type: ignore[override]
+        outer = self
+
+        class Stream(IdentityStream):
+            def run(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
+                for window in super().run(frames):
+                    os.kill(os.getpid(), outer.number)
+                    yield window
+                    outer.number = signal.Signals.SIGCONT  # means nothing to a process that runs
+
+        return Stream()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_work_in_good_order(
+    run: Callable[[Path], int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
+) -> None:  # fmt: skip
+    before = signal.getsignal(number)
+    monkeypatch.setattr(engine, "load_engine", lambda *_: Interrupting(number))
+    assert run(tmp_path / "out.mp4") == 130
+    shown = capsys.readouterr()
+    partial = tmp_path / "out_partial.mp4"
+    assert shown.err.splitlines()[-1] == f"flashvsr: stopped; what was finished is in {partial}"
+    assert shown.out == ""
+    assert len(played(partial).pictures) == 8
+    assert not (tmp_path / "out.mp4").exists()
+    assert signal.getsignal(number) is before
+
+
+def test_ctrl_c_ends_the_loading_of_the_model_at_once(
+    run: Callable[[Path], int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load_engine(*_: object) -> IdentityEngine:
+        os.kill(os.getpid(), signal.SIGINT)
+        pytest.fail("it goes on loading")
+
+    monkeypatch.setattr(engine, "load_engine", load_engine)
+    assert run(tmp_path / "out.mp4") == 130
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "flashvsr.toml"]
