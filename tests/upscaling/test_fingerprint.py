@@ -12,7 +12,7 @@ import pytest
 from flashvsr.errors import Interrupted
 from flashvsr.settings.config import Chunks, Config, Preprocess
 from flashvsr.settings.preset import Preset
-from flashvsr.upscaling import file as upscale
+from flashvsr.upscaling import plan
 from flashvsr.video.chunks import stored_chunks
 from flashvsr.video.encode import VideoEncoder
 from flashvsr.video.geometry import Geometry
@@ -79,16 +79,27 @@ def test_another_encoder(interrupted: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_another_geometry(interrupted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a flashvsr that plans otherwise."""
-    plan = upscale.plan
+    geometry_of = plan.geometry_of
 
     def shifted(width: int, height: int, preset: Preset) -> Geometry:
-        return replace(plan(width, height, preset), offset=(2, 0))
+        return replace(geometry_of(width, height, preset), offset=(2, 0))
 
-    monkeypatch.setattr(upscale, "plan", shifted)
+    monkeypatch.setattr(plan, "geometry_of", shifted)
     assert not goes_on(interrupted)
 
 
-@pytest.mark.parametrize("change", [{"mode": "file"}, {"video_codec": "libx265"}, {"crf": 20}], ids=str)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"mode": "file"},
+        {"video_codec": "libx265"},
+        {"crf": 20},
+        {"preset": "slow"},
+        {"nvenc_cq": 30},
+        {"hwaccel": "cuda"},
+    ],
+    ids=str,
+)
 def test_another_preprocessing(change: dict[str, object], interrupted: Path) -> None:
     assert not goes_on(interrupted, replace(SETTINGS, preprocess=replace(Preprocess(), **change)))  # type: ignore[arg-type]
 

@@ -11,8 +11,9 @@ import pytest
 from flashvsr.errors import BadInput, Cancelled
 from flashvsr.settings.config import Chunks, Config
 from flashvsr.settings.preset import Preset
-from flashvsr.upscaling.file import Task, salvage
 from flashvsr.upscaling.report import Report
+from flashvsr.upscaling.salvage import salvage
+from flashvsr.upscaling.task import Task
 from kits.chain import Watching, chain
 from kits.durable import Steps
 from kits.played import Bench

@@ -141,7 +141,7 @@ def test_whoever_sees_the_record_finds_the_rest_in_place(
     bench: Bench,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("flashvsr.worker.control.HEARTBEAT_SECONDS", 0.0)
+    monkeypatch.setattr("flashvsr.worker.job_control.HEARTBEAT_SECONDS", 0.0)
     number = begin(bench)
     found: list[tuple[list[str], bool]] = []
     original = getattr(part, record)
@@ -195,7 +195,7 @@ MOMENTS = [
 def test_a_worker_killed_between_two_steps_leaves_enough_for_the_next(
     begin: Callable[[Bench], int], step: str, when: Callable[..., Any], bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flashvsr.worker.control.HEARTBEAT_SECONDS", 0.0)
+    monkeypatch.setattr("flashvsr.worker.job_control.HEARTBEAT_SECONDS", 0.0)
     number = begin(bench)
     owner, name = STEPS[step]
     with monkeypatch.context() as patch:

@@ -170,7 +170,7 @@ def _fingerprint(task: Task, engine: AnyEngine, encoder: VideoEncoder, geometry:
         "geometry": asdict(geometry),
         "engine": engine.identity,
         "encoder": encoder.identity,
-        "preprocess": [config.preprocess.mode, config.preprocess.video_codec, config.preprocess.crf],
+        "preprocess": asdict(config.preprocess),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
