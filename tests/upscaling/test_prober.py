@@ -113,7 +113,7 @@ def test_the_message_names_the_setting(prober: Prober, tmp_path: Path) -> None:
 
 BURDENED = """
 import sys
-from flashvsr.worker import probing_child
+from flashvsr.upscaling import probing_child
 class Burdened(probing_child._Child):
     asked = 0
     def answer(self, request):
