@@ -44,7 +44,7 @@ ALLOWED = {
     "inbox/shares.py:Shares.stray_files": "lists an opened directory",
     "inbox/stock.py:Stock._sort": "an entry of an opened directory",
     "jobs/backends/sqlite/connector.py": "the state directory",
-    "jobs/backends/sqlite/file.py": "the state directory",
+    "jobs/backends/sqlite/database_file.py": "the state directory",
     "jobs/damage.py": "the state directory",
     "jobs/exchange.py": "the state directory",
     "jobs/ledger.py": "<state>/records",

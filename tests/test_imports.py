@@ -69,9 +69,9 @@ ROOMS: dict[str, Room] = {
 }
 # Single modules that may know more, and why.
 EXCEPTIONS = {
-    ("weights/choice.py", "model.files"): "names of files, without torch",
+    ("weights/choice.py", "model.weight_files"): "names of files, without torch",
     ("worker/job_control.py", "upscaling.control"): "what it is a kind of, without torch",
-    ("worker/endings.py", "upscaling.task"): "a plain description of the work, without torch",
+    ("worker/places.py", "upscaling.task"): "a plain description of the work, without torch",
 }
 # Of the product, one room joins video and model. What measures it looks at both, and the check asks each about itself.
 JOINING_ROOMS = frozenset({"upscaling", "bench", "training", "commands/check.py"})
@@ -81,6 +81,7 @@ SAME_SUBJECT = {
     # A kernel and its plain form, a stage and its fused form, a command and the room that it shows.
     "kernels": "kernels/gpu",
     "model": "model/fused",
+    "jobs/backends": "jobs/backends/sqlite",
 }
 MOST_LINES = 350
 
@@ -281,7 +282,7 @@ def test_a_forbidden_import_is_found(file: str, source: str) -> None:
         ("model/attention.py", "def f():\n    from flashvsr.kernels.gpu.rms_norm import rms_norm"),
         ("commands/upscale.py", "def f():\n    from flashvsr.upscaling import file"),
         ("service/supervisor.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch"),
-        ("weights/choice.py", "from flashvsr.model.files import REQUIRED_FILES"),
+        ("weights/choice.py", "from flashvsr.model.weight_files import REQUIRED_FILES"),
         ("commands/bench.py", "def f():\n    from flashvsr.bench import quality"),
         ("training/data.py", "from flashvsr.bench.shrink import shrink"),
         ("bench/enlargers.py", "def f():\n    import pyanime4k"),

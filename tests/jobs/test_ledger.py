@@ -46,7 +46,7 @@ def test_what_root_cancels_is_recorded_as_the_service(tmp_path: Path) -> None:
         os.chown(path, NOBODY, NOBODY)
     config.write_text("[paths]\ninbox = 'inbox'\noutbox = 'outbox'\nstate = 'state'\nmodels = 'state/models'\n")
     done = run_in_reach(sys.executable, "-m", "flashvsr", "cancel", "1", "--config", config)
-    assert (done.returncode, done.stdout) == (0, "job 1: cancelled\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "job 1 is cancelled\n"), done.stderr
     for path in (state / "records", state / "records" / "1.json"):
         assert path.stat().st_uid == NOBODY, path
 

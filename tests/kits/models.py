@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from flashvsr.errors import BadConfig
-from flashvsr.model.files import DECODER_FILE, DIT_FILE, LQ_FILE, PROMPT_FILE
 from flashvsr.model.loading import Loaded, check_files, load_model
+from flashvsr.model.weight_files import DECODER_FILE, DIT_FILE, LQ_FILE, PROMPT_FILE
 from kits.golden_cases import formula_model
 
 # One head, two layers.

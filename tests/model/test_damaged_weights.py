@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from flashvsr.errors import BadConfig
-from flashvsr.model.files import DECODER_FILE, DIT_FILE, LQ_FILE, PROMPT_FILE, REQUIRED_FILES
+from flashvsr.model.weight_files import DECODER_FILE, DIT_FILE, LQ_FILE, PROMPT_FILE, REQUIRED_FILES
 from kits.models import (
     load,
     refusal,

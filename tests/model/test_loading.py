@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from flashvsr.errors import BadConfig
-from flashvsr.model.files import DECODER_FILE, DIT_FILE, LQ_FILE, PROMPT_FILE, REQUIRED_FILES
 from flashvsr.model.loading import Loaded, assemble, check_files, load_model
 from flashvsr.model.network import FlashVSR
 from flashvsr.model.stages import plain_stages
 from flashvsr.model.stream import Stream, StreamSpec
+from flashvsr.model.weight_files import DECODER_FILE, DIT_FILE, LQ_FILE, PROMPT_FILE, REQUIRED_FILES
 from kits.golden_cases import lq_video
 from kits.models import (
     PROMPT_SHAPE,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flashvsr.errors import BadConfig
-from flashvsr.model.files import REQUIRED_FILES
+from flashvsr.model.weight_files import REQUIRED_FILES
 from flashvsr.system import account
 from flashvsr.weights import fetch
 from kits.accounts import NOBODY, as_nobody, let_in, run_in_reach

@@ -193,5 +193,5 @@ def test_the_result_gets_the_last_name_of_its_source(tmp_path: Path, clip: Path)
 
 
 def test_what_makes_the_engine_slow_is_a_warning(tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(IdentityEngine, "regret", "many times slower than it could be")
+    monkeypatch.setattr(IdentityEngine, "note", "many times slower than it could be")
     assert chain(clip, tmp_path, CONFIG).warnings[0] == "many times slower than it could be"

@@ -14,7 +14,7 @@ import pytest
 
 from flashvsr.commands import weights as commands
 from flashvsr.errors import BadConfig, Transient
-from flashvsr.model.files import DIT_FILE, PROMPT_FILE, REQUIRED_FILES
+from flashvsr.model.weight_files import DIT_FILE, PROMPT_FILE, REQUIRED_FILES
 from flashvsr.settings.config import Config
 from flashvsr.settings.processing_tables import Model
 from flashvsr.weights.choice import NANO, OFFICIAL, Choice, choose, is_complete, nano_folder, verify

@@ -17,7 +17,7 @@ import pytest
 
 from flashvsr.commands import weights as commands
 from flashvsr.errors import BadConfig, Interrupted, Transient
-from flashvsr.model.files import DECODER_FILE, DIT_FILE, LQ_FILE, PROMPT_FILE, REQUIRED_FILES, VAE_FILE
+from flashvsr.model.weight_files import DECODER_FILE, DIT_FILE, LQ_FILE, PROMPT_FILE, REQUIRED_FILES, VAE_FILE
 from flashvsr.settings.config import Config
 from flashvsr.weights.choice import OFFICIAL, fetch, is_complete
 from kits.modelscope_server import ModelScopeServer, serve

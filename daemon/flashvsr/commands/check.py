@@ -12,7 +12,7 @@ from pathlib import Path
 
 from flashvsr.commands.say import say
 from flashvsr.errors import BadConfig, FlashVSRError
-from flashvsr.jobs.backends.sqlite.file import DATABASE_NAME, is_empty
+from flashvsr.jobs.backends.sqlite.database_file import DATABASE_NAME, is_empty
 from flashvsr.jobs.queue import Queue
 from flashvsr.settings.config import Config
 from flashvsr.status.findings import Finding, inbox_findings, problem_findings, queue_finding

@@ -18,7 +18,7 @@ from flashvsr.commands.progress import JobProgress, job_progress
 from flashvsr.commands.say import say
 from flashvsr.commands.screen import Screen
 from flashvsr.errors import FlashVSRError
-from flashvsr.jobs.backends.sqlite.file import DATABASE_NAME
+from flashvsr.jobs.backends.sqlite.database_file import DATABASE_NAME
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import DONE, FINISHED, Job, state_word
 from flashvsr.settings.config import Config

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from flashvsr.commands.say import say
 from flashvsr.errors import FlashVSRError
-from flashvsr.jobs.backends.sqlite.file import DATABASE_NAME, is_empty
+from flashvsr.jobs.backends.sqlite.database_file import DATABASE_NAME, is_empty
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import CANCELLED
 from flashvsr.settings.config import Config

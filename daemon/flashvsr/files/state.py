@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flashvsr.errors import FlashVSRError
-from flashvsr.jobs.ledger import RECORDS_NAME
 
 LOCK_NAME = "flashvsr.lock"
 JOBS_NAME = "jobs"  # one folder of finished chunks per job
+RECORDS_NAME = "records"  # a copy of each job that has ended, beside the database
 ARCHIVE_NAME = "archive"  # sources that are done, one folder per inbox
 
 LOCK_SECONDS = 1.0  # `flashvsr status` holds the lock, shared, for an instant: no reason not to start

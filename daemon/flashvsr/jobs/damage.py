@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flashvsr.files.filesystems import MOUNTINFO
-from flashvsr.jobs.backends.sqlite.file import DATABASE_NAME, damage_of, is_empty, last_number, refuse_network
+from flashvsr.jobs.backends.sqlite.database_file import DATABASE_NAME, damage_of, is_empty, last_number, refuse_network
 from flashvsr.jobs.exchange import ASIDE, aside_files, prepare, prepared, put_in_place
 from flashvsr.jobs.ledger import Ledger
 from flashvsr.jobs.queue import Queue

@@ -22,7 +22,7 @@ from flashvsr.files.at import sync_directory
 from flashvsr.files.filesystems import MOUNTINFO
 from flashvsr.files.objects import clear_name
 from flashvsr.files.space import writing_state
-from flashvsr.jobs.backends.sqlite.file import DATABASE_NAME, JOURNALS, is_empty
+from flashvsr.jobs.backends.sqlite.database_file import DATABASE_NAME, JOURNALS, is_empty
 from flashvsr.jobs.queue import Queue
 from flashvsr.system.text import printable
 

@@ -16,6 +16,7 @@ from typing import Any
 from flashvsr.files.moves import make_directories
 from flashvsr.files.objects import Unusable, read_object, set_aside
 from flashvsr.files.space import writing_state
+from flashvsr.files.state import RECORDS_NAME
 from flashvsr.files.texts import write_replacing
 from flashvsr.jobs.rows import LARGEST_NUMBER, wrong_value
 from flashvsr.jobs.schema import Job
@@ -23,7 +24,6 @@ from flashvsr.system.text import printable
 
 log = logging.getLogger(__name__)
 
-RECORDS_NAME = "records"
 DAMAGED_NAME = "records.damaged"  # where a record goes that cannot be used
 
 LARGEST_RECORD = 16 << 20  # bytes; the report of a job is the most of it

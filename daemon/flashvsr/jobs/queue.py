@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flashvsr.files.filesystems import MOUNTINFO
 from flashvsr.jobs.backends.sqlite.connector import SQLite
-from flashvsr.jobs.backends.sqlite.file import DATABASE_NAME
+from flashvsr.jobs.backends.sqlite.database_file import DATABASE_NAME
 from flashvsr.jobs.claims import Claims
 from flashvsr.jobs.history import History
 from flashvsr.jobs.intake import Intake

@@ -18,7 +18,6 @@ from flashvsr.errors import BadConfig
 from flashvsr.kernels.shapes import HEAD_DIM
 from flashvsr.model.decoder import DecoderParams
 from flashvsr.model.dit import DitParams
-from flashvsr.model.files import DECODER_FILE, DIT_FILE, LQ_FILE, PROMPT_FILE, REQUIRED_FILES
 from flashvsr.model.lq_projection import LqProjectionParams
 from flashvsr.model.network import FlashVSR
 from flashvsr.model.reading import (
@@ -28,6 +27,7 @@ from flashvsr.model.reading import (
     read_safetensors,
     read_safetensors_header,
 )
+from flashvsr.model.weight_files import DECODER_FILE, DIT_FILE, LQ_FILE, PROMPT_FILE, REQUIRED_FILES
 
 PROBLEMS_SHOWN = 5
 

@@ -13,10 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flashvsr.errors import Damaged
-from flashvsr.files.state import archive_directory, jobs_directory
+from flashvsr.files.state import RECORDS_NAME, archive_directory, jobs_directory
 from flashvsr.inbox.contained import unforeseen
 from flashvsr.inbox.watch import InboxWatcher
-from flashvsr.jobs.ledger import RECORDS_NAME
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.retention import prune
 from flashvsr.jobs.schema import RUNNING

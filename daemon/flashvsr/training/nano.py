@@ -18,10 +18,10 @@ from torch import Tensor
 
 from flashvsr.model.decoder import DecoderParams
 from flashvsr.model.dit import DitParams
-from flashvsr.model.files import DECODER_FILE, DIT_FILE, LQ_FILE, PROMPT_FILE
 from flashvsr.model.loading import load_model
 from flashvsr.model.lq_projection import LqProjectionParams
 from flashvsr.model.network import FlashVSR
+from flashvsr.model.weight_files import DECODER_FILE, DIT_FILE, LQ_FILE, PROMPT_FILE
 from flashvsr.training.cascade import Cascade, CascadeParams
 from flashvsr.training.correction import CorrectionParams
 from flashvsr.training.data import Footage, Shares

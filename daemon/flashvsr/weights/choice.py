@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flashvsr.errors import BadConfig, Transient
-from flashvsr.model.files import PROMPT_FILE, REQUIRED_FILES, VAE_FILE
+from flashvsr.model.weight_files import PROMPT_FILE, REQUIRED_FILES, VAE_FILE
 from flashvsr.settings.processing_tables import Model
 from flashvsr.system.account import refuse_as_root
 from flashvsr.system.text import printable

@@ -12,8 +12,8 @@ import peewee as pw
 
 from flashvsr.errors import BadConfig, Transient
 from flashvsr.files.filesystems import MOUNTINFO
-from flashvsr.jobs.backends.sqlite.errors import told
-from flashvsr.jobs.backends.sqlite.file import BUSY_SECONDS, refuse_network
+from flashvsr.jobs.backends.sqlite.database_file import BUSY_SECONDS, refuse_network
+from flashvsr.jobs.backends.sqlite.failures import told
 from flashvsr.jobs.backends.sqlite.migrations import migrate
 from flashvsr.system.text import printable
 

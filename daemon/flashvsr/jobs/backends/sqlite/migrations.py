@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flashvsr.errors import BadConfig, Damaged
-from flashvsr.jobs.backends.sqlite.errors import damaged_text
+from flashvsr.jobs.backends.sqlite.failures import damaged_text
 from flashvsr.jobs.backends.sqlite.fitting import mark_of, mismatch
 from flashvsr.system.text import printable
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from flashvsr.errors import BadConfig
 from flashvsr.files.filesystems import MOUNTINFO, fstype_of, is_network
 from flashvsr.jobs.backends.sqlite import migrations
-from flashvsr.jobs.backends.sqlite.errors import speaks_of_damage
+from flashvsr.jobs.backends.sqlite.failures import speaks_of_damage
 from flashvsr.jobs.backends.sqlite.fitting import mismatch
 from flashvsr.system.text import printable
 
