@@ -127,12 +127,13 @@ def test_an_enlargement(form: Any, device: torch.device, size: tuple[int, int], 
     assert not borders(out).any(), "they were zero, and nothing was written there"
 
 
-@pytest.mark.parametrize("size", [(5, 9), (2, 40)])
-def test_strides_in_time(form: Any, device: torch.device, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize(("size", "room"), [((5, 9), 6), ((2, 40), 6), ((2, 40), 10)])
+def test_strides_in_time(form: Any, device: torch.device, size: tuple[int, int], room: int) -> None:
+    """In a raster with room for more frames, those that the result needs."""
     x = pictures(6, size, torch.float16, device)
     padded = F.pad(x.float(), (1, 1, 1, 1), mode="replicate")
-    raster = Raster.zeros(6, *size, CHANNELS, x, edges=2)
-    raster.padded().copy_(padded.permute(0, 2, 3, 1))
+    raster = Raster.zeros(room, *size, CHANNELS, x, edges=2)
+    raster.padded()[:6] = padded.permute(0, 2, 3, 1)
     weight, bias = kernel(CHANNELS, CHANNELS, 4, 3, 3, like=x), torch.randn(CHANNELS, device=device)
     out = x.new_zeros(2, strided_rows(raster, SMALL), CHANNELS)
     form.convolve_strided(raster, taps_first(weight), out, bias=bias)

@@ -28,8 +28,9 @@ OPTIONS = StreamOptions(sparse_ratio=2.0 * HEIGHT * WIDTH / (768 * 1280) * 0.7, 
 
 
 def tokens(index: int, count: int, dim: int, like: Tensor) -> list[Tensor]:
-    """What the LQ projection might have made; it has tests of its own."""
-    return [torch.randn(count, dim, generator=torch.Generator().manual_seed(index)).to(like)]
+    """What the LQ projection might have made for two layers; it has tests of its own."""
+    generator = torch.Generator().manual_seed(index)
+    return [torch.randn(count, dim, generator=generator).to(like) for _ in range(2)]
 
 
 class MadeUp:

@@ -1,1 +1,1 @@
-"""The model's stages on fused kernels, for CUDA GPUs: the same functions as the plain modules above."""
+"""The stages on fused kernels, for CUDA GPUs: each module does what the plain one of its name does."""

@@ -40,9 +40,9 @@ def fused_stages(
         fused: the model.
         spec: the stream.
         records: whether windows may be recorded and replayed, see `flashvsr.model.fused.recording`.
-        offload_cache: see `flashvsr.upscaling.savings.Thrift`, as for the next two.
-        small_batches: the decoder takes fewer frames at once.
-        strips: it decodes the picture in that many strips.
+        offload_cache: kept keys and values live in host memory, for GPUs with little of their own.
+        small_batches: the decoder takes half as many frames at once, in less memory.
+        strips: it decodes the picture in that many strips, in less memory still.
         ranges: which layers are a stage of their own; by default all of them are one.
     """
     parts = layer_ranges(len(fused.dit.layers), ranges)
