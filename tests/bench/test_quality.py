@@ -11,7 +11,7 @@ from torch import Tensor
 
 from flashvsr.bench.enlargers import bicubic
 from flashvsr.bench.metrics import psnr
-from flashvsr.bench.quality import AREA, BICUBIC, MODEL, Frame, Measured, Task, measure, measured_size
+from flashvsr.bench.quality import AREA, BICUBIC, MODEL, ComparedFrame, Comparison, Measured, measure, measured_size
 from flashvsr.errors import BadInput
 from flashvsr.model.loading import load_model
 from flashvsr.upscaling.engine import Engine
@@ -36,7 +36,7 @@ def flat_video(path: Path, frames: int, size: tuple[int, int] = (128, 128)) -> S
     return lossless(path, [np.full((size[1], size[0], 3), 90 + i, np.uint8) for i in range(frames)])
 
 
-def ignore(_frame: Frame) -> None:
+def ignore(_frame: ComparedFrame) -> None:
     pass
 
 
@@ -57,7 +57,7 @@ def test_the_measured_part(
     info = flat_video(tmp_path / "a.mkv", 1, size)
     measured = measured_size(info, scale, at_most)
     assert measured == expected
-    task = Task(info, measured, scale, AREA)
+    task = Comparison(info, measured, scale, AREA)
     assert task.geometry.output == measured
     assert all(side % 128 == 0 for side in task.geometry.model)
     assert (task.geometry.model == measured) == (min(measured) >= 128)
@@ -73,13 +73,13 @@ def test_every_frame_is_compared_with_itself(tmp_path: Path) -> None:
     info = lossless(tmp_path / "a.mkv", [numbered(i, 144, 100) for i in range(27)])
     seen: list[int] = []
 
-    def look(frame: Frame) -> None:
+    def look(frame: ComparedFrame) -> None:
         numbers = {number_of(picture.permute(1, 2, 0).numpy()) for picture in (frame.source, *frame.enlarged.values())}
         assert numbers == {frame.index}
         assert {tuple(picture.shape) for picture in frame.enlarged.values()} == {tuple(frame.source.shape)}
         seen.append(frame.index)
 
-    task = Task(info, measured_size(info, 2), 2, BICUBIC, start=2, frames=24)
+    task = Comparison(info, measured_size(info, 2), 2, BICUBIC, start=2, frames=24)
     measured = measure(task, engine, {BICUBIC: bicubic}, look)
     assert seen == list(range(2, 26))
     assert measured.frames == 24
@@ -100,7 +100,7 @@ def test_known_errors_are_measured(tmp_path: Path, quick: Engine) -> None:
         return bicubic(low, factor) + (3 if calls % 2 else -3)
 
     others = {BICUBIC: bicubic, "steady": off_by_three, "unsteady": now_above_now_below}
-    measured = measure(Task(info, (128, 128), 2, AREA), quick, others, ignore)
+    measured = measure(Comparison(info, (128, 128), 2, AREA), quick, others, ignore)
     steady, unsteady, best = (measured.scores[name].summary() for name in ("steady", "unsteady", BICUBIC))
     assert best["psnr_y"] == best["steadiness"] == pytest.approx(99)
     assert [steady["psnr_y"], unsteady["psnr_y_pooled"]] == pytest.approx([float(psnr(9.0))] * 2, abs=1e-3)
@@ -115,11 +115,11 @@ def test_one_frame_is_too_few(tmp_path: Path, quick: Engine) -> None:
     info = flat_video(tmp_path / "a.mkv", 5)
     for start, what in ((4, "one frame"), (9, "no frame")):
         with pytest.raises(BadInput, match=what):
-            measure(Task(info, (128, 128), 2, AREA, start), quick, {BICUBIC: bicubic}, ignore)
+            measure(Comparison(info, (128, 128), 2, AREA, start), quick, {BICUBIC: bicubic}, ignore)
 
 
 def test_two_frames_have_no_window_to_begin(tmp_path: Path, quick: Engine) -> None:
     info = flat_video(tmp_path / "a.mkv", 2)
-    measured: Measured = measure(Task(info, (128, 128), 2, AREA), quick, {BICUBIC: bicubic}, ignore)
+    measured: Measured = measure(Comparison(info, (128, 128), 2, AREA), quick, {BICUBIC: bicubic}, ignore)
     assert measured.frames == 2
     assert measured.window_start_gain() is None

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from flashvsr.bench.quality import BICUBIC, MODEL, Frame
-from flashvsr.bench.strip import SEPARATOR, Strip
+from flashvsr.bench.quality import BICUBIC, MODEL, ComparedFrame
+from flashvsr.bench.strip import SEPARATOR, PictureStrip
 
 SIDE, DETAIL = 64, 16
 
@@ -23,11 +23,11 @@ def picture_with(x: int, y: int, level: int) -> torch.Tensor:
 
 def test_gain_and_loss_are_shown_in_this_order(tmp_path: Path) -> None:
     source = torch.full((3, SIDE, SIDE), 100, dtype=torch.uint8)
-    strip = Strip()
-    strip.see(Frame(0, source, {BICUBIC: source, MODEL: source}))
-    strip.see(Frame(1, source, {BICUBIC: picture_with(16, 32, 140), MODEL: source}))  # gain
-    strip.see(Frame(2, source, {BICUBIC: source, MODEL: picture_with(40, 4, 80)}))  # loss
-    strip.see(Frame(3, source, {BICUBIC: picture_with(0, 0, 110), MODEL: source}))  # a smaller gain
+    strip = PictureStrip()
+    strip.see(ComparedFrame(0, source, {BICUBIC: source, MODEL: source}))
+    strip.see(ComparedFrame(1, source, {BICUBIC: picture_with(16, 32, 140), MODEL: source}))  # gain
+    strip.see(ComparedFrame(2, source, {BICUBIC: source, MODEL: picture_with(40, 4, 80)}))  # loss
+    strip.see(ComparedFrame(3, source, {BICUBIC: picture_with(0, 0, 110), MODEL: source}))  # a smaller gain
     strip.write(tmp_path / "strip.png")
     with av.open(str(tmp_path / "strip.png")) as container:
         png = next(container.decode(video=0)).to_ndarray(format="rgb24")
@@ -41,4 +41,4 @@ def test_gain_and_loss_are_shown_in_this_order(tmp_path: Path) -> None:
 
 def test_no_frame_is_no_picture(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="a frame"):
-        Strip().write(tmp_path / "strip.png")
+        PictureStrip().write(tmp_path / "strip.png")

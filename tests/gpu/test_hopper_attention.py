@@ -8,7 +8,7 @@ import torch
 if not torch.cuda.is_available() or torch.cuda.get_device_capability()[0] != 9:
     pytest.skip("needs a CUDA device of compute capability 9.x", allow_module_level=True)
 
-from flashvsr.kernels.gpu.hopper_attention import Plan, block_sparse_attention
+from flashvsr.kernels.gpu.hopper_attention import TilePlan, block_sparse_attention
 from flashvsr.kernels.select_blocks import BlockLists
 
 pytestmark = pytest.mark.gpu
@@ -44,9 +44,9 @@ def _plain(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, keep: torch.Tensor
     return out
 
 
-@pytest.mark.parametrize("plan", [Plan(), Plan(stages=3), Plan(turns=False), Plan(workers=1)], ids=str)
+@pytest.mark.parametrize("plan", [TilePlan(), TilePlan(stages=3), TilePlan(turns=False), TilePlan(workers=1)], ids=str)
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=["bfloat16", "float16"])
-def test_every_count_of_blocks_gives_plain_attention(plan: Plan, dtype: torch.dtype) -> None:
+def test_every_count_of_blocks_gives_plain_attention(plan: TilePlan, dtype: torch.dtype) -> None:
     generator = torch.Generator().manual_seed(1)
     keep = _keep(generator)
     q, k, v = (

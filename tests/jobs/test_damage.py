@@ -14,7 +14,7 @@ import pytest
 
 from flashvsr.errors import BadConfig, Damaged, NoSpace
 from flashvsr.jobs import damage, ledger
-from flashvsr.jobs.damage import heal, notices
+from flashvsr.jobs.damage import heal, set_aside_notes
 from flashvsr.jobs.exchange import aside_files
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.retention import prune
@@ -105,7 +105,7 @@ def test_a_damaged_database_is_set_aside_and_rebuilt(
     (aside,) = aside_files(state)
     assert aside.read_bytes() == content
     assert any(record.levelno == logging.ERROR and "damaged" in record.message for record in caplog.records)
-    (notice,) = notices(state)
+    (notice,) = set_aside_notes(state)
     assert aside.name in notice
     with closing(Queue(state)) as queue:
         jobs = {job.id: job for job in queue.jobs.select()}
@@ -139,7 +139,7 @@ def test_the_journal_goes_with_its_database(
         archive = state / "archive"
         assert prune(queue, archive, jobs_dir, 30, later)["leftovers"] >= 3
     assert not list(state.glob("queue.damaged*"))
-    assert notices(state) == []
+    assert set_aside_notes(state) == []
 
 
 @pytest.mark.parametrize("lose", [Path.unlink, lambda path: os.truncate(path, 0)])

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from flashvsr.jobs import ledger
-from flashvsr.jobs.damage import heal, notices
+from flashvsr.jobs.damage import heal, set_aside_notes
 from flashvsr.jobs.intake import Source
 from flashvsr.jobs.ledger import Ledger
 from flashvsr.jobs.queue import Queue
@@ -150,7 +150,7 @@ def test_a_record_of_any_content_is_set_aside_by_itself(
     assert not os.path.lexists(lived / "records" / "2.json")
     assert os.path.lexists(lived / "records.damaged" / "2.json.damaged")
     assert any(record.levelno == logging.ERROR and "2.json is damaged: " in record.message for record in caplog.records)
-    (notice,) = notices(lived)
+    (notice,) = set_aside_notes(lived)
     assert notice.startswith("records of ended jobs were damaged (1); ")
 
 
@@ -170,7 +170,7 @@ def test_records_set_aside_at_several_times_are_all_kept(lived: Path) -> None:
         list(Ledger(lived).rows())
     names = sorted(path.name for path in (lived / "records.damaged").iterdir())
     assert names == ["2.json.damaged", "2.json.damaged-2", "2.json.damaged-3"]
-    assert notices(lived)[0].startswith("records of ended jobs were damaged (3); ")
+    assert set_aside_notes(lived)[0].startswith("records of ended jobs were damaged (3); ")
 
 
 def test_damaged_records_leave_with_the_history(lived: Path, queue: Queue) -> None:
@@ -179,7 +179,7 @@ def test_damaged_records_leave_with_the_history(lived: Path, queue: Queue) -> No
     later = (lived / "records.damaged" / "2.json.damaged").stat().st_ctime + 31 * 86400
     with closing(Queue(lived)) as opened:
         assert prune(opened, lived / "archive", lived / "jobs", 30, later)["leftovers"] == 1
-    assert notices(lived) == []
+    assert set_aside_notes(lived) == []
 
 
 def test_a_record_that_the_disk_cannot_read_stays_where_it_is(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from flashvsr.kernels import block_sparse_attention as plain
-from flashvsr.kernels.gpu.block_sparse_attention import Tile, block_sparse_attention
+from flashvsr.kernels.gpu.block_sparse_attention import AttentionTile, block_sparse_attention
 from flashvsr.kernels.select_blocks import BlockLists
 from flashvsr.kernels.shapes import BLOCK_TOKENS as BLOCK
 
@@ -54,7 +54,7 @@ def test_any_number_of_blocks(
     selection = chosen([[0, 1, 5], [3, 0, 2]], device)
     q = torch.randn(3 * BLOCK, 2, 128, device=device).to(dtype)
     k, v = torch.randn(2, STORED * BLOCK, 2, 128, device=device).to(dtype)
-    out = block_sparse_attention(q, k, v, selection, Tile(rows, columns, 8, 2))
+    out = block_sparse_attention(q, k, v, selection, AttentionTile(rows, columns, 8, 2))
     exact = expected(q, k, v, selection)
     assert (out.float() - exact).norm() <= tolerance * exact.norm()
     assert not out[:BLOCK, 0].any(), "a row that sees nothing"

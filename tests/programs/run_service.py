@@ -11,7 +11,7 @@ from typing import Any
 
 from flashvsr.inbox.watch import InboxWatcher
 from flashvsr.service.pool import Patience
-from flashvsr.service.supervisor import Pace, Supervisor
+from flashvsr.service.supervisor import Intervals, Supervisor
 from flashvsr.settings.config import load_config
 from flashvsr.system import logs
 from flashvsr.system.devices import CPU, Slot
@@ -45,7 +45,7 @@ def main(config: str, text: str) -> int:
         worker_command=(sys.executable, str(Path(__file__).with_name(worker))),
         make_watcher=WATCHERS.get(options.get("watcher", ""), InboxWatcher),
         patience=Patience(first=options["first"], rest=options["rest"]),
-        pace=Pace(
+        pace=Intervals(
             turn=0.05,
             report=0.1,
             silence=options["silence"],

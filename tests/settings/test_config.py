@@ -16,7 +16,7 @@ import flashvsr
 from flashvsr.errors import BadConfig
 from flashvsr.settings.config import TABLES, Config, InboxDir, load_config
 from flashvsr.settings.crosscheck import NOT_YET
-from flashvsr.settings.kinds import Choice
+from flashvsr.settings.kinds import OneOf
 from flashvsr.settings.options import options
 from flashvsr.settings.preset import Preset
 from flashvsr.settings.service_tables import ExtraInbox
@@ -204,7 +204,7 @@ def test_an_option_that_nothing_reads_is_refused_or_has_no_choice(name):
     """A key that is accepted and does nothing is a promise not kept. An attribute's name is all that is looked at."""
     to_come = {item.key for item in NOT_YET if item.table == name}
     for item in options(TABLES.get(name, Preset)):
-        no_choice = isinstance(item.kind, Choice) and item.kind.words == (item.default,)
+        no_choice = isinstance(item.kind, OneOf) and item.kind.words == (item.default,)
         assert item.key in READ or item.key in to_come or no_choice, item.key
 
 

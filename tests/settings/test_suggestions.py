@@ -8,7 +8,7 @@ import pytest
 
 from flashvsr.errors import BadConfig
 from flashvsr.settings.config import TABLES
-from flashvsr.settings.kinds import Choice
+from flashvsr.settings.kinds import OneOf
 from flashvsr.settings.nearness import folded, nearest
 from flashvsr.settings.options import keys, options
 from flashvsr.settings.preset import Preset, parse_preset
@@ -235,7 +235,7 @@ def test_the_tables_of_other_names_fit_what_there_is() -> None:
     choices: dict[str, set[str]] = {}
     for table in (Preset, *TABLES.values()):
         for item in options(table):
-            words = set(item.kind.words) if isinstance(item.kind, Choice) else set(getattr(item.kind, "names", ()))
+            words = set(item.kind.words) if isinstance(item.kind, OneOf) else set(getattr(item.kind, "names", ()))
             choices.setdefault(item.key, set()).update(words, getattr(item.kind, "words", ()))
     for key, names in VALUES.items():
         assert set(names.values()) <= choices[key], key

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flashvsr.service.supervisor import EX_CONFIG, Pace
+from flashvsr.service.supervisor import EX_CONFIG, Intervals
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 UNIT = SYSTEMD / "flashvsr.service"
@@ -160,7 +160,7 @@ def test_only_what_makes_device_files_runs_outside_the_sandbox() -> None:
 
 def test_the_unit_gives_the_service_the_time_it_takes() -> None:
     service = {name: values[-1] for name, values in service_lines().items()}
-    pace = Pace()
+    pace = Intervals()
     assert int(service["TimeoutStopSec"]) > pace.checkpoint + pace.killed + pace.watcher_end
     assert int(service["TimeoutStartSec"]) >= 300
     assert int(service["WatchdogSec"]) >= 60

@@ -23,16 +23,16 @@ from flashvsr.model.windows import LOOKAHEAD, window, window_count
 from flashvsr.training import nano
 from flashvsr.training.cascade import Cascade, enlarge_linearly
 from flashvsr.training.channel_layout import MARGIN, SPAN
-from flashvsr.training.data import Clip, ClipSampler, Footage, Shares, Video, enlarge, make_grainy
+from flashvsr.training.data import Clip, ClipSampler, Footage, Proportions, Video, enlarge, make_grainy
 from flashvsr.training.degrade import Degradation, degrade
 from flashvsr.training.grain import add_grain
 from flashvsr.training.lay_corrections import fix_half, lay_corrections
-from flashvsr.training.optimise import Plan, train
+from flashvsr.training.optimise import Schedule, train
 
 CPU = torch.device("cpu")
-SMALL = Plan(steps=40, rate=1e-2, clips=4, side=64, frames=2, rounding=0.5)
+SMALL = Schedule(steps=40, rate=1e-2, clips=4, side=64, frames=2, rounding=0.5)
 
-TWO_STEPS = Plan(steps=2, clips=2, side=64, frames=2)
+TWO_STEPS = Schedule(steps=2, clips=2, side=64, frames=2)
 
 
 def synthetic_footage() -> Footage:
@@ -162,12 +162,12 @@ def test_the_correction_at_half_size_is_learned_first_and_then_kept() -> None:
     assert not torch.equal(results[1], results[2])
 
 
-def draw(shares: Shares, length: int, seed: int) -> Clip:
+def draw(shares: Proportions, length: int, seed: int) -> Clip:
     return ClipSampler(synthetic_footage(), 64, length, shares).clip(np.random.default_rng(seed))
 
 
 def test_clips_are_the_same_for_the_same_seed() -> None:
-    plain = Shares(photo=0, compressed=0, grainy=0)
+    plain = Proportions(photo=0, compressed=0, grainy=0)
     first, second, other = (draw(plain, 9, seed).high for seed in (0, 0, 1))
     assert torch.equal(first, second)
     assert not torch.equal(first, other)
@@ -175,7 +175,7 @@ def test_clips_are_the_same_for_the_same_seed() -> None:
 
 def test_a_compressed_clip_lies_where_its_original_does() -> None:
     for seed in range(8):
-        clip = draw(Shares(photo=0, compressed=1, grainy=0), 4, seed)
+        clip = draw(Proportions(photo=0, compressed=1, grainy=0), 4, seed)
         assert clip.low is not None
         assert (F.avg_pool2d(clip.high, 2) - clip.low).abs().max() <= 1  # these halves were not compressed, only cut
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from flashvsr.bench.enlargers import bicubic
-from flashvsr.bench.quality import AREA, BICUBIC, Task, measure, measured_size
+from flashvsr.bench.quality import AREA, BICUBIC, Comparison, measure, measured_size
 from flashvsr.model.loading import load_model
 from flashvsr.model.network import FlashVSR
 from flashvsr.model.slim import slim
@@ -39,7 +39,7 @@ def test_it_takes_at_most_8_megabytes() -> None:
 def test_it_beats_bicubic(model: FlashVSR, filter_name: str, scale: int) -> None:
     engine = Engine(model, "nano", "CPU")
     info = probe(CLIP)
-    task = Task(info, measured_size(info, scale), scale, filter_name)
+    task = Comparison(info, measured_size(info, scale), scale, filter_name)
     gains = measure(task, engine, {BICUBIC: bicubic}, lambda _: None).gains()
     assert gains["psnr_y"] >= 1
     assert gains["psnr_y_pooled"] >= 1

@@ -17,7 +17,7 @@ from test_chunks import python_environment
 
 from flashvsr.errors import BadInput
 from flashvsr.settings.config import Config
-from flashvsr.settings.processing_tables import Limits
+from flashvsr.settings.processing_tables import SourceLimits
 from kits.chain import chain
 from kits.videos import numbered, write_video
 from programs.fuzz import SEEDS, VARIABLE, variant
@@ -94,13 +94,13 @@ def test_variants_go_through_all_seeds_and_damage_each_in_other_ways() -> None:
 @pytest.mark.parametrize(
     ("limits", "said"),
     [
-        (Limits(side=120), "more than the 120 pixels a side"),
-        (Limits(frames=9), "10 frames, more than the 9"),
-        (Limits(file_bytes=1000), "more than the 1000"),
+        (SourceLimits(side=120), "more than the 120 pixels a side"),
+        (SourceLimits(frames=9), "10 frames, more than the 9"),
+        (SourceLimits(file_bytes=1000), "more than the 1000"),
     ],
     ids=["side", "frames", "bytes"],
 )
-def test_sources_over_the_limits_are_refused(limits: Limits, said: str, tmp_path: Path) -> None:
+def test_sources_over_the_limits_are_refused(limits: SourceLimits, said: str, tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", [numbered(n) for n in range(10)])
     with pytest.raises(BadInput, match=said) as caught:
         chain(path, tmp_path, Config(limits=limits))
@@ -112,7 +112,7 @@ def test_a_file_that_hides_its_length_is_stopped_at_the_limit(tmp_path: Path) ->
     """Raw streams do not say how long they are."""
     path = write_video(tmp_path / "a.h264", [numbered(n) for n in range(30)])
     with pytest.raises(BadInput, match="more than the 20"):
-        chain(path, tmp_path, Config(limits=Limits(frames=20)))
+        chain(path, tmp_path, Config(limits=SourceLimits(frames=20)))
 
 
 def test_a_stream_that_grows_on_the_way_is_refused(tmp_path: Path) -> None:
@@ -123,4 +123,4 @@ def test_a_stream_that_grows_on_the_way_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "joined.ts"
     path.write_bytes(b"".join(part.read_bytes() for part in parts))
     with pytest.raises(BadInput, match="more than the 160 pixels a side"):
-        chain(path, tmp_path, Config(limits=Limits(side=160)))
+        chain(path, tmp_path, Config(limits=SourceLimits(side=160)))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Job:
+class FileRun:
     """A clip of a size and what is to be made of it."""
 
     clip: Size
@@ -36,12 +36,12 @@ class Job:
 
 
 # What people send most: 720p, made 960 wide and doubled, to 1920x1024.
-USUAL = Job((1280, 720), Preset(width=960, scale=2, codec="h264", encoder="software"))
+USUAL = FileRun((1280, 720), Preset(width=960, scale=2, codec="h264", encoder="software"))
 
 
-def doubling(size: Size) -> Job:
+def doubling(size: Size) -> FileRun:
     """A clip of half the size in each direction, doubled."""
-    return Job((size[0] // 2, size[1] // 2), Preset(width=0, scale=2, codec="h264", encoder="software"))
+    return FileRun((size[0] // 2, size[1] // 2), Preset(width=0, scale=2, codec="h264", encoder="software"))
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Done:
     place, since random weights make noise, which keeps an encoder many times busier than any picture.
     """
 
-    job: Job
+    job: FileRun
     shows: str
     frames: int
     seconds: float
@@ -66,7 +66,7 @@ class Done:
 
 
 def measure_job(
-    engine: AnyEngine, config: Config, job: Job, frames: int, on_frames: OnFrames, *, shows_source: bool = False
+    engine: AnyEngine, config: Config, job: FileRun, frames: int, on_frames: OnFrames, *, shows_source: bool = False
 ) -> Done:
     """Make a clip of so many frames, and time the worker's own code on it. `shows_source`: see `Done`."""
     with tempfile.TemporaryDirectory(prefix="flashvsr-bench-") as name:

@@ -20,7 +20,7 @@ WINDOWS = 7  # long enough to see whether errors grow
 
 
 @dataclass(frozen=True)
-class Made:
+class MadeFrames:
     """What a stream made, window by window, in main memory: clean latents, and frames in [-1, 1]."""
 
     latents: list[Tensor]
@@ -45,7 +45,7 @@ class Exactness:
 
 
 @torch.inference_mode()
-def make(stream: Stream, device: torch.device, size: tuple[int, int], windows: int = WINDOWS) -> Made:
+def make(stream: Stream, device: torch.device, size: tuple[int, int], windows: int = WINDOWS) -> MadeFrames:
     """Send a drifting texture of the model's size through a stream on `device`, and keep what it makes."""
     width, height = size
     # Frames that end with a window, so that every window is whole.
@@ -53,7 +53,7 @@ def make(stream: Stream, device: torch.device, size: tuple[int, int], windows: i
     frames = (to_unit(torch.from_numpy(picture).to(device).permute(2, 0, 1).float()) for picture in pictures)
     with _kept_latents(stream) as latents:
         made = [output.float().cpu() for output in stream.run(frames)]
-    return Made(latents, made)
+    return MadeFrames(latents, made)
 
 
 def plain_stream(model: Any, size: tuple[int, int]) -> Stream:
@@ -63,7 +63,7 @@ def plain_stream(model: Any, size: tuple[int, int]) -> Stream:
     return Stream(plain_stages(model.float(), StreamSpec(size[1], size[0])))
 
 
-def compare(found: Made, exact: Made) -> Exactness:
+def compare(found: MadeFrames, exact: MadeFrames) -> Exactness:
     """Of each window, how far what was found is from what is exact."""
     return Exactness(
         [_relative_error(mine, true) for mine, true in zip(found.latents, exact.latents, strict=True)],

@@ -38,7 +38,7 @@ LEAST_FRAMES = 2  # one alone has no steadiness
 
 
 @dataclass(frozen=True)
-class Task:
+class Comparison:
     """What to measure of one video.
 
     Attributes:
@@ -65,7 +65,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Frame:
+class ComparedFrame:
     """One source frame and what became of it, by name: each (3, H, W) uint8."""
 
     index: int
@@ -77,7 +77,7 @@ class Frame:
 class Measured:
     """One video: the scores of each way to enlarge it, and what was wrong with the file."""
 
-    task: Task
+    task: Comparison
     scores: Mapping[str, Scores]
     warnings: list[str]
 
@@ -125,8 +125,8 @@ def measured_size(info: SourceInfo, scale: int, at_most: Size | None = None) -> 
 
 @torch.inference_mode()
 def restored(
-    task: Task, engine: Engine, enlargers: Mapping[str, Enlarger], sources: Iterable[Tensor]
-) -> Iterator[Frame]:
+    task: Comparison, engine: Engine, enlargers: Mapping[str, Enlarger], sources: Iterable[Tensor]
+) -> Iterator[ComparedFrame]:
     """Make source frames (3, H, W) uint8 smaller, and enlarge them by the model and the others."""
     geometry, device = task.geometry, engine.device
 
@@ -141,12 +141,12 @@ def restored(
         for pixels, (source, low) in zip(from_model(batch.pixels, geometry), batch.tags, strict=True):
             enlarged = {name: enlarger(low, task.scale) for name, enlarger in enlargers.items()}
             enlarged[MODEL] = torch.from_numpy(pixels).permute(2, 0, 1).to(device)
-            yield Frame(index, source, enlarged)
+            yield ComparedFrame(index, source, enlarged)
             index += 1
 
 
 def measure(
-    task: Task, engine: Engine, enlargers: Mapping[str, Enlarger], on_frame: Callable[[Frame], None]
+    task: Comparison, engine: Engine, enlargers: Mapping[str, Enlarger], on_frame: Callable[[ComparedFrame], None]
 ) -> Measured:
     """Measure one video; `on_frame` sees every frame, and may raise to stop.
 

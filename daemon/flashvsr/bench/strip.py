@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from flashvsr.bench.luma import luma_of
-from flashvsr.bench.quality import BICUBIC, MODEL, Frame
+from flashvsr.bench.quality import BICUBIC, MODEL, ComparedFrame
 from flashvsr.video.picture import ZOOM, Picture, write_png
 
 STEPS = 4  # places per side of a detail, where details are looked for
@@ -27,12 +27,12 @@ class _Place:
     """A detail of a frame and how much lower the model's mean squared error is there than bicubic's."""
 
     gain: float
-    frame: Frame
+    frame: ComparedFrame
     x: int
     y: int
 
 
-class Strip:
+class PictureStrip:
     """Watches the frames go by and keeps the two that are shown. `columns`: names of what stands beside the source."""
 
     def __init__(self, columns: Sequence[str] = (BICUBIC, MODEL)) -> None:
@@ -40,7 +40,7 @@ class Strip:
         self._best: _Place | None = None
         self._worst: _Place | None = None
 
-    def see(self, frame: Frame) -> None:
+    def see(self, frame: ComparedFrame) -> None:
         """Look at the next frame."""
         errors = [_error(frame, name) for name in (BICUBIC, MODEL)]
         height, width = _detail(frame.source)
@@ -64,11 +64,11 @@ class Strip:
         rows = [[_pixels(picture) for picture in self._pictures(self._best.frame)], *details]
         write_png(_grid(rows), target)
 
-    def _pictures(self, frame: Frame) -> list[Tensor]:
+    def _pictures(self, frame: ComparedFrame) -> list[Tensor]:
         return [frame.source, *(frame.enlarged[name] for name in self._columns)]
 
 
-def _error(frame: Frame, name: str) -> Tensor:
+def _error(frame: ComparedFrame, name: str) -> Tensor:
     """Squared errors of luma, (H, W)."""
     return luma_of(frame.enlarged[name].float() - frame.source.float()).square()
 

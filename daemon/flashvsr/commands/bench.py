@@ -21,7 +21,7 @@ from flashvsr.system.text import printable
 
 if TYPE_CHECKING:
     from flashvsr.bench.enlargers import Enlarger
-    from flashvsr.bench.quality import Measured, Task
+    from flashvsr.bench.quality import Comparison, Measured
     from flashvsr.upscaling.engine import Engine
 
 BOTH = "both"
@@ -64,9 +64,9 @@ def quality(config: Config, options: argparse.Namespace) -> int:
     return 0
 
 
-def _tasks(options: argparse.Namespace) -> list[Task]:
+def _tasks(options: argparse.Namespace) -> list[Comparison]:
     """Each video with each filter. Raises BadInput with everything that is wrong with the videos."""
-    from flashvsr.bench.quality import FILTERS, Task, measured_size
+    from flashvsr.bench.quality import FILTERS, Comparison, measured_size
     from flashvsr.video.probe import probe
 
     tasks, problems = [], []
@@ -78,13 +78,13 @@ def _tasks(options: argparse.Namespace) -> list[Task]:
             problems.append(str(error))
             continue
         for filter_name in FILTERS if options.filter == BOTH else (options.filter,):
-            tasks.append(Task(info, size, options.scale, filter_name, options.start, options.frames))
+            tasks.append(Comparison(info, size, options.scale, filter_name, options.start, options.frames))
     if problems:
         raise BadInput(*problems)
     return tasks
 
 
-def _places(options: argparse.Namespace, tasks: Sequence[Task]) -> tuple[list[Path], Path]:
+def _places(options: argparse.Namespace, tasks: Sequence[Comparison]) -> tuple[list[Path], Path]:
     """Where the picture of each task and the numbers go. Raises FlashVSRError where nothing can be written."""
     numbers: Path = options.json or options.out / "quality.json"
     if numbers.suffix != ".json":  # else a video behind --json would be overwritten
@@ -127,18 +127,18 @@ def chosen_weights(config: Config, weights: str) -> Config:
 
 
 def _measure(
-    task: Task, engine: Engine, others: Mapping[str, Enlarger], progress: JobProgress, picture: Path
+    task: Comparison, engine: Engine, others: Mapping[str, Enlarger], progress: JobProgress, picture: Path
 ) -> Measured:
     from flashvsr.bench.enlargers import bicubic, lanczos
-    from flashvsr.bench.quality import BICUBIC, MODEL, Frame, measure
-    from flashvsr.bench.strip import Strip
+    from flashvsr.bench.quality import BICUBIC, MODEL, ComparedFrame, measure
+    from flashvsr.bench.strip import PictureStrip
 
     what = f"{task.info.path.name}, x{task.scale}, {task.filter}"
     known = task.info.frame_count
     total = min(known - task.start, task.frames or known) if known else task.frames
-    strip = Strip((BICUBIC, *others, MODEL))
+    strip = PictureStrip((BICUBIC, *others, MODEL))
 
-    def on_frame(frame: Frame) -> None:
+    def on_frame(frame: ComparedFrame) -> None:
         strip.see(frame)
         progress.update(what, frame.index - task.start + 1, total)
 

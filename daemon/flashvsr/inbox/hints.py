@@ -29,7 +29,7 @@ class Hints:
     scan: bool
 
 
-class Notifier:
+class Listener:
     """Watches on directories that may come, go, be renamed or be mounted over."""
 
     def __init__(self) -> None:

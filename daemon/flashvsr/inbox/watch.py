@@ -12,7 +12,7 @@ from flashvsr.files import trees
 from flashvsr.files.filesystems import MOUNTINFO, fstype_of, is_network
 from flashvsr.inbox.contained import Contained
 from flashvsr.inbox.handover import Handover
-from flashvsr.inbox.hints import Notifier
+from flashvsr.inbox.hints import Listener
 from flashvsr.inbox.presets import PresetGuard
 from flashvsr.inbox.rules import ignored, ignored_folder, is_video_name
 from flashvsr.inbox.scan_problems import ScanProblems
@@ -59,7 +59,7 @@ class InboxWatcher:
         self._settler = Settler(config.watch.settle_seconds)
         self._stock = Stock(self._settler, queue.intake.unknown)
         self._handover = Handover(queue, self._stock, self._locate)
-        self._notifier = Notifier()
+        self._notifier = Listener()
         self._shares = Shares(config, queue)
         self._presets = PresetGuard(queue, config.export.quality)
         self._contained = Contained()

@@ -61,7 +61,7 @@ def heal(state: Path, jobs_dir: Path, mountinfo: Path = MOUNTINFO) -> None:
     )
 
 
-def notices(state: Path) -> list[str]:
+def set_aside_notes(state: Path) -> list[str]:
     """What a person should know about what was set aside; removing the file tells that it was seen."""
     databases = [
         f"the queue database was damaged on {_day(path)}, and a new one was made. Videos that it does not know to be "
@@ -69,7 +69,7 @@ def notices(state: Path) -> list[str]:
         f"as {printable(path)}: remove that file, and this message ends"
         for path in aside_files(state)
     ]
-    return databases + Ledger(state).notices()
+    return databases + Ledger(state).set_aside_notes()
 
 
 def _folders(jobs_dir: Path) -> Iterator[int]:

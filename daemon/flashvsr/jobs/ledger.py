@@ -81,7 +81,7 @@ class Ledger:
             except IsADirectoryError:
                 self._set_aside(self._path(number), "it is a folder")
 
-    def notices(self) -> list[str]:
+    def set_aside_notes(self) -> list[str]:
         """What a person should know about records that were set aside."""
         try:
             number = sum(1 for _ in self.damaged.iterdir())

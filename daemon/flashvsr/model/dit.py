@@ -81,7 +81,7 @@ class Layer(nn.Module):
         return x + gate2 * self.ffn(_modulate(x, shift2, scale2))
 
 
-class Head(nn.Module):
+class PatchHead(nn.Module):
     """Tokens to latent patches."""
 
     def __init__(self, dim: int) -> None:
@@ -110,7 +110,7 @@ class Dit(nn.Module):
         self.time_embedding = nn.Sequential(nn.Linear(params.freq_dim, dim), nn.SiLU(), nn.Linear(dim, dim))
         self.time_projection = nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))
         self.blocks = nn.ModuleList(Layer(dim, params.ffn) for _ in range(params.layers))
-        self.head = Head(dim)
+        self.head = PatchHead(dim)
 
     def condition(self, prompt: Tensor) -> Conditioning:
         """Compute the constants for a prompt embedding (1, ctx, text_dim)."""

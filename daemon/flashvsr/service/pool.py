@@ -44,7 +44,7 @@ class Patience:
 
 
 @dataclass(frozen=True)
-class Ended:
+class EndedWorker:
     """A worker process that is gone."""
 
     slot: Slot
@@ -96,7 +96,7 @@ class WorkerPool:
             if place.process is None and place.next_start <= now:
                 self._start(place, now)
 
-    def reap(self, now: float) -> list[Ended]:
+    def reap(self, now: float) -> list[EndedWorker]:
         """Collect the processes that ended, and end what they left behind in their process group."""
         ended = []
         for place, process in self._running():
@@ -164,7 +164,7 @@ class WorkerPool:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, held_back)
 
-    def _note_end(self, place: _Place, pid: int, code: int, now: float) -> Ended:
+    def _note_end(self, place: _Place, pid: int, code: int, now: float) -> EndedWorker:
         if now - place.started >= self._patience.healthy_after:
             place.failures = 0
         place.failures += 1
@@ -172,7 +172,7 @@ class WorkerPool:
         delay = self._patience.delay(place.failures)
         place.next_start = now + delay
         resting = place.failures >= self._patience.failures_before_rest
-        return Ended(place.slot, pid, place.kill_reason or _exit_text(code), code, delay, resting)
+        return EndedWorker(place.slot, pid, place.kill_reason or _exit_text(code), code, delay, resting)
 
 
 def worker_environment(slot: Slot) -> dict[str, str]:

@@ -17,7 +17,7 @@ from flashvsr.jobs.damage import EX_DAMAGED, heal
 from flashvsr.jobs.owner import owner_alive
 from flashvsr.jobs.queue import Queue
 from flashvsr.service.health import Health
-from flashvsr.service.pool import WORKER_COMMAND, Ended, Patience, WorkerPool
+from flashvsr.service.pool import WORKER_COMMAND, EndedWorker, Patience, WorkerPool
 from flashvsr.service.reload import keep_worker_config, read_again, write_worker_config
 from flashvsr.service.stopping import CHECKPOINT, FINISH, Stop
 from flashvsr.service.systemd import Notifier
@@ -42,7 +42,7 @@ STOP_SIGNALS = {FINISH: signal.SIGUSR1, CHECKPOINT: signal.SIGTERM}
 
 
 @dataclass(frozen=True)
-class Pace:
+class Intervals:
     """How often and how long, in seconds."""
 
     turn: float = 0.5
@@ -66,7 +66,7 @@ class Supervisor:
         make_watcher: MakeWatcher = InboxWatcher,
         notifier: Notifier | None = None,
         patience: Patience | None = None,
-        pace: Pace | None = None,
+        pace: Intervals | None = None,
     ) -> None:
         self._config = config
         self._slots = slots
@@ -74,7 +74,7 @@ class Supervisor:
         self._make_watcher = make_watcher
         self._notifier = notifier or Notifier()
         self._patience = patience or Patience()
-        self._pace = pace or Pace()
+        self._pace = pace or Intervals()
         self._stop = Stop(self._pace.checkpoint, self._pace.killed)
         self._ready = False
         self._next_recover = 0.0
@@ -169,7 +169,7 @@ class Supervisor:
             self._recover_jobs()
         self._health.refresh()
 
-    def _note_end(self, ended: Ended) -> None:
+    def _note_end(self, ended: EndedWorker) -> None:
         """A worker is gone: its job goes back to the queue, the worker table shows why the slot is empty."""
         self._next_recover = 0.0  # this turn; should the queue not answer, the next one tries again
         plan = "" if self._stop.requested else _plan(ended)
@@ -257,7 +257,7 @@ class Supervisor:
         log.info("reload: the configuration applies from the next job on")
 
 
-def _plan(ended: Ended) -> str:
+def _plan(ended: EndedWorker) -> str:
     if ended.resting:
         until = time.strftime("%H:%M", time.localtime(time.time() + ended.delay))
         return f"; {ended.slot.name} rests until {until} because its workers keep failing"

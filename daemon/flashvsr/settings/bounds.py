@@ -17,7 +17,7 @@ MOST_BRACKETS = 8  # open at the same time
 
 
 @dataclass(frozen=True)
-class Limits:
+class Bounds:
     """The most bytes and keys (headers of tables are counted, too) of one kind of text, and what it is called."""
 
     bytes: int
@@ -30,8 +30,8 @@ class Limits:
         return f"{self.bytes >> 20} MiB" if self.bytes >= 1 << 20 else f"{self.bytes >> 10} KiB"
 
 
-PRESET_LIMITS = Limits(64 << 10, 200, "preset")
-CONFIG_LIMITS = Limits(1 << 20, 4_000, "settings file")
+PRESET_LIMITS = Bounds(64 << 10, 200, "preset")
+CONFIG_LIMITS = Bounds(1 << 20, 4_000, "settings file")
 
 # A quote that begins no whole string is the last token: the text is no TOML from there on, and the parser says so.
 _TOKEN = re.compile(
@@ -52,7 +52,7 @@ class TooMuch:
     what: str
 
 
-def too_much(text: str, limits: Limits) -> TooMuch | None:
+def too_much(text: str, limits: Bounds) -> TooMuch | None:
     """Tell what is too much about a text, None if it may be parsed. Takes time by its length."""
     if len(text) > limits.bytes:
         return TooMuch(1, f"longer than {limits.size}, so it is no {limits.noun}; replace it")
@@ -68,7 +68,7 @@ def too_much(text: str, limits: Limits) -> TooMuch | None:
 class _Scan:
     """One pass over the tokens of a text."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Bounds) -> None:
         self._limits = limits
         self._line = 1
         self._keys = self._parts = self._open = 0

@@ -11,7 +11,7 @@ from typing import cast
 from flashvsr.errors import BadConfig
 from flashvsr.files.texts import read_text
 from flashvsr.settings.bounds import CONFIG_LIMITS
-from flashvsr.settings.crosscheck import INBOX, OTHER, OUTBOX, Folder, check_folders, check_not_available
+from flashvsr.settings.crosscheck import INBOX, OTHER, OUTBOX, ConfiguredFolder, check_folders, check_not_available
 from flashvsr.settings.document import (
     Document,
     Setting,
@@ -24,7 +24,7 @@ from flashvsr.settings.environment import CONFIG_VARIABLE, read_environment
 from flashvsr.settings.nearness import folded
 from flashvsr.settings.options import comment_block, keys, render
 from flashvsr.settings.preset import Preset
-from flashvsr.settings.processing_tables import Chunks, Gpu, Limits, Model, Pipeline, Preprocess, Streaming
+from flashvsr.settings.processing_tables import Chunks, Gpu, Model, Pipeline, Preprocess, SourceLimits, Streaming
 from flashvsr.settings.service_tables import (
     Export,
     ExtraInbox,
@@ -64,7 +64,7 @@ class Config:
     gpu: Gpu = field(default_factory=Gpu)
     model: Model = field(default_factory=Model)
     pipeline: Pipeline = field(default_factory=Pipeline)
-    limits: Limits = field(default_factory=Limits)
+    limits: SourceLimits = field(default_factory=SourceLimits)
     streaming: Streaming = field(default_factory=Streaming)
     chunks: Chunks = field(default_factory=Chunks)
     preprocess: Preprocess = field(default_factory=Preprocess)
@@ -218,7 +218,7 @@ def _read_extra_inboxes(document: Document, base: Path, problems: list[str]) -> 
     ]
 
 
-def _folders(document: Document, settings: Mapping[tuple[str, str], Setting]) -> list[Folder]:
+def _folders(document: Document, settings: Mapping[tuple[str, str], Setting]) -> list[ConfiguredFolder]:
     """The folders of [paths]; one whose value was refused is left out, its default would only confuse."""
     roles = {"inbox": INBOX, "outbox": OUTBOX}
     given = document.data.get("paths")
@@ -226,15 +226,15 @@ def _folders(document: Document, settings: Mapping[tuple[str, str], Setting]) ->
     for key in keys(Paths):
         role = roles.get(key, OTHER)
         if setting := settings.get(("paths", key)):
-            folders.append(Folder(role, setting.value, setting.label))
+            folders.append(ConfiguredFolder(role, setting.value, setting.label))
         elif not isinstance(given, dict) or key not in given:
-            folders.append(Folder(role, getattr(Paths, key), f"paths.{key} (the default)"))
+            folders.append(ConfiguredFolder(role, getattr(Paths, key), f"paths.{key} (the default)"))
     return folders
 
 
-def _extra_folders(extras: list[dict[str, Setting]]) -> list[Folder]:
+def _extra_folders(extras: list[dict[str, Setting]]) -> list[ConfiguredFolder]:
     return [
-        Folder(role, extra[key].value, extra[key].label)
+        ConfiguredFolder(role, extra[key].value, extra[key].label)
         for extra in extras
         for key, role in (("path", INBOX), ("outbox", OUTBOX))
         if key in extra

@@ -15,7 +15,7 @@ INBOX, OUTBOX, OTHER = "inbox", "outbox", "other"
 
 
 @dataclass(frozen=True)
-class Folder:
+class ConfiguredFolder:
     """A configured folder: what it is for (INBOX, OUTBOX, OTHER), its path, and its place for messages."""
 
     role: str
@@ -55,7 +55,7 @@ def check_not_available(settings: Mapping[tuple[str, str], Setting]) -> Iterator
             yield f"{asked}: does not work yet in this version; take it out: {item.instead}"
 
 
-def check_folders(folders: Sequence[Folder]) -> Iterator[str]:
+def check_folders(folders: Sequence[ConfiguredFolder]) -> Iterator[str]:
     """Yield a problem for each pair of folders that would feed results or state back into an inbox.
 
     Symbolic links are followed for the comparison: a linked outbox inside an inbox is just as endless. Of folders
@@ -80,12 +80,12 @@ def check_folders(folders: Sequence[Folder]) -> Iterator[str]:
         yield _nested(folders[number], folders[outer], role, same=real[number] == real[outer])
 
 
-def _feeds_back(inner: Folder, outer: Folder, *, same: bool) -> bool:
+def _feeds_back(inner: ConfiguredFolder, outer: ConfiguredFolder, *, same: bool) -> bool:
     """Whether a folder must not lie in another; of two that are the same, only one order counts."""
     return outer.role == INBOX or (inner.role == INBOX and not same)
 
 
-def _nested(inner: Folder, outer: Folder, role: str, *, same: bool) -> str:
+def _nested(inner: ConfiguredFolder, outer: ConfiguredFolder, role: str, *, same: bool) -> str:
     reason = {
         INBOX: "its videos would be done twice",
         OUTBOX: "results would be taken for new videos",

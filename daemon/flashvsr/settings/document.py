@@ -15,7 +15,7 @@ from typing import Any
 
 from flashvsr.errors import BadConfig
 from flashvsr.settings import escaped
-from flashvsr.settings.bounds import Limits, too_much
+from flashvsr.settings.bounds import Bounds, too_much
 from flashvsr.settings.kinds import Kind, Refused, shown
 from flashvsr.settings.options import options
 from flashvsr.settings.suggestions import did_you_mean, for_value
@@ -50,7 +50,7 @@ class Document:
         return f"{self.origin}{'' if line is None else f':{line}'}: {dotted(key)}"
 
 
-def parse(text: str, origin: str, problems: list[str], limits: Limits) -> Document | None:
+def parse(text: str, origin: str, problems: list[str], limits: Bounds) -> Document | None:
     """Parse a TOML text; where that fails, or the text is beyond its limits, add one problem with its line."""
     text = text.removeprefix("\ufeff")
     beyond = too_much(text, limits)
@@ -65,7 +65,7 @@ def parse(text: str, origin: str, problems: list[str], limits: Limits) -> Docume
     return Document(origin, data, key_lines(text))
 
 
-def parse_value(text: str, limits: Limits) -> object:
+def parse_value(text: str, limits: Bounds) -> object:
     """Read one value of TOML; what is none is taken for the text itself, a bare word."""
     line = f"value = {text}"
     try:

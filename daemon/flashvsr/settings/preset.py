@@ -17,7 +17,7 @@ from flashvsr.files.objects import Unusable, object_of
 from flashvsr.files.texts import read_text, write_new
 from flashvsr.settings.bounds import PRESET_LIMITS
 from flashvsr.settings.document import Document, parse, parse_value, raise_problems, read_table
-from flashvsr.settings.kinds import Choice, Flag, Number, Whole, shown
+from flashvsr.settings.kinds import Flag, Number, OneOf, Whole, shown
 from flashvsr.settings.options import comment_block, option, render
 from flashvsr.settings.suggestions import for_preset_key
 
@@ -51,7 +51,7 @@ class Preset:
     fit: str = field(
         default="crop",
         metadata=option(
-            Choice(("crop", "pad")),
+            OneOf(("crop", "pad")),
             "The model works on multiples of 128 pixels. crop cuts the edges evenly down to the next multiple: 960x540 "
             "at a scale of 2 becomes 1920x1024. pad adds to the edges and takes that off again afterwards, so that the "
             "result has exactly scale times the size: 1920x1080.",
@@ -77,22 +77,22 @@ class Preset:
     color_fix: str = field(
         default="adain",
         metadata=option(
-            Choice(("adain", "wavelet", "none")), "How the colours of the result are kept near those of the source."
+            OneOf(("adain", "wavelet", "none")), "How the colours of the result are kept near those of the source."
         ),
     )
     deinterlace: str = field(
         default="auto",
         metadata=option(
-            Choice(("auto", "off")),
+            OneOf(("auto", "off")),
             "Interlaced video shows two half pictures at once, as combs where something moves. auto finds it by its "
             "flags and by the picture, and makes one clean picture of each frame. off leaves the combs to the model.",
         ),
     )
-    codec: str = field(default="h264", metadata=option(Choice(("h264", "hevc", "av1")), "Codec of the result."))
+    codec: str = field(default="h264", metadata=option(OneOf(("h264", "hevc", "av1")), "Codec of the result."))
     encoder: str = field(
         default="auto",
         metadata=option(
-            Choice(("auto", "software", "nvenc")),
+            OneOf(("auto", "software", "nvenc")),
             "What encodes the result: the GPU (nvenc) or the processor (software). nvenc becomes software, with a "
             "warning, where the GPU has no encoder.",
         ),
@@ -100,13 +100,13 @@ class Preset:
     audio: str = field(
         default="copy",
         metadata=option(
-            Choice(("copy", "aac", "none")),
+            OneOf(("copy", "aac", "none")),
             "Sound of the result. copy keeps it as it is. A track that players of such a file do not take becomes AAC.",
         ),
     )
     container: str = field(
         default="mp4",
-        metadata=option(Choice(("mp4", "mkv")), "Kind of file that the result is, and the ending of its name."),
+        metadata=option(OneOf(("mp4", "mkv")), "Kind of file that the result is, and the ending of its name."),
     )
     report: bool = field(
         default=False,

@@ -19,7 +19,7 @@ from flashvsr.settings.device_kinds import (
     SplitBlock,
     Weights,
 )
-from flashvsr.settings.kinds import ByteSize, Choice, FilePath, Flag, Number, Whole
+from flashvsr.settings.kinds import ByteSize, FilePath, Flag, Number, OneOf, Whole
 from flashvsr.settings.options import option
 
 MODEL_NAMES = ("auto", "FlashVSR-v1.1", "nano")
@@ -82,16 +82,16 @@ class Model:
         ),
     )
     version: str = field(
-        default="v1.1", metadata=option(Choice(("v1.1",)), "Version of the model.", env="FLASHVSR_VERSION")
+        default="v1.1", metadata=option(OneOf(("v1.1",)), "Version of the model.", env="FLASHVSR_VERSION")
     )
     variant: str = field(
         default="tiny_long",
-        metadata=option(Choice(("tiny_long",)), "Variant of the model.", env="DEFAULT_MODEL_VARIANT"),
+        metadata=option(OneOf(("tiny_long",)), "Variant of the model.", env="DEFAULT_MODEL_VARIANT"),
     )
     attention: str = field(
         default="auto",
         metadata=option(
-            Choice(ATTENTIONS),
+            OneOf(ATTENTIONS),
             "What computes the model's attention. auto is right for nearly everybody: it takes triton where it can, "
             "else torch. triton needs a GPU of compute capability 8.0 or newer. torch works everywhere and is many "
             "times slower. block_sparse_attn is a CUDA extension that third_party/install_block_sparse_attn builds.",
@@ -101,7 +101,7 @@ class Model:
     precision: str = field(
         default="auto",
         metadata=option(
-            Choice(("auto", "fp8")),
+            OneOf(("auto", "fp8")),
             "How exactly the model computes. fp8 computes the transformer's wide matrix products in 8 bits: faster, "
             "and less exact. It needs a GPU of compute capability 9.0 or newer. auto computes in bfloat16 where the "
             "GPU can, else in float32.",
@@ -111,7 +111,7 @@ class Model:
     cache_offload: str = field(
         default="auto",
         metadata=option(
-            Choice(("auto", "cpu", "none")),
+            OneOf(("auto", "cpu", "none")),
             "Whether the model keeps its attention caches in main memory instead of the GPU's: slower, and much less "
             "of the GPU's memory is needed. cpu always does, none never, auto for GPUs with up to "
             "cache_offload_threshold_gb.",
@@ -164,7 +164,7 @@ class Pipeline:
     overlap_mode: str = field(
         default="basic",
         metadata=option(
-            Choice(("basic", "aggressive")),
+            OneOf(("basic", "aggressive")),
             "basic overlaps two stages, aggressive three. Does not work yet: aggressive is refused.",
             env="FLASHVSR_PP_OVERLAP_MODE",
         ),
@@ -225,7 +225,7 @@ class Chunks:
 
 
 @dataclass(frozen=True)
-class Limits:
+class SourceLimits:
     """[limits]: sources that are refused. Files say anything about themselves, and some say it to do harm."""
 
     file_bytes: int = field(
@@ -252,7 +252,7 @@ class Preprocess:
     mode: str = field(
         default="stream",
         metadata=option(
-            Choice(("stream", "file")),
+            OneOf(("stream", "file")),
             "stream scales the source while it is decoded, and needs no temporary file. file writes an MP4 of that "
             "size first, with the settings below, and removes it afterwards.",
             env="PREPROCESS_MODE",
@@ -260,11 +260,11 @@ class Preprocess:
     )
     video_codec: str = field(
         default="libx264",
-        metadata=option(Choice(VIDEO_CODECS), "Encoder of that file.", env="PREPROCESS_FFMPEG_VIDEO_CODEC"),
+        metadata=option(OneOf(VIDEO_CODECS), "Encoder of that file.", env="PREPROCESS_FFMPEG_VIDEO_CODEC"),
     )
     preset: str = field(
         default="veryfast",
-        metadata=option(Choice(X264_PRESETS), "Speed of libx264 and libx265.", env="PREPROCESS_FFMPEG_PRESET"),
+        metadata=option(OneOf(X264_PRESETS), "Speed of libx264 and libx265.", env="PREPROCESS_FFMPEG_PRESET"),
     )
     crf: int = field(
         default=23,
@@ -273,18 +273,18 @@ class Preprocess:
     hwaccel: str = field(
         default="",
         metadata=option(
-            Choice(("", "cuda")),
+            OneOf(("", "cuda")),
             "cuda decodes on the GPU, in both modes. Where it cannot, the processor does, with a warning.",
             env="PREPROCESS_FFMPEG_HWACCEL",
         ),
     )
     nvenc_preset: str = field(
         default="p5",
-        metadata=option(Choice(NVENC_PRESETS), "Speed of the NVENC encoders.", env="PREPROCESS_NVENC_PRESET"),
+        metadata=option(OneOf(NVENC_PRESETS), "Speed of the NVENC encoders.", env="PREPROCESS_NVENC_PRESET"),
     )
     nvenc_rc: str = field(
         default="vbr_hq",
-        metadata=option(Choice(NVENC_RATE_CONTROLS), "Rate control of the NVENC encoders.", env="PREPROCESS_NVENC_RC"),
+        metadata=option(OneOf(NVENC_RATE_CONTROLS), "Rate control of the NVENC encoders.", env="PREPROCESS_NVENC_RC"),
     )
     nvenc_cq: int = field(
         default=21,

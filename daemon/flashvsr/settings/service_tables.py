@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flashvsr.settings.kinds import ByteSize, Choice, FilePath, Number, Text, Whole
+from flashvsr.settings.kinds import ByteSize, FilePath, Number, OneOf, Text, Whole
 from flashvsr.settings.options import option
 
 
@@ -50,7 +50,7 @@ class Watch:
     observer: str = field(
         default="auto",
         metadata=option(
-            Choice(("auto", "inotify", "poll")),
+            OneOf(("auto", "inotify", "poll")),
             "How new files are noticed. inotify hears of them at once, but not on network shares. poll looks through "
             "the inboxes every poll_seconds. auto does the right one of both for each inbox.",
         ),
@@ -73,7 +73,7 @@ class Watch:
     on_success: str = field(
         default="archive",
         metadata=option(
-            Choice(("archive", "delete", "keep")),
+            OneOf(("archive", "delete", "keep")),
             "What becomes of a source when its result is in the outbox. archive moves it below paths.state, delete "
             "removes it, keep leaves it in the inbox.",
         ),
@@ -144,7 +144,7 @@ class Service:
     stop_mode: str = field(
         default="checkpoint",
         metadata=option(
-            Choice(("checkpoint", "finish")),
+            OneOf(("checkpoint", "finish")),
             "What becomes of running jobs when the service is stopped. checkpoint saves what is done of them, and the "
             "next start goes on from there. finish completes the jobs first.",
         ),
@@ -152,7 +152,7 @@ class Service:
     log_level: str = field(
         default="info",
         metadata=option(
-            Choice(("debug", "info", "warning", "error")),
+            OneOf(("debug", "info", "warning", "error")),
             "How much is logged. Messages less serious than this are left out.",
         ),
     )

@@ -13,7 +13,7 @@ from typing import Literal
 
 from flashvsr.errors import BadConfig
 from flashvsr.files.state import service_process
-from flashvsr.jobs.damage import notices as set_aside_notes
+from flashvsr.jobs.damage import set_aside_notes
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import FINISHED, HELD, QUEUED, RUNNING, Job, Worker
 from flashvsr.settings.config import Config

@@ -166,7 +166,7 @@ def read_photo(file: Path, device: torch.device) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Shares:
+class Proportions:
     """What clips are taken from.
 
     Attributes:
@@ -198,7 +198,7 @@ class Clip:
 class ClipSampler:
     """Draws clips of `length` frames of side x side pixels from footage."""
 
-    def __init__(self, footage: Footage, side: int, length: int, shares: Shares) -> None:
+    def __init__(self, footage: Footage, side: int, length: int, shares: Proportions) -> None:
         self.footage, self.side, self.length, self.shares = footage, side, length, shares
 
     def clip(self, random: np.random.Generator) -> Clip:

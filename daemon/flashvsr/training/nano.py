@@ -24,11 +24,11 @@ from flashvsr.model.network import FlashVSR
 from flashvsr.model.weight_files import DECODER_FILE, DIT_FILE, LQ_FILE, PROMPT_FILE
 from flashvsr.training.cascade import Cascade, CascadeParams
 from flashvsr.training.correction import CorrectionParams
-from flashvsr.training.data import Footage, Shares
+from flashvsr.training.data import Footage, Proportions
 from flashvsr.training.degrade import Degradation
 from flashvsr.training.initialise import initialise
 from flashvsr.training.lay_corrections import fix_half, lay_corrections
-from flashvsr.training.optimise import Plan, train
+from flashvsr.training.optimise import Schedule, train
 
 DIT = DitParams(dim=128, ffn=64, layers=1, text_dim=32, freq_dim=256)
 LQ = LqProjectionParams(hidden=(2, 4), dim=128)
@@ -41,19 +41,19 @@ CASCADE = CascadeParams(
 PROMPT_SHAPE = (1, 4, 32)
 
 # At half size, clips with grain gained nothing: see LOG.md.
-AT_HALF = Plan(
+AT_HALF = Schedule(
     steps=15000,
     clips=16,
     frames=5,
     halves=1.0,
-    shares=Shares(grainy=0.0),
+    shares=Proportions(grainy=0.0),
     grain_share=0.0,
     degradation=Degradation(four=0.2),
 )
-AT_QUARTER = Plan(steps=4500, clips=12, frames=3, halves=0.1, degradation=Degradation(four=0.5))
+AT_QUARTER = Schedule(steps=4500, clips=12, frames=3, halves=0.1, degradation=Degradation(four=0.5))
 
 
-def learn(footage: Footage, plans: tuple[Plan, Plan], half_of: Path | None, device: torch.device) -> Cascade:
+def learn(footage: Footage, plans: tuple[Schedule, Schedule], half_of: Path | None, device: torch.device) -> Cascade:
     """Learn both corrections from random weights, by the plans for half and for quarter size.
 
     `half_of`: a weights folder whose correction at half size is taken as it is; the first plan is then left alone.

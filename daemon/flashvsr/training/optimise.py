@@ -20,7 +20,7 @@ from torch import Tensor
 from flashvsr.bench.luma import luma_of
 from flashvsr.training.cascade import Cascade
 from flashvsr.training.channel_layout import MARGIN, SPAN
-from flashvsr.training.data import Clip, ClipSampler, Footage, Shares, enlarge
+from flashvsr.training.data import Clip, ClipSampler, Footage, Proportions, enlarge
 from flashvsr.training.degrade import Degradation, degrade
 from flashvsr.training.grain import add_grain
 
@@ -30,7 +30,7 @@ DRAWING_THREADS, BATCHES_AHEAD = 6, 2
 
 
 @dataclass(frozen=True)
-class Plan:
+class Schedule:
     """How long, how fast and on what to train.
 
     Attributes:
@@ -57,7 +57,7 @@ class Plan:
     frames: int
     side: int = 256
     rate: float = 2e-3
-    shares: Shares = field(default_factory=Shares)
+    shares: Proportions = field(default_factory=Proportions)
     grain_share: float = 0.2
     steadiness: float = 0.3
     grain_steadiness: float = 1.0
@@ -99,7 +99,7 @@ class _Batch:
     high: Tensor
 
 
-def train(model: Cascade, footage: Footage, plan: Plan, device: torch.device) -> Cascade:
+def train(model: Cascade, footage: Footage, plan: Schedule, device: torch.device) -> Cascade:
     """Train the corrections, as far as they are not fixed, and return the running average of their weights."""
     model = model.to(device)
     average = copy.deepcopy(model)
@@ -138,7 +138,7 @@ def _cells(luma: Tensor) -> Tensor:
     return rearrange(luma, "b f (h y) (w x) -> b f (y x) h w", y=2, x=2)
 
 
-def _batches(footage: Footage, plan: Plan) -> Iterator[_Batch]:
+def _batches(footage: Footage, plan: Schedule) -> Iterator[_Batch]:
     """One batch per step, drawn ahead by threads: a GPU waits for the many small operations of drawing otherwise."""
     sampler = ClipSampler(footage, plan.side, plan.frames, plan.shares)
 
@@ -159,7 +159,7 @@ def _batches(footage: Footage, plan: Plan) -> Iterator[_Batch]:
                 yield _Batch([c.kind for c in drawn], *flags, low, high)
 
 
-def _draw_clip(clip: Clip, plan: Plan, random: np.random.Generator) -> _Drawn:
+def _draw_clip(clip: Clip, plan: Schedule, random: np.random.Generator) -> _Drawn:
     high, grainy, factor = clip.high, clip.grainy, 2
     if clip.low is not None:
         kind, low = "compressed", enlarge(clip.low, 2)

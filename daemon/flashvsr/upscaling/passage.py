@@ -28,7 +28,7 @@ from flashvsr.upscaling.pairing import Batch, Tagged, through
 from flashvsr.upscaling.plan import Plan
 from flashvsr.upscaling.threads import RunAhead, WriteBehind
 from flashvsr.upscaling.transfer import Download, Incoming, Outgoing, Pace, Upload
-from flashvsr.video.decode import Decoder, Rgb
+from flashvsr.video.decode import FrameDecoder, Rgb
 from flashvsr.video.geometry import Geometry
 
 T = TypeVar("T")
@@ -107,7 +107,7 @@ class Passage(Generic[T]):
             return self._download.send(finished(frames, self._geometry, deep=self._deep))
 
 
-def run(plan: Plan, engine: AnyEngine, decoder: Decoder, output: ChunkedOutput, control: Control) -> None:
+def run(plan: Plan, engine: AnyEngine, decoder: FrameDecoder, output: ChunkedOutput, control: Control) -> None:
     """Drive decode, model and encode until the source ends. The frames written so far are durable afterwards.
 
     `decoder`: from the plan's first frame on. Raises BadInput if no frame comes, and whatever `control` raises.
@@ -160,7 +160,7 @@ def run(plan: Plan, engine: AnyEngine, decoder: Decoder, output: ChunkedOutput, 
 class _Skipping:
     """Called while the model waits for the decoder: the frames that the decoder passes are progress."""
 
-    def __init__(self, decoder: Decoder, control: Control) -> None:
+    def __init__(self, decoder: FrameDecoder, control: Control) -> None:
         self._decoder = decoder
         self._control = control
         self._passed = 0

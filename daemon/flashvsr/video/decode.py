@@ -86,7 +86,7 @@ def output_grid(info: SourceInfo) -> TimestampGrid:
     return TimestampGrid(info.frame_rate, info.time_base)
 
 
-class Decoder:
+class FrameDecoder:
     """Iterate over it once for the frames; `warnings` then says in words what was wrong with the file.
 
     `frames`: frames so far, those before the first wanted one included. `last_step`: at the end, ticks of `grid` for
@@ -277,10 +277,10 @@ class Decoder:
         return None if ticks is None or tick is None else ticks * tick - self.info.start
 
 
-def decode(info: SourceInfo, size: tuple[int, int], options: DecodeOptions | None = None) -> Decoder:
+def decode(info: SourceInfo, size: tuple[int, int], options: DecodeOptions | None = None) -> FrameDecoder:
     """Decode a source to RGB frames of `size` (width, height), from the first wanted frame on.
 
     Earlier frames are decoded but not converted. Raises BadInput when nothing can be decoded, Transient when
     reading fails; both while iterating. A damaged middle raises nothing.
     """
-    return Decoder(info, size, options or DecodeOptions())
+    return FrameDecoder(info, size, options or DecodeOptions())

@@ -23,7 +23,7 @@ LOG2_E = 1.4426950408889634
 
 
 @dataclass(frozen=True)
-class Tile:
+class AttentionTile:
     """Queries of one program and keys of one step."""
 
     rows: int = 128
@@ -32,11 +32,13 @@ class Tile:
     stages: int = 2
 
 
-TILE = Tile()
-THROUGH_REGISTERS = Tile(columns=32)  # where there is no copy engine: larger ones spill
+TILE = AttentionTile()
+THROUGH_REGISTERS = AttentionTile(columns=32)  # where there is no copy engine: larger ones spill
 
 
-def block_sparse_attention(q: Tensor, k: Tensor, v: Tensor, selection: BlockLists, tile: Tile | None = None) -> Tensor:
+def block_sparse_attention(
+    q: Tensor, k: Tensor, v: Tensor, selection: BlockLists, tile: AttentionTile | None = None
+) -> Tensor:
     """See the plain form: q (T, heads, 128), k and v (S*128, heads, 128) -> (T, heads, 128), all contiguous.
 
     `tile`: how the work is cut, by default as the device likes it.

@@ -35,7 +35,7 @@ WARPS = 8
 
 
 @dataclass(frozen=True)
-class Plan:
+class TilePlan:
     """How the warps of a program share the work."""
 
     workers: int = 2
@@ -46,10 +46,10 @@ class Plan:
     """Whether two workers take turns in starting products."""
 
 
-PLAN = Plan()
+PLAN = TilePlan()
 
 
-def block_sparse_attention(q: Tensor, k: Tensor, v: Tensor, selection: BlockLists, plan: Plan = PLAN) -> Tensor:
+def block_sparse_attention(q: Tensor, k: Tensor, v: Tensor, selection: BlockLists, plan: TilePlan = PLAN) -> Tensor:
     """See `block_sparse_attention`; bfloat16 or float16 alone. `plan`: how the warps share the work."""
     tokens, _, dim = q.shape
     out = torch.empty_like(q)
