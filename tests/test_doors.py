@@ -31,7 +31,7 @@ ROOMS = {
 ALLOWED = {
     "settings/config.py:Config.inboxes": "lists the root of the inboxes, which may be a link of the administrator's",
     "settings/config.py:_is_inbox": "an entry of that list",
-    "weights/fetch.py": "paths.models",
+    "weights/download.py": "paths.models",
     "weights/modelscope_child.py": "paths.models",
     "commands/say.py": "the null device, and a terminal's own descriptors",
     "weights/choice.py": "paths.models",

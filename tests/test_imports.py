@@ -258,7 +258,7 @@ def test_video_and_model_meet_in_few_places() -> None:
         ("worker/loop.py", "from flashvsr.upscaling.file import upscale_file"),
         ("worker/loop.py", "from flashvsr.training.nano import train"),
         ("weights/choice.py", "from flashvsr.model.loading import load_model"),
-        ("weights/fetch.py", "def f():\n    from flashvsr.weights.modelscope_child import main\n    import torch"),
+        ("weights/download.py", "def f():\n    from flashvsr.weights.modelscope_child import main\n    import torch"),
         ("inbox/watch.py", "async def f():\n    import av"),
         ("worker/loop.py", "def f():\n    from flashvsr.bench.quality import measure"),
         ("commands/bench.py", "from flashvsr.bench import quality"),

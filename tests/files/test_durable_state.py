@@ -11,8 +11,9 @@ from flashvsr.files.mounts import Mounts
 from flashvsr.files.texts import write_new, write_replacing
 from flashvsr.service.reload import keep_worker_config, write_worker_config
 from flashvsr.settings.config import Config, Paths
-from flashvsr.status.problems import ProblemList
+from flashvsr.status.service_file import ServiceFile
 from kits.durable import Steps
+from kits.snapshots import snapshot
 
 MOUNTINFO = "1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 8:2 / {0} rw - ext4 /dev/b rw\n"
 
@@ -38,7 +39,7 @@ WRITERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "worker.toml": ("worker.toml", lambda state: write_worker_config(config_of(state))),
     "worker.toml again": ("worker.toml", keep_config_again),
     "mounts": ("mounts.json", remember_mounts),
-    "problems": ("problems.json", lambda state: ProblemList(state).update([("disk", "it is full")])),
+    "service": ("service.json", lambda state: ServiceFile(state).keep(snapshot())),
 }
 
 

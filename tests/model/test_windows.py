@@ -6,7 +6,18 @@ from itertools import count
 
 import pytest
 
-from flashvsr.model.windows import padded_length, ring_slots, window, window_count
+from flashvsr.model.windows import (
+    FIRST_LATENTS,
+    FRAMES_PER_LATENT,
+    FRAMES_PER_WINDOW,
+    LATENTS_PER_GROUP,
+    LOOKAHEAD,
+    MIN_INPUT_FRAMES,
+    padded_length,
+    ring_slots,
+    window,
+    window_count,
+)
 
 
 def test_as_published() -> None:
@@ -76,3 +87,19 @@ def test_no_window_looks_further_ahead_than_four_frames() -> None:
         assert step.lq[1] - step.output[1] == 4
         if index == 1000:
             break
+
+
+def test_the_constants_are_those_of_the_windows() -> None:
+    first, second, third = window(0), window(1), window(2)
+    assert [step.is_first for step in (first, second, third)] == [True, False, False]
+    assert [step.latent_count for step in (first, second, third)] == [FIRST_LATENTS, 2, 2]
+    assert FRAMES_PER_WINDOW == len(range(*second.output)) == second.latent_count * FRAMES_PER_LATENT
+    assert len(range(*first.output)) == 1 + (first.latent_count - 1) * FRAMES_PER_LATENT
+    assert {step.lq[1] - step.output[1] for step in (first, second, third)} == {LOOKAHEAD}
+    assert first.lq == (0, MIN_INPUT_FRAMES)
+    assert {step.latent_count // len(step.groups) for step in (first, second, third)} == {LATENTS_PER_GROUP}
+
+
+def test_the_shortest_stream_is_one_window() -> None:
+    assert [window_count(25), window_count(33), window_count(41)] == [1, 2, 3]
+    assert [padded_length(frames) for frames in (1, 21, 22, 29, 30)] == [25, 25, 33, 33, 41]

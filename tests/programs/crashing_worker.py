@@ -1,7 +1,7 @@
 """Real workers that kill themselves at a named moment. One process loads torch and the model, then forks them.
 
-Reads a line of JSON for each worker from standard input: the worker's arguments, where to note the chunks it makes
-durable, whether it uses the model (else each frame goes through the model's schedule as it is), and the moment: a
+Reads a line of JSON for each worker from standard input: the worker's arguments, its log, where to note the chunks it
+makes durable, whether it uses the model (else each frame goes through the model's schedule as it is), and the moment: a
 function as "module:name", the number of the call, before or after it; with an `error`, that call fails so instead;
 with `renames`, pairs of paths, these are renamed then and the worker goes on.
 Answers with a line: the wait status of the worker. A worker that lives leaves when it finds nothing more to do.
@@ -73,6 +73,7 @@ def serve() -> None:
 
 def work(request: dict[str, Any]) -> None:
     """Be a worker. Never returns."""
+    os.dup2(os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), sys.stderr.fileno())
     note_chunks(Path(request["notes"]))
     leave_when_idle()
     if not request["model"]:

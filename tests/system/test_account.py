@@ -12,7 +12,7 @@ import pytest
 from flashvsr.errors import BadConfig
 from flashvsr.model.weight_files import REQUIRED_FILES
 from flashvsr.system import account
-from flashvsr.weights import fetch
+from flashvsr.weights.choice import fetch
 from kits.accounts import NOBODY, as_nobody, let_in, run_in_reach
 from kits.modelscope_server import serve
 

@@ -173,7 +173,7 @@ def test_what_is_flushed_to_the_disk_and_when(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(os, "fsync", fsync)
     store = ChunkStore(tmp_path, "x")
-    assert flushed == [("chunks.tmp", False), (tmp_path.name, True)]
+    assert flushed == [(tmp_path.parent.name, False), ("chunks.tmp", False), (tmp_path.name, True)]
     flushed.clear()
     (tmp_path / "chunks.fingerprint").unlink()
     fill(store, 0, 2, an_encoder())

@@ -136,7 +136,7 @@ def test_the_command_refuses_what_does_not_fit(tmp_path: Path) -> None:
 
 def test_choosing_does_not_load_torch() -> None:
     code = (
-        "import sys; from pathlib import Path; from flashvsr import weights;"
+        "import sys; from pathlib import Path; from flashvsr.weights import choice as weights;"
         "from flashvsr.settings.processing_tables import Model;"
         "weights.choose(Model(), Path('/nowhere'), True);"
         "weights.is_complete(weights.nano_folder());"

@@ -20,7 +20,7 @@ from flashvsr.settings.config import Config
 from flashvsr.system.devices import discover
 from flashvsr.system.text import NAME, printable, visible
 from flashvsr.weights import choice as weights
-from flashvsr.weights.fetch import Progress
+from flashvsr.weights.download import Progress
 
 
 def fetch(config: Config, options: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ from flashvsr.model.weight_files import PROMPT_FILE, REQUIRED_FILES, VAE_FILE
 from flashvsr.settings.processing_tables import Model
 from flashvsr.system.account import refuse_as_root
 from flashvsr.system.text import printable
-from flashvsr.weights.fetch import OnProgress, download
+from flashvsr.weights.download import OnProgress, download
 
 AUTO = "auto"
 OFFICIAL = "FlashVSR-v1.1"

@@ -28,7 +28,7 @@ from modelscope.hub.callback import ProgressCallback  # noqa: E402
 from modelscope.hub.errors import FileIntegrityError, NetworkError  # noqa: E402
 from modelscope.hub.snapshot_download import snapshot_download  # noqa: E402
 
-from flashvsr.weights.fetch import DAMAGED, NETWORK, SERVER, STORAGE  # noqa: E402
+from flashvsr.weights.download import DAMAGED, NETWORK, SERVER, STORAGE  # noqa: E402
 
 EXIT_ORPHANED = 3
 LONGEST_TEXT = 300  # of what the client says

@@ -147,7 +147,7 @@ def test_waiting_for_another_download_can_be_interrupted(server: ModelScopeServe
 def test_a_killed_process_leaves_no_client_behind(server: ModelScopeServer, tmp_path: Path) -> None:
     server.behaviour.delay = 1.0
     code = (
-        "import sys; from pathlib import Path; from flashvsr.weights import fetch;"
+        "import sys; from pathlib import Path; from flashvsr.weights.choice import fetch;"
         "fetch(Path(sys.argv[1]), lambda _: None)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code, tmp_path])
@@ -228,7 +228,7 @@ def test_a_models_directory_that_cannot_be_made(tmp_path: Path) -> None:
 
 
 def test_a_broken_client_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from flashvsr.weights import fetch as fetching
+    from flashvsr.weights import download as fetching
 
     monkeypatch.setattr(fetching, "COMMAND", (sys.executable, "-c", "raise SystemExit('modelscope: no such module')"))
     with pytest.raises(Transient, match=r"client ended with code 1: modelscope: no such module; try again later"):
