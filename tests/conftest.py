@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,9 +11,32 @@ import torch
 
 from flashvsr.files import trees
 from flashvsr.jobs.queue import Queue
+from kits.mounts import MakeMount, mounts
+from kits.paths import TESTS
 
+# For work so small, threads wait for each other, and two processes of tests have two cores.
+os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start
+torch.set_num_threads(1)
 if not torch.cuda.is_available():  # then Triton's interpreter runs the kernels on the CPU
     os.environ["TRITON_INTERPRET"] = "1"  # read when Triton and the kernels are imported
+
+PROCESSES = 2
+
+# Folders whose tests share something that is dear to make, so that one process runs them all.
+TOGETHER = ("systemd",)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two processes for many tests, none for tests that are named one by one: they would only wait for the second."""
+    named = config.args_source is pytest.Config.ArgsSource.ARGS and all("::" in argument for argument in config.args)
+    return 0 if named else PROCESSES
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        folder = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
+        if folder in TOGETHER:
+            item.add_marker(pytest.mark.xdist_group(folder))
 
 
 @pytest.fixture(autouse=True)
@@ -31,3 +56,24 @@ def queue(tmp_path: Path) -> Iterator[Queue]:
     queue = Queue(tmp_path / "state")
     yield queue
     queue.close()
+
+
+@pytest.fixture
+def open_path() -> Iterator[Path]:
+    """A directory that other accounts reach, as no directory of pytest's: it shuts the way to them again and again."""
+    made = Path(tempfile.mkdtemp(prefix="flashvsr-tests-"))
+    made.chmod(0o755)
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+def mount() -> Iterator[MakeMount]:
+    """`mount(point, size)`: a file system of its own, in memory; see `kits.mounts`."""
+    yield from mounts()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, mount: MakeMount) -> Path:
+    """A file system of one megabyte."""
+    return mount(tmp_path / "small disk", "1m").point

@@ -10,13 +10,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-import flashvsr
-
-ROOT = Path(flashvsr.__file__).parent
+from kits.paths import PACKAGE as ROOT
 
 # Rooms that no share reaches.
 ROOMS = {

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-import flashvsr
+from kits.paths import PACKAGE as ROOT
 
-ROOT = Path(flashvsr.__file__).parent
 HEAVY = frozenset(
     {"torch", "av", "numpy", "einops", "safetensors", "triton", "modelscope", "modelscope_hub", "pyanime4k"}
 )

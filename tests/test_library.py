@@ -8,7 +8,6 @@ import inspect
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,16 +34,7 @@ def source(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def one_thread() -> Iterator[None]:
-    """The pictures are tiny: threads would wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture
-def loads(monkeypatch: pytest.MonkeyPatch, one_thread: None) -> list[Config]:
+def loads(monkeypatch: pytest.MonkeyPatch) -> list[Config]:
     """The real thing with an engine that only passes on; each loading is noted."""
     made: list[Config] = []
     real = entry.load()
@@ -57,7 +47,6 @@ def loads(monkeypatch: pytest.MonkeyPatch, one_thread: None) -> list[Config]:
     return made
 
 
-@pytest.mark.usefixtures("one_thread")
 def test_the_documented_example(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,9 +20,9 @@ from flashvsr.settings.options import keys
 from flashvsr.settings.preset import Preset
 from flashvsr.settings.service_tables import ExtraInbox
 from generated import DECLARED, README, tables_in, with_tables
+from kits.paths import PACKAGE, REPOSITORY
 
-ROOT = Path(__file__).parents[1]
-PACKAGE = Path(flashvsr.__file__).parent
+ROOT = REPOSITORY
 HIDDEN = (".venv", ".git", ".pytest_cache", ".mypy_cache", ".ruff_cache")
 TEXTS = sorted(
     path

@@ -14,9 +14,8 @@ import pytest
 from flashvsr.cli import EX_CONFIG, EX_FAILURE
 from flashvsr.weights.choice import nano_folder
 from kits.commands import called
+from kits.paths import VALIDATION_CLIP as CLIP
 from kits.videos import write_video
-
-CLIP = Path(__file__).parents[1] / "data" / "validation" / "bbb_384x256.mkv"
 
 
 def bench(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 import torch
 from torch import Tensor
 
@@ -17,7 +16,6 @@ from flashvsr.model.stream import Stream, StreamSpec
 from kits.speed import SIZE, SMALL
 
 CPU = torch.device("cpu")
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def stream_of(model: FlashVSR) -> Stream:

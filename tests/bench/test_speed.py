@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,9 +19,7 @@ from kits.commands import called
 
 def bench(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "flashvsr", "bench", "speed", *map(str, arguments)]
-    # One thread: several of them wait for each other where other tests run beside this one.
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
 
 
 def test_it_measures_and_shows(tmp_path: Path) -> None:

@@ -23,7 +23,6 @@ from flashvsr.upscaling.engine import Engine
 from kits.speed import SIZE, SMALL
 
 CPU = torch.device("cpu")
-pytestmark = pytest.mark.usefixtures("one_thread")
 PAUSE = 0.02
 
 

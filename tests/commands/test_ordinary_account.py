@@ -9,21 +9,20 @@ from pathlib import Path
 import pytest
 
 from flashvsr.jobs.queue import Queue
-from kits.accounts import as_nobody, let_in
+from kits.accounts import as_nobody
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="acts as root and as another account")
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Path:
-    let_in(tmp_path)
+def config(open_path: Path) -> Path:
     for name in ("inbox/open", "inbox/closed", "outbox", "state"):
-        (tmp_path / name).mkdir(parents=True)
-    Queue(tmp_path / "state").close()
-    (tmp_path / "inbox" / "closed" / "preset.toml").write_text("width = 960\n")
+        (open_path / name).mkdir(parents=True)
+    Queue(open_path / "state").close()
+    (open_path / "inbox" / "closed" / "preset.toml").write_text("width = 960\n")
     for name in ("state", "inbox/closed"):
-        (tmp_path / name).chmod(0o700)
-    file = tmp_path / "flashvsr.toml"
+        (open_path / name).chmod(0o700)
+    file = open_path / "flashvsr.toml"
     file.write_text("[paths]\ninbox = 'inbox'\noutbox = 'outbox'\nstate = 'state'\nmodels = 'state/models'\n")
     with file.open("a") as settings:
         settings.write("[gpu]\ndevices = 'cpu'\n")

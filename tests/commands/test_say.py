@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
-import flashvsr
 from flashvsr.commands import say
 from kits.nasty import TEXTS, is_safe
+from kits.paths import PACKAGE as ROOT
 
-ROOT = Path(flashvsr.__file__).parent
 # `logs` has a way of its own to the journal, `modelscope_child` speaks JSON to its parent; nobody runs `training` as a
 # command of the product.
 ALLOWED = {"commands/say.py", "system/logs.py", "weights/modelscope_child.py", "commands/screen.py"}

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-import flashvsr
 from flashvsr.commands.progress import job_progress
 from flashvsr.commands.screen import Screen
 from flashvsr.errors import BadInput
@@ -20,10 +19,10 @@ from flashvsr.system.text import from_printable, printable
 from flashvsr.weights.choice import nano_folder
 from kits.commands import Called, called
 from kits.nasty import NAMES, TEXTS, is_safe
+from kits.paths import CLIPS, python_environment
 from kits.played import Bench
 from kits.videos import numbered, write_video
 
-CLIPS = Path(__file__).parent.parent / "data" / "clips"
 LOCALES = {"utf-8": {"LC_ALL": "C.UTF-8"}, "C": {"LC_ALL": "C"}, "ascii": {"LC_ALL": "C", "PYTHONUTF8": "0"}}
 ODD = os.fsdecode(b"caf\xe9\n\x1b[31mOK    weights: fine \xe2\x80\xae[red]x[bold].mp4")
 KINDS = pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
@@ -54,7 +53,7 @@ def run(bench: Bench, *arguments: str, **environment: str) -> subprocess.Complet
     return subprocess.run(
         [sys.executable, "-m", "flashvsr", *arguments, "--config", bench.root / "flashvsr.toml"],
         capture_output=True,
-        env=os.environ | {"PYTHONPATH": str(Path(flashvsr.__file__).parents[1])} | environment,
+        env=python_environment() | environment,
     )
 
 

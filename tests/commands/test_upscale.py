@@ -9,43 +9,34 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from torch import Tensor
 
 from flashvsr.cli import main
 from flashvsr.upscaling import engine
 from kits.chain import IdentityEngine, IdentityStream, played
-from kits.mounts import PAGE, Mounted, fill, mounts
+from kits.mounts import PAGE, MakeMount, fill
 from kits.videos import numbered, tone, write_video
 
 
 @pytest.fixture
-def mount() -> Iterator[Callable[..., Mounted]]:
-    yield from mounts()  # type: ignore[misc]
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], int]]:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     source = write_video(tmp_path / "clip.mp4", [numbered(number) for number in range(12)], audio=tone(0.48))
     config = tmp_path / "flashvsr.toml"
     config.write_text("[chunks]\nsize = 8\nmin_frames = 1\n")
     monkeypatch.setattr(engine, "load_engine", lambda config, say: IdentityEngine())
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
 
     def run(target: Path, *more: str) -> int:
         same = [f"--set={text}" for text in ("width=0", "scale=1", "fit=pad", "encoder=software", *more)]
         return main(["--config", str(config), "upscale", str(source), str(target), *same])
 
-    yield run
-    torch.set_num_threads(threads)
+    return run
 
 
 @pytest.mark.parametrize("name", ["out.mp4", "out.mkv"])
 def test_a_target_disk_that_is_full_at_any_byte(
     run: Callable[[Path], int],
     tmp_path: Path,
-    mount: Callable[..., Mounted],
+    mount: MakeMount,
     capsys: pytest.CaptureFixture[str],
     name: str,
 ) -> None:
@@ -71,7 +62,7 @@ def test_a_target_disk_that_is_full_at_any_byte(
 def test_a_full_temporary_directory(
     run: Callable[[Path], int],
     tmp_path: Path,
-    mount: Callable[..., Mounted],
+    mount: MakeMount,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -95,7 +86,7 @@ def test_a_full_temporary_directory(
 def test_a_target_that_may_not_be_written_is_said_before_the_work(
     run: Callable[[Path], int],
     tmp_path: Path,
-    mount: Callable[..., Mounted],
+    mount: MakeMount,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:

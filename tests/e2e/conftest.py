@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
+from kits.paths import CLIPS
 from kits.real_service import RealService
-
-CLIPS = Path(__file__).parent.parent / "data" / "clips"
 
 
 @pytest.fixture

@@ -6,22 +6,17 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from kits.media_facts import facts
-from kits.mounts import Mounted, mounts
+from kits.mounts import MakeMount
 from kits.real_service import LONG, LONGER, PRESET, RealService, status
 
 pytestmark = pytest.mark.timeout(600)
 CLIP = "movie-hello.mp4"
-
-
-@pytest.fixture
-def mount() -> Iterator[Callable[..., Mounted]]:
-    yield from mounts()  # type: ignore[misc]
 
 
 def _frames(path: Path) -> int:
@@ -183,7 +178,7 @@ def test_cancel_leaves_a_partial_video_with_sound_and_retry_makes_it_whole(
 
 
 def test_a_full_outbox_is_waited_for_with_a_clear_word_and_nothing_is_lost(
-    make_service: Callable[..., RealService], mount: Callable[..., Mounted], clips: Path
+    make_service: Callable[..., RealService], mount: MakeMount, clips: Path
 ) -> None:
     service = make_service(chunk=8, preset=LONGER)
     share = mount(service.root / "outbox", "8k")  # less than the result will take

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from kits.crashes import FRAMES, Disk, Workers
-from kits.mounts import Mounted, mounts
 from kits.videos import numbered, tone, write_video
 
 
@@ -31,8 +30,3 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
     made = Disk(tmp_path)
     yield made
     made.end()
-
-
-@pytest.fixture
-def mount() -> Iterator[Callable[..., Mounted]]:
-    yield from mounts()  # type: ignore[misc]

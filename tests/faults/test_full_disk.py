@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 
 from flashvsr.jobs.queue import Queue
 from kits.crashes import CHUNK, FRAMES, PRESET, Workers, World, is_whole
-from kits.mounts import PAGE, Mounted, fill
+from kits.mounts import PAGE, MakeMount, fill
 
 
 def make_due(world: World) -> None:
@@ -38,7 +37,7 @@ def made(world: World) -> list[int]:
 
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
 def test_an_outbox_that_is_full_at_any_byte(
-    workers: Workers, clip: Path, tmp_path: Path, mount: Callable[..., Mounted], container: str
+    workers: Workers, clip: Path, tmp_path: Path, mount: MakeMount, container: str
 ) -> None:
     share = mount(tmp_path / "world" / "outbox", "1m")
     world = World(tmp_path / "world", tmp_path / "notes", clip)
@@ -59,7 +58,7 @@ def test_an_outbox_that_is_full_at_any_byte(
     assert not [path for path in world.outbox.rglob(".*")]
 
 
-def test_chunks_that_find_no_room(workers: Workers, clip: Path, tmp_path: Path, mount: Callable[..., Mounted]) -> None:
+def test_chunks_that_find_no_room(workers: Workers, clip: Path, tmp_path: Path, mount: MakeMount) -> None:
     disk = mount(tmp_path / "world" / "state" / "jobs", "1m")
     world = World(tmp_path / "world", tmp_path / "notes", clip)
     waited = 0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -12,8 +10,8 @@ from flashvsr.model.stages import plain_stages
 from flashvsr.model.stream import Stream, StreamSpec
 from kits.golden_cases import compare, formula_model
 from kits.models import TINY
+from kits.paths import GOLDEN
 
-GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here"),

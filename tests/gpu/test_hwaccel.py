@@ -11,8 +11,8 @@ import torch
 
 from flashvsr.video.decode import DecodeOptions, VideoFrame, decode
 from flashvsr.video.probe import probe
+from kits.paths import CLIPS
 
-CLIPS = Path(__file__).parents[1] / "data" / "clips"
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here"),

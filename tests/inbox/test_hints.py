@@ -129,7 +129,7 @@ def test_more_directories_than_watches(
 
 
 def test_a_flood_of_hints_becomes_one_scan(tmp_path: Path) -> None:
-    watches = notifier.Notifier()
+    watches = notifier.Listener()
     with trees.directory(tmp_path) as opened:
         watches.begin()
         watches.listen(tmp_path, opened)

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from flashvsr.jobs.retention import prune
 from kits.inbox_world import POLL, World
-from kits.mounts import Mounted, mounts
-
-MakeMount = Callable[..., Mounted]
-
-
-@pytest.fixture
-def mount() -> Iterator[MakeMount]:
-    yield from mounts()  # type: ignore[misc]
+from kits.mounts import MakeMount
 
 
 def test_an_unmounted_inbox_is_neither_empty_nor_written_to(world: World, mount: MakeMount, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.retention import prune
 from flashvsr.jobs.rows import wrong_value
 from flashvsr.jobs.schema import Job
-from kits.accounts import NOBODY, let_in, run_in_reach
+from kits.accounts import NOBODY, run_in_reach
 
 Drop = Callable[..., int]
 Claim = Callable[..., Job]
@@ -37,9 +37,8 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="acts as root and as anot
 
 
 @as_root
-def test_what_root_cancels_is_recorded_as_the_service(tmp_path: Path) -> None:
-    let_in(tmp_path)
-    state, config = tmp_path / "state", tmp_path / "flashvsr.toml"
+def test_what_root_cancels_is_recorded_as_the_service(open_path: Path) -> None:
+    state, config = open_path / "state", open_path / "flashvsr.toml"
     with closing(Queue(state)) as queue:
         assert queue.intake.add_many([Source("/in", "/in/a.mp4", "a.mp4", 1, 2, 3, 4)]) == [1]
     for path in (state, *state.iterdir()):

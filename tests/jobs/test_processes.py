@@ -13,8 +13,9 @@ from pathlib import Path
 from flashvsr.jobs.intake import Source
 from flashvsr.jobs.owner import Owner, current_owner, owner_alive
 from flashvsr.jobs.queue import Queue
+from kits.paths import PROGRAMS
 
-CLAIMER = Path(__file__).parents[1] / "programs" / "claimer.py"
+CLAIMER = PROGRAMS / "claimer.py"
 
 
 def start_claimers(state: Path, count: int, how: str = "work") -> list[subprocess.Popen[str]]:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import flashvsr
+from kits.paths import SOURCES
 
 NOBODY = 65534  # an account that every machine has
 
@@ -32,7 +32,7 @@ exec "$@"
 
 def run_in_reach(*command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command as root where other accounts can run this interpreter too; what came of it."""
-    needed = {Path(sys.base_prefix), Path(sys.prefix), Path(flashvsr.__file__).parents[1]}
+    needed = {Path(sys.base_prefix), Path(sys.prefix), SOURCES}
     closed = {above for place in needed for above in place.parents if not above.stat().st_mode & 0o001}
     topmost = {place for place in closed if not closed & set(place.parents)}
     hidden = [place for place in sorted(needed) if topmost & set(place.parents)]
@@ -50,10 +50,3 @@ def as_nobody(*command: str | Path, **environment: str) -> subprocess.CompletedP
     """Run a command as an account that has nothing of its own and may read only what everybody may."""
     account = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
     return run_in_reach(*account, *command, **environment)
-
-
-def let_in(directory: Path) -> None:
-    """Let other accounts reach a directory of pytest's, all of which are root's alone."""
-    for place in (directory, *directory.parents):
-        if not place.stat().st_mode & 0o001:
-            place.chmod(0o755)

@@ -89,12 +89,7 @@ def chain(
     out = folder / "out"
     out.mkdir(exist_ok=True)
     task = Task(source, target_for(out, source.name, wanted.container), wanted, folder / "work", 1)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the pictures are tiny: threads would wait for each other
-    try:
-        return upscale_file(task, engine or IdentityEngine(), config or Config(), control or Watching())
-    finally:
-        torch.set_num_threads(threads)
+    return upscale_file(task, engine or IdentityEngine(), config or Config(), control or Watching())
 
 
 @dataclass(frozen=True)

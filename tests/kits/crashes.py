@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-import flashvsr
 from flashvsr.jobs.damage import heal
 from flashvsr.jobs.exchange import aside_files
 from flashvsr.jobs.owner import owner_alive
 from flashvsr.jobs.queue import Queue
+from kits.paths import PROGRAMS, python_environment
 from kits.videos import frames_of, number_of
 from kits.waiting import last_lines
 
@@ -31,13 +31,12 @@ class Workers:
     """Starts real workers quickly, one after the other."""
 
     def __init__(self) -> None:
-        environment = os.environ | {"PYTHONPATH": str(Path(flashvsr.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
-            [sys.executable, Path(__file__).parents[1] / "programs" / "crashing_worker.py"],
+            [sys.executable, PROGRAMS / "crashing_worker.py"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=environment,
+            env=python_environment(),
         )
 
     def run(

@@ -10,7 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from kits.systemd_box import REPOSITORY, Box
+from kits.paths import REPOSITORY
+from kits.systemd_box import Box
 from kits.waiting import wait_while_it_gets_on
 
 CHECKOUT = "/mnt/checkout"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -55,6 +55,7 @@ class Mounted:
                 continue
 
 
+MakeMount = Callable[..., Mounted]  # (point, size = "16m")
 PAGE = 4096  # bytes: what tmpfs gives out
 
 
@@ -70,7 +71,7 @@ def fill(directory: Path, leave: int) -> Path:
     return ballast
 
 
-def mounts() -> Iterator[type[Mounted]]:
+def mounts() -> Iterator[MakeMount]:
     """Body of a fixture that gives `make(point, size)` and unmounts everything afterwards."""
     made: list[Mounted] = []
 
@@ -83,7 +84,7 @@ def mounts() -> Iterator[type[Mounted]]:
 
     if os.geteuid() != 0:
         pytest.skip("needs root, to mount file systems")
-    yield make  # type: ignore[misc]
+    yield make
     for mounted in made:
         mounted.end()
 

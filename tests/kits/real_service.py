@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -75,7 +74,6 @@ class RealService:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "OMP_NUM_THREADS": "2"},
             )
         self.until(lambda: (self.state / "queue.db").exists(), "the queue exists")
 

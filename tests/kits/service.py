@@ -15,11 +15,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import flashvsr
 from flashvsr.jobs.queue import Queue
+from kits.paths import PROGRAMS, python_environment
 from kits.waiting import last_lines
 
-PROGRAMS = Path(__file__).parents[1] / "programs"
 PATIENCE_SECONDS = 15.0
 _running: list[Service] = []  # what a test waits for in vain may be told in their logs
 
@@ -63,12 +62,11 @@ class Service:
         self.said: list[str] = []  # one assignment a line
         self._listener.start()
         self._log = root / f"log-{os.urandom(4).hex()}"
-        environment = os.environ | {
+        environment = python_environment() | {
             "NOTIFY_SOCKET": str(address),
             "WATCHDOG_USEC": "400000",
             "FAKE_WORKER": worker,
             "FAKE_NOTES": str(root / "notes"),
-            "PYTHONPATH": str(Path(flashvsr.__file__).parents[1]),
         }
         environment.pop("WATCHDOG_PID", None)
         with self._log.open("wb") as log:

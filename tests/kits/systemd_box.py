@@ -7,7 +7,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parents[2]
+from kits.paths import REPOSITORY
+
 BESIDE_THE_REPOSITORY = REPOSITORY.parent / "shared" / "tools" / "systemd-box"
 VARIABLE = "SYSTEMD_BOX"  # no FLASHVSR_ one: the settings refuse those that they do not know
 

@@ -13,8 +13,8 @@ from flashvsr.video.chunks import Chunk, ChunkStore
 from flashvsr.video.decode import decode
 from flashvsr.video.encode import EncoderSettings, open_encoder, output_format
 from flashvsr.video.probe import SourceInfo, probe
+from kits.paths import CLIPS
 
-CLIPS = Path(__file__).parent.parent / "data" / "clips"
 ALL_CLIPS = sorted(path for path in CLIPS.iterdir() if path.suffix != ".md")
 CLIPS_WITH_SOUND = [path for path in ALL_CLIPS if path.stem != "carphone_pristine"]
 # Frames that FFmpeg's own programs decode from each clip.

@@ -15,14 +15,10 @@ from kits.models import TINY, write_folder
 
 
 @pytest.fixture(autouse=True)
-def _one_thread_no_gradients() -> Iterator[None]:
-    # On a busy machine threads that wait for each other are many times slower than one, for work so small.
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+def _no_gradients() -> Iterator[None]:
     torch.manual_seed(0)
     with torch.no_grad():
         yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

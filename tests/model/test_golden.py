@@ -11,8 +11,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from kits.golden_cases import compare
+from kits.paths import TESTS
 
-TESTS = Path(__file__).parents[1]
 FILES = sorted((TESTS / "data" / "golden").glob("*.safetensors"))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,14 +14,18 @@ from flashvsr.outbox.disposal import Identity, settle_source
 CONTENT = b"the source" * 1000
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    path = tmp_path / "inbox" / "season 1" / "a\nb.mov"
+def source_in(root: Path) -> Path:
+    path = root / "inbox" / "season 1" / "a\nb.mov"
     path.parent.mkdir(parents=True)
     path.write_bytes(CONTENT)
     os.utime(path, (900_000_000, 900_000_000))
     path.chmod(0o640)
     return path
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return source_in(tmp_path)
 
 
 @pytest.fixture
@@ -227,12 +230,12 @@ def test_no_way_out_of_the_archive(source: Path, archive: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="acts as another account")
 def test_a_directory_moved_in_by_mistake_shows_nobody_the_archive(
-    source: Path, archive: Path, monkeypatch: pytest.MonkeyPatch, world_readable: Callable[[Path], None]
+    open_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody puts a directory in the source's place between the look and the move, and holds it open."""
+    source, archive = source_in(open_path), open_path / "archive"
     (archive / "season 1").mkdir(parents=True, mode=0o775)  # as earlier versions made them
     (archive / "season 1").chmod(0o775)
-    world_readable(archive)
     known, real, found = identity(source), module.move_numbered, []
 
     def exchanged(old_directory: int, old: str, new_directory: int, new: str) -> str:

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -298,11 +298,10 @@ def as_nobody() -> Iterator[None]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_permission_denied(tmp_path: Path, world_readable: Callable[[Path], None]) -> None:
-    outbox = tmp_path / "outbox"
+def test_permission_denied(open_path: Path) -> None:
+    outbox = open_path / "outbox"
     target = outbox / "a.mp4"
     with written(target) as made:
-        world_readable(outbox)
         for action in (
             lambda: publish(made, target, lambda *_: None),
             lambda: published(target),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,15 +11,10 @@ import pytest
 from flashvsr.errors import NoSpace
 from flashvsr.files import trees
 from flashvsr.outbox.writable import FRESH_SECONDS, OutboxClosed, WritableOutboxes, check_writable
-from kits.mounts import Mounted, mounts
+from kits.mounts import MakeMount
 
 NOBODY = 65534
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-
-
-@pytest.fixture
-def mount() -> Iterator[Callable[..., Mounted]]:
-    yield from mounts()  # type: ignore[misc]
 
 
 @pytest.fixture(autouse=True)
@@ -39,10 +34,9 @@ def test_nothing_stays_of_the_trial_and_nothing_is_made(tmp_path: Path) -> None:
 
 
 @root_only
-def test_rights(tmp_path: Path, world_readable: Callable[[Path], None]) -> None:
-    outbox = tmp_path / "outbox"
+def test_rights(open_path: Path) -> None:
+    outbox = open_path / "outbox"
     (outbox / "clips").mkdir(parents=True)
-    world_readable(outbox)
     outbox.chmod(0o777)
     trees.guard([outbox])
     os.seteuid(NOBODY)
@@ -58,21 +52,20 @@ def test_rights(tmp_path: Path, world_readable: Callable[[Path], None]) -> None:
 
 
 @root_only
-def test_a_directory_on_the_way_that_may_not_be_entered(tmp_path: Path, world_readable: Callable[[Path], None]) -> None:
+def test_a_directory_on_the_way_that_may_not_be_entered(open_path: Path) -> None:
     """Nothing is known about the outbox then, and nothing is tried above of it."""
-    outbox = tmp_path / "outbox"
+    outbox = open_path / "outbox"
     (outbox / "locked" / "clips").mkdir(parents=True)
-    world_readable(tmp_path)
-    tmp_path.chmod(0o777)
+    open_path.chmod(0o777)
     outbox.chmod(0o700)
-    touched = tmp_path.stat().st_mtime_ns
+    touched = open_path.stat().st_mtime_ns
     os.seteuid(NOBODY)
     try:
         with pytest.raises(OutboxClosed, match="Permission denied"):
             check_writable(outbox / "locked" / "clips", outbox)
     finally:
         os.seteuid(0)
-    assert tmp_path.stat().st_mtime_ns == touched
+    assert open_path.stat().st_mtime_ns == touched
 
 
 def test_a_link_in_its_place(tmp_path: Path) -> None:
@@ -85,7 +78,7 @@ def test_a_link_in_its_place(tmp_path: Path) -> None:
 
 
 def test_the_sandbox_is_told_from_a_read_only_share(
-    tmp_path: Path, mount: Callable[..., Mounted], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, mount: MakeMount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What systemd makes read-only for a service is a mount like any other, on a file system that can be written."""
     outbox = tmp_path / "my out%box"
@@ -103,7 +96,7 @@ def test_the_sandbox_is_told_from_a_read_only_share(
 
 
 def test_a_file_system_that_is_read_only_itself_is_not_put_down_to_the_unit(
-    tmp_path: Path, mount: Callable[..., Mounted], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, mount: MakeMount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     share = mount(tmp_path / "outbox")
     share.read_only_for_all()
@@ -112,7 +105,7 @@ def test_a_file_system_that_is_read_only_itself_is_not_put_down_to_the_unit(
         check_writable(tmp_path / "outbox", tmp_path / "outbox")
 
 
-def test_a_full_one_is_another_matter(tmp_path: Path, mount: Callable[..., Mounted]) -> None:
+def test_a_full_one_is_another_matter(tmp_path: Path, mount: MakeMount) -> None:
     mount(tmp_path / "outbox").leave_files(0)
     with pytest.raises(NoSpace, match="no more files can be made there; remove some"):
         check_writable(tmp_path / "outbox", tmp_path / "outbox")

@@ -22,9 +22,10 @@ from flashvsr.video.interlacing import examine
 from flashvsr.video.limits import Limits
 from flashvsr.video.mux import assemble
 from flashvsr.video.probe import probe
+from kits.paths import SEEDS as SEED_FOLDER
 from kits.videos import make_chunks
 
-SEEDS = sorted(path for path in (Path(__file__).parent.parent / "data" / "seeds").iterdir() if path.suffix != ".md")
+SEEDS = sorted(path for path in SEED_FOLDER.iterdir() if path.suffix != ".md")
 LIMITS = Limits(side=2048, frames=3000)
 SIZE = (64, 48)
 VARIABLE = "FUZZ_VARIANTS"  # no FLASHVSR_ one: the settings refuse those that they do not know

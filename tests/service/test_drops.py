@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-import flashvsr
+from kits.paths import python_environment
 from kits.service import Service, eventually, services
 
 MakeService = Callable[..., Service]
@@ -119,5 +119,5 @@ def flashvsr_status(service: Service) -> str:
         capture_output=True,
         text=True,
         check=True,
-        env=os.environ | {"PYTHONPATH": str(Path(flashvsr.__file__).parents[1]), "COLUMNS": "400"},
+        env=python_environment(COLUMNS="400"),
     ).stdout

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-import flashvsr
 from flashvsr.status.service_file import WRITE_SECONDS
+from kits.paths import python_environment
 from kits.service import Service, eventually, running, services
 
 MakeService = Callable[..., Service]
@@ -322,7 +322,7 @@ def status(service: Service, command: str = "status") -> str:
         [sys.executable, "-m", "flashvsr", command, "--config", service.config],
         capture_output=True,
         text=True,
-        env=os.environ | {"PYTHONPATH": str(Path(flashvsr.__file__).parents[1]), "COLUMNS": "1000"},
+        env=python_environment(COLUMNS="1000"),
     ).stdout
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-import flashvsr
 from flashvsr.errors import BadConfig
 from flashvsr.settings.config import TABLES, Config, InboxDir, load_config
 from flashvsr.settings.crosscheck import NOT_YET
@@ -21,6 +20,7 @@ from flashvsr.settings.options import options
 from flashvsr.settings.preset import Preset
 from flashvsr.settings.service_tables import ExtraInbox
 from flashvsr.system.text import printable
+from kits.paths import PACKAGE
 from kits.settings_text import load, problems
 
 
@@ -192,7 +192,7 @@ def test_the_defaults_of_features_to_come_ask_for_nothing(tmp_path):
 
 READ = frozenset(
     node.attr
-    for path in Path(flashvsr.__file__).parent.rglob("*.py")
+    for path in PACKAGE.rglob("*.py")
     if "settings" not in path.parts
     for node in ast.walk(ast.parse(path.read_text()))
     if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)

@@ -10,6 +10,7 @@ import pytest
 from flashvsr.settings.config import TABLES
 from flashvsr.settings.environment import read_environment
 from flashvsr.settings.options import options
+from kits.paths import TESTS
 from kits.settings_text import load, problems
 
 ENVIRONMENT = [
@@ -125,7 +126,7 @@ def test_variables_of_other_programs_are_left_alone(tmp_path):
 def test_the_settings_refuse_no_variable_that_the_tests_offer() -> None:
     """Set for one test, it would make the service fail in others."""
     read = re.compile(r'(?:VARIABLE = |environ(?:\.get)?[(\[])"(\w+)"')
-    texts = [path.read_text() for path in Path(__file__).parents[1].rglob("*.py")]
+    texts = [path.read_text() for path in TESTS.rglob("*.py")]
     offered = {name for text in texts for name in read.findall(text)}
     assert offered >= {"SYSTEMD_BOX", "FUZZ_VARIANTS"}
     refused: list[str] = []

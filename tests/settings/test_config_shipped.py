@@ -9,9 +9,10 @@ from flashvsr.settings.config import TABLES, Config, default_config_text, load_c
 from flashvsr.settings.crosscheck import NOT_YET
 from flashvsr.settings.options import options
 from flashvsr.settings.service_tables import ExtraInbox
+from kits.paths import REPOSITORY
 from kits.settings_text import load
 
-SHIPPED = Path(__file__).parents[2] / "config" / "flashvsr.toml"
+SHIPPED = REPOSITORY / "config" / "flashvsr.toml"
 YET = "Does not work yet"
 
 

@@ -20,8 +20,9 @@ from flashvsr.settings.preset import (
     preset_to_json,
     with_values,
 )
+from kits.paths import REPOSITORY
 
-PRESETS = Path(__file__).parents[2] / "config" / "presets"
+PRESETS = REPOSITORY / "config" / "presets"
 
 
 def problems(text: str) -> list[str]:

@@ -13,7 +13,7 @@ from flashvsr.errors import BadConfig
 from flashvsr.model.weight_files import REQUIRED_FILES
 from flashvsr.system import account
 from flashvsr.weights.choice import fetch
-from kits.accounts import NOBODY, as_nobody, let_in, run_in_reach
+from kits.accounts import NOBODY, as_nobody, run_in_reach
 from kits.modelscope_server import serve
 
 EX_CONFIG = 78
@@ -22,13 +22,12 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="acts as root and as a
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Path:
+def config(open_path: Path) -> Path:
     """Settings whose state directory belongs to another account, as after `systemd/install`."""
-    let_in(tmp_path)
     for name in ("state", "inbox", "outbox"):
-        (tmp_path / name).mkdir(mode=0o700)
-        os.chown(tmp_path / name, NOBODY, NOBODY)
-    file = tmp_path / "flashvsr.toml"
+        (open_path / name).mkdir(mode=0o700)
+        os.chown(open_path / name, NOBODY, NOBODY)
+    file = open_path / "flashvsr.toml"
     file.write_text(
         "[paths]\ninbox = 'inbox'\noutbox = 'outbox'\nstate = 'state'\nmodels = 'state/models'\n"
         "[gpu]\ndevices = 'cpu'\n"

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from flashvsr.service.supervisor import EX_CONFIG, Intervals
+from kits.paths import REPOSITORY
 
-SYSTEMD = Path(__file__).parents[2] / "systemd"
+SYSTEMD = REPOSITORY / "systemd"
 UNIT = SYSTEMD / "flashvsr.service"
 
 

@@ -15,7 +15,9 @@ from types import ModuleType
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "third_party" / "install_block_sparse_attn"
+from kits.paths import REPOSITORY
+
+SCRIPT = REPOSITORY / "third_party" / "install_block_sparse_attn"
 GIB = 1 << 20  # in the unit of /proc/meminfo
 
 # Answers what the script asks, and notes how pip is called: arguments, variables, what lies in the folder.

@@ -18,8 +18,7 @@ from flashvsr.training import nano
 from flashvsr.upscaling.engine import Engine
 from flashvsr.video.probe import probe
 from flashvsr.weights.choice import nano_folder
-
-CLIP = Path(__file__).parents[1] / "data" / "validation" / "bbb_384x256.mkv"
+from kits.paths import VALIDATION_CLIP as CLIP
 
 
 @pytest.fixture(scope="module")

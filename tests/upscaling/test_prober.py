@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_chunks import python_environment
 
 from flashvsr.errors import BadInput, Cancelled, Crashed, Transient
 from flashvsr.files import trees
@@ -25,6 +24,7 @@ from flashvsr.video.limits import Limits as FileLimits
 from flashvsr.video.probe import probe
 from kits.bombs import BOMBS, MIB, attachments
 from kits.chain import Watching, chain
+from kits.paths import python_environment
 from kits.videos import ALL_CLIPS, CLIPS
 
 CLIP = CLIPS / "bigbuckbunny.mp4"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor
@@ -20,10 +18,8 @@ RESUMED_AT = WARM_UP_FRAMES + FRAMES_PER_WINDOW + 3  # in the middle of a window
 
 
 @pytest.fixture(scope="module")
-def upscaled() -> Iterator[dict[int, Tensor]]:
+def upscaled() -> dict[int, Tensor]:
     """The frames from RESUMED_AT on, by warm-up; 0 is without an interruption."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # for work so small, several wait for each other
     model = formula_model(TINY)
     video = lq_video(RESUMED_AT + 12, SIDE, SIDE)
     found = {}
@@ -34,8 +30,7 @@ def upscaled() -> Iterator[dict[int, Tensor]]:
             stream = Stream(plain_stages(model, StreamSpec(SIDE, SIDE, origin=origin)))
             frames = torch.cat(list(stream.run(video[:, first:].unbind(1))), dim=1)
         found[warm_up] = frames[:, RESUMED_AT - first :].clamp(-1, 1)
-    yield found
-    torch.set_num_threads(threads)
+    return found
 
 
 def least_psnr(frames: Tensor, others: Tensor) -> float:

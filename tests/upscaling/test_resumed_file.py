@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from torch import Tensor
 
 from flashvsr.errors import Interrupted
@@ -104,11 +103,8 @@ def test_the_model_gets_the_frames_of_its_warm_up(
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # for work so small, several wait for each other
-    yield engine_for(formula_model(TINY), "tiny", Config())
-    torch.set_num_threads(threads)
+def engine() -> Engine:
+    return engine_for(formula_model(TINY), "tiny", Config())
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_chunks import python_environment
 
 from flashvsr.video import allocations
 from flashvsr.video.allocations import bound_allocations, largest_block
+from kits.paths import python_environment
 
 MIB = 1 << 20
 

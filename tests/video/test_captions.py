@@ -15,9 +15,8 @@ from flashvsr.errors import Interrupted
 from flashvsr.settings.config import Config
 from flashvsr.video.captions import Captions, with_captions
 from kits.chain import Watching, chain
+from kits.paths import CARRIED
 from kits.videos import numbered
-
-CARRIED = Path(__file__).parent.parent / "data" / "carried"
 
 
 def captions_of(path: Path) -> list[bytes]:

@@ -8,13 +8,13 @@ import os
 from pathlib import Path
 
 import pytest
-from test_chunks import an_encoder, fill
 
 from flashvsr.errors import FlashVSRError, Transient
 from flashvsr.video import chunks
 from flashvsr.video.chunks import Chunk, ChunkStore, DamagedChunk, stored_chunks, whole_chunks
 from flashvsr.video.digests import LOST, digest_of
 from flashvsr.video.stream_writer import StreamWriter
+from kits.chunk_files import an_encoder, fill_chunk
 from kits.videos import numbered
 
 ANY = "0123456789abcdef" * 2
@@ -176,7 +176,7 @@ def test_what_is_flushed_to_the_disk_and_when(tmp_path: Path, monkeypatch: pytes
     assert flushed == [(tmp_path.parent.name, False), ("chunks.tmp", False), (tmp_path.name, True)]
     flushed.clear()
     (tmp_path / "chunks.fingerprint").unlink()
-    fill(store, 0, 2, an_encoder())
+    fill_chunk(store, 0, 2, an_encoder())
     assert flushed[-2:] == [("chunk-000000000.tmp", False), (tmp_path.name, True)]
 
 

@@ -12,27 +12,14 @@ import av
 import numpy as np
 import pytest
 
-import flashvsr
 from flashvsr.errors import FlashVSRError
 from flashvsr.video.chunks import ChunkStore, DamagedChunk, stored_chunks
-from flashvsr.video.encode import EncoderSettings, VideoEncoder, open_encoder, output_format
+from flashvsr.video.encode import EncoderSettings, open_encoder, output_format
 from flashvsr.video.mux import assemble
-from flashvsr.video.probe import SourceInfo, probe
+from flashvsr.video.probe import probe
+from kits.chunk_files import SIZE, an_encoder, fill_chunk
+from kits.paths import python_environment
 from kits.videos import clip_info, frames_of, make_chunks, number_of, numbered, write_video
-
-SIZE = (128, 128)
-
-
-def an_encoder(info: SourceInfo | None = None, codec: str = "h264", quality: int = 6) -> VideoEncoder:
-    info = info or clip_info("bigbuckbunny.mp4")
-    return open_encoder(EncoderSettings(codec, "software", quality, 2), output_format(info, SIZE))
-
-
-def fill(store: ChunkStore, first: int, frames: int, encoder: VideoEncoder) -> None:
-    writer = store.writer(first, encoder)
-    for index in range(first, first + frames):
-        writer.write(numbered(index), index * encoder.format.step)
-    writer.close()
 
 
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
@@ -80,7 +67,7 @@ def test_only_a_gapless_run_from_the_start_counts(tmp_path: Path) -> None:
     encoder = an_encoder()
     store = ChunkStore(tmp_path, "same")
     for first, frames in ((0, 4), (4, 3), (9, 2)):
-        fill(store, first, frames, encoder)
+        fill_chunk(store, first, frames, encoder)
     (tmp_path / "chunk-000000011.tmp").write_bytes(b"half written")
     (tmp_path / "notes.txt").write_text("not ours")
     again = ChunkStore(tmp_path, "same").durable()
@@ -91,11 +78,11 @@ def test_only_a_gapless_run_from_the_start_counts(tmp_path: Path) -> None:
 
 
 def test_another_fingerprint_starts_afresh(tmp_path: Path) -> None:
-    fill(ChunkStore(tmp_path, "one"), 0, 3, an_encoder())
+    fill_chunk(ChunkStore(tmp_path, "one"), 0, 3, an_encoder())
     assert len(stored_chunks(tmp_path)) == 1
     assert ChunkStore(tmp_path, "other").durable() == []
     assert stored_chunks(tmp_path) == []
-    fill(ChunkStore(tmp_path, "other"), 0, 3, an_encoder())
+    fill_chunk(ChunkStore(tmp_path, "other"), 0, 3, an_encoder())
     assert len(ChunkStore(tmp_path, "other").durable()) == 1
 
 
@@ -123,8 +110,8 @@ def test_wrong_order_is_refused(tmp_path: Path) -> None:
 def test_chunks_of_different_encoders_are_not_joined(tmp_path: Path) -> None:
     info = clip_info("bigbuckbunny.mp4")
     store = ChunkStore(tmp_path / "work", "x")
-    fill(store, 0, 3, an_encoder(info))
-    fill(store, 3, 3, open_encoder(EncoderSettings("h264", "software"), output_format(info, (256, 128))))
+    fill_chunk(store, 0, 3, an_encoder(info))
+    fill_chunk(store, 3, 3, open_encoder(EncoderSettings("h264", "software"), output_format(info, (256, 128))))
     with pytest.raises(FlashVSRError, match="another encoder"):
         assemble(store.durable(), info, tmp_path / "out.mp4", "none", "mp4")
 
@@ -132,14 +119,14 @@ def test_chunks_of_different_encoders_are_not_joined(tmp_path: Path) -> None:
 def test_a_long_chunk_is_as_it_was_written(tmp_path: Path) -> None:
     """Its digest is made in several goes, while it is written."""
     store = ChunkStore(tmp_path, "x")
-    fill(store, 0, 200, an_encoder())
+    fill_chunk(store, 0, 200, an_encoder())
     assert [chunk.frames for chunk in store.durable()] == [200]
 
 
 def test_a_chunk_cut_short_is_noticed(tmp_path: Path) -> None:
     info = clip_info("bigbuckbunny.mp4")
     store = ChunkStore(tmp_path / "work", "x")
-    fill(store, 0, 20, an_encoder(info))
+    fill_chunk(store, 0, 20, an_encoder(info))
     (chunk,) = store.durable()
     chunk.path.write_bytes(chunk.path.read_bytes()[: chunk.path.stat().st_size // 2])
     with pytest.raises(DamagedChunk, match="not as it was written"):
@@ -181,18 +168,13 @@ def test_whatever_lies_where_chunks_go_stops_no_job(spoil: Callable[[Path], obje
 WRITE_FOR_EVER = """
 import sys
 from pathlib import Path
-from test_chunks import an_encoder, fill
+from kits.chunk_files import an_encoder, fill_chunk
 from flashvsr.video.chunks import ChunkStore
 store, encoder, first = ChunkStore(Path(sys.argv[1]), "x"), an_encoder(), 0
 while True:
-    fill(store, first, 3, encoder)
+    fill_chunk(store, first, 3, encoder)
     first += 3
 """
-
-
-def python_environment() -> dict[str, str]:
-    paths = [str(Path(__file__).parent), str(Path(__file__).parents[1]), str(Path(flashvsr.__file__).parent.parent)]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 @pytest.mark.parametrize("moment", range(3))
@@ -218,7 +200,7 @@ FILL_THE_DISK = """
 import resource, signal, sys
 from pathlib import Path
 import numpy as np
-from test_chunks import an_encoder
+from kits.chunk_files import an_encoder
 from flashvsr.errors import Transient
 from flashvsr.video.chunks import ChunkStore
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

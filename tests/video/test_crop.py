@@ -19,9 +19,9 @@ from flashvsr.video.ebml import TO_VIDEO, added, element
 from flashvsr.video.probe import probe
 from kits.chain import chain, played
 from kits.mp4 import box, set_in_picture
+from kits.paths import CARRIED
 from kits.videos import set_matrix, write_video
 
-CARRIED = Path(__file__).parent.parent / "data" / "carried"
 WIDTH, HEIGHT = 128, 96
 
 

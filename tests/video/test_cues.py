@@ -9,12 +9,12 @@ from pathlib import Path
 import av
 import pytest
 from av.packet import Packet
-from test_rest import fill, picture_track, subtitles_of
 
 from flashvsr.video.cues import Cue, CueClock, Pieces
 from flashvsr.video.mux import assemble
 from flashvsr.video.probe import probe
 from kits.chain import chain
+from kits.films import fill_picture, picture_track, subtitles_of
 from kits.videos import make_chunks
 
 Shown = tuple[float, float, str]  # start and length in seconds, and the text
@@ -73,7 +73,7 @@ class _Kept(list):  # type: ignore[type-arg]
 
 def moved(video: av.VideoStream, begins: int) -> list[Packet]:
     kept = _Kept()
-    fill(kept, video)  # type: ignore[arg-type]
+    fill_picture(kept, video)  # type: ignore[arg-type]
     for packet in kept:
         shift = round(Fraction(begins, 1000) / packet.time_base)
         packet.pts, packet.dts = packet.pts + shift, packet.dts + shift

@@ -10,15 +10,15 @@ from types import SimpleNamespace
 
 import av
 import pytest
-from test_rest import fill, jpeg, picture_track
 
 from flashvsr.video.describe import chapters_of as made_of
 from flashvsr.video.mux import assemble
 from flashvsr.video.probe import probe
 from kits.chain import chain
+from kits.films import fill_picture, jpeg, picture_track
+from kits.paths import CARRIED
 from kits.videos import make_chunks
 
-CARRIED = Path(__file__).parent.parent / "data" / "carried"
 CONTAINERS = pytest.mark.parametrize("container", ["mp4", "mkv"])
 PLACE = "+48.1372+011.5755+519.000/"
 Chapter = tuple[int, int, str]  # start and end in ms, and the title
@@ -31,7 +31,7 @@ def with_chapters(path: Path, chapters: Sequence[Chapter]) -> Path:
             {"id": number, "start": start, "end": end, "time_base": Fraction(1, 1000), "metadata": {"title": title}}
             for number, (start, end, title) in enumerate(chapters, 1)
         ])  # fmt: skip
-        fill(out, picture_track(out))
+        fill_picture(out, picture_track(out))
     return path
 
 
@@ -146,7 +146,7 @@ def test_android_and_older_cameras(source: str, container: str, tmp_path: Path) 
     flags = {"movflags": "use_metadata_tags"} if source == "mp4" else {}
     with av.open(str(path), "w", container_options=flags) as out:
         out.metadata.update(given)
-        fill(out, picture_track(out))
+        fill_picture(out, picture_track(out))
     report = chain(path, tmp_path, container=container)
     with av.open(str(report.result)) as back:
         known = {key.lower(): value for key, value in back.metadata.items()}
@@ -165,7 +165,7 @@ def test_a_phone_s_film_with_cover_art(container: str, tmp_path: Path) -> None:
         out.metadata.update({"make": "Apple", "location": PLACE, "title": "A film"})
         video = picture_track(out)
         out.add_attachment("cover.jpg", "image/jpeg", jpeg())
-        fill(out, video)
+        fill_picture(out, video)
     report = chain(path, tmp_path, container=container)
     with av.open(str(report.result)) as back:
         known = {key.lower(): value for key, value in back.metadata.items()}
@@ -182,7 +182,7 @@ def test_the_program_that_wrote_a_source_is_no_camera(tmp_path: Path) -> None:
     path = tmp_path / "film.avi"
     with av.open(str(path), "w") as out:
         out.metadata["title"] = "Holiday"
-        fill(out, picture_track(out))
+        fill_picture(out, picture_track(out))
     with av.open(str(path)) as source:
         assert "software" in {key.lower() for key in source.metadata}
     report = chain(path, tmp_path)

@@ -11,11 +11,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from test_chunks import python_environment
 
 from flashvsr.upscaling.budgets import encoder_threads
 from flashvsr.video.encode import EncoderSettings, open_encoder, output_format
 from kits.chain import chain
+from kits.paths import python_environment
 from kits.videos import clip_info
 
 

@@ -13,12 +13,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_chunks import python_environment
 
 from flashvsr.errors import BadInput
 from flashvsr.settings.config import Config
 from flashvsr.settings.processing_tables import SourceLimits
 from kits.chain import chain
+from kits.paths import PROGRAMS, python_environment
 from kits.videos import numbered, write_video
 from programs.fuzz import SEEDS, VARIABLE, variant
 
@@ -30,7 +30,7 @@ WANTED = int(os.environ.get(VARIABLE, "0"))
 @pytest.mark.timeout(60 + max(FEW, WANTED))
 def test_damaged_variants_are_processed_or_refused(tmp_path: Path) -> None:
     first = random.randrange(1_000_000) if WANTED else 0
-    program = Path(__file__).parents[1] / "programs" / "fuzz.py"
+    program = PROGRAMS / "fuzz.py"
     done = subprocess.run(
         [sys.executable, str(program), str(first), str(WANTED or FEW), str(tmp_path)],
         env=python_environment(), capture_output=True, text=True,
@@ -47,7 +47,7 @@ def test_damaged_variants_are_processed_or_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", FOUND, ids=FOUND.values())
 def test_found_by_trying_thousands(number: int, tmp_path: Path) -> None:
-    program = Path(__file__).parents[1] / "programs" / "fuzz.py"
+    program = PROGRAMS / "fuzz.py"
     done = subprocess.run(
         [sys.executable, str(program), str(number), "1", str(tmp_path)],
         env=python_environment(), capture_output=True, text=True,

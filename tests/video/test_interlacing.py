@@ -15,10 +15,10 @@ from flashvsr.video.decode import DecodeOptions, decode
 from flashvsr.video.interlacing import Scan, _Counts, examine
 from flashvsr.video.probe import probe
 from kits.chain import Watching, chain, played
+from kits.paths import CASES
 
 WIDTH, HEIGHT = 128, 96
 FAST = 6  # pixels from field to field
-CASES = Path(__file__).parent.parent / "data" / "cases"
 
 
 def texture() -> np.ndarray:

@@ -14,7 +14,6 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from test_chunks import python_environment
 
 from flashvsr.errors import Interrupted
 from flashvsr.files.space import bytes_at_crf
@@ -23,6 +22,7 @@ from flashvsr.settings.processing_tables import Preprocess
 from flashvsr.video.encode import VideoEncoder
 from flashvsr.video.probe import probe
 from kits.chain import Watching, chain, played
+from kits.paths import python_environment
 from kits.videos import CLIPS, lag_ms, number_of, numbered, sound_of, tone, write_video
 
 FILE = Config(preprocess=Preprocess(mode="file"))
@@ -207,8 +207,10 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from kits.chain import chain
-from test_preprocess import FILE
-print(chain(Path(sys.argv[1]), Path(sys.argv[2]), FILE, width=128).frames)
+from flashvsr.settings.config import Config
+from flashvsr.settings.service_tables import Preprocess
+how = Config(preprocess=Preprocess(mode="file"))
+print(chain(Path(sys.argv[1]), Path(sys.argv[2]), how, width=128).frames)
 """
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,7 +11,8 @@ from av.packet import Packet
 
 from flashvsr.video.probe import probe
 from kits.chain import chain, played
-from kits.videos import number_of, numbered
+from kits.films import FONT, fill_picture, jpeg, picture_track, subtitles_of
+from kits.videos import number_of
 
 SRT = "1\n00:00:00,200 --> 00:00:00,900\nGrüße\n\n2\n00:00:01,000 --> 00:00:01,200\n<i>two</i>\nlines\n"
 ASS = """[Script Info]
@@ -29,29 +29,6 @@ Dialogue: 0,0:00:01.00,0:00:01.20,Default,,0,0,0,,two\\Nlines
 """
 VTT = "WEBVTT\n\n00:00.200 --> 00:00.900\nGrüße\n\n00:01.000 --> 00:01.200\ntwo\nlines\n"
 EXPECTED = [(0.2, 0.7, "Grüße"), (1.0, 0.2, "two\nlines")]
-FONT = bytes(range(256)) * 20
-
-
-def jpeg() -> bytes:
-    context = av.CodecContext.create("mjpeg", "w")
-    context.width, context.height, context.pix_fmt, context.time_base = 64, 64, "yuvj420p", Fraction(1, 25)
-    frame = av.VideoFrame.from_ndarray(numbered(3, 64, 64), format="rgb24").reformat(format="yuvj420p")
-    frame.pts = 0
-    return b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)])
-
-
-def picture_track(out: av.container.OutputContainer) -> av.VideoStream:
-    stream = out.add_stream("libx264", rate=25)
-    stream.width, stream.height, stream.pix_fmt = 128, 64, "yuv420p"
-    return stream
-
-
-def fill(out: av.container.OutputContainer, stream: av.VideoStream, frames: int = 50) -> None:
-    for index in range(frames):
-        frame = av.VideoFrame.from_ndarray(numbered(index, 128, 64), format="rgb24").reformat(format="yuv420p")
-        frame.pts, frame.time_base = index, Fraction(1, 25)
-        out.mux(stream.encode(frame))
-    out.mux(stream.encode(None))
 
 
 def with_text(folder: Path, kind: str, text: str, container: str = "mkv") -> Path:
@@ -61,27 +38,12 @@ def with_text(folder: Path, kind: str, text: str, container: str = "mkv") -> Pat
         video = picture_track(out)
         copy = out.add_stream_from_template(source.streams.subtitles[0])
         copy.metadata["language"] = "deu"
-        fill(out, video)
+        fill_picture(out, video)
         for packet in source.demux():
             if packet.size:
                 packet.stream = copy
                 out.mux(packet)
     return path
-
-
-def subtitles_of(path: Path) -> list[tuple[float, float, str]]:
-    found = []
-    with av.open(str(path)) as container:
-        stream = container.streams.subtitles[0]
-        for packet in container.demux(stream):
-            decoded = stream.codec_context.decode2(packet) if packet.size else None
-            lines = (
-                [re.sub(r"\{.*?\}", "", rect.dialogue.decode()).strip() for rect in decoded.rects] if decoded else []
-            )
-            if any(lines):
-                times = (packet.pts * packet.time_base, packet.duration * packet.time_base)
-                found.append((*(round(float(time), 2) for time in times), "\n".join(lines)))
-    return found
 
 
 def raw_subtitles(path: Path) -> list[bytes]:
@@ -126,7 +88,7 @@ def test_bitmap_subtitles(codec: str, container: str, tmp_path: Path) -> None:
         track = out.add_mux_stream(codec)
         track.time_base = Fraction(1, 1000)
         track.metadata["language"] = "fra"
-        fill(out, video)
+        fill_picture(out, video)
         for number, data in enumerate(payload):
             packet = Packet(data)
             packet.stream, packet.time_base = track, Fraction(1, 1000)
@@ -157,7 +119,7 @@ def test_cover_art_is_kept_and_not_taken_for_the_film(source: str, container: st
             cover = out.add_mux_stream("mjpeg", width=64, height=64)
             cover.disposition = 0x400
             cover.time_base = Fraction(1, 90000)
-        fill(out, video)
+        fill_picture(out, video)
         if source == "mp4":
             packet = Packet(art)
             packet.stream, packet.pts, packet.dts, packet.time_base = cover, 0, 0, Fraction(1, 90000)
@@ -176,7 +138,7 @@ def test_attachments_are_kept_or_named(container: str, tmp_path: Path) -> None:
     with av.open(str(path), "w") as out:
         video = picture_track(out)
         out.add_attachment("Sans.ttf", "font/ttf", FONT)
-        fill(out, video)
+        fill_picture(out, video)
     report = chain(path, tmp_path, container=container)
     with av.open(str(report.result)) as back:
         kept = [s for s in back.streams if s.type == "attachment"]
@@ -197,7 +159,7 @@ def test_title_chapters_and_creation_time(source: str, container: str, tmp_path:
             {"id": n, "start": n * 500, "end": n * 500 + 500, "time_base": Fraction(1, 1000),
              "metadata": {"title": f"Part {n}"}} for n in range(4)
         ])  # fmt: skip
-        fill(out, picture_track(out))
+        fill_picture(out, picture_track(out))
     report = chain(path, tmp_path, container=container)
     with av.open(str(report.result)) as back:
         metadata = {key.lower(): value for key, value in back.metadata.items()}
@@ -221,7 +183,7 @@ def test_tags_that_are_no_text_come_back_as_text(container: str, tmp_path: Path)
         video = picture_track(out)
         video.metadata["title"] = "Scène"
         out.add_attachment("Écriture.ttf", "font/ttf", FONT)
-        fill(out, video)
+        fill_picture(out, video)
     content = path.read_bytes()
     for letter in "éèÉ":
         content = content.replace(letter.encode(), letter.encode("latin-1") + b"_")  # nothing changes its place
@@ -243,8 +205,8 @@ def test_a_second_picture_and_data_are_named(tmp_path: Path) -> None:
     with av.open(str(path), "w", format="mpegts") as out:
         first, second = picture_track(out), picture_track(out)
         data = out.add_data_stream("klv")
-        fill(out, first, 10)
-        fill(out, second, 10)
+        fill_picture(out, first, 10)
+        fill_picture(out, second, 10)
         packet = Packet(b"\x06\x0e\x2b\x34" + bytes(20))
         packet.stream, packet.pts, packet.dts, packet.time_base = data, 0, 0, Fraction(1, 90000)
         out.mux(packet)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,46 +11,11 @@ import pytest
 
 from flashvsr.video.probe import probe
 from kits.chain import chain
-from kits.videos import lag_ms, numbered, sound_of, tone
+from kits.films import SECONDS, film
+from kits.paths import DTS
+from kits.videos import lag_ms, sound_of, tone
 
-SECONDS = 6
 RATE = 8000
-DTS = Path(__file__).parent.parent / "data" / "sound" / "noise.dts"
-
-
-def film(
-    path: Path, codecs: Sequence[str], sounds: Sequence[np.ndarray], tags: Sequence[dict[str, str]] = (),
-    seconds: float = SECONDS, **video_options: str,
-) -> Path:  # fmt: skip
-    """A film of 25 pictures a second with one audio track for each codec; `sounds`: (1, samples) at 48 kHz."""
-    with av.open(str(path), "w") as out:
-        codec = "mpeg4" if path.suffix in (".avi", ".wmv") else "libx264"
-        video = out.add_stream(codec, rate=25, options=video_options)
-        video.width, video.height, video.pix_fmt = 128, 64, "yuv420p"
-        tracks = []
-        for number, codec in enumerate(codecs):
-            options = {"strict": "experimental"} if codec == "vorbis" else {}
-            track = out.add_stream(codec, rate=48000, options=options)
-            track.codec_context.layout = "stereo" if codec == "vorbis" else "mono"
-            track.metadata.update(tags[number] if tags else {})
-            tracks.append(track)
-        for index in range(round(seconds * 25)):
-            frame = av.VideoFrame.from_ndarray(numbered(index % 256, 128, 64), format="rgb24").reformat(
-                format="yuv420p"
-            )
-            frame.pts, frame.time_base = index, Fraction(1, 25)
-            out.mux(video.encode(frame))
-        out.mux(video.encode(None))
-        for track, sound in zip(tracks, sounds, strict=True):
-            context = track.codec_context
-            size = context.frame_size or 1024
-            to = av.AudioResampler(context.format, context.layout, 48000, frame_size=size)
-            block = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound), format="fltp", layout="mono")
-            block.sample_rate, block.pts, block.time_base = 48000, 0, Fraction(1, 48000)
-            for frame in [*to.resample(block), *to.resample(None)]:
-                out.mux(track.encode(frame))
-            out.mux(track.encode(None))
-    return path
 
 
 def assert_in_sync(source: Path, result: Path, seconds: float, least: float = 0.8) -> None:

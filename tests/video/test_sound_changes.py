@@ -9,13 +9,13 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from test_rest import picture_track
-from test_sound import film
 
 from flashvsr.video.probe import probe
 from flashvsr.video.sound_format import SoundFormat, format_of, widest
 from kits.chain import chain, played
+from kits.films import film, picture_track
 from kits.mp4 import Edit, edit_lists
+from kits.paths import DTS
 from kits.videos import lag_ms, number_of, numbered
 
 Part = tuple[str, int]  # layout and sample rate
@@ -152,8 +152,7 @@ def test_formats_are_read_off_the_packets(tmp_path: Path) -> None:
                 found = {format_of(packet) for packet in source.demux(audio=0) if packet.size}
             assert found == {expected}, (codec, part)
             assert widest(probe(path), 1) == expected.channels + (expected.channels == 5)
-    dts = Path(__file__).parent.parent / "data" / "sound" / "noise.dts"
-    with av.open(str(dts)) as source:
+    with av.open(str(DTS)) as source:
         assert {format_of(packet) for packet in source.demux() if packet.size} == {SoundFormat(2, 48000)}
 
 

@@ -15,9 +15,9 @@ from flashvsr.video.probe import probe
 from flashvsr.video.spatial import Spatial, Sphere
 from kits.chain import chain, played
 from kits.mp4 import box, set_in_picture
+from kits.paths import CARRIED
 from kits.videos import make_chunks, numbered, set_matrix, write_video
 
-CARRIED = Path(__file__).parent.parent / "data" / "carried"
 CONTAINERS = pytest.mark.parametrize("container", ["mp4", "mkv"])
 ROUND, CUBE = Sphere(2), Sphere(1, padding=3)
 BESIDE, BELOW = 1, 2

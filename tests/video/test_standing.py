@@ -15,9 +15,9 @@ from flashvsr.settings.config import Chunks, Config, Preprocess
 from flashvsr.video.probe import probe
 from kits.chain import Watching, chain, played
 from kits.mp4 import edit_lists
+from kits.paths import CASES
 from kits.videos import numbered, tone, write_sound
 
-CASES = Path(__file__).parent.parent / "data" / "cases"
 SIZE = (128, 64)
 
 

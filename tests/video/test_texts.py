@@ -8,13 +8,13 @@ from pathlib import Path
 
 import av
 import pytest
-from test_rest import FONT, fill, picture_track
 
 from flashvsr.system.text import MOST_WARNINGS, NAME, WARNING
 from flashvsr.video.extras import LONGEST_NAME
 from flashvsr.video.probe import probe
 from flashvsr.video.pyav import LONGEST_TAG, LONGEST_TITLE, MOST_TAGS, tags
 from kits.chain import chain
+from kits.films import FONT, fill_picture, picture_track
 from kits.nasty import TEXTS, is_safe
 
 NASTY = "T\x1b[2J\nOK  forged \u202e" + "x" * 100_000
@@ -39,7 +39,7 @@ def film(path: Path, attachments: int = 1) -> Path:
             for plane in frame.planes:
                 plane.update(bytes(plane.buffer_size))
             out.mux(sound.encode(frame))
-        fill(out, video, 9)
+        fill_picture(out, video, 9)
         out.mux(sound.encode(None))
     return path
 

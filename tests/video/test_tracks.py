@@ -10,15 +10,14 @@ import av
 import numpy as np
 import pytest
 from av.packet import Packet
-from test_rest import fill, picture_track
-from test_sound import film
 
 from flashvsr.video.mux import assemble
 from flashvsr.video.probe import probe
 from kits.chain import chain
+from kits.films import fill_picture, film, picture_track
+from kits.paths import CARRIED
 from kits.videos import lag_ms, make_chunks, sound_of, tone
 
-CARRIED = Path(__file__).parent.parent / "data" / "carried"
 CONTAINERS = pytest.mark.parametrize("container", ["mp4", "mkv"])
 
 
@@ -33,7 +32,7 @@ def with_silent_track(path: Path, codec: str, silent: str, sound: bool = True) -
         if heard is not None:
             heard.codec_context.layout = "mono"
             heard.metadata["language"] = "deu"
-        fill(out, video)
+        fill_picture(out, video)
         if heard is not None:
             context = heard.codec_context
             to = av.AudioResampler(context.format, "mono", 48000, frame_size=context.frame_size or 1024)
@@ -97,7 +96,7 @@ def test_nothing_of_a_track_can_be_decoded(container: str, tmp_path: Path) -> No
         video = picture_track(out)
         broken = out.add_stream("ac3", rate=48000)
         broken.codec_context.layout = "mono"
-        fill(out, video)
+        fill_picture(out, video)
         for number in range(20):
             packet = Packet(b"no sound" * 40)
             packet.stream, packet.time_base, packet.pts, packet.dts = (
@@ -136,7 +135,7 @@ def test_empty_subtitles_do_no_harm(container: str, tmp_path: Path) -> None:
     with av.open(str(path), "w") as out:
         video = picture_track(out)
         out.add_mux_stream("subrip").metadata["language"] = "eng"
-        fill(out, video)
+        fill_picture(out, video)
     report = chain(path, tmp_path, container=container)
     with av.open(str(report.result)) as back:
         assert len(back.streams.subtitles) == 1
@@ -154,7 +153,7 @@ def test_any_number_of_channels(layout: str, container: str, tmp_path: Path) -> 
         odd.codec_context.layout = layout
         plain = out.add_stream("aac", rate=48000)
         plain.codec_context.layout = "mono"
-        fill(out, video)
+        fill_picture(out, video)
         noise = (tone(2.0)[0] * 32767).astype("<i2")
         for start in range(0, len(noise), 4800):
             frame = av.AudioFrame("s16", layout, 4800)
@@ -191,7 +190,7 @@ def test_captions_in_a_track_of_their_own_are_named(container: str, tmp_path: Pa
         video = picture_track(out)
         track = out.add_mux_stream("eia_608")
         track.time_base = Fraction(1, 1000)
-        fill(out, video)
+        fill_picture(out, video)
         packet = Packet(b"\x00\x00\x00\x0acdat\x94\x20")
         packet.stream, packet.time_base, packet.pts, packet.dts, packet.duration = track, Fraction(1, 1000), 0, 0, 40
         out.mux(packet)

@@ -11,6 +11,7 @@ import pytest
 from flashvsr.video.encode import VideoEncoder
 from flashvsr.video.probe import probe
 from kits.chain import chain, played
+from kits.paths import CLIPS
 from kits.yuv import NUMBERS, calm, flat_and_ramp, frame_of, planes_of, subsampled, to_planes, to_rgb, write_frames
 
 SIZE = (288, 96)
@@ -135,5 +136,5 @@ def test_a_deep_ramp_keeps_its_steps(tmp_path: Path, before_encoding: list[av.Vi
 
 
 def test_eight_bits_stay_eight(tmp_path: Path) -> None:
-    report = chain(Path(__file__).parent.parent / "data" / "clips" / "carphone_pristine.mp4", tmp_path, codec="hevc")
+    report = chain(CLIPS / "carphone_pristine.mp4", tmp_path, codec="hevc")
     assert played(report.result).pixel_format == "yuv420p"

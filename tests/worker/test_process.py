@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -14,9 +13,9 @@ from typing import Any
 
 import pytest
 
-import flashvsr
 from flashvsr.jobs.owner import owner_alive
 from flashvsr.jobs.queue import Queue
+from kits.paths import python_environment
 from kits.waiting import last_lines
 
 # Stands in for the real upscaling and for torch, which takes seconds to load and is not needed here.
@@ -79,7 +78,7 @@ class Process:
             "CPU",
         ]
         self._log = root / "worker.log"
-        self.environment = os.environ | {"PYTHONPATH": str(Path(flashvsr.__file__).parents[1])}
+        self.environment = python_environment()
         self.start()
 
     def start(self) -> None:

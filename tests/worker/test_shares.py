@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
 import pytest
 
 from flashvsr.errors import BadInput
 from flashvsr.worker import sweep
-from kits.mounts import Mounted, mounts
+from kits.mounts import MakeMount
 from kits.played import FRAMES, Bench
-
-MakeMount = Callable[..., Mounted]
-
-
-@pytest.fixture
-def mount() -> Iterator[MakeMount]:
-    yield from mounts()  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("moment", ["start", 5, "publish"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,16 +13,10 @@ import pytest
 from flashvsr.errors import BadInput, NoSpace
 from flashvsr.settings.config import QueueSettings
 from flashvsr.worker import job_control, loop, marker, sweep
-from kits.mounts import Mounted, fill, mounts
+from kits.mounts import MakeMount, Mounted, fill
 from kits.played import FRAMES, Bench, crash
 
 MIB = 1 << 20
-MakeMount = Callable[..., Mounted]
-
-
-@pytest.fixture
-def mount() -> Iterator[MakeMount]:
-    yield from mounts()  # type: ignore[misc]
 
 
 @pytest.fixture
