@@ -10,6 +10,7 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +19,8 @@ import flashvsr
 from flashvsr import Preset, Report, Upscaler, upscale
 from flashvsr.errors import BadConfig, BadInput, Cancelled, FlashVSRError, Transient
 from flashvsr.files import trees
-from flashvsr.settings.config import Chunks, Config
+from flashvsr.settings.config import Config
+from flashvsr.settings.processing_tables import Chunks
 from flashvsr.upscaling import entry
 from kits.chain import IdentityEngine, played
 from kits.videos import numbered, tone, write_video
@@ -154,7 +156,7 @@ def test_only_the_config_that_is_given_counts(
 )
 def test_what_is_wrong_is_said_before_the_model_is_loaded(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loads: list[Config], name: str,
-    options: dict[str, object], kind: type[Exception], words: str,
+    options: dict[str, Any], kind: type[Exception], words: str,
 ) -> None:  # fmt: skip
     (tmp_path / "in.mp4").touch()
     monkeypatch.chdir(tmp_path)

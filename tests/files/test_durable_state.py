@@ -10,7 +10,8 @@ import pytest
 from flashvsr.files.mounts import Mounts
 from flashvsr.files.texts import write_new, write_replacing
 from flashvsr.service.reload import keep_worker_config, write_worker_config
-from flashvsr.settings.config import Config, Paths
+from flashvsr.settings.config import Config
+from flashvsr.settings.service_tables import Paths
 from flashvsr.status.service_file import ServiceFile
 from kits.durable import Steps
 from kits.snapshots import snapshot

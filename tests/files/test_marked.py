@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from flashvsr.files import marked
+from flashvsr.files import marked, moves
 from flashvsr.files.marked import LARGEST, MOST_NUMBERED, put, signed, withdraw
 
 ABOUT = "a.mov"
@@ -96,9 +97,9 @@ def test_a_text_without_end_is_cut_and_known_again(path: Path) -> None:
 
 def test_a_change_at_the_last_moment_is_kept(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(path, "why", ABOUT)
-    move = marked.move_new
+    move = moves.move_new
 
-    def saved(*arguments: object) -> None:
+    def saved(*arguments: Any) -> None:
         if path.exists():
             path.write_text("mine, saved in that very moment")
         move(*arguments)  # type: ignore[arg-type]

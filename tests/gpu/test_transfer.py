@@ -19,7 +19,7 @@ from flashvsr.upscaling.transfer import Download, Incoming, Outgoing, Pace, Uplo
 from flashvsr.video.decode import Rgb
 from flashvsr.video.geometry import Geometry, plan
 from kits.chain import IdentityEngine, Watching, chain, played
-from kits.videos import CLIPS
+from kits.paths import CLIPS
 
 pytestmark = [
     pytest.mark.gpu,

@@ -17,6 +17,7 @@ from flashvsr.inbox.shares import Shares
 from flashvsr.inbox.stock import Stock
 from flashvsr.jobs.intake import Intake
 from flashvsr.jobs.schema import Job
+from flashvsr.settings.preset import check_inbox_preset
 from kits.inbox_world import POLL, SETTLE, World
 
 FAR_FUTURE = 10_000_000_000  # seconds: a date that the queue's database cannot hold in nanoseconds
@@ -210,7 +211,7 @@ def test_a_wrong_preset_is_parsed_once_until_it_or_its_explanation_changes(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parsed: list[Path] = []
-    real = presets.check_inbox_preset
+    real = check_inbox_preset
 
     def counting(inbox: Path, quality: int) -> object:
         parsed.append(inbox)

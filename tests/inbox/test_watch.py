@@ -365,7 +365,7 @@ def test_many_inboxes_cost_no_more_questions_than_few(world: World, monkeypatch:
 
         monkeypatch.setattr(owner, name, counting)
 
-    counted(mounts.json, "loads")
+    counted(json, "loads")
     counted(mounts, "write_replacing")
     counted(Settler, "waiting")
     statements: list[str] = []

@@ -116,7 +116,9 @@ def test_a_database_that_looks_sound_without_its_journal_stays_condemned(
             break
 
 
-def test_each_step_is_on_the_disk_before_the_next_needs_it(lived: Path, tmp_path: Path, monkeypatch) -> None:
+def test_each_step_is_on_the_disk_before_the_next_needs_it(
+    lived: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (lived / "queue.db-wal").write_bytes(b"journal")
     (lived / "queue.db-shm").write_bytes(b"index")
     monkeypatch.setattr(damage, "damage_of", lambda path: "bad")

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from flashvsr.files import objects
 from flashvsr.jobs import ledger
 from flashvsr.jobs.damage import heal, set_aside_notes
 from flashvsr.jobs.intake import Source
@@ -184,7 +185,7 @@ def test_damaged_records_leave_with_the_history(lived: Path, queue: Queue) -> No
 def test_a_record_that_the_disk_cannot_read_stays_where_it_is(
     lived: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = ledger.read_object
+    real = objects.read_object
 
     def failing(path: Path, largest: int) -> Any:
         if path.name == "2.json":

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -79,7 +80,7 @@ def chain(
     config: Config | None = None,
     control: Watching | None = None,
     engine: AnyEngine | None = None,
-    **preset: object,
+    **preset: Any,
 ) -> Report:
     """Run `source` through the chain and publish into `folder`/out; `preset`: what differs from `SAME`.
 

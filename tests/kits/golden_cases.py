@@ -6,14 +6,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 import numpy as np
+import pytest
 import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from flashvsr.kernels.select_blocks import BlockLists
+from flashvsr.kernels.select_blocks import BlockLists, select_blocks
 from flashvsr.model import attention
 from flashvsr.model.blocks import BLOCK_SIDE, from_blocks
 from flashvsr.model.color_correction import correct_color
@@ -65,7 +67,7 @@ def lq_video(frames: int, height: int, width: int) -> Tensor:
     return torch.from_numpy(np.clip(video, -1, 1).astype(np.float32))
 
 
-def formula_model(case: Mapping[str, object], device: str = "cpu", dtype: torch.dtype = torch.float32) -> FlashVSR:
+def formula_model(case: Mapping[str, Any], device: str = "cpu", dtype: torch.dtype = torch.float32) -> FlashVSR:
     """The model of a case, its weights made from the formula and loaded by the project's own checks."""
     prompt_shape = (1, int(case["ctx"]), int(case["text_dim"]))
     prompt = torch.from_numpy((uniform("prompt", prompt_shape) - 0.5).astype(np.float32))
@@ -80,7 +82,7 @@ def formula_model(case: Mapping[str, object], device: str = "cpu", dtype: torch.
     return assemble("formula", *states, prompt, device, dtype).model
 
 
-def compute(case: Mapping[str, object], device: str = "cpu") -> dict[str, Tensor]:
+def compute(case: Mapping[str, Any], device: str = "cpu") -> dict[str, Tensor]:
     """All tensors of a golden file, from our model in float32."""
     height, width, frames = int(case["height"]), int(case["width"]), int(case["lq_frames"])
     model = formula_model(case, device)
@@ -139,20 +141,21 @@ class MaskRecorder:
     """Keeps what `select_blocks` chose in layer 0 of each window."""
 
     def __enter__(self) -> MaskRecorder:
-        self.window, self.masks = 0, {}
-        self._select = attention.select_blocks
+        self.window = 0
+        self.masks: dict[int, Tensor] = {}
+        self._patch = pytest.MonkeyPatch()
 
         def select(q_means: Tensor, k_means: Tensor, slots: Tensor, allowed: Tensor, budget: int) -> BlockLists:
-            chosen = self._select(q_means, k_means, slots, allowed, budget)
+            chosen = select_blocks(q_means, k_means, slots, allowed, budget)
             columns = slots[:, None] * len(allowed) + torch.arange(len(allowed), device=slots.device)
             self.masks.setdefault(self.window, chosen.mask(len(k_means))[..., columns.flatten()])
             return chosen
 
-        attention.select_blocks = select
+        self._patch.setattr(attention, "select_blocks", select)
         return self
 
     def __exit__(self, *_: object) -> None:
-        attention.select_blocks = self._select
+        self._patch.undo()
 
 
 @dataclass(frozen=True)

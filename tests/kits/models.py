@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from flashvsr.model.weight_files import DECODER_FILE, DIT_FILE, LQ_FILE, PROMPT_
 from kits.golden_cases import formula_model
 
 # One head, two layers.
-TINY: dict[str, object] = {
+TINY: dict[str, Any] = {
     **{"dim": 128, "ffn": 64, "layers": 2, "text_dim": 16, "ctx": 4},
     **{"lq": [8, 12], "tc": [16, 12, 8, 8]},
 }

@@ -14,8 +14,9 @@ from typing import Any
 from flashvsr.jobs.owner import current_owner
 from flashvsr.jobs.queue import Queue
 from flashvsr.outbox.publish import new_result, publish, temporary_for
-from flashvsr.settings.config import Config, Paths, QueueSettings, Watch
+from flashvsr.settings.config import Config
 from flashvsr.settings.preset import Preset, preset_to_json
+from flashvsr.settings.service_tables import Paths, QueueSettings, Watch
 from flashvsr.upscaling.control import Control
 from flashvsr.upscaling.task import Task
 from flashvsr.worker.loop import WorkerLoop

@@ -28,8 +28,9 @@ from flashvsr.bench.quality_report import machine
 from flashvsr.model.resize import to_whole
 from flashvsr.model.stream import StreamOptions
 from flashvsr.model.windows import FRAMES_PER_WINDOW, window
-from flashvsr.settings.config import Config, Paths
+from flashvsr.settings.config import Config
 from flashvsr.settings.preset import Preset
+from flashvsr.settings.service_tables import Paths
 from flashvsr.upscaling import budgets
 from flashvsr.upscaling.budgets import encoder_threads
 from flashvsr.upscaling.control import Control

@@ -89,7 +89,8 @@ if __name__ == "__main__":
     from flashvsr.model.stages import plain_stages
     from flashvsr.model.stream import Stream, StreamSpec
     from flashvsr.model.windows import FRAMES_PER_WINDOW
-    from flashvsr.settings.config import Config, Model
+    from flashvsr.settings.config import Config
+    from flashvsr.settings.processing_tables import Model
     from flashvsr.upscaling.engine import load_engine
     from kits.golden_cases import formula_model
 

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -23,7 +24,7 @@ from flashvsr.settings.processing_tables import ATTENTIONS
 def complete(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A machine that has triton, what it needs, and the extension."""
     (tmp_path / "Python.h").touch()
-    monkeypatch.setattr(attention_choice.sysconfig, "get_path", lambda _name: str(tmp_path))
+    monkeypatch.setattr(sysconfig, "get_path", lambda _name: str(tmp_path))
     monkeypatch.setenv("CC", "cc")
     monkeypatch.setattr(attention_choice, "find_spec", lambda name: name)
     monkeypatch.setitem(sys.modules, "block_sparse_attn", ModuleType("block_sparse_attn"))
@@ -78,7 +79,7 @@ def _without_compiler(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def _without_headers(monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(attention_choice.sysconfig, "get_path", lambda _name: "/nowhere")
+    monkeypatch.setattr(sysconfig, "get_path", lambda _name: "/nowhere")
     return "header files are missing, which Triton needs; install python3-dev"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -32,7 +33,7 @@ from kits.models import (
 # The published model, by names and shapes.
 
 
-def full(**changes: object) -> Loaded:
+def full(**changes: Any) -> Loaded:
     parts = {
         "dit": on_meta(dit_shapes()),
         "lq": on_meta(lq_shapes()),
@@ -119,7 +120,7 @@ def test_many_problems_are_counted_and_not_all_listed() -> None:
         ),
     ],
 )
-def test_files_that_do_not_fit_each_other(changes: dict[str, object], message: str) -> None:
+def test_files_that_do_not_fit_each_other(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(BadConfig) as caught:
         full(**changes)
     assert message in str(caught.value)

@@ -30,7 +30,7 @@ def stream_of(model: FlashVSR, *spec: Any) -> Stream:
     return Stream(plain_stages(model, StreamSpec(*spec)))
 
 
-def upscale(model: FlashVSR, video: Tensor, origin: int = 0, **options: object) -> Tensor:
+def upscale(model: FlashVSR, video: Tensor, origin: int = 0, **options: Any) -> Tensor:
     stream = stream_of(model, *video.shape[-2:], StreamOptions(**options), origin)
     return torch.cat(list(stream.run(frames_of(video))), dim=1)
 

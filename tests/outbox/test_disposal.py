@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flashvsr.errors import BadInput, Transient
+from flashvsr.files import moves
+from flashvsr.files.at import Identity
 from flashvsr.outbox import disposal as module
-from flashvsr.outbox.disposal import Identity, settle_source
+from flashvsr.outbox.disposal import settle_source
 
 CONTENT = b"the source" * 1000
 
@@ -128,14 +132,14 @@ def test_a_source_that_changes_while_it_is_copied(
     source: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = identity(source)
-    copy = module.shutil.copyfileobj
+    copy = shutil.copyfileobj
 
-    def copy_and_grow(*arguments: object) -> None:
-        copy(*arguments)  # type: ignore[arg-type]
+    def copy_and_grow(*arguments: Any) -> None:
+        copy(*arguments)
         with source.open("ab") as file:
             file.write(b"more")
 
-    monkeypatch.setattr(module.shutil, "copyfileobj", copy_and_grow)
+    monkeypatch.setattr(shutil, "copyfileobj", copy_and_grow)
     assert settle(source, small_disk, "archive", known) is None
     assert source.read_bytes() == CONTENT + b"more"
     assert files_in(small_disk) == []
@@ -236,7 +240,8 @@ def test_a_directory_moved_in_by_mistake_shows_nobody_the_archive(
     source, archive = source_in(open_path), open_path / "archive"
     (archive / "season 1").mkdir(parents=True, mode=0o775)  # as earlier versions made them
     (archive / "season 1").chmod(0o775)
-    known, real, found = identity(source), module.move_numbered, []
+    known, real = identity(source), moves.move_numbered
+    found: list[str] = []
 
     def exchanged(old_directory: int, old: str, new_directory: int, new: str) -> str:
         if not found:

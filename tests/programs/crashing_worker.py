@@ -25,7 +25,8 @@ import torch
 from flashvsr.model.network import FlashVSR
 from flashvsr.model.spec import StreamSpec
 from flashvsr.model.stages import Stages
-from flashvsr.settings.config import Config, Model
+from flashvsr.settings.config import Config
+from flashvsr.settings.processing_tables import Model
 from flashvsr.upscaling import engine as engine_module
 from flashvsr.upscaling import entry
 from flashvsr.video.chunks import ChunkWriter
@@ -77,7 +78,7 @@ def work(request: dict[str, Any]) -> None:
     note_chunks(Path(request["notes"]))
     leave_when_idle()
     if not request["model"]:
-        engine_module.plain_stages = passing_stages
+        setattr(engine_module, "plain_stages", passing_stages)  # noqa: B010
     if request["moment"]:
         kill_at(**request["moment"])
     os._exit(main([*request["arguments"], "--parent", str(os.getppid())]))

@@ -14,7 +14,8 @@ from flashvsr.files.texts import write_replacing
 from flashvsr.jobs.queue import Queue
 from flashvsr.service import watch_thread as watching
 from flashvsr.service.watch_thread import PRUNE_SECONDS, WatchThread
-from flashvsr.settings.config import Config, Paths
+from flashvsr.settings.config import Config
+from flashvsr.settings.service_tables import Paths
 from kits.service import eventually
 
 
@@ -32,7 +33,7 @@ class Idle:
 def hours(tmp_path: Path, queue: Queue, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Let time pass: `hours(mono, wall)` by each clock."""
     start, passed = time.time(), {"mono": 0.0, "wall": 0.0}
-    monkeypatch.setattr(watching.time, "time", lambda: start + passed["wall"])
+    monkeypatch.setattr(time, "time", lambda: start + passed["wall"])
     paths = Paths(tmp_path / "inbox", tmp_path / "outbox", tmp_path / "state", tmp_path / "models")
     thread = WatchThread(Config(paths=paths), lambda *_: Idle(), lambda: passed["mono"])  # type: ignore[arg-type,return-value]
 

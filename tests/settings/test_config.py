@@ -24,14 +24,14 @@ from kits.paths import PACKAGE
 from kits.settings_text import load, problems
 
 
-def test_without_a_file_everything_has_its_default(monkeypatch, tmp_path):
+def test_without_a_file_everything_has_its_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("flashvsr.settings.config.DEFAULT_CONFIG_PATH", tmp_path / "none.toml")
     assert load_config(None, {}) == Config()
     assert Config().paths.state == Path("/var/lib/flashvsr")
     assert (Config().streaming.prefetch_frames, Config().chunks.size, Config().export.quality) == (25, 240, 6)
 
 
-def test_the_default_file_is_read_if_it_exists(monkeypatch, tmp_path):
+def test_the_default_file_is_read_if_it_exists(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "etc.toml"
     file.write_text("[queue]\nmax_attempts = 7\n")
     monkeypatch.setattr("flashvsr.settings.config.DEFAULT_CONFIG_PATH", file)
@@ -39,7 +39,7 @@ def test_the_default_file_is_read_if_it_exists(monkeypatch, tmp_path):
     assert (config.queue.max_attempts, config.origin) == (7, file)
 
 
-def test_flashvsr_config_names_the_file(tmp_path):
+def test_flashvsr_config_names_the_file(tmp_path: Path) -> None:
     file = tmp_path / "named.toml"
     file.write_text("[queue]\nmax_attempts = 5\n")
     assert load_config(None, {"FLASHVSR_CONFIG": str(file)}).queue.max_attempts == 5
@@ -47,12 +47,12 @@ def test_flashvsr_config_names_the_file(tmp_path):
         load_config(None, {"FLASHVSR_CONFIG": str(tmp_path / "other.toml")})
 
 
-def test_a_named_file_must_exist(tmp_path):
+def test_a_named_file_must_exist(tmp_path: Path) -> None:
     with pytest.raises(BadConfig, match="there is no such file"):
         load_config(tmp_path / "flashvsr.toml", {})
 
 
-def test_all_values_of_a_full_file(tmp_path):
+def test_all_values_of_a_full_file(tmp_path: Path) -> None:
     config = load(
         tmp_path,
         """
@@ -88,7 +88,7 @@ def test_all_values_of_a_full_file(tmp_path):
     assert pickle.loads(pickle.dumps(config)) == config
 
 
-def test_every_problem_is_reported_at_once_with_line_key_value_and_range(tmp_path):
+def test_every_problem_is_reported_at_once_with_line_key_value_and_range(tmp_path: Path) -> None:
     text = """[watch]
 poll_seconds = true
 observer = "inotfy"
@@ -149,13 +149,13 @@ inbox = 3
         ("a = " + "[" * 9999, "nested too deeply"),
     ],
 )
-def test_what_a_problem_says(tmp_path, text, expected):
+def test_what_a_problem_says(tmp_path: Path, text: str, expected: str) -> None:
     (problem,) = problems(tmp_path, text)
     assert problem.startswith("flashvsr.toml:")
     assert expected in problem
 
 
-def test_values_are_shown_shortened(tmp_path):
+def test_values_are_shown_shortened(tmp_path: Path) -> None:
     (problem,) = problems(tmp_path, f"[watch]\nobserver = '{'x' * 5000}'")
     assert len(problem) < 250
 
@@ -170,14 +170,14 @@ def test_values_are_shown_shortened(tmp_path):
         ("overlap_mode", '"aggressive"'),
     ],
 )
-def test_features_to_come_are_refused_and_to_be_taken_out(tmp_path, key, value):
+def test_features_to_come_are_refused_and_to_be_taken_out(tmp_path: Path, key: str, value: str) -> None:
     assert problems(tmp_path, f"[pipeline]\n{key} = {value}") == [
         f"flashvsr.toml:2: pipeline.{key} = {value}: does not work yet in this version; take it out: "
         "each video runs on one GPU"
     ]
 
 
-def test_each_feature_to_come_is_refused_by_itself(tmp_path):
+def test_each_feature_to_come_is_refused_by_itself(tmp_path: Path) -> None:
     text = "[pipeline]\ndevices = [0, 1]\nsplit_block = 12\noverlap = true\noverlap_mode = 'aggressive'"
     found = problems(tmp_path, text)
     assert [re.match(r"flashvsr\.toml:(\d): pipeline\.(\w+) = ", line).groups() for line in found] == [
@@ -185,7 +185,7 @@ def test_each_feature_to_come_is_refused_by_itself(tmp_path):
     ]
 
 
-def test_the_defaults_of_features_to_come_ask_for_nothing(tmp_path):
+def test_the_defaults_of_features_to_come_ask_for_nothing(tmp_path: Path) -> None:
     text = "[pipeline]\ndevices = []\nsplit_block = 'auto'\noverlap = false\noverlap_mode = 'basic'"
     assert load(tmp_path, text).pipeline == Config().pipeline
 
@@ -200,7 +200,7 @@ READ = frozenset(
 
 
 @pytest.mark.parametrize("name", [*TABLES, "preset"])
-def test_an_option_that_nothing_reads_is_refused_or_has_no_choice(name):
+def test_an_option_that_nothing_reads_is_refused_or_has_no_choice(name: str) -> None:
     """A key that is accepted and does nothing is a promise not kept. An attribute's name is all that is looked at."""
     to_come = {item.key for item in NOT_YET if item.table == name}
     for item in options(TABLES.get(name, Preset)):
@@ -225,30 +225,32 @@ def test_an_option_that_nothing_reads_is_refused_or_has_no_choice(name):
         ({"inbox": "in"}, (("x", "in/o"),), r"inbox\[1\].outbox = .* must not lie inside .*paths.inbox"),
     ],
 )
-def test_folders_must_not_feed_each_other(tmp_path, paths, extra, expected):
+def test_folders_must_not_feed_each_other(
+    tmp_path: Path, paths: dict[str, str], extra: tuple[tuple[str, str], ...], expected: str
+) -> None:
     text = "[paths]\n" + "".join(f'{key} = "{value}"\n' for key, value in paths.items())
     text += "".join(f'[[inbox]]\npath = "{path}"\noutbox = "{outbox}"\n' for path, outbox in extra)
     (problem,) = problems(tmp_path, text)
     assert re.search(expected, problem)
 
 
-def test_a_linked_outbox_inside_the_inbox_is_found(tmp_path):
+def test_a_linked_outbox_inside_the_inbox_is_found(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "out").symlink_to(tmp_path / "in")
     (problem,) = problems(tmp_path, '[paths]\ninbox = "in"\noutbox = "out/results"\n')
     assert "must not lie inside" in problem
 
 
-def test_a_refused_folder_does_not_bring_its_default_into_the_comparison(tmp_path):
+def test_a_refused_folder_does_not_bring_its_default_into_the_comparison(tmp_path: Path) -> None:
     text = '[paths]\ninbox = 3\n[[inbox]]\npath = "/srv/flashvsr/inbox/x"\noutbox = "/o"\n'
     assert problems(tmp_path, text) == ["flashvsr.toml:2: paths.inbox = 3: expected a path in quotes"]
 
 
-def test_a_name_that_only_begins_the_same_is_no_nesting(tmp_path):
+def test_a_name_that_only_begins_the_same_is_no_nesting(tmp_path: Path) -> None:
     assert load(tmp_path, '[paths]\ninbox = "in"\noutbox = "in-out"\nstate = "."\n').paths.state == tmp_path
 
 
-def test_inboxes_are_read_from_disk_each_time(tmp_path):
+def test_inboxes_are_read_from_disk_each_time(tmp_path: Path) -> None:
     text = '[paths]\ninbox = "in"\noutbox = "out"\n[[inbox]]\npath = "extra"\noutbox = "done"\n'
     config = load(tmp_path, text)
     extra = InboxDir(tmp_path / "extra", tmp_path / "done", "extra")
@@ -263,12 +265,12 @@ def test_inboxes_are_read_from_disk_each_time(tmp_path):
     assert not (tmp_path / "extra").exists()
 
 
-def test_a_key_in_an_inline_table_has_the_line_of_the_table(tmp_path):
+def test_a_key_in_an_inline_table_has_the_line_of_the_table(tmp_path: Path) -> None:
     (problem,) = problems(tmp_path, "\n\nwatch = { poll_seconds = 0 }")
     assert problem.startswith("flashvsr.toml:3: watch.poll_seconds = 0: expected")
 
 
-def test_settings_load_without_the_heavy_libraries():
+def test_settings_load_without_the_heavy_libraries() -> None:
     code = (
         "import sys, flashvsr.settings.config, flashvsr.settings.preset, flashvsr.system.devices\n"
         "heavy = {'torch', 'av', 'numpy'} & set(sys.modules)\n"
@@ -279,7 +281,7 @@ def test_settings_load_without_the_heavy_libraries():
     assert done.returncode == 0, done.stderr
 
 
-def test_a_path_that_is_no_text_is_written_as_messages_show_it(tmp_path):
+def test_a_path_that_is_no_text_is_written_as_messages_show_it(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"caf\xe9 \\ \n\xff")
     config = load(tmp_path, f"[paths]\ninbox = {{escaped = '{printable(path)}'}}\noutbox = {{escaped = 'r\\xe9s'}}\n")
     assert config.paths.inbox == path
@@ -289,7 +291,7 @@ def test_a_path_that_is_no_text_is_written_as_messages_show_it(tmp_path):
 @pytest.mark.parametrize(
     "value", ["{escaped = 'a\\q'}", "{escaped = 'a\\x00'}", "{escaped = 1}", "{escaped = ''}", "{escaped = 'a', b = 1}"]
 )
-def test_a_wrongly_escaped_path_is_refused(tmp_path, value):
+def test_a_wrongly_escaped_path_is_refused(tmp_path: Path, value: str) -> None:
     (line,) = problems(tmp_path, f"[paths]\ninbox = {value}\n")
     assert "flashvsr.toml:2: paths.inbox = {escaped = " in line
     assert "expected a path in quotes" in line

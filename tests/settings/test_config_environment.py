@@ -52,21 +52,23 @@ ENVIRONMENT = [
 
 
 @pytest.mark.parametrize(("variable", "text", "table", "key", "value"), ENVIRONMENT)
-def test_each_variable_overrides_its_key(tmp_path, variable, text, table, key, value):
+def test_each_variable_overrides_its_key(
+    tmp_path: Path, variable: str, text: str, table: str, key: str, value: object
+) -> None:
     config = load(tmp_path, "", **{variable: text})
     assert getattr(getattr(config, table), key) == value
 
 
-def test_every_declared_variable_is_tested_above():
+def test_every_declared_variable_is_tested_above() -> None:
     declared = {item.env for table in TABLES.values() for item in options(table) if item.env}
     assert declared == {row[0] for row in ENVIRONMENT}
 
 
-def test_the_environment_wins_over_the_file(tmp_path):
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert load(tmp_path, "[chunks]\nsize = 100", FLASHVSR_CHUNKED_SAVE_CHUNK_SIZE="50").chunks.size == 50
 
 
-def test_an_empty_variable_counts_as_not_set(tmp_path):
+def test_an_empty_variable_counts_as_not_set(tmp_path: Path) -> None:
     config = load(tmp_path, "[chunks]\nsize = 100", FLASHVSR_CHUNKED_SAVE_CHUNK_SIZE="", FLASHVSR_DEVICE="")
     assert (config.chunks.size, config.gpu.devices) == (100, "auto")
 
@@ -92,20 +94,20 @@ def test_an_empty_variable_counts_as_not_set(tmp_path):
         ("FLASHVSR_ZZZ", "1", "unknown; remove it"),
     ],
 )
-def test_a_wrong_variable_is_named(tmp_path, variable, text, expected):
+def test_a_wrong_variable_is_named(tmp_path: Path, variable: str, text: str, expected: str) -> None:
     (problem,) = problems(tmp_path, "", **{variable: text})
     assert problem.startswith(f"environment variable {variable}")
     assert expected in problem
 
 
-def test_a_database_elsewhere_is_refused_without_showing_its_password(tmp_path):
+def test_a_database_elsewhere_is_refused_without_showing_its_password(tmp_path: Path) -> None:
     (problem,) = problems(tmp_path, "", DATABASE_URL="postgresql://me:secret@host/db")
     assert "postgresql" in problem
     assert "secret" not in problem
     assert "sqlite:///" in problem
 
 
-def test_leftovers_of_the_older_deployment_are_notes(tmp_path):
+def test_leftovers_of_the_older_deployment_are_notes(tmp_path: Path) -> None:
     config = load(
         tmp_path,
         "",
@@ -119,7 +121,7 @@ def test_leftovers_of_the_older_deployment_are_notes(tmp_path):
         assert any(name in note for note in config.notes)
 
 
-def test_variables_of_other_programs_are_left_alone(tmp_path):
+def test_variables_of_other_programs_are_left_alone(tmp_path: Path) -> None:
     assert load(tmp_path, "", HOME="/root", PATH="/bin", DEVICE="gpu").notes == ()
 
 

@@ -32,7 +32,7 @@ def problems(text: str) -> list[str]:
     return [line.strip() for line in (lines[1:] if len(lines) > 1 else lines)]
 
 
-def test_an_empty_preset_has_the_defaults():
+def test_an_empty_preset_has_the_defaults() -> None:
     assert parse_preset("", "p.toml") == Preset()
     assert parse_preset("", "p.toml", default_quality=9) == Preset(quality=9)
     assert parse_preset("quality = 2", "p.toml", default_quality=9).quality == 2
@@ -68,7 +68,7 @@ def test_an_empty_preset_has_the_defaults():
         *("audio = 'aac'", "audio = 'none'", "container = 'mkv'"),
     ],
 )
-def test_values_at_the_edges_are_accepted(text):
+def test_values_at_the_edges_are_accepted(text: str) -> None:
     (key, value), *rest = tomllib.loads(text).items()
     assert not rest
     assert asdict(parse_preset(text, "p.toml")) == asdict(Preset()) | {key: value}
@@ -92,17 +92,17 @@ def test_values_at_the_edges_are_accepted(text):
         *("width = [960]", "width = {a = 1}", "codec = ['h264']"),
     ],
 )
-def test_values_out_of_range_or_of_another_type_are_refused(text):
+def test_values_out_of_range_or_of_another_type_are_refused(text: str) -> None:
     (problem,) = problems(text)
     assert problem.startswith(f"p.toml:1: {text.split()[0]} = ")
     assert ": expected " in problem
 
 
-def test_a_whole_scale_becomes_a_float():
+def test_a_whole_scale_becomes_a_float() -> None:
     assert isinstance(parse_preset("scale = 2", "p.toml").scale, float)
 
 
-def test_all_problems_come_at_once_in_the_order_of_the_file():
+def test_all_problems_come_at_once_in_the_order_of_the_file() -> None:
     assert problems("# first\nwidth = 100\ncolour_fix = 'adain'\nfit = 'Pad'\n\n[audoi]\nx = 1\n") == [
         "p.toml:2: width = 100: expected 0 or a whole number from 128 to 4096",
         'p.toml:3: colour_fix: unknown key; did you mean "color_fix"?',
@@ -121,18 +121,18 @@ def test_all_problems_come_at_once_in_the_order_of_the_file():
         ("a =\x01", 1),
     ],
 )
-def test_syntax_errors_have_their_line(text, line):
+def test_syntax_errors_have_their_line(text: str, line: int) -> None:
     (problem,) = problems(text)
     assert problem.startswith(f"p.toml:{line}: not valid TOML: ")
 
 
-def test_a_flood_of_problems_is_cut_short():
+def test_a_flood_of_problems_is_cut_short() -> None:
     lines = problems("".join(f"key{number} = 1\n" for number in range(199)))
     assert len(lines) == 31
     assert lines[-1] == "and 169 more"
 
 
-def test_overrides_are_toml_values_or_bare_words():
+def test_overrides_are_toml_values_or_bare_words() -> None:
     assert override(Preset(), ["width=1280", "scale = 4", "fit=pad", 'codec="hevc"', "width=640"]) == Preset(
         width=640, scale=4.0, fit="pad", codec="hevc"
     )
@@ -152,46 +152,46 @@ def test_overrides_are_toml_values_or_bare_words():
         ("a.b=3", "expected key=value"),
     ],
 )
-def test_a_wrong_override_says_so(assignment, expected):
+def test_a_wrong_override_says_so(assignment: str, expected: str) -> None:
     with pytest.raises(BadConfig) as caught:
         override(Preset(), [assignment])
     assert expected in str(caught.value)
 
 
-def test_wrong_overrides_come_all_at_once():
+def test_wrong_overrides_come_all_at_once() -> None:
     with pytest.raises(BadConfig, match=r"(?s)3 problems.*nonsense.*width.*fit"):
         override(Preset(), ["nonsense", "width=1", "fit=x"])
 
 
-def test_json_keeps_every_value():
+def test_json_keeps_every_value() -> None:
     preset = Preset(width=0, scale=1.7, quality=1, fit="pad", seed=2**63 - 1, codec="av1", container="mkv")
     assert preset_from_json(preset_to_json(preset)) == preset
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"width": 1}', '{"widht": 960}'])
-def test_damaged_json_is_refused(text):
+def test_damaged_json_is_refused(text: str) -> None:
     with pytest.raises(BadConfig, match="preset stored with the job"):
         preset_from_json(text)
 
 
-def test_the_shipped_default_preset_is_what_an_inbox_gets():
+def test_the_shipped_default_preset_is_what_an_inbox_gets() -> None:
     # To renew it, write default_preset_text() to the file.
     assert (PRESETS / "default.toml").read_text() == default_preset_text()
 
 
 @pytest.mark.parametrize("path", sorted(PRESETS.glob("*.toml")), ids=lambda path: path.stem)
-def test_shipped_presets_load_and_show_every_option_with_its_comment(path):
+def test_shipped_presets_load_and_show_every_option_with_its_comment(path: Path) -> None:
     preset = load_preset(path)
     assert list(tomllib.loads(path.read_text())) == [item.name for item in fields(Preset)]
     assert path.read_text().endswith("\n\n" + render(Preset, preset))
     assert (preset == Preset()) == (path.stem == "default")
 
 
-def test_there_are_presets_to_look_at():
+def test_there_are_presets_to_look_at() -> None:
     assert {path.stem for path in PRESETS.glob("*.toml")} == {"default", "archive", "preview"}
 
 
-def test_values_of_a_program_are_checked_like_those_of_a_file():
+def test_values_of_a_program_are_checked_like_those_of_a_file() -> None:
     preset = Preset(seed=3)
     assert with_values(preset, {}, "call") == preset
     assert with_values(preset, {"scale": 3, "fit": "pad"}, "call") == Preset(seed=3, scale=3.0, fit="pad")

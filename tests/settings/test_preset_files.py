@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -25,7 +27,7 @@ def listing(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_the_default_preset_is_written_whole_and_loads(tmp_path):
+def test_the_default_preset_is_written_whole_and_loads(tmp_path: Path) -> None:
     path = tmp_path / PRESET_NAME
     write_default_preset(path, default_quality=8)
     assert path.read_text() == default_preset_text(8)
@@ -33,7 +35,7 @@ def test_the_default_preset_is_written_whole_and_loads(tmp_path):
     assert listing(tmp_path) == [PRESET_NAME]
 
 
-def test_the_default_preset_never_replaces_one(tmp_path):
+def test_the_default_preset_never_replaces_one(tmp_path: Path) -> None:
     path = tmp_path / PRESET_NAME
     path.write_text("width = 640\n")
     write_default_preset(path)
@@ -41,8 +43,10 @@ def test_the_default_preset_never_replaces_one(tmp_path):
     assert listing(tmp_path) == [PRESET_NAME]
 
 
-def test_the_default_preset_is_written_where_there_are_no_hard_links(tmp_path, monkeypatch):
-    def no_links(*_args, **_kwargs):
+def test_the_default_preset_is_written_where_there_are_no_hard_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_args: object, **_kwargs: object) -> NoReturn:
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", no_links)
@@ -56,7 +60,7 @@ def test_the_default_preset_is_written_where_there_are_no_hard_links(tmp_path, m
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o002, 0o664)])
-def test_written_files_respect_the_umask(tmp_path, umask, mode):
+def test_written_files_respect_the_umask(tmp_path: Path, umask: int, mode: int) -> None:
     before = os.umask(umask)
     try:
         write_default_preset(tmp_path / PRESET_NAME)
@@ -70,12 +74,12 @@ def test_written_files_respect_the_umask(tmp_path, umask, mode):
         assert stat.S_IMODE(path.stat().st_mode) == mode
 
 
-def test_an_inbox_without_preset_gets_one(tmp_path):
+def test_an_inbox_without_preset_gets_one(tmp_path: Path) -> None:
     assert check_inbox_preset(tmp_path, 7) == Preset(quality=7)
     assert listing(tmp_path) == [PRESET_NAME]
 
 
-def test_a_wrong_preset_is_explained_beside_it_until_mended(tmp_path):
+def test_a_wrong_preset_is_explained_beside_it_until_mended(tmp_path: Path) -> None:
     preset, explanation = tmp_path / PRESET_NAME, tmp_path / PRESET_ERROR_NAME
     preset.write_text("width = 100\nfitt = 'pad'\n")
     with pytest.raises(BadConfig) as caught:
@@ -100,11 +104,11 @@ def test_a_wrong_preset_is_explained_beside_it_until_mended(tmp_path):
     assert listing(tmp_path) == [PRESET_NAME]
 
 
-def read_only(*_args, **_kwargs):
+def read_only(*_args: object, **_kwargs: object) -> NoReturn:
     raise OSError(30, "Read-only file system")
 
 
-def test_an_explanation_that_cannot_be_written_is_mentioned(tmp_path, monkeypatch):
+def test_an_explanation_that_cannot_be_written_is_mentioned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / PRESET_NAME).write_text("width = 100\n")
     monkeypatch.setattr(at, "create", read_only)
     with pytest.raises(BadConfig, match=r"(?s)width = 100.*could not be written to.*Read-only"):
@@ -112,7 +116,9 @@ def test_an_explanation_that_cannot_be_written_is_mentioned(tmp_path, monkeypatc
     assert listing(tmp_path) == [PRESET_NAME]
 
 
-def test_an_explanation_that_cannot_be_removed_does_not_hold_the_inbox(tmp_path, monkeypatch, caplog):
+def test_an_explanation_that_cannot_be_removed_does_not_hold_the_inbox(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / PRESET_NAME).write_text("width = 100\n")
     with pytest.raises(BadConfig):
         check_inbox_preset(tmp_path)
@@ -133,7 +139,9 @@ PEOPLES = {
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("put", PEOPLES.values(), ids=PEOPLES.keys())
-def test_what_a_person_put_there_stays_and_the_explanation_comes_beside_it(tmp_path, put):
+def test_what_a_person_put_there_stays_and_the_explanation_comes_beside_it(
+    tmp_path: Path, put: Callable[[Path], object]
+) -> None:
     (tmp_path / PRESET_NAME).write_text("width = 100\n")
     put(tmp_path / PRESET_ERROR_NAME)
     theirs = (tmp_path / PRESET_ERROR_NAME).lstat()
@@ -149,7 +157,7 @@ def test_what_a_person_put_there_stays_and_the_explanation_comes_beside_it(tmp_p
     assert (tmp_path / PRESET_ERROR_NAME).lstat().st_ino == theirs.st_ino
 
 
-def test_an_explanation_that_a_person_changed_is_theirs(tmp_path):
+def test_an_explanation_that_a_person_changed_is_theirs(tmp_path: Path) -> None:
     (tmp_path / PRESET_NAME).write_text("width = 100\n")
     with pytest.raises(BadConfig):
         check_inbox_preset(tmp_path)
@@ -160,27 +168,27 @@ def test_an_explanation_that_a_person_changed_is_theirs(tmp_path):
     assert "Anna" in (tmp_path / PRESET_ERROR_NAME).read_text()
 
 
-def test_a_missing_inbox_is_named_and_not_created(tmp_path):
+def test_a_missing_inbox_is_named_and_not_created(tmp_path: Path) -> None:
     for check in (check_inbox_preset, lambda inbox: load_preset(inbox / PRESET_NAME)):
         with pytest.raises(BadConfig, match="folder does not exist; is the share mounted"):
             check(tmp_path / "gone")
     assert not (tmp_path / "gone").exists()
 
 
-def test_an_inbox_that_is_a_file_is_refused(tmp_path):
+def test_an_inbox_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(BadConfig, match="Not a directory"):
         check_inbox_preset(tmp_path / "file")
 
 
-def test_a_folder_that_cannot_be_written_to_says_what_to_do(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_written_to_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(at, "create", read_only)
     with pytest.raises(BadConfig, match=r"Read-only file system.*put a preset\.toml there"):
         check_inbox_preset(tmp_path)
 
 
-def test_permission_denied_says_what_to_do(tmp_path, monkeypatch):
-    def denied(*_args, **_kwargs):
+def test_permission_denied_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_args: object, **_kwargs: object) -> NoReturn:
         raise PermissionError(13, "Permission denied")
 
     (tmp_path / PRESET_NAME).touch()
@@ -189,7 +197,7 @@ def test_permission_denied_says_what_to_do(tmp_path, monkeypatch):
         load_preset(tmp_path / PRESET_NAME)
 
 
-def test_a_link_is_not_followed_out_of_the_inbox(tmp_path):
+def test_a_link_is_not_followed_out_of_the_inbox(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("password = 'x'")
     inbox = tmp_path / "in"
@@ -205,7 +213,7 @@ def test_a_link_is_not_followed_out_of_the_inbox(tmp_path):
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_a_link_in_place_of_the_explanation_is_not_written_through(tmp_path):
+def test_a_link_in_place_of_the_explanation_is_not_written_through(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("mine")
     inbox = tmp_path / "in"
@@ -218,14 +226,14 @@ def test_a_link_in_place_of_the_explanation_is_not_written_through(tmp_path):
     assert (inbox / PRESET_ERROR_NAME).is_symlink()
 
 
-def test_the_command_line_may_name_a_link(tmp_path):
+def test_the_command_line_may_name_a_link(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text("width = 640")
     (tmp_path / "b.toml").symlink_to("a.toml")
     assert load_preset(tmp_path / "b.toml", follow_symlinks=True).width == 640
 
 
 @pytest.mark.timeout(20)
-def test_a_pipe_is_refused_without_waiting(tmp_path):
+def test_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / PRESET_NAME)
     with pytest.raises(BadConfig, match="not a regular file"):
         load_preset(tmp_path / PRESET_NAME)
@@ -241,13 +249,13 @@ def test_a_pipe_is_refused_without_waiting(tmp_path):
         (b"#" * (2**16 + 1), "larger than 64 KiB"),
     ],
 )
-def test_what_is_no_utf8_text_is_refused(tmp_path, data, expected):
+def test_what_is_no_utf8_text_is_refused(tmp_path: Path, data: bytes, expected: str) -> None:
     (tmp_path / PRESET_NAME).write_bytes(data)
     with pytest.raises(BadConfig, match=expected):
         load_preset(tmp_path / PRESET_NAME)
 
 
-def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path):
+def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path: Path) -> None:
     (tmp_path / PRESET_NAME).write_bytes(b"\xef\xbb\xbf# comment\r\nwidth = 640\r\n")
     assert load_preset(tmp_path / PRESET_NAME).width == 640
     (tmp_path / PRESET_NAME).write_bytes(b"\xef\xbb\xbfseed = 1\r\nwidth = 64\r\n")
@@ -255,7 +263,7 @@ def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path):
         load_preset(tmp_path / PRESET_NAME)
 
 
-def test_a_name_that_is_no_utf8_can_be_explained(tmp_path):
+def test_a_name_that_is_no_utf8_can_be_explained(tmp_path: Path) -> None:
     inbox = tmp_path / os.fsdecode(b"caf\xe9")
     inbox.mkdir()
     (inbox / PRESET_NAME).write_text("x = 1")

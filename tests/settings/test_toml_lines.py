@@ -26,7 +26,7 @@ k = "\"\n"
 l=1'''
 
 
-def test_every_key_of_an_awkward_text():
+def test_every_key_of_an_awkward_text() -> None:
     tomllib.loads(AWKWARD)
     assert key_lines(AWKWARD) == {
         ("a",): 1,
@@ -64,6 +64,6 @@ def test_every_key_of_an_awkward_text():
         ("a = 1 # é\u2028 [b]\nc = 1", ("c",), 2),
     ],
 )
-def test_the_line_of_a_key(text, key, line):
+def test_the_line_of_a_key(text: str, key: tuple[str, ...], line: int | None) -> None:
     tomllib.loads(text)
     assert key_lines(text).get(key) == line

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from flashvsr.status import problems
 from flashvsr.status.problems import MOST, ProblemList
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [1000.0]
-    monkeypatch.setattr(problems.time, "time", lambda: now[0])
+    monkeypatch.setattr(time, "time", lambda: now[0])
     return now
 
 

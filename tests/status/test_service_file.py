@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
-from flashvsr.status import service_file
 from flashvsr.status.service_file import SERVICE_FILE_NAME, WRITE_SECONDS, ServiceFile, Told, read_service_file
 from flashvsr.status.snapshot import Problem, Snapshot
 from kits.snapshots import snapshot
@@ -14,7 +14,7 @@ from kits.snapshots import snapshot
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [1000.0]
-    monkeypatch.setattr(service_file.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     return now
 
 

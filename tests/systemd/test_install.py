@@ -8,7 +8,8 @@ import subprocess
 import pytest
 
 from kits.installed import CHECKOUT, SETTINGS, UNIT, Installed, install, prepare_environment
-from kits.systemd_box import REPOSITORY, Box
+from kits.paths import REPOSITORY
+from kits.systemd_box import Box
 
 pytestmark = pytest.mark.timeout(300)
 SCRIPT = f"{CHECKOUT}/systemd/install"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -67,7 +68,7 @@ class Machine:
         )
 
     @property
-    def pip_calls(self) -> list[dict[str, object]]:
+    def pip_calls(self) -> list[dict[str, Any]]:
         notes = self.folder / "pip.jsonl"
         return [json.loads(line) for line in notes.read_text().splitlines()] if notes.exists() else []
 

@@ -10,8 +10,9 @@ import pytest
 
 from flashvsr.errors import BadConfig
 from flashvsr.model.windows import FRAMES_PER_WINDOW
-from flashvsr.settings.config import Config, Gpu, Streaming
+from flashvsr.settings.config import Config
 from flashvsr.settings.preset import Preset
+from flashvsr.settings.processing_tables import Gpu, Streaming
 from flashvsr.system.devices import CPU
 from flashvsr.upscaling import budgets
 from flashvsr.upscaling.budgets import LEAST_LQ_FRAMES, lq_room, own_threads, waiting_batches

@@ -7,7 +7,8 @@ import torch
 
 from flashvsr.errors import BadConfig
 from flashvsr.model.attention_choice import Chosen
-from flashvsr.settings.config import Config, Model
+from flashvsr.settings.config import Config
+from flashvsr.settings.processing_tables import Model
 from flashvsr.upscaling import engine
 from flashvsr.weights import choice as weights
 from kits.golden_cases import formula_model

@@ -16,7 +16,8 @@ from torch import Tensor
 from flashvsr.errors import Interrupted, SourceRenamed, Transient
 from flashvsr.model.stream import StreamOptions
 from flashvsr.model.windows import FRAMES_PER_WINDOW
-from flashvsr.settings.config import Chunks, Config
+from flashvsr.settings.config import Config
+from flashvsr.settings.processing_tables import Chunks
 from flashvsr.upscaling import plan
 from flashvsr.upscaling.file import MOST_REMAKES, upscale_file
 from flashvsr.upscaling.report import Report

@@ -6,13 +6,16 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flashvsr.errors import Interrupted
-from flashvsr.settings.config import Chunks, Config, Preprocess
+from flashvsr.settings.config import Config
 from flashvsr.settings.preset import Preset
+from flashvsr.settings.processing_tables import Chunks, Preprocess
 from flashvsr.upscaling import plan
+from flashvsr.video import geometry
 from flashvsr.video.chunks import stored_chunks
 from flashvsr.video.encode import VideoEncoder
 from flashvsr.video.geometry import Geometry
@@ -33,7 +36,7 @@ def interrupted(tmp_path: Path) -> Path:
     return clip
 
 
-def goes_on(clip: Path, settings: Config = SETTINGS, **options: object) -> bool:
+def goes_on(clip: Path, settings: Config = SETTINGS, **options: Any) -> bool:
     """Do the rest of the work; whether the chunks that were there are in the result."""
     control = Watching()
     report = chain(clip, clip.parent, settings, control, **options)  # type: ignore[arg-type]
@@ -61,7 +64,7 @@ def test_without_a_change_the_work_goes_on(interrupted: Path) -> None:
     ],
     ids=str,
 )
-def test_another_preset(change: dict[str, object], interrupted: Path) -> None:
+def test_another_preset(change: dict[str, Any], interrupted: Path) -> None:
     assert not goes_on(interrupted, **change)
 
 
@@ -79,7 +82,7 @@ def test_another_encoder(interrupted: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_another_geometry(interrupted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a flashvsr that plans otherwise."""
-    geometry_of = plan.geometry_of
+    geometry_of = geometry.plan
 
     def shifted(width: int, height: int, preset: Preset) -> Geometry:
         return replace(geometry_of(width, height, preset), offset=(2, 0))
@@ -100,7 +103,7 @@ def test_another_geometry(interrupted: Path, monkeypatch: pytest.MonkeyPatch) ->
     ],
     ids=str,
 )
-def test_another_preprocessing(change: dict[str, object], interrupted: Path) -> None:
+def test_another_preprocessing(change: dict[str, Any], interrupted: Path) -> None:
     assert not goes_on(interrupted, replace(SETTINGS, preprocess=replace(Preprocess(), **change)))  # type: ignore[arg-type]
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from flashvsr.errors import Cancelled, Interrupted, LeaseLost, Transient
-from flashvsr.settings.config import Chunks, Config
+from flashvsr.settings.config import Config
+from flashvsr.settings.processing_tables import Chunks
 from flashvsr.video.chunks import stored_chunks
 from kits.chain import Watching, chain
 from kits.videos import numbered, write_video

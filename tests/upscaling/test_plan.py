@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flashvsr.errors import BadInput, Interrupted, NoSpace, Transient
 from flashvsr.outbox.publish import temporary_for
-from flashvsr.settings.config import Chunks, Config, Preprocess, Streaming
+from flashvsr.settings.config import Config
+from flashvsr.settings.processing_tables import Chunks, Preprocess, Streaming
 from flashvsr.upscaling import plan as module
 from flashvsr.upscaling.control import Control
 from flashvsr.upscaling.plan import Plan, prepare
@@ -88,7 +90,7 @@ def touched(task: Task) -> None:
     write_video(task.source, [numbered(n) for n in range(FRAMES - 1)])
 
 
-CHANGES: dict[str, tuple[Callable[[Task], object], dict[str, object], Config]] = {
+CHANGES: dict[str, tuple[Callable[[Task], object], dict[str, Any], Config]] = {
     "source": (touched, {}, CONFIG),
     "preset": (lambda _: None, {"quality": 8}, CONFIG),
     "preprocess": (lambda _: None, {}, Config(chunks=Chunks(size=SIZE), preprocess=Preprocess(crf=3))),

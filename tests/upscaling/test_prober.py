@@ -17,15 +17,16 @@ import pytest
 
 from flashvsr.errors import BadInput, Cancelled, Crashed, Transient
 from flashvsr.files import trees
-from flashvsr.settings.config import Config, Limits
+from flashvsr.settings.config import Config
+from flashvsr.settings.processing_tables import SourceLimits
 from flashvsr.upscaling.prober import Prober
 from flashvsr.video.interlacing import examine
 from flashvsr.video.limits import Limits as FileLimits
 from flashvsr.video.probe import probe
 from kits.bombs import BOMBS, MIB, attachments
 from kits.chain import Watching, chain
-from kits.paths import python_environment
-from kits.videos import ALL_CLIPS, CLIPS
+from kits.paths import CLIPS, python_environment
+from kits.videos import ALL_CLIPS
 
 CLIP = CLIPS / "bigbuckbunny.mp4"
 MEMORY = 96 * MIB
@@ -260,7 +261,7 @@ def test_it_does_not_outlive_its_worker(number: signal.Signals) -> None:
 
 
 def test_a_worker_does_the_next_file_after_one_that_asks_for_much(tmp_path: Path) -> None:
-    settings = Config(limits=Limits(memory=MEMORY))
+    settings = Config(limits=SourceLimits(memory=MEMORY))
     for name in ("bad", "good"):
         (tmp_path / name).mkdir()
     with pytest.raises(BadInput, match=r"limits\.memory"):

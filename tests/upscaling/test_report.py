@@ -14,7 +14,7 @@ from flashvsr import __version__
 from flashvsr.errors import Transient
 from flashvsr.files.report_text import report_toml
 from kits.chain import chain
-from kits.videos import CLIPS
+from kits.paths import CLIPS
 
 
 def test_the_file_beside_the_result_says_all_that_the_database_does(tmp_path: Path) -> None:

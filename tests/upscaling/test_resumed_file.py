@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from torch import Tensor
 
 from flashvsr.errors import Interrupted
 from flashvsr.model.stream import StreamOptions
-from flashvsr.settings.config import Chunks, Config
+from flashvsr.settings.config import Config
+from flashvsr.settings.processing_tables import Chunks
 from flashvsr.upscaling.engine import Engine, engine_for
 from flashvsr.video.chunks import stored_chunks
 from kits.chain import IdentityEngine, IdentityStream, Watching, chain, played
@@ -52,7 +54,7 @@ class RecordingStream(IdentityStream):
         return frame
 
 
-def interrupt(source: Path, folder: Path, size: int, stop_at: int, **options: object) -> int:
+def interrupt(source: Path, folder: Path, size: int, stop_at: int, **options: Any) -> int:
     """Do a part of the work, in chunks of `size` frames (0: one chunk); the first frame that is missing."""
     control = Watching(stop_at=stop_at, error=Interrupted("the service stops"))
     with pytest.raises(Interrupted):

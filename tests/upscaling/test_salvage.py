@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from flashvsr.errors import Cancelled
-from flashvsr.settings.config import Chunks, Config
+from flashvsr.settings.config import Config
 from flashvsr.settings.preset import Preset
+from flashvsr.settings.processing_tables import Chunks
 from flashvsr.upscaling.salvage import salvage
 from flashvsr.upscaling.task import Task
 from flashvsr.video.chunks import stored_chunks

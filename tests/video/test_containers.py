@@ -13,7 +13,8 @@ import pytest
 
 from flashvsr.video.probe import probe
 from kits.chain import chain, played
-from kits.videos import CLIPS, FRAME_COUNTS, lag_ms, number_of, numbered, sound_of, tone
+from kits.paths import CLIPS
+from kits.videos import FRAME_COUNTS, lag_ms, number_of, numbered, sound_of, tone
 
 FRAMES, RATE = 50, 25
 

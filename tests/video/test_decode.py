@@ -11,7 +11,8 @@ import pytest
 from flashvsr.errors import BadInput
 from flashvsr.video.decode import DecodeOptions, decode, output_grid
 from flashvsr.video.probe import probe
-from kits.videos import CLIPS, FRAME_COUNTS, clip_info, number_of, numbered, write_video
+from kits.paths import CLIPS
+from kits.videos import FRAME_COUNTS, clip_info, number_of, numbered, write_video
 
 
 def test_starting_late_gives_the_same_frames_and_times(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from flashvsr.errors import Interrupted
-from flashvsr.settings.config import Chunks, Config
+from flashvsr.settings.config import Config
+from flashvsr.settings.processing_tables import Chunks
 from flashvsr.video.decode import DecodeOptions, decode
 from flashvsr.video.interlacing import Scan, _Counts, examine
 from flashvsr.video.probe import probe

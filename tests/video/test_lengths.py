@@ -6,11 +6,13 @@ import struct
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from flashvsr.settings.config import Config, Limits
+from flashvsr.settings.config import Config
+from flashvsr.settings.processing_tables import SourceLimits
 from flashvsr.video.limits import Limits as FileLimits
 from flashvsr.video.probe import probe
 from kits.chain import Watching, chain
@@ -22,7 +24,7 @@ W, H = 64, 48
 STILL = numbered(5, W, H)
 
 
-def film(path: Path, count: int, **how: object) -> Path:
+def film(path: Path, count: int, **how: Any) -> Path:
     return write_video(path, [STILL] * count, options={"preset": "ultrafast", "g": "50"}, **how)  # type: ignore[arg-type]
 
 
@@ -131,7 +133,7 @@ def test_a_job_asks_for_the_room_of_a_good_while_at_most(
     make: Callable[[Path], Path], frames: int, tmp_path: Path
 ) -> None:
     control = Listening()
-    settings = Config(limits=Limits(frames=1000))
+    settings = Config(limits=SourceLimits(frames=1000))
     report = chain(make(tmp_path / "a.mkv"), tmp_path, settings, control)
     assert report.frames == frames
     assert sum(size for _, size in control.needs) < GIB // 10

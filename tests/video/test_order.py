@@ -13,7 +13,8 @@ from av.error import InvalidDataError
 from av.packet import Packet
 
 from flashvsr.errors import Interrupted
-from flashvsr.settings.config import Chunks, Config, Preprocess
+from flashvsr.settings.config import Config
+from flashvsr.settings.processing_tables import Chunks, Preprocess
 from flashvsr.video.order import DisplayOrder, has_decode_times
 from flashvsr.video.probe import probe
 from kits.chain import Watching, chain, played

@@ -10,6 +10,7 @@ import time
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -17,13 +18,13 @@ import pytest
 
 from flashvsr.errors import Interrupted
 from flashvsr.files.space import bytes_at_crf
-from flashvsr.settings.config import Chunks, Config
-from flashvsr.settings.processing_tables import Preprocess
+from flashvsr.settings.config import Config
+from flashvsr.settings.processing_tables import Chunks, Preprocess
 from flashvsr.video.encode import VideoEncoder
 from flashvsr.video.probe import probe
 from kits.chain import Watching, chain, played
-from kits.paths import python_environment
-from kits.videos import CLIPS, lag_ms, number_of, numbered, sound_of, tone, write_video
+from kits.paths import CLIPS, python_environment
+from kits.videos import lag_ms, number_of, numbered, sound_of, tone, write_video
 
 FILE = Config(preprocess=Preprocess(mode="file"))
 
@@ -100,7 +101,7 @@ def test_the_settings_reach_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ids=["x264", "x265", "nvenc", "nvenc-constqp"],
 )
 def test_each_setting_reaches_its_encoder(
-    settings: dict[str, object], expected: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: dict[str, Any], expected: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[tuple[str, dict[str, str]]] = []
 

@@ -14,9 +14,9 @@ from flashvsr.errors import BadInput, Transient
 from flashvsr.files import trees
 from flashvsr.video.decode import decode
 from flashvsr.video.probe import probe
+from kits.paths import CLIPS
 from kits.videos import (
     ALL_CLIPS,
-    CLIPS,
     FRAME_COUNTS,
     clip_info,
     numbered,

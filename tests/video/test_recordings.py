@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from flashvsr.errors import Interrupted
-from flashvsr.settings.config import Chunks, Config, Preprocess
+from flashvsr.settings.config import Config
+from flashvsr.settings.processing_tables import Chunks, Preprocess
 from flashvsr.upscaling.report import Report
 from flashvsr.video.probe import probe
 from kits.chain import Played, Watching, chain, played
@@ -143,7 +145,7 @@ def renumbered(
     folder: Path,
     settings: Config | None = None,
     control: Watching | None = None,
-    **preset: object,
+    **preset: Any,
 ) -> tuple[Report, np.ndarray]:
     sound = tone(4.0)
     cut = 48000 * 2 // 1152 * 1152

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from flashvsr.errors import Interrupted
-from flashvsr.settings.config import Chunks, Config, Preprocess
+from flashvsr.settings.config import Config
+from flashvsr.settings.processing_tables import Chunks, Preprocess
 from flashvsr.video.shape import Frame
 from kits.chain import Watching, chain, played
 from kits.ts import joined, recording

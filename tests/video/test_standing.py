@@ -6,12 +6,14 @@ import struct
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
 
 from flashvsr.errors import Interrupted
-from flashvsr.settings.config import Chunks, Config, Preprocess
+from flashvsr.settings.config import Config
+from flashvsr.settings.processing_tables import Chunks, Preprocess
 from flashvsr.video.probe import probe
 from kits.chain import Watching, chain, played
 from kits.mp4 import edit_lists
@@ -70,7 +72,7 @@ def test_the_last_picture_stands(name: str, frames: int, seconds: float, contain
     assert length(report.result) == pytest.approx(seconds, abs=0.002)
 
 
-KINDS: dict[str, dict[str, object]] = {
+KINDS: dict[str, dict[str, Any]] = {
     "a.webm": {},
     "a.mov": {},
     "b-frames.mp4": {"bf": 3},

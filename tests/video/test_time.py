@@ -6,6 +6,7 @@ import struct
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -24,7 +25,7 @@ def pictures(count: int) -> list[np.ndarray]:
 
 
 def assert_comes_back(
-    source: Path, folder: Path, times: Sequence[Fraction], numbers: Sequence[int], **preset: object
+    source: Path, folder: Path, times: Sequence[Fraction], numbers: Sequence[int], **preset: Any
 ) -> None:
     """The result shows the numbered pictures at these times, in seconds from the source's start."""
     report = chain(source, folder, **preset)

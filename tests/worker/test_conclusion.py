@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -201,7 +202,7 @@ def test_a_source_that_cannot_be_taken_away_is_told_with_its_folder_until_it_can
 
     with monkeypatch.context() as patch:
         patch.setattr(settling, "settle_source", refuse)
-        patch.setattr(settling.os, "access", lambda *_: False)  # root may write everywhere
+        patch.setattr(os, "access", lambda *_: False)  # root may write everywhere
         bench.loop.step()
     job = bench.job(number)
     assert (job.state, job.settled, job.error_kind) == ("done", None, "source")

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from flashvsr.errors import BadInput, Cancelled
-from flashvsr.settings.config import Chunks, Config
+from flashvsr.settings.config import Config
 from flashvsr.settings.preset import Preset
+from flashvsr.settings.processing_tables import Chunks
 from flashvsr.upscaling.report import Report
 from flashvsr.upscaling.salvage import salvage
 from flashvsr.upscaling.task import Task

@@ -13,7 +13,8 @@ import pytest
 
 from flashvsr.errors import BadConfig, Cancelled, Interrupted, LeaseLost
 from flashvsr.jobs.owner import Owner, current_owner
-from flashvsr.settings.config import Config, QueueSettings, Watch
+from flashvsr.settings.config import Config
+from flashvsr.settings.service_tables import QueueSettings, Watch
 from flashvsr.worker.job_control import JobControl
 from flashvsr.worker.orders import Orders
 from kits.played import FRAMES, Bench, Engine

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flashvsr.errors import BadInput, NoSpace
-from flashvsr.settings.config import QueueSettings
+from flashvsr.settings.service_tables import QueueSettings
 from flashvsr.worker import job_control, loop, marker, sweep
 from kits.mounts import MakeMount, Mounted, fill
 from kits.played import FRAMES, Bench, crash
