@@ -45,6 +45,14 @@ def unguarded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trees, "_roots", None)
 
 
+@pytest.fixture(autouse=True)
+def ordinary_priority() -> Iterator[None]:
+    """SVT-AV1 gives the thread that opens it real-time priority, where it may: root's tests would stop all others."""
+    yield
+    if os.sched_getscheduler(0) != os.SCHED_OTHER:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
 @pytest.fixture
 def device() -> torch.device:
     """Where kernels and their plain forms compute."""

@@ -26,7 +26,7 @@ from kits.chain import IdentityEngine, played
 from kits.videos import numbered, tone, write_video
 
 FRAMES = 100  # more than may wait for the encoder
-SAME = {"width": 0, "scale": 1.0, "fit": "pad", "encoder": "software"}
+SAME: dict[str, Any] = {"width": 0, "scale": 1.0, "fit": "pad", "encoder": "software"}
 CONFIG = Config(chunks=Chunks(size=8, min_frames=1))
 
 
@@ -161,7 +161,7 @@ def test_what_is_wrong_is_said_before_the_model_is_loaded(
     (tmp_path / "in.mp4").touch()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(kind, match=words):
-        upscale(name, **{"target": "out.mp4", **options})  # type: ignore[arg-type]
+        upscale(name, **{"target": "out.mp4", **options})
     assert loads == []
     assert {path.name for path in tmp_path.iterdir()} == {"in.mov", "in.mp4"}
 

@@ -88,8 +88,9 @@ def slow_stages(layers: int = 1) -> Stages:
         return frames
 
     spec = StreamSpec(*SIZE)
-    parts = tuple(SlowLayers(2) for _ in range(layers))
-    return Stages(spec, torch.float32, SlowProject(1), SlowEmbed(1), parts, SlowHead(1), SlowDecode(1), colour)
+    parts: Any = tuple(SlowLayers(2) for _ in range(layers))
+    ends: list[Any] = [SlowProject(1), SlowEmbed(1), parts, SlowHead(1), SlowDecode(1)]
+    return Stages(spec, torch.float32, *ends, colour)
 
 
 def one_window(stream: Stream) -> Tensor:
@@ -160,8 +161,14 @@ class CountedEngine:
     records: bool = True
 
     def stream(self, *_: object) -> Stream:
-        quick = {"project": SlowProject(0), "embed": SlowEmbed(0), "head": SlowHead(0), "decode": SlowDecode(0)}
-        stages = replace(slow_stages(), layers=(self.counted,), colour=lambda frames, _condition: frames, **quick)
+        quick: dict[str, Any] = {
+            "project": SlowProject(0),
+            "embed": SlowEmbed(0),
+            "head": SlowHead(0),
+            "decode": SlowDecode(0),
+        }
+        layers: Any = (self.counted,)
+        stages = replace(slow_stages(), layers=layers, colour=lambda frames, _condition: frames, **quick)
         return Stream(stages)
 
 

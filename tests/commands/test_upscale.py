@@ -105,7 +105,7 @@ class Interrupting(IdentityEngine):
     def __init__(self, number: signal.Signals) -> None:
         self.number = number
 
-    def stream(self, *_: object) -> IdentityStream:  # type: ignore[override]
+    def stream(self, *_: object) -> IdentityStream:
         outer = self
 
         class Stream(IdentityStream):

@@ -102,7 +102,7 @@ def test_a_change_at_the_last_moment_is_kept(path: Path, monkeypatch: pytest.Mon
     def saved(*arguments: Any) -> None:
         if path.exists():
             path.write_text("mine, saved in that very moment")
-        move(*arguments)  # type: ignore[arg-type]
+        move(*arguments)
 
     monkeypatch.setattr(marked, "move_new", saved)
     withdraw(path, ABOUT)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import SUPERSEDED, Job
 
 OWNER = Owner("a-host", 4711, "boot-1")
-MADE = {"model": "nano", "report_json": '{"frames": 80}', "warnings": ["no sound"]}
+MADE: dict[str, Any] = {"model": "nano", "report_json": '{"frames": 80}', "warnings": ["no sound"]}
 
 Drop = Callable[..., int]
 Claim = Callable[..., Job]

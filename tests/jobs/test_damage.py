@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ from flashvsr.jobs.schema import DONE, QUEUED, Job
 
 Drop = Callable[..., int]
 Claim = Callable[..., Job]
-MADE = {"model": "nano", "report_json": '{"frames": 80}', "warnings": ["no sound"]}
+MADE: dict[str, Any] = {"model": "nano", "report_json": '{"frames": 80}', "warnings": ["no sound"]}
 KEPT = ("source", "relative", "inode", "result", "result_size", "model", "report", "warnings", "frames_done")
 
 

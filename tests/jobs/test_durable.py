@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,7 @@ def cancelled(queue: Queue, job: Job) -> None:
 
 
 def publishing(queue: Queue, job: Job) -> None:
-    facts = {"model": "nano", "report_json": "{}", "warnings": ["so"]}
+    facts: dict[str, Any] = {"model": "nano", "report_json": "{}", "warnings": ["so"]}
     queue.claims.publishing(job.id, str(job.lease), Path("/out/clip.mp4"), 5, 7, **facts)
 
 

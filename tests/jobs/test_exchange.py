@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,7 @@ def holed(path: Path) -> None:
         file.write(bytes(path.stat().st_size - 4096))
 
 
-def outcome(state: Path) -> object:
+def outcome(state: Path) -> tuple[list[tuple[int, str, str]], int, list[str]]:
     """What is there in the end: the jobs, where counting goes on, and the databases in the state directory."""
     with closing(Queue(state)) as queue:
         jobs = [(job.id, job.state, job.source) for job in queue.jobs.select()]
@@ -74,7 +75,7 @@ def test_a_start_that_is_killed_at_any_step_is_made_good_by_the_next(
         assert step < MOST_STEPS
         state = tmp_path / f"killed-{step}"
         shutil.copytree(lived, state)
-        killed = killed_at(step, lambda state=state: heal(state, state / "jobs"))
+        killed = killed_at(step, partial(heal, state, state / "jobs"))
         heal(state, state / "jobs")
         assert outcome(state) == expected, f"killed at step {step}"
         assert [path.read_bytes() for path in state.glob("queue.damaged-*.db")] == [content] * (content is not None)
@@ -107,7 +108,7 @@ def test_a_database_that_looks_sound_without_its_journal_stays_condemned(
         assert step < MOST_STEPS
         state = tmp_path / f"killed-{step}"
         shutil.copytree(lived, state)
-        killed = killed_at(step, lambda state=state: heal(state, state / "jobs"), "rename")
+        killed = killed_at(step, partial(heal, state, state / "jobs"), "rename")
         heal(state, state / "jobs")
         assert [job[0] for job in outcome(state)[0]] == [2, 1], f"killed at step {step}"
         journals = [f"queue.damaged-when.db{suffix}" for suffix in ("", "-shm", "-wal")]

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ def ours(version: int = NEWEST) -> list[str]:
 
 OF_A_NEWER = [*ours(), "ALTER TABLE job ADD COLUMN priority INTEGER"]
 
-SET_ASIDE = {
+SET_ASIDE: dict[str, tuple[Any, ...]] = {
     "higher than its tables": (NEWEST + 1, ours()),
     "much higher than its tables": (2**31 - 1, ours()),
     "higher than its old tables": (NEWEST + 1, ours(1)),
@@ -59,7 +60,7 @@ SET_ASIDE = {
     "lower than its mark": (1, ours(1), NEWEST),
     "ours with the mark of a newer one": (NEWEST, ours(), NEWEST + 1),
 }
-KEPT = {
+KEPT: dict[str, tuple[Any, ...]] = {
     "ours": (NEWEST, ours(), NEWEST),
     "ours without a mark": (NEWEST, ours()),
     "ours with a table and an index of somebody": (

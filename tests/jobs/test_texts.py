@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,13 +76,13 @@ def test_what_was_made(queue: Queue, drop: Drop, claim: Claim, inbox: Path, text
     job = claim(number)
     times = 300 if len(text) < 1000 else 3
     report = json.dumps({"source": {"audio": [{"title": text, "language": text}] * times}, "warnings": [text] * times})
-    made = {"model": text, "report_json": report, "warnings": [text]}
+    made: dict[str, Any] = {"model": text, "report_json": report, "warnings": [text]}
     queue.claims.publishing(number, str(job.lease), inbox / "a.mp4", 1, 2, **made)
     queue.claims.finish(number, str(job.lease), inbox / "a.mp4", **made)
     done = row(queue, number)
     check(done.model)
-    assert len(done.report) <= LONGEST
-    facts = json.loads(done.report)
+    assert len(done.report or "") <= LONGEST
+    facts = json.loads(done.report or "")
     assert bounded_report(facts) == facts, "it is as it will be shown"
 
 
@@ -110,8 +111,8 @@ def test_paths_come_back_byte_for_byte(tmp_path: Path, name: str) -> None:
         queue.history.settled(number, source, departed=False)
         done = row(queue, number)
         paths = (done.inbox, done.source, done.relative, done.result, done.archived)
-        assert [os.fsencode(path) for path in paths] == [
-            os.fsencode(path) for path in (inbox, source, source.name, source, source)
+        assert [os.fsencode(path or "") for path in paths] == [
+            os.fsencode(path or "") for path in (inbox, source, source.name, source, source)
         ]
         assert not queue.intake.unknown([Source.of(inbox, source, source.name, source.lstat())])
         kept = Ledger(state / "state")
@@ -154,7 +155,7 @@ def test_raw_texts_of_an_earlier_version_are_read_safe_and_cut(queue: Queue, dro
         check(second.error)
         assert second.error.endswith("… (920000 characters)")
         assert "1000004 characters" in second.warnings[0]
-        assert "1000009 characters" in json.loads(second.report)["note"]
+        assert "1000009 characters" in json.loads(second.report or "")["note"]
         check(again.workers.all()[0].error)
     with closing(sqlite3.connect(state / "queue.db")) as connection:
         (longest,) = connection.execute("SELECT max(length(error), length(warnings)) FROM job WHERE id = 2").fetchone()

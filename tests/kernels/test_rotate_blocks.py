@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -19,14 +21,16 @@ SLOTS = 4
 TOLERANCES = {torch.float32: 2e-6, torch.float16: 1e-3, torch.bfloat16: 8e-3}
 
 
-def inputs(groups: int, blocks: int, dim: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, ...]:
+def inputs(
+    groups: int, blocks: int, dim: int, dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """qkv, norm_q, norm_k, cos, sin."""
     torch.manual_seed(groups + blocks + dim)
     tokens = groups * blocks * BLOCK_TOKENS
     qkv = (torch.randn(tokens, 3 * dim, device=device) * 2 + 0.5).to(dtype)
     norms = torch.randn(2, dim, device=device).to(dtype)
     angles = torch.rand(tokens, HEAD_DIM // 2, device=device) * 100
-    return qkv, *norms, angles.cos(), angles.sin()
+    return qkv, norms[0], norms[1], angles.cos(), angles.sin()
 
 
 def ring_of(blocks: int, dim: int, dtype: torch.dtype, device: torch.device) -> Ring:
@@ -53,7 +57,7 @@ def test_as_the_plain_form(device: torch.device, slots: list[int], blocks: int, 
     q, q_means = gpu.normalise_and_rotate(*given, EPS, places, ring)
     expected_q, expected_means = plain.normalise_and_rotate(*given, EPS, places, expected_ring)
 
-    close = {"rtol": TOLERANCES[dtype], "atol": 4e-6}
+    close: dict[str, Any] = {"rtol": TOLERANCES[dtype], "atol": 4e-6}
     torch.testing.assert_close(q, expected_q, **close)
     torch.testing.assert_close(ring.keys, expected_ring.keys, **close)
     assert (ring.values == expected_ring.values).all()
@@ -88,7 +92,7 @@ def test_the_plain_form_is_what_the_model_does() -> None:
         norm = RMSNorm(dim, EPS)
         norm.weight.data = weight
         expected.append(apply_rope(norm(x).detach().unflatten(-1, (-1, HEAD_DIM)), cos, sin))
-    close = {"rtol": 1e-5, "atol": 1e-5}
+    close: dict[str, Any] = {"rtol": 1e-5, "atol": 1e-5}
     torch.testing.assert_close(q, expected[0].flatten(1), **close)
     torch.testing.assert_close(q_means, expected[0].unflatten(0, (2, 128)).mean(1), **close)
     for group, slot in enumerate(slots):

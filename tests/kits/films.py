@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -25,7 +26,7 @@ def jpeg() -> bytes:
 
 
 def picture_track(out: av.container.OutputContainer) -> av.VideoStream:
-    stream = out.add_stream("libx264", rate=25)
+    stream: Any = out.add_stream("libx264", rate=25)
     stream.width, stream.height, stream.pix_fmt = 128, 64, "yuv420p"
     return stream
 
@@ -60,12 +61,12 @@ def film(
     """A film of 25 pictures a second with one audio track for each codec; `sounds`: (1, samples) at 48 kHz."""
     with av.open(str(path), "w") as out:
         codec = "mpeg4" if path.suffix in (".avi", ".wmv") else "libx264"
-        video = out.add_stream(codec, rate=25, options=video_options)
+        video: Any = out.add_stream(codec, rate=25, options=video_options)
         video.width, video.height, video.pix_fmt = 128, 64, "yuv420p"
         tracks = []
         for number, codec in enumerate(codecs):
             options = {"strict": "experimental"} if codec == "vorbis" else {}
-            track = out.add_stream(codec, rate=48000, options=options)
+            track: Any = out.add_stream(codec, rate=48000, options=options)
             track.codec_context.layout = "stereo" if codec == "vorbis" else "mono"
             track.metadata.update(tags[number] if tags else {})
             tracks.append(track)

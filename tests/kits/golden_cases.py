@@ -75,11 +75,11 @@ def formula_model(case: Mapping[str, Any], device: str = "cpu", dtype: torch.dty
         dit = Dit(DitParams(case["dim"], case["ffn"], case["layers"], case["text_dim"]))
         lq = LqProjection(LqProjectionParams(tuple(case["lq"]), case["dim"]))
         decoder = Decoder(DecoderParams(tuple(case["tc"])))
-    states = [
+    dit_state, lq_state, decoder_state = (
         {key: weight(prefix, key, tuple(t.shape)) for key, t in module.state_dict().items()}
         for prefix, module in (("dit.", dit), ("lq.", lq), ("tc.", decoder))
-    ]
-    return assemble("formula", *states, prompt, device, dtype).model
+    )
+    return assemble("formula", dit_state, lq_state, decoder_state, prompt, device, dtype).model
 
 
 def compute(case: Mapping[str, Any], device: str = "cpu") -> dict[str, Tensor]:
@@ -95,7 +95,8 @@ def compute(case: Mapping[str, Any], device: str = "cpu") -> dict[str, Tensor]:
     stages = plain_stages(model, spec)
     # The files give the top-k ratio itself; through sparse_ratio it could come out one block off.
     budget = int((height // 128 * (width // 128)) ** 2 * case["topk_ratio"])
-    stages.layers[0].sparsity = replace(stages.layers[0].sparsity, budget=budget)
+    layers: Any = stages.layers[0]
+    layers.sparsity = replace(layers.sparsity, budget=budget)
     project = KeepingProject(model)
     stream = Stream(replace(stages, project=project))
     video = lq_video(frames, height, width).to(device)

@@ -16,7 +16,7 @@ INBOX = Path("/srv/flashvsr/inbox")
 
 def job(number: int = 1, state: str = "queued", name: str = "clip.mp4", **values: Any) -> JobState:
     """A job as it is when nothing has happened to it yet, but for `values`."""
-    facts = {
+    facts: dict[str, Any] = {
         "id": number, "state": state, "inbox": str(INBOX / "a"), "source": str(INBOX / "a" / name), "attempts": 0,
         "not_before": 0.0, "slot": None, "frames_done": 0, "frames_total": None, "fps": None, "error": None,
         "error_kind": None, "warnings": (), "result": None, "model": None, "created": MOMENT - 60, "claimed": None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -25,11 +26,11 @@ def recording(
     `sound`: (1, samples) at 48 kHz, heard from `sound_at` on. `clock`: what it shows at 0. `options`: FFmpeg's.
     """
     with av.open(str(path), "w", format=kind, options=options) as out:
-        picture = out.add_stream(codec, rate=25, options={"bf": "0", "g": "25"})
+        picture: Any = out.add_stream(codec, rate=25, options={"bf": "0", "g": "25"})
         picture.width, picture.height, picture.pix_fmt = *size, "yuv420p"
         picture.bit_rate = 2_000_000
         picture.codec_context.sample_aspect_ratio = aspect
-        heard = out.add_stream("mp2", rate=48000) if sound is not None else None
+        heard: Any = out.add_stream("mp2", rate=48000) if sound is not None else None
         found = []
         for place, number in enumerate(numbers):
             frame = av.VideoFrame.from_ndarray(numbered(number, *size), format="rgb24").reformat(format="yuv420p")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -49,11 +50,11 @@ def write_video(
     """Write RGB pictures to a file. `audio`: (channels, samples) float at 48 kHz."""
     time_base = time_base or 1 / Fraction(rate)
     with av.open(str(path), "w") as out:
-        stream = out.add_stream(codec, rate=Fraction(rate), options=options or {})
+        stream: Any = out.add_stream(codec, rate=Fraction(rate), options=options or {})
         stream.width, stream.height = pictures[0].shape[1], pictures[0].shape[0]
         stream.pix_fmt = pixel_format
         stream.time_base = stream.codec_context.time_base = time_base
-        sound = out.add_stream(audio_codec, rate=48000) if audio is not None else None
+        sound: Any = out.add_stream(audio_codec, rate=48000) if audio is not None else None
         for index, picture in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             if pixel_format != "rgb24":

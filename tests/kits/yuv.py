@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -106,7 +107,7 @@ def write_frames(
 ) -> Path:  # fmt: skip
     """Encode frames as they are. `tags`: colorspace, color_range, color_primaries, color_trc."""
     with av.open(str(path), "w") as out:
-        stream = out.add_stream(codec, rate=rate, options=options or {})
+        stream: Any = out.add_stream(codec, rate=rate, options=options or {})
         first = frames[0]
         stream.width, stream.height, stream.pix_fmt = first.width, first.height, first.format.name
         for name, value in (tags or {}).items():

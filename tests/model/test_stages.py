@@ -87,7 +87,7 @@ def test_the_work_of_a_window_is_a_function_of_tensors(deep: FlashVSR, video: Te
 class Elsewhere(PlainLayers):
     """Layers that are said to be on another device, and note what they are given there."""
 
-    device = META  # type: ignore[assignment]
+    device = META
 
     def __init__(self, model: FlashVSR, spec: StreamSpec, layers: range) -> None:
         super().__init__(model, spec, layers, offload_cache=False)
@@ -102,7 +102,7 @@ class Elsewhere(PlainLayers):
 
 
 class HeadElsewhere(PlainHead):
-    device = META  # type: ignore[assignment]
+    device = META
 
     def __call__(self, hidden: Hidden, noise: Tensor) -> Tensor:
         assert {x.device for x in (*hidden, noise)} == {META}

@@ -51,7 +51,7 @@ WAYS = {  # what has to fail for it
 }
 
 
-@pytest.fixture(params=WAYS.values(), ids=WAYS.keys())
+@pytest.fixture(params=list(WAYS.values()), ids=list(WAYS))
 def each_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the file system refuse the better ways of renaming without replacing."""
 

@@ -42,7 +42,7 @@ def upscale_file(task: Any, engine: Any, config: Any, control: Any) -> Any:
 
 
 copying = entry.Upscaling(
-    load_engine=lambda config, on_message: types.SimpleNamespace(name="copy"),  # type: ignore[arg-type, return-value]
+    load_engine=lambda config, on_message: types.SimpleNamespace(name="copy"),
     upscale_file=upscale_file,
     salvage=lambda *_: None,
 )

@@ -53,7 +53,8 @@ class Passing:
 def passing_stages(model: FlashVSR, spec: StreamSpec, _offload_cache: bool = False) -> Stages:
     """No model for the model's schedule: it takes most of the time."""
     nothing: Any = Passing()
-    head, decode = (lambda hidden, noise: noise), (lambda latents, condition: iter([condition]))
+    head: Any = lambda hidden, noise: noise  # noqa: E731
+    decode: Any = lambda latents, condition: iter([condition])  # noqa: E731
     head.device = decode.device = Passing.device
     return Stages(spec, model.dtype, nothing, nothing, (), head, decode, lambda frames, condition: frames)
 
@@ -93,7 +94,7 @@ def note_chunks(notes: Path) -> None:
             file.write(f"{writer.first}\n")
         return close(writer)
 
-    ChunkWriter.close = noted  # type: ignore[method-assign]
+    setattr(ChunkWriter, "close", noted)  # noqa: B010
 
 
 def leave_when_idle() -> None:
@@ -104,7 +105,7 @@ def leave_when_idle() -> None:
             os._exit(0)
         return True
 
-    WorkerLoop.step = last  # type: ignore[method-assign]
+    setattr(WorkerLoop, "step", last)  # noqa: B010
 
 
 def kill_at(function: str, call: int, after: bool, error: int = 0, renames: Sequence[Sequence[str]] = ()) -> None:

@@ -35,7 +35,7 @@ def hours(tmp_path: Path, queue: Queue, monkeypatch: pytest.MonkeyPatch) -> Call
     start, passed = time.time(), {"mono": 0.0, "wall": 0.0}
     monkeypatch.setattr(time, "time", lambda: start + passed["wall"])
     paths = Paths(tmp_path / "inbox", tmp_path / "outbox", tmp_path / "state", tmp_path / "models")
-    thread = WatchThread(Config(paths=paths), lambda *_: Idle(), lambda: passed["mono"])  # type: ignore[arg-type,return-value]
+    thread = WatchThread(Config(paths=paths), lambda *_: Idle(), lambda: passed["mono"])  # type: ignore[arg-type]
 
     def hours(mono: float, wall: float) -> None:
         passed["mono"] += mono * PRUNE_SECONDS
@@ -81,7 +81,7 @@ def test_a_step_that_fails_is_told_and_no_progress_and_tried_again_by_the_same_w
     now = 100.0
     config = Config(paths=Paths(tmp_path, tmp_path, tmp_path / "state", tmp_path))
     watcher = Failing(lambda: now)
-    thread = WatchThread(config, lambda *_: watcher, lambda: now)  # type: ignore[arg-type,return-value]
+    thread = WatchThread(config, lambda *_: watcher, lambda: now)  # type: ignore[arg-type]
     for _ in range(10):
         now += 60.0
         thread._step(watcher, queue)  # type: ignore[arg-type]

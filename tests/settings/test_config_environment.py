@@ -132,5 +132,6 @@ def test_the_settings_refuse_no_variable_that_the_tests_offer() -> None:
     offered = {name for text in texts for name in read.findall(text)}
     assert offered >= {"SYSTEMD_BOX", "FUZZ_VARIANTS"}
     refused: list[str] = []
-    read_environment(dict.fromkeys(offered, "7"), TABLES, refused, notes := [])
+    notes: list[str] = []
+    read_environment(dict.fromkeys(offered, "7"), TABLES, refused, notes)
     assert (refused, notes) == ([], [])

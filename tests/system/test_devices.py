@@ -67,12 +67,13 @@ class Nvml:
         return [1, 1] if gpu.mig else [0, 0]
 
     def nvmlDeviceGetMaxMigDeviceCount(self, gpu: Gpu) -> int:
-        return len(gpu.mig)
+        return len(gpu.mig or [])
 
     def nvmlDeviceGetMigDeviceHandleByIndex(self, gpu: Gpu, number: int) -> Gpu:
-        if gpu.mig[number] is None:
+        found = (gpu.mig or [])[number]
+        if found is None:
             raise NVMLError(6)
-        return gpu.mig[number]
+        return found
 
     def nvmlDeviceGetUUID(self, gpu: Gpu) -> str:
         return gpu.uuid

@@ -39,7 +39,7 @@ def interrupted(tmp_path: Path) -> Path:
 def goes_on(clip: Path, settings: Config = SETTINGS, **options: Any) -> bool:
     """Do the rest of the work; whether the chunks that were there are in the result."""
     control = Watching()
-    report = chain(clip, clip.parent, settings, control, **options)  # type: ignore[arg-type]
+    report = chain(clip, clip.parent, settings, control, **options)
     assert control.done[0] == report.resumed_at
     assert [number_of(picture) for picture in played(report.result).pictures] == list(range(FRAMES))
     return report.resumed_at > 0
@@ -104,7 +104,7 @@ def test_another_geometry(interrupted: Path, monkeypatch: pytest.MonkeyPatch) ->
     ids=str,
 )
 def test_another_preprocessing(change: dict[str, Any], interrupted: Path) -> None:
-    assert not goes_on(interrupted, replace(SETTINGS, preprocess=replace(Preprocess(), **change)))  # type: ignore[arg-type]
+    assert not goes_on(interrupted, replace(SETTINGS, preprocess=replace(Preprocess(), **change)))
 
 
 def longer(clip: Path) -> None:

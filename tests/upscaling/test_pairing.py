@@ -18,7 +18,8 @@ class Uneven:
         self.lengths, self.ahead = lengths, ahead
 
     def run(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
-        source, held = iter(frames), []
+        source = iter(frames)
+        held: list[Tensor] = []
         for length in self.lengths:
             while len(held) < length + self.ahead and (frame := next(source, None)) is not None:
                 held.append(frame)

@@ -164,7 +164,7 @@ class Examining(Prober):
 
     examined = 0
 
-    def examine(self, info: SourceInfo, progress: object = None) -> Scan:  # type: ignore[override]
+    def examine(self, info: SourceInfo, progress: object = None) -> Scan:
         self.examined += 1
         return INTERLACED
 

@@ -58,7 +58,7 @@ def interrupt(source: Path, folder: Path, size: int, stop_at: int, **options: An
     """Do a part of the work, in chunks of `size` frames (0: one chunk); the first frame that is missing."""
     control = Watching(stop_at=stop_at, error=Interrupted("the service stops"))
     with pytest.raises(Interrupted):
-        chain(source, folder, Config(chunks=Chunks(size=size)), control, **options)  # type: ignore[arg-type]
+        chain(source, folder, Config(chunks=Chunks(size=size)), control, **options)
     return stored_chunks(folder / "work")[-1].end
 
 

@@ -31,7 +31,7 @@ def test_an_error_comes_through_both() -> None:
 
     first = RunAhead(failing(), 3)
     second = RunAhead(iter(first), 3)
-    seen = []
+    seen: list[int] = []
     with pytest.raises(OSError, match="went away"):
         seen.extend(second)
     first.close()

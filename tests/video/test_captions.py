@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -39,9 +40,11 @@ def film(path: Path, codec: str, most: int = 30) -> Path:
     name = {"h264": "libx264", "hevc": "libx265", "mpeg2video": "mpeg2video", "av1": "libsvtav1"}[codec]
     quiet = {"x265-params": "log-level=none"} if codec == "hevc" else {}
     with av.open(str(path), "w") as out:
-        stream = out.add_stream(name, rate=25, options={"bf": "2", **quiet} if codec != "av1" else {"preset": "12"})
+        stream: Any = out.add_stream(
+            name, rate=25, options={"bf": "2", **quiet} if codec != "av1" else {"preset": "12"}
+        )
         stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
-        packets: list[Packet] = []
+        packets: list[Packet[Any]] = []
         for index in range(40):
             frame = av.VideoFrame.from_ndarray(numbered(index, 128, 96), format="rgb24").reformat(format="yuv420p")
             frame.pts, frame.time_base = index, Fraction(1, 25)
@@ -55,7 +58,7 @@ def film(path: Path, codec: str, most: int = 30) -> Path:
     return path
 
 
-def in_mpeg2(packet: Packet, said: bytes) -> Packet:
+def in_mpeg2(packet: Packet[Any], said: bytes) -> Packet[Any]:
     """User data before the first slice."""
     data, said = bytes(packet), said[: 3 * 31]
     at = data.index(b"\x00\x00\x01\x01")

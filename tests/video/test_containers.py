@@ -6,6 +6,7 @@ import random
 import shutil
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -41,10 +42,10 @@ def write(path: Path, kind: str, frames: int = FRAMES, sound: np.ndarray | None 
     form, codec, pixels, audio_codec, rate, options = KINDS[kind]
     size = (176, 144) if codec == "h263" else (128, 96)
     with av.open(str(path), "w", format=form, container_options=options) as out:
-        stream = out.add_stream(codec, rate=RATE, options=video)
+        stream: Any = out.add_stream(codec, rate=RATE, options=video)
         stream.width, stream.height, stream.pix_fmt = *size, pixels
         stream.bit_rate = 2_000_000
-        heard = out.add_stream(audio_codec, rate=rate) if audio_codec else None
+        heard: Any = out.add_stream(audio_codec, rate=rate) if audio_codec else None
         blocks: list[av.AudioFrame] = []
         if heard is not None:
             heard.codec_context.layout = "mono"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -67,11 +68,11 @@ def clock(seconds: float) -> str:
 
 
 class _Kept(list):  # type: ignore[type-arg]
-    def mux(self, packets: list[Packet]) -> None:
+    def mux(self, packets: list[Packet[Any]]) -> None:
         self.extend(packets)
 
 
-def moved(video: av.VideoStream, begins: int) -> list[Packet]:
+def moved(video: av.VideoStream, begins: int) -> list[Packet[Any]]:
     kept = _Kept()
     fill_picture(kept, video)  # type: ignore[arg-type]
     for packet in kept:

@@ -43,7 +43,7 @@ def chapters_of(path: Path) -> list[Chapter]:
                 chapter["metadata"]["title"],
             )
             for chapter in back.chapters()
-        ]  # type: ignore[misc]
+        ]
 
 
 def seconds_of(path: Path) -> float:

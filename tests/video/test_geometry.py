@@ -106,4 +106,4 @@ def test_a_scale_is_the_decimal_number_that_was_written() -> None:
 def test_the_shown_part_of_each_side() -> None:
     cropped = plan(400, 270, Preset(width=0, scale=1.0, fit="crop"))
     assert cropped.shown == (Fraction(384, 400), Fraction(256, 270))
-    assert plan(400, 270, Preset(width=0, scale=1.0, fit="pad")).shown == (1, 1)
+    assert plan(400, 270, Preset(width=0, scale=1.0, fit="pad")).shown == (Fraction(1), Fraction(1))

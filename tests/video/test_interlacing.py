@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -64,7 +65,7 @@ def write(path: Path, pictures: list[np.ndarray], flags: str | None, codec: str 
     """`flags`: tff or bff marks the frames as interlaced, None leaves them unmarked."""
     options = {"qscale": "2", "bf": "0"} | ({"flags": "+ildct+ilme"} if flags else {})
     with av.open(str(path), "w") as out:
-        stream = out.add_stream(codec, rate=25, options=options if codec == "mpeg2video" else {})
+        stream: Any = out.add_stream(codec, rate=25, options=options if codec == "mpeg2video" else {})
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         stream.bit_rate = 20_000_000
         graph = None

@@ -25,7 +25,7 @@ STILL = numbered(5, W, H)
 
 
 def film(path: Path, count: int, **how: Any) -> Path:
-    return write_video(path, [STILL] * count, options={"preset": "ultrafast", "g": "50"}, **how)  # type: ignore[arg-type]
+    return write_video(path, [STILL] * count, options={"preset": "ultrafast", "g": "50"}, **how)
 
 
 def tell(path: Path, seconds: float) -> Path:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import av
 import pytest
@@ -23,19 +24,19 @@ from kits.videos import number_of, numbered, tone, write_sound
 FRAMES = 60
 
 
-def wrong(packet: Packet, dts: int) -> None:
+def wrong(packet: Packet[Any], dts: int) -> None:
     packet.pts = packet.dts = dts
 
 
 def film(
-    path: Path, stamp: Callable[[Packet, int], None] = wrong, codec: str = "libx264", frames: int = FRAMES
+    path: Path, stamp: Callable[[Packet[Any], int], None] = wrong, codec: str = "libx264", frames: int = FRAMES
 ) -> Path:
     """A film with B-frames, whose packets get their times by `stamp`: from packet to packet, 25 a second."""
     with av.open(str(path), "w") as out:
-        stream = out.add_stream(codec, rate=25, options={"bf": "3" if codec == "libx264" else "2", "g": "20"})
+        stream: Any = out.add_stream(codec, rate=25, options={"bf": "3" if codec == "libx264" else "2", "g": "20"})
         stream.width, stream.height, stream.pix_fmt = 128, 64, "yuv420p"
         stream.bit_rate = 1_000_000
-        heard = out.add_stream("libmp3lame", rate=48000)
+        heard: Any = out.add_stream("libmp3lame", rate=48000)
         packets = []
         for index in range(frames):
             frame = av.VideoFrame.from_ndarray(numbered(index, 128, 64), format="rgb24").reformat(format="yuv420p")
@@ -82,7 +83,7 @@ def test_avi_with_its_own_codec(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
 def test_right_times_are_left_alone(name: str, tmp_path: Path) -> None:
-    def later(packet: Packet, dts: int) -> None:
+    def later(packet: Packet[Any], dts: int) -> None:
         packet.pts, packet.dts = packet.pts + 2, dts
 
     assert not probe(film(tmp_path / name, later)).decode_times

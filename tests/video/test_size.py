@@ -97,7 +97,7 @@ def test_rotation_is_applied_once(matrix: tuple[int, int, int, int], turn: objec
     set_matrix(path, matrix)
     report = chain(path, tmp_path)
     shown = played(report.result)
-    expected = turn(picture)  # type: ignore[operator]
+    expected = turn(picture)
     assert shown.size == expected.shape[1::-1]
     assert difference(shown.pictures[0], expected) <= 9
     back = probe(report.result)

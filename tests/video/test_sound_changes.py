@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -40,9 +41,9 @@ def broadcast(path: Path, codec: str, parts: Sequence[Part]) -> Path:
 def fill(
     out: av.container.OutputContainer, video: av.VideoStream, codec: str, parts: Sequence[Part], first: int
 ) -> None:
-    track = out.add_stream(codec, rate=parts[0][1])
+    track: Any = out.add_stream(codec, rate=parts[0][1])
     track.codec_context.layout = parts[0][0]
-    packets: list[av.Packet] = []
+    packets: list[av.Packet[Any]] = []
     for index in range(50 * len(parts)):
         frame = av.VideoFrame.from_ndarray(numbered(first * 50 + index, 128, 64), format="rgb24")
         frame = frame.reformat(format="yuv420p")

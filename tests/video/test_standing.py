@@ -41,11 +41,11 @@ def written(
     """Pictures at these milliseconds, the last of which stands for `stands` of them. `told`: by the packets."""
     with av.open(str(path), "w", format=form, options=options) as out:
         codec = {".webm": "libvpx", ".apng": "apng"}.get(path.suffix, "libx264")
-        stream = out.add_stream(codec, rate=25, options={"bf": str(bf)} if codec == "libx264" else {})
+        stream: Any = out.add_stream(codec, rate=25, options={"bf": str(bf)} if codec == "libx264" else {})
         stream.width, stream.height = SIZE
         stream.pix_fmt = "rgb24" if codec == "apng" else "yuv420p"
         stream.codec_context.time_base = Fraction(1, 1000)
-        heard = out.add_stream("aac", rate=48000) if sound else None
+        heard: Any = out.add_stream("aac", rate=48000) if sound else None
         packets = []
         for index, time in enumerate(times):
             frame = av.VideoFrame.from_ndarray(numbered(index, *SIZE), format="rgb24").reformat(format=stream.pix_fmt)
@@ -90,15 +90,15 @@ KINDS: dict[str, dict[str, Any]] = {
 def test_in_other_formats(name: str, container: str, tmp_path: Path) -> None:
     """Sound that is longer than the picture keeps its own length."""
     how = dict(KINDS[name])
-    times = list(how.get("times", range(0, 1000, 40)))  # type: ignore[call-overload]
-    report = chain(written(tmp_path / name, 4000, **how), tmp_path, container=container)  # type: ignore[arg-type]
+    times = list(how.get("times", range(0, 1000, 40)))
+    report = chain(written(tmp_path / name, 4000, **how), tmp_path, container=container)
     assert report.frames == len(times)
     assert report.duration == pytest.approx((times[-1] - times[0]) / 1000 + 4, abs=0.01)
     shown = played(report.result)
     assert float(shown.times[-1] - shown.times[0]) == pytest.approx((times[-1] - times[0]) / 1000, abs=0.002)
     with av.open(str(report.result)) as back:
         assert (back.duration or 0) / av.time_base == pytest.approx(
-            max(float(shown.times[-1]) + 4, float(how.get("sound", 0))), abs=0.05  # type: ignore[arg-type]
+            max(float(shown.times[-1]) + 4, float(how.get("sound", 0))), abs=0.05
         )  # fmt: skip
 
 
@@ -170,7 +170,7 @@ def test_a_tag_of_the_film_that_a_sample_was_cut_from_counts_for_nothing(exact: 
     """FFmpeg copies the tags that mkvmerge wrote into whatever is cut from its files."""
     path = tmp_path / "sample.mkv"
     with av.open(str(path), "w") as out:
-        stream = out.add_stream("libx264", rate=25, options={"bf": "0"})
+        stream: Any = out.add_stream("libx264", rate=25, options={"bf": "0"})
         stream.width, stream.height = SIZE
         stream.pix_fmt = "yuv420p"
         stream.metadata["DURATION-eng"] = "00:00:20.000000000"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -25,10 +26,10 @@ def with_silent_track(path: Path, codec: str, silent: str, sound: bool = True) -
     """A film of two seconds whose first sound track has no packet; another one, if any, has noise."""
     with av.open(str(path), "w") as out:
         video = picture_track(out)
-        empty = out.add_stream(silent, rate=48000)
+        empty: Any = out.add_stream(silent, rate=48000)
         empty.codec_context.layout = "mono"
         empty.metadata["language"] = "fra"
-        heard = out.add_stream(codec, rate=48000) if sound else None
+        heard: Any = out.add_stream(codec, rate=48000) if sound else None
         if heard is not None:
             heard.codec_context.layout = "mono"
             heard.metadata["language"] = "deu"
@@ -94,7 +95,7 @@ def test_nothing_of_a_track_can_be_decoded(container: str, tmp_path: Path) -> No
     path = tmp_path / "film.mkv"
     with av.open(str(path), "w") as out:
         video = picture_track(out)
-        broken = out.add_stream("ac3", rate=48000)
+        broken: Any = out.add_stream("ac3", rate=48000)
         broken.codec_context.layout = "mono"
         fill_picture(out, video)
         for number in range(20):
@@ -149,9 +150,9 @@ def test_any_number_of_channels(layout: str, container: str, tmp_path: Path) -> 
     path, channels = tmp_path / "film.mkv", av.AudioLayout(layout).nb_channels
     with av.open(str(path), "w") as out:
         video = picture_track(out)
-        odd = out.add_stream("pcm_s16le", rate=48000)
+        odd: Any = out.add_stream("pcm_s16le", rate=48000)
         odd.codec_context.layout = layout
-        plain = out.add_stream("aac", rate=48000)
+        plain: Any = out.add_stream("aac", rate=48000)
         plain.codec_context.layout = "mono"
         fill_picture(out, video)
         noise = (tone(2.0)[0] * 32767).astype("<i2")

@@ -84,7 +84,7 @@ def watched(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Steps:
         call = getattr(part, name)
 
         def noted(*arguments: object, name: str = name, call: object = call, **options: object) -> object:
-            result = call(*arguments, **options)  # type: ignore[operator]
+            result = call(*arguments, **options)
             steps.note(name)
             return result
 

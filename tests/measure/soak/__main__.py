@@ -6,6 +6,6 @@ from pathlib import Path
 if __name__ == "__main__":
     tests = Path(__file__).resolve().parents[2]
     sys.path[1:1] = [str(tests)]
-    from soak import main
+    from measure.soak.soak import main
 
     sys.exit(main())

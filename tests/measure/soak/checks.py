@@ -7,12 +7,11 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from clips import Clip, digest_of, read_frames
-from drops import Drop
-
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job
 from kits.media_facts import facts
+from measure.soak.clips import Clip, digest_of, read_frames
+from measure.soak.drops import Drop
 
 _CHUNK = re.compile(r"chunk-(\d+)-(\d+)-\d+-[0-9a-f]+\.nut")
 _SLACK = 0.0015  # seconds; a tick of the coarsest clock here is 1 ms

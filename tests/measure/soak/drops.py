@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from clips import Clip
-from processes import PRESETS
+from measure.soak.clips import Clip
+from measure.soak.processes import PRESETS
 
 _ODD = ("", " it's", ' "so"', " ünï 東京", " new\nline", " %s {x} $(y)", " -rf", "\\n")
 _WEIGHTS = {"rename": 5, "plain": 3, "slow": 3, "tree": 2, "again": 2, "rubbish": 1}

@@ -23,13 +23,13 @@ from typing import Any
 
 import av
 import torch
-from checks import Chunks, Outbox, chunk_files, final_faults
-from clips import make_clip
-from drops import Dropper
-from processes import Processes
 
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import FAILED, Job
+from measure.soak.checks import Chunks, Outbox, chunk_files, final_faults
+from measure.soak.clips import make_clip
+from measure.soak.drops import Dropper
+from measure.soak.processes import Processes
 
 CLIPS = 24
 BACKLOG = 8  # unfinished jobs, above which nothing more is dropped
