@@ -89,8 +89,10 @@ def slow_stages(layers: int = 1) -> Stages:
 
     spec = StreamSpec(*SIZE)
     parts: Any = tuple(SlowLayers(2) for _ in range(layers))
-    ends: list[Any] = [SlowProject(1), SlowEmbed(1), parts, SlowHead(1), SlowDecode(1)]
-    return Stages(spec, torch.float32, *ends, colour)
+    project: Any = SlowProject(1)
+    head: Any = SlowHead(1)
+    decode: Any = SlowDecode(1)
+    return Stages(spec, torch.float32, project, SlowEmbed(1), parts, head, decode, colour)
 
 
 def one_window(stream: Stream) -> Tensor:

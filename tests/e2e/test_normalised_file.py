@@ -64,7 +64,8 @@ def test_kill_9_while_it_is_written(victim: str, make_service: Callable[..., Rea
     assert len(after.video_times) == len(before.video_times)
     assert max(abs(a - b) for a, b in zip(before.video_times, after.video_times, strict=True)) < 0.0015
     (codec, *heard), (kept, *heard_before) = after.audio[0], before.audio[0]
-    assert (len(after.audio), codec, heard) == (1, kept, pytest.approx(heard_before, abs=0.001))
+    assert (len(after.audio), codec) == (1, kept)
+    assert heard == pytest.approx(heard_before, abs=0.001)
     assert [path.name for path in service.outbox.iterdir()] == [CLIP]
     service.until(lambda: not _normalised(service), "the normalised file is gone")
     assert service.stop() == 0

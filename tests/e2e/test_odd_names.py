@@ -61,7 +61,7 @@ def test_names_that_are_no_text_go_all_the_way(service: RealService, clips: Path
     service.until(lambda: service.job(good).archived, "the source is archived")
 
     assert len(facts(service.outbox / good).video_times) == len(facts(clips / CLIP).video_times)
-    assert Path(service.job(good).archived).read_bytes() == (clips / CLIP).read_bytes()
+    assert Path(service.job(good).archived or "").read_bytes() == (clips / CLIP).read_bytes()
     assert service.until_state("waits.mp4", "held").inbox == str(mistaken)
     report = tomllib.loads((service.outbox / f"{good}.report.toml").read_text(encoding="utf-8"))
     assert from_printable(report["result"]) == str(service.outbox / good)

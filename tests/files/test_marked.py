@@ -42,6 +42,11 @@ def test_the_same_text_is_not_written_again(path: Path) -> None:
     assert path.stat() == before
 
 
+def link_to_ours(path: Path) -> None:
+    path.with_name("b").write_bytes(signed("why", ABOUT))
+    path.symlink_to(path.with_name("b"))
+
+
 PEOPLES: dict[str, Callable[[Path], object]] = {
     "note": lambda path: path.write_text("mine"),
     "empty": lambda path: path.touch(),
@@ -51,10 +56,7 @@ PEOPLES: dict[str, Callable[[Path], object]] = {
     "ours about something else": lambda path: path.write_bytes(signed("why", "b.mov")),
     "large": lambda path: path.write_bytes(b"x" * (LARGEST + 1)),
     "link": lambda path: path.symlink_to("nowhere"),
-    "link to one of ours": lambda path: (
-        path.with_name("b").write_bytes(signed("why", ABOUT)),
-        path.symlink_to(path.with_name("b")),
-    ),
+    "link to one of ours": link_to_ours,
     "directory": lambda path: path.mkdir(),
     "pipe": lambda path: os.mkfifo(path),
 }

@@ -223,7 +223,12 @@ def test_the_memory_is_read_once_for_each_change(table: Table, monkeypatch: pyte
     table.mounts.check(table.share)
     table.mounts.check(table.share / "a")
     opened: list[Path] = []
-    monkeypatch.setattr(trees, "open_file", lambda path, flags: opened.append(path) or os.open(path, flags))
+
+    def open_file(path: Path, flags: int) -> int:
+        opened.append(path)
+        return os.open(path, flags)
+
+    monkeypatch.setattr(trees, "open_file", open_file)
     for number in range(100):
         table.mounts.check(table.share / f"clips-{number}")
     assert not opened

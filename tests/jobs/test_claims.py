@@ -70,7 +70,7 @@ def test_finish_records_the_result(queue: Queue, drop: Drop, claim: Claim) -> No
     assert queue.claims.heartbeat(job.id, lease, 8, 80, 3.5) == "ok"
     queue.claims.publishing(job.id, lease, Path("/out/clip.mp4"), 1234, 99, **MADE)
     queue.claims.finish(job.id, lease, Path("/out/clip.mp4"), "nano", '{"frames": 80}', ["no sound"])
-    job = queue.jobs.get(job.id)
+    job = queue.jobs.get(job.id) or job
     assert (job.state, job.result, job.result_size, job.result_mtime_ns) == (
         "done",
         "/out/clip.mp4",
@@ -94,13 +94,14 @@ def test_only_the_lease_holder_changes_a_job(queue: Queue, drop: Drop, claim: Cl
     assert new.lease != old
     assert queue.claims.heartbeat(job.id, old, 8, 80, 1.0) == "lost"
     result = Path("/out/clip.mp4")
-    for change in (
+    changes: tuple[Callable[[], object], ...] = (
         lambda: queue.claims.publishing(job.id, old, result, 1, 1, **MADE),
         lambda: queue.claims.finish(job.id, old, result, "nano", "{}", []),
         lambda: queue.claims.fail(job.id, old, "no", "internal", None, []),
         lambda: queue.claims.cancelled(job.id, old, None),
         lambda: queue.claims.requeue(job.id, old, "no", "transient", 0, True),
-    ):
+    )
+    for change in changes:
         with pytest.raises(LeaseLost):
             change()
     unchanged = queue.jobs.get(job.id)
@@ -131,7 +132,7 @@ def test_a_result_that_was_never_named_leaves_no_claim_about_it(queue: Queue, dr
     job = claim(drop())
     queue.claims.publishing(job.id, str(job.lease), Path("/out/clip.mp4"), 1234, 99, **MADE)
     queue.claims.fail(job.id, str(job.lease), "no", "internal", None, [])
-    job = queue.jobs.get(job.id)
+    job = queue.jobs.get(job.id) or job
     assert (job.result, job.result_size, job.model, job.report, job.warnings) == (None, None, None, None, [])
 
 

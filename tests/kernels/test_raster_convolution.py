@@ -41,7 +41,7 @@ def pictures(count: int, size: tuple[int, int], dtype: torch.dtype, device: torc
 
 
 def raster_of(x: Tensor) -> Raster:
-    raster = Raster.zeros(len(x), *x.shape[2:], x.shape[1], x)
+    raster = Raster.zeros(len(x), x.shape[2], x.shape[3], x.shape[1], x)
     raster.pictures().copy_(x.permute(0, 2, 3, 1))
     return raster
 

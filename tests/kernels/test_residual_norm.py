@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import pytest
 import torch
 
@@ -38,7 +40,7 @@ def test_as_the_plain_form(
 
 
 @pytest.mark.parametrize("form", [plain, gpu], ids=["plain", "gpu"])
-def test_the_definition(device: torch.device, form: type[plain]) -> None:
+def test_the_definition(device: torch.device, form: ModuleType) -> None:
     torch.manual_seed(0)
     x, update = torch.randn(2, 3, 128, device=device)
     gate, weight, bias = torch.randn(3, 128, device=device)

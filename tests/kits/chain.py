@@ -105,6 +105,7 @@ class Played:
 
 def played(path: Path) -> Played:
     """Decode a result with PyAV alone."""
+    container: Any  # PyAV says of all times that they may be missing
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         frames = list(container.decode(stream))

@@ -83,5 +83,5 @@ def _watch(tell: Callable[[str], None]) -> None:
         elif event in _STEPS:
             told(event)
 
-    os.fsync = noted_fsync
+    setattr(os, "fsync", noted_fsync)  # noqa: B010
     sys.addaudithook(hook)

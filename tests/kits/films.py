@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -26,7 +26,7 @@ def jpeg() -> bytes:
 
 
 def picture_track(out: av.container.OutputContainer) -> av.VideoStream:
-    stream: Any = out.add_stream("libx264", rate=25)
+    stream = out.add_stream("libx264", rate=25)
     stream.width, stream.height, stream.pix_fmt = 128, 64, "yuv420p"
     return stream
 
@@ -40,17 +40,19 @@ def fill_picture(out: av.container.OutputContainer, stream: av.VideoStream, fram
 
 
 def subtitles_of(path: Path) -> list[tuple[float, float, str]]:
-    found = []
+    found: list[tuple[float, float, str]] = []
     with av.open(str(path)) as container:
         stream = container.streams.subtitles[0]
         for packet in container.demux(stream):
             decoded = stream.codec_context.decode2(packet) if packet.size else None
             lines = (
-                [re.sub(r"\{.*?\}", "", rect.dialogue.decode()).strip() for rect in decoded.rects] if decoded else []
+                [re.sub(r"\{.*?\}", "", cast(Any, rect).dialogue.decode()).strip() for rect in decoded.rects]
+                if decoded
+                else []
             )
             if any(lines):
-                times = (packet.pts * packet.time_base, packet.duration * packet.time_base)
-                found.append((*(round(float(time), 2) for time in times), "\n".join(lines)))
+                begins, lasts = (round(float(ticks * packet.time_base), 2) for ticks in (packet.pts, packet.duration))
+                found.append((begins, lasts, "\n".join(lines)))
     return found
 
 
@@ -83,7 +85,7 @@ def film(
             to = av.AudioResampler(context.format, context.layout, 48000, frame_size=size)
             block = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound), format="fltp", layout="mono")
             block.sample_rate, block.pts, block.time_base = 48000, 0, Fraction(1, 48000)
-            for frame in [*to.resample(block), *to.resample(None)]:
-                out.mux(track.encode(frame))
+            for part in [*to.resample(block), *to.resample(None)]:
+                out.mux(track.encode(part))
             out.mux(track.encode(None))
     return path

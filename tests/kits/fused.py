@@ -26,7 +26,7 @@ def small_model(device: torch.device, layers: int = 2) -> FlashVSR:
         torch.randn(1, 8, 32),
     )
     for block in model.dit.blocks:
-        torch.nn.init.normal_(block.modulation, std=0.1)
+        torch.nn.init.normal_(block.get_parameter("modulation"), std=0.1)
     return model.eval().requires_grad_(False).to(device, DTYPE)
 
 

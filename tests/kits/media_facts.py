@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 
@@ -23,6 +24,7 @@ class Facts:
 
 
 def facts(path: Path) -> Facts:
+    container: Any  # PyAV says of all times that they may be missing
     with av.open(str(path)) as container:
         container.flags &= ~GENERATE_PTS
         video = next(s for s in container.streams.video if not int(s.disposition) & 0x400)

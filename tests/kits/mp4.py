@@ -52,7 +52,12 @@ def _changed(data: bytes, wanted: bytes, change: Callable[[bytes], bytes | None]
 
 def _first(data: bytes, wanted: bytes) -> bytes:
     found: list[bytes] = []
-    _changed(data, wanted, lambda content: found.append(content) or content)
+
+    def kept(content: bytes) -> bytes:
+        found.append(content)
+        return content
+
+    _changed(data, wanted, kept)
     return found[0]
 
 

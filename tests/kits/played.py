@@ -35,6 +35,11 @@ class Report:
         return json.dumps({"frames": FRAMES})
 
 
+def report(result: Path) -> Any:
+    """In the place of the real one."""
+    return Report(result, ["a warning"])
+
+
 class Engine:
     name = "played"
 
@@ -43,7 +48,7 @@ class Engine:
 class Upscaling:
     """Writes a result as the real one would, with something happening in between: `at` a frame or moment."""
 
-    at: dict[Any, Callable[[], None]] = field(default_factory=dict)
+    at: dict[Any, Callable[[], object]] = field(default_factory=dict)
     tasks: list[Task] = field(default_factory=list)
     engines: int = 0
     size: int = 0  # bytes that a result is expected to take
@@ -76,7 +81,7 @@ class Upscaling:
             result = publish(
                 made,
                 task.target,
-                lambda path, size, mtime_ns: control.publishing(Report(path, ["a warning"]), size, mtime_ns),
+                lambda path, size, mtime_ns: control.publishing(report(path), size, mtime_ns),
             )
         self.happen("published")
         return Report(result, ["a warning"])
@@ -125,7 +130,8 @@ class Bench:
 
     def new_loop(self) -> WorkerLoop:
         orders = Orders(self.arrivals)
-        return WorkerLoop(self.config, self.queue, "cpu", "CPU", self.upscaling, orders, lambda: self.config)
+        upscaling: Any = self.upscaling
+        return WorkerLoop(self.config, self.queue, "cpu", "CPU", upscaling, orders, lambda: self.config)
 
     def add(self, name: str = "clip.mov", age: float = 1000.0) -> int:
         source = self.inbox / name

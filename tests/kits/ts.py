@@ -44,8 +44,8 @@ def recording(
             to = av.AudioResampler(context.format, "mono", 48000, frame_size=context.frame_size or 1152)
             block = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound), format="fltp", layout="mono")
             block.sample_rate, block.pts, block.time_base = 48000, round(sound_at * 48000), Fraction(1, 48000)
-            for frame in [*to.resample(block), *to.resample(None)]:
-                found += heard.encode(frame)
+            for part in [*to.resample(block), *to.resample(None)]:
+                found += heard.encode(part)
             found += heard.encode(None)
         for packet in sorted(found, key=lambda p: p.dts * p.time_base):
             shift = round(clock / packet.time_base)

@@ -10,7 +10,7 @@ from typing import Any
 import av
 import numpy as np
 
-from flashvsr.video.chunks import Chunk, ChunkStore
+from flashvsr.video.chunks import Chunk, ChunkStore, ChunkWriter
 from flashvsr.video.decode import decode
 from flashvsr.video.encode import EncoderSettings, open_encoder, output_format
 from flashvsr.video.probe import SourceInfo, probe
@@ -99,7 +99,9 @@ def make_chunks(
     """Decode and encode unchanged, in chunks of the given lengths (the last repeats); also all times."""
     encoder = open_encoder(EncoderSettings(codec, "software", quality, 2), output_format(info, size))
     store = ChunkStore(workdir, "test")
-    writer, chunks, times = None, [], []
+    writer: ChunkWriter | None = None
+    chunks: list[Chunk] = []
+    times: list[Fraction] = []
     for frame in decode(info, size):
         if writer is None:
             writer = store.writer(frame.index, encoder)
@@ -115,6 +117,7 @@ def make_chunks(
 
 def frames_of(path: Path) -> list[tuple[Fraction, np.ndarray]]:
     """(time in seconds from the file's zero, RGB picture) of every frame, by plain PyAV."""
+    container: Any  # PyAV says of all times that they may be missing
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         return [(f.pts * stream.time_base, f.to_ndarray(format="rgb24")) for f in container.decode(stream)]

@@ -84,7 +84,7 @@ def planes_of(frame: av.VideoFrame) -> list[np.ndarray]:
     kind = np.uint16 if frame.format.components[0].bits > 8 else np.uint8
     found = []
     for plane in frame.planes:
-        rows = np.frombuffer(plane, kind).reshape(-1, plane.line_size // np.dtype(kind).itemsize)
+        rows = np.frombuffer(bytes(plane), kind).reshape(-1, plane.line_size // np.dtype(kind).itemsize)
         found.append(rows[: plane.height, : plane.width])
     return found
 

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count, islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -220,9 +220,9 @@ def main() -> None:
         frames = played_frames(info, geometry, noise)
         for rate in arguments.rate or [0.0]:
             for number in arguments.threads or [own]:
-                budgets.encoder_threads = lambda _cores, _workers: number  # noqa: B023
+                setattr(budgets, "encoder_threads", lambda _cores, _workers: number)  # noqa: B010, B023
                 engine = Played(device, frames, rate)
-                found["machine"] = machine(engine)
+                found["machine"] = machine(cast(Any, engine))
                 found["jobs"][f"{kind}, {rate:g}/s, {number} threads"] = job(info, engine, rate)
     text = json.dumps(found, indent=2)
     print(text)

@@ -27,7 +27,9 @@ def frames_of(model: FlashVSR, width: int, height: int, windows: int) -> tuple[T
     generator = torch.Generator("cuda").manual_seed(1)
     still = torch.rand(3, height, width, generator=generator, device="cuda") * 2 - 1
     source = (still.roll((2 * i, i), (1, 2)) for i in range(17 + FRAMES_PER_WINDOW * windows))
-    outputs, seconds, before = [], [], 0.0
+    outputs: list[Tensor] = []
+    seconds: list[float] = []
+    before = 0.0
     with torch.inference_mode():
         for frames in Stream(plain_stages(model, StreamSpec(height, width))).run(source):
             torch.cuda.synchronize()

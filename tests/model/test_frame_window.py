@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
+from torch import Tensor
 
 from flashvsr.model.frame_window import FrameWindow
 
@@ -39,8 +42,14 @@ def test_forgotten_frames_leave_the_numbers_as_they_are() -> None:
 
 
 def test_nothing_is_read_before_it_is_needed() -> None:
-    taken = []
-    window = FrameWindow((taken.append(index) or torch.zeros(3, 1, 1) for index in range(9)), torch.float32, CPU)
+    taken: list[int] = []
+
+    def frames() -> Iterator[Tensor]:
+        for index in range(9):
+            taken.append(index)
+            yield torch.zeros(3, 1, 1)
+
+    window = FrameWindow(frames(), torch.float32, CPU)
     window.read_to(2)
     assert taken == [0, 1]
 

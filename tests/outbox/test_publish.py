@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -302,12 +302,13 @@ def test_permission_denied(open_path: Path) -> None:
     outbox = open_path / "outbox"
     target = outbox / "a.mp4"
     with written(target) as made:
-        for action in (
+        actions: tuple[Callable[[], object], ...] = (
             lambda: publish(made, target, lambda *_: None),
             lambda: published(target),
             lambda: temporary_for(outbox / "new" / "a.mp4", 1),
             lambda: write_error_text(outbox, "a.mov", "no picture"),
-        ):
+        )
+        for action in actions:
             advice = "Permission denied; let the user that runs flashvsr write there"
             with as_nobody(), pytest.raises(Transient, match=advice):
                 action()

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def test_a_worker_that_crashes_while_the_service_stops_has_no_successor(
     service = finishing(make_service, "work", slots=["a", "b"], first=0.05)
     jobs = [service.add_job(name) for name in ("a.mp4", "b.mp4")]
     for job in jobs:
-        eventually(lambda job=job: service.job(job).frames_done > 2, "frames")
+        eventually(partial(lambda job: service.job(job).frames_done > 2, job), "frames")
     service.send(signal.SIGTERM)
     service.wait_for("STATUS=stopping: running jobs are finished first")
     os.kill(service.job(jobs[0]).owner_pid, signal.SIGKILL)
@@ -84,7 +85,7 @@ def test_the_watchdog_is_fed_as_long_as_jobs_finish(make_service: MakeService, t
     time.sleep(1.5)  # longer than a watcher may be silent
     before = len(service.said)
     for words in ("WATCHDOG=1", "EXTEND_TIMEOUT_USEC="):
-        eventually(lambda words=words: sum(words in line for line in service.said[before:]) > 2, words, 5)
+        eventually(partial(lambda words: sum(words in line for line in service.said[before:]) > 2, words), words, 5)
     assert "no inbox could be read" not in "".join(service.said[before:])
     (tmp_path / "finish").touch()
     assert service.process.wait(15) == 0

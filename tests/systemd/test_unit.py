@@ -93,7 +93,7 @@ def test_systemd_accepts_the_unit(tmp_path: Path, drop_in: str) -> None:
 @needs_systemd_analyze
 def test_the_sandbox_is_rated_well() -> None:
     # The threshold is ten times the exposure: more than 3.0 fails.
-    command = ["systemd-analyze", "security", "--offline=true", "--threshold=30", "--no-pager", UNIT]
+    command = ["systemd-analyze", "security", "--offline=true", "--threshold=30", "--no-pager", str(UNIT)]
     rated = subprocess.run(command, capture_output=True, text=True)
     assert rated.returncode == 0, rated.stdout + rated.stderr
     assert "Overall exposure level for flashvsr.service" in rated.stdout

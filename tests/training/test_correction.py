@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,7 +54,7 @@ def random_cascade() -> Cascade:
     cascade = Cascade(nano.CASCADE)
     with torch.no_grad():
         for parameter in cascade.parameters():
-            parameter += 0.02 * torch.randn_like(parameter)
+            parameter.add_(torch.randn_like(parameter), alpha=0.02)
         for correction in (cascade.at_quarter, cascade.at_half):  # they start without any effect
             correction.late[-1].kernels.normal_(std=0.1)
     return cascade
@@ -157,7 +158,7 @@ def test_the_correction_at_half_size_is_learned_first_and_then_kept() -> None:
     for a, b in zip(once.at_half.parameters(), longer.at_half.parameters(), strict=True):
         assert torch.equal(a, b)
         assert torch.equal(a, a.to(torch.bfloat16).float())
-    results = [cascade.late[-1].kernels for cascade in (once.at_half, once.at_quarter, longer.at_quarter)]
+    results: list[Any] = [cascade.late[-1].kernels for cascade in (once.at_half, once.at_quarter, longer.at_quarter)]
     assert all(kernels.any() for kernels in results)
     assert not torch.equal(results[1], results[2])
 

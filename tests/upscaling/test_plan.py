@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -43,7 +43,7 @@ def task(tmp_path: Path) -> Task:
 
 
 def planned(task: Task, config: Config = CONFIG, control: Control | None = None) -> Plan:
-    return prepare(task, NoModel(), config, control or Control())
+    return prepare(task, cast(Any, NoModel()), config, control or Control())
 
 
 def begun(task: Task) -> None:

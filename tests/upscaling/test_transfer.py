@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ CPU = torch.device("cpu")
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 def test_the_cpu_works_on_the_decoded_frame_itself(kind: type[np.uint8] | type[np.uint16]) -> None:
-    rgb = np.arange(24, dtype=kind).reshape(2, 4, 3)
+    rgb: Any = np.arange(24, dtype=kind).reshape(2, 4, 3)
     taken = Upload(CPU).send(rgb).take()
     rgb[0, 0, 0] = 77
     assert taken[0, 0, 0] == 77

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 import pytest
@@ -23,7 +23,7 @@ from kits.videos import numbered
 def captions_of(path: Path) -> list[bytes]:
     """Of each frame, in the order of time."""
     with av.open(str(path)) as container:
-        return [bytes(frame.side_data.get("A53_CC") or b"") for frame in container.decode(video=0)]
+        return [bytes(cast(Any, frame.side_data.get("A53_CC")) or b"") for frame in container.decode(video=0)]
 
 
 def spoken(number: int, most: int = 40) -> bytes:

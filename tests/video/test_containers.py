@@ -96,7 +96,7 @@ def test_ogv(tmp_path: Path) -> None:
     path = shutil.copy(CLIPS / "movie-hello.ogg", tmp_path / "film.ogv")
     report = chain(Path(path), tmp_path, width=128)
     assert report.frames == FRAME_COUNTS["movie-hello.ogg"]
-    lag, likeness = lag_ms(sound_of(path, probe(Path(path)).start, 2), sound_of(report.result, Fraction(0), 2))
+    lag, likeness = lag_ms(sound_of(Path(path), probe(Path(path)).start, 2), sound_of(report.result, Fraction(0), 2))
     assert abs(lag) < 20
     assert likeness > 0.7
 
@@ -151,7 +151,7 @@ def test_recordings_joined_in_the_middle_of_a_group(tmp_path: Path) -> None:
     assert max(abs(step - Fraction(1, RATE)) for step in steps) < Fraction(1, 100)
     with av.open(str(tmp_path / "b.ts")) as b:
         picture = b.streams.video[0]
-        before = sound_of(tmp_path / "b.ts", picture.start_time * picture.time_base, 3)
+        before = sound_of(tmp_path / "b.ts", Fraction(picture.start_time * picture.time_base), 3)
     after = sound_of(report.result, Fraction(0), float(shown.times[-1]) + 1)
     end = round((float(shown.times[-1]) + 0.04) * 8000)
     lag, likeness = lag_ms(before[24000 - 12000 : 24000 - 1000], after[end - 12000 : end - 1000])

@@ -128,15 +128,15 @@ def test_the_text_of_an_mp4_that_outlasts_it(container: str, tmp_path: Path) -> 
             if packet.size:
                 packet.stream = video
                 out.mux(packet)
-        packet = Packet(b"\x00\x04long")
-        packet.stream, packet.time_base, packet.pts, packet.dts, packet.duration = (
+        words: Packet[Any] = Packet(b"\x00\x04long")
+        words.stream, words.time_base, words.pts, words.dts, words.duration = (
             text,
             Fraction(1, 1000),
             500,
             500,
             4000,
         )
-        out.mux(packet)
+        out.mux(words)
     (tmp_path / "again").mkdir()
     report = chain(first, tmp_path / "again", container=container)
     assert subtitles_of(report.result) == [(0.5, 1.5 if container == "mp4" else 4.0, "long")]

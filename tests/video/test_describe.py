@@ -39,7 +39,8 @@ def chapters_of(path: Path) -> list[Chapter]:
     with av.open(str(path)) as back:
         return [
             (
-                *(round(chapter[key] * chapter["time_base"] * 1000) for key in ("start", "end")),
+                round(chapter["start"] * chapter["time_base"] * 1000),
+                round(chapter["end"] * chapter["time_base"] * 1000),
                 chapter["metadata"]["title"],
             )
             for chapter in back.chapters()

@@ -6,6 +6,7 @@ import struct
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -24,10 +25,10 @@ PQ = {"colorspace": 9, "color_range": 1, "color_primaries": 9, "color_trc": 16}
 DISPLAY = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"  # P3, 1000 cd/m²
 KNOWN = Mastering(
     Display(
-        *(
-            (Fraction(x, 50000), Fraction(y, 50000))
-            for x, y in ((34000, 16000), (13250, 34500), (7500, 3000), (15635, 16450))
-        ),
+        (Fraction(34000, 50000), Fraction(16000, 50000)),
+        (Fraction(13250, 50000), Fraction(34500, 50000)),
+        (Fraction(7500, 50000), Fraction(3000, 50000)),
+        (Fraction(15635, 50000), Fraction(16450, 50000)),
         Fraction(50, 10000),
         Fraction(1000),
     ),
@@ -123,11 +124,11 @@ def test_what_makes_no_sense_does_not_count(change: dict[int, int]) -> None:
     numbers = [34000, 50000, 16000, 50000, 13250, 50000, 34500, 50000, 7500, 50000, 3000, 50000, 15635, 50000, 16450]
     numbers += [50000, 50, 10000, 10_000_000, 10000, 1, 1]
     good = Frame(MASTERING_DISPLAY_METADATA=struct.pack("=22i", *numbers))
-    assert mastering_of(good) == Mastering(KNOWN.display)
+    assert mastering_of(cast(Any, good)) == Mastering(KNOWN.display)
     for at, value in change.items():
         numbers[at] = value
-    assert mastering_of(Frame(MASTERING_DISPLAY_METADATA=struct.pack("=22i", *numbers))) is None
-    assert mastering_of(Frame(MASTERING_DISPLAY_METADATA=b"short", CONTENT_LIGHT_LEVEL=bytes(8))) is None
+    assert mastering_of(cast(Any, Frame(MASTERING_DISPLAY_METADATA=struct.pack("=22i", *numbers)))) is None
+    assert mastering_of(cast(Any, Frame(MASTERING_DISPLAY_METADATA=b"short", CONTENT_LIGHT_LEVEL=bytes(8)))) is None
 
 
 def test_nvenc_says_that_it_does_not_pass_it_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -33,7 +34,7 @@ from kits.videos import (
 SIZE = (128, 128)
 
 
-def upscaled(info: SourceInfo, folder: Path, container: str, audio: str = "copy", **how: bool) -> Path:
+def upscaled(info: SourceInfo, folder: Path, container: str, audio: str = "copy", **how: Any) -> Path:
     """The source's frames in the result's container, made and verified like a real result."""
     chunks, _ = make_chunks(info, SIZE, folder / "work")
     result = folder / f"result.{container}"
@@ -54,7 +55,7 @@ def test_every_clip_comes_back_with_its_times(path: Path, container: str, tmp_pa
         stream = source.streams.video[info.video_index if len(source.streams.video) > 1 else 0]
         stamps = [frame.pts if frame.pts is not None else frame.dts for frame in source.decode(stream)]
         times = [stamp * stream.time_base - info.start for stamp in stamps]
-        tick = min(stream.time_base, Fraction(1, 1000))
+        tick = min((stream.time_base or Fraction(1)), Fraction(1, 1000))
     rounding = Fraction(1, 2000) if container == "mkv" else 0
     assert max(abs(a - b) for (a, _), b in zip(joined, times, strict=True)) <= tick + rounding
     with av.open(str(result)) as back:
@@ -153,8 +154,9 @@ def test_tracks_languages_title_chapters_and_subtitles(tmp_path: Path) -> None:
                 heard = av.AudioFrame.from_ndarray(block, format="fltp", layout="mono")
                 heard.sample_rate, heard.pts, heard.time_base = 48000, index * 1920, Fraction(1, 48000)
                 out.mux(track.encode(heard))
-        for stream in (video, *tracks):
-            out.mux(stream.encode(None))
+        out.mux(video.encode(None))
+        for track in tracks:
+            out.mux(track.encode(None))
     info = probe(source)
     assert [(a.language, a.title) for a in info.audio] == [("eng", "Original"), ("deu", "Kommentar")]
     for container in ("mp4", "mkv"):

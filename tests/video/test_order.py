@@ -6,7 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import av
 import pytest
@@ -156,7 +156,7 @@ class Reordering:
 
 def looks_like_decode_times(packets: list[int | None], frames: list[int | Exception | None], kind: str = "mp4") -> bool:
     given = (SimpleNamespace(pts=time) for time in packets)
-    return has_decode_times(kind, Reordering(frames), given)
+    return has_decode_times(kind, cast(Any, Reordering(frames)), cast(Any, given))
 
 
 def test_times_that_rise_although_frames_come_in_another_order() -> None:
@@ -177,9 +177,9 @@ def test_what_has_no_time_or_cannot_be_decoded_is_passed_over() -> None:
 
 def test_sixty_four_packets_are_looked_at() -> None:
     rest = iter([SimpleNamespace(pts=n) for n in range(100)])
-    assert not has_decode_times("mp4", Reordering(list(range(100))), rest)
+    assert not has_decode_times("mp4", cast(Any, Reordering(list(range(100)))), cast(Any, rest))
     assert next(rest).pts == 64
     for place, seen in ((63, True), (64, False)):
-        shown = list(range(1, 100))
+        shown: list[int | Exception | None] = list(range(1, 100))
         shown.insert(place, 0)
-        assert looks_like_decode_times(list(range(100)), shown) is seen
+        assert looks_like_decode_times([*range(100)], shown) is seen

@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from flashvsr.errors import BadInput, Transient
 from flashvsr.files import trees
@@ -130,7 +131,7 @@ def test_cover_art_is_not_the_video(tmp_path: Path) -> None:
     with av.open(str(song), "w", format="mp4") as out:
         cover = out.add_stream("mjpeg", rate=1)
         cover.width, cover.height, cover.pix_fmt = 64, 64, "yuvj420p"
-        cover.disposition = 0x400
+        cover.disposition = Disposition.attached_pic
         sound = out.add_stream("aac", rate=48000)
         sound.codec_context.layout = "mono"
         frame = av.VideoFrame.from_ndarray(numbered(1, 64, 64), format="rgb24").reformat(format="yuvj420p")

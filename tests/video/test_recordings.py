@@ -141,7 +141,7 @@ def test_tracks_that_get_other_numbers_go_on(other: dict[str, str], container: s
 
 
 def renumbered(
-    other: dict[str, str],
+    other: dict[str, Any],
     folder: Path,
     settings: Config | None = None,
     control: Watching | None = None,
@@ -165,7 +165,7 @@ def renumbered(
 
 def test_renumbered_tracks_as_on_blu_ray_and_in_a_multiplex(tmp_path: Path) -> None:
     """There, four bytes are before each packet."""
-    other = {"mpegts_start_pid": "700", "mpegts_pmt_start_pid": "4001"}
+    other: dict[str, Any] = {"mpegts_start_pid": "700", "mpegts_pmt_start_pid": "4001"}
     parts = [
         recording(tmp_path / "a.ts", range(25), tone(1.0), clock=Fraction(10), mpegts_pmt_start_pid="4001"),
         recording(tmp_path / "b.ts", range(25, 50), tone(1.0), clock=Fraction(11), **other),
@@ -207,7 +207,11 @@ def test_picture_and_sound_are_of_one_programme(tmp_path: Path) -> None:
     layout = [((64, 64), sounds[0]), ((128, 96), sounds[1][:, ::-1]), ((96, 64), None)]
     parts = []
     for n, (size, sound) in enumerate(layout, 1):
-        named = {"mpegts_start_pid": str(256 * n), "mpegts_pmt_start_pid": str(4000 + n), "mpegts_service_id": str(n)}
+        named: dict[str, Any] = {
+            "mpegts_start_pid": str(256 * n),
+            "mpegts_pmt_start_pid": str(4000 + n),
+            "mpegts_service_id": str(n),
+        }
         parts.append(recording(tmp_path / f"{n}.ts", [n] * 50, sound, size=size, **named))
     path = multiplex(tmp_path / "all.ts", parts, [4001, 4002, 4003])
     info = probe(path)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, cast
 
 import av
 import pytest
 from av.packet import Packet
+from av.stream import Disposition
 
 from flashvsr.video.probe import probe
 from kits.chain import chain, played
@@ -117,7 +119,7 @@ def test_cover_art_is_kept_and_not_taken_for_the_film(source: str, container: st
             out.add_attachment("cover.jpg", "image/jpeg", art)
         else:
             cover = out.add_mux_stream("mjpeg", width=64, height=64)
-            cover.disposition = 0x400
+            cover.disposition = Disposition.attached_pic
             cover.time_base = Fraction(1, 90000)
         fill_picture(out, video)
         if source == "mp4":
@@ -145,7 +147,7 @@ def test_attachments_are_kept_or_named(container: str, tmp_path: Path) -> None:
         if container == "mp4":
             assert report.warnings == ["attachment Sans.ttf left out: mp4 holds none"]
         else:
-            assert [(s.metadata["filename"], bytes(s.data)) for s in kept] == [("Sans.ttf", FONT)]
+            assert [(s.metadata["filename"], bytes(cast(Any, s).data)) for s in kept] == [("Sans.ttf", FONT)]
             assert report.warnings == []
 
 

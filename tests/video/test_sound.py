@@ -173,7 +173,8 @@ def test_a_leap_of_hours_is_closed_up_in_picture_and_sound(tmp_path: Path) -> No
     """No MP4 holds a frame of nine hours; this is a clock gone wrong."""
     whole = film(tmp_path / "whole.mkv", ["pcm_s16le"], [tone(4)], seconds=4, bf="0")
     report = chain(delayed(whole, tmp_path / "gap.mkv", 9 * 3600.0), tmp_path)
-    assert (report.frames, report.duration) == (100, pytest.approx(4, abs=0.05))
+    assert report.frames == 100
+    assert report.duration == pytest.approx(4, abs=0.05)
     assert any("timestamps jump 1 times" in warning for warning in report.warnings)
     assert_in_sync(whole, report.result, 4, least=0.6)
 

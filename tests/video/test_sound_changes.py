@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -150,11 +150,11 @@ def test_formats_are_read_off_the_packets(tmp_path: Path) -> None:
         for part, expected in cases:
             path = broadcast(tmp_path / f"film.{kind}", codec, [part])
             with av.open(str(path)) as source:
-                found = {format_of(packet) for packet in source.demux(audio=0) if packet.size}
+                found = {format_of(cast(Any, packet)) for packet in source.demux(audio=0) if packet.size}
             assert found == {expected}, (codec, part)
             assert widest(probe(path), 1) == expected.channels + (expected.channels == 5)
     with av.open(str(DTS)) as source:
-        assert {format_of(packet) for packet in source.demux() if packet.size} == {SoundFormat(2, 48000)}
+        assert {format_of(cast(Any, packet)) for packet in source.demux() if packet.size} == {SoundFormat(2, 48000)}
 
 
 EDITS: dict[str, list[Edit]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -33,8 +34,8 @@ def marked(
         set_matrix(path, (0, 1, -1, 0))
     if path.suffix == ".mkv":
         mode = element(b"\x53\xb8", bytes([{BESIDE: 1, BELOW: 3}[stereo]])) if stereo else b""
-        kind = {"round": 1, "cube": 2}.get(sphere, 0)
-        projection = element(b"\x76\x70", element(b"\x76\x71", bytes([kind]))) if kind == 1 else b""
+        number = {"round": 1, "cube": 2}.get(sphere, 0)
+        projection = element(b"\x76\x70", element(b"\x76\x71", bytes([number]))) if number == 1 else b""
         path.write_bytes(added(path.read_bytes(), TO_VIDEO, mode + projection))
         return path
     more = box(b"st3d", struct.pack(">IB", 0, {BESIDE: 2, BELOW: 1}[stereo])) if stereo else b""
@@ -71,7 +72,7 @@ def test_two_eyes(sphere: str, stereo: int, source: str, container: str, tmp_pat
     assert back.spatial is not None
     assert back.spatial.stereo == stereo
     assert (back.spatial.sphere is not None) == (sphere == "round")
-    assert (back.width, back.height, back.sample_aspect) == (192, 96, 1)
+    assert (back.width, back.height, back.sample_aspect) == (192, 96, Fraction(1))
     assert report.warnings == []
 
 
@@ -96,7 +97,7 @@ def test_a_cropped_sphere_tells_what_is_missing(container: str, tmp_path: Path) 
     found = probe(report.result).spatial
     assert found is not None
     assert found.sphere is not None
-    assert (found.sphere.left, found.sphere.right) == (0, 0)
+    assert (found.sphere.left, found.sphere.right) == (Fraction(0), Fraction(0))
     assert abs(found.sphere.top - Fraction(1, 6)) < Fraction(1, 1000)
     assert abs(found.sphere.bottom - Fraction(1, 6)) < Fraction(1, 1000)
     assert report.warnings == []
@@ -104,7 +105,7 @@ def test_a_cropped_sphere_tells_what_is_missing(container: str, tmp_path: Path) 
 
 @CONTAINERS
 def test_what_does_not_fit_any_more_is_named(container: str, tmp_path: Path) -> None:
-    cut = {"container": container, "scale": 2.0, "fit": "crop"}
+    cut: dict[str, Any] = {"container": container, "scale": 2.0, "fit": "crop"}
     told = {
         "the mark of a 3D picture is left out": marked(tmp_path / "below.mp4", "", BELOW),
         "the mark of a 360° picture is left out": marked(tmp_path / "cube.mp4", "cube"),

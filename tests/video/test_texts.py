@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, cast
 
 import av
 import pytest
@@ -71,7 +72,7 @@ def test_long_odd_tags_are_cut_in_the_result_and_visible_in_the_report(container
             assert all(len(value) <= longest for value in stream.metadata.values())
         if container == "mkv":
             assert back.streams.audio[0].metadata["title"].startswith(NASTY[:200])
-            assert [bytes(s.data) for s in back.streams if s.type == "attachment"] == [FONT]
+            assert [bytes(cast(Any, s).data) for s in back.streams if s.type == "attachment"] == [FONT]
 
 
 def test_warnings_about_many_things_are_counted(tmp_path: Path) -> None:

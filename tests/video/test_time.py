@@ -65,7 +65,7 @@ def test_short_videos(count: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["png", "jpg"])
 def test_a_still_image_is_one_frame(kind: str, tmp_path: Path) -> None:
     codec, pixels = ("png", "rgb24") if kind == "png" else ("mjpeg", "yuvj420p")
-    context = av.CodecContext.create(codec, "w")
+    context: Any = av.CodecContext.create(codec, "w")
     context.width, context.height, context.pix_fmt, context.time_base = *SIZE, pixels, Fraction(1, 25)
     frame = av.VideoFrame.from_ndarray(numbered(77, *SIZE), format="rgb24").reformat(format=pixels)
     frame.pts = 0
@@ -124,7 +124,7 @@ def test_an_edit_list_cuts_the_beginning(tmp_path: Path) -> None:
     """An editor that cuts without encoding anew leaves frames in the file that are not shown."""
     path = write_video(tmp_path / "cut.mp4", pictures(30), 25)
     data = bytearray(path.read_bytes())
-    at = box(data, b"elst") + 8  # version and flags, number of entries
+    at = box(bytes(data), b"elst") + 8  # version and flags, number of entries
     duration, media_time = struct.unpack_from(">Ii", data, at)
     step = 12800 // 25
     struct.pack_into(">Ii", data, at, duration * 20 // 30, media_time + 10 * step)

@@ -153,7 +153,7 @@ def test_a_step_back_of_just_the_jump_is_one_frames_mistake(jump: Fraction | Non
     for back, bridged in ((jump or 1, False), ((jump or 1) + Fraction(1, 1000), True)):
         clock = ContinuousClock(STEP) if jump is None else ContinuousClock(STEP, jump)
         assert clock.fix(Fraction(5)) == 5
-        assert clock.fix(5 - back) == 5 + (STEP if bridged else STEP / 8)
+        assert clock.fix(Fraction(5 - back)) == 5 + (STEP if bridged else STEP / 8)
         assert clock.jumps == bridged
         assert clock.fix(5 + 2 * STEP) == 5 + (3 * STEP + back if bridged else 2 * STEP)
 

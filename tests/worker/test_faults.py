@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +176,7 @@ def test_after_any_other_error_the_process_goes_on(bench: Bench) -> None:
 def test_cancel_leaves_a_partial(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flashvsr.worker.job_control.HEARTBEAT_SECONDS", 0.0)
     number = bench.add()
-    bench.upscaling.at[5] = lambda: bench.queue.requests.cancel(number) and None
+    bench.upscaling.at[5] = lambda: bench.queue.requests.cancel(number)
     bench.loop.step()
     job = bench.job(number)
     assert (job.state, job.result) == ("cancelled", str(bench.outbox / "clip_partial.mp4"))
@@ -225,6 +226,7 @@ def test_a_file_that_changes_is_done_in_its_new_version_only(
     bench.upscaling.at.clear()
     source = bench.inbox / "clip.mov"
     newer = bench.queue.intake.add(bench.inbox, source, "clip.mov", source.lstat())  # as the watcher does
+    assert newer is not None
     assert bench.job(number).state == "cancelled"
     bench.loop.step()
     assert bench.job(newer).state == "done"
@@ -233,14 +235,15 @@ def test_a_file_that_changes_is_done_in_its_new_version_only(
 
 
 def test_an_inbox_that_left_the_settings_is_said(bench: Bench) -> None:
-    number = bench.add()
+    bench.add()
     bench.loop.step()
     elsewhere = bench.root / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "x.mov").write_bytes(b"x")
-    number = bench.queue.intake.add(elsewhere, elsewhere / "x.mov", "x.mov", (elsewhere / "x.mov").lstat())
+    added = bench.queue.intake.add(elsewhere, elsewhere / "x.mov", "x.mov", (elsewhere / "x.mov").lstat())
+    assert added is not None
     bench.loop.step()
-    job = bench.job(number)
+    job = bench.job(added)
     assert (job.state, job.attempts, job.error_kind) == ("queued", 0, "config")
     assert "no longer an inbox" in job.error
 
@@ -251,9 +254,12 @@ def test_something_else_under_the_name_of_a_waiting_file_ends_its_job(bench: Ben
     number = bench.add()
     source = Path(bench.job(number).source)
     source.unlink()
-    {"link": lambda: source.symlink_to("/etc/passwd"), "pipe": lambda: os.mkfifo(source), "folder": source.mkdir}[
-        kind
-    ]()
+    put: dict[str, Callable[[], object]] = {
+        "link": lambda: source.symlink_to("/etc/passwd"),
+        "pipe": lambda: os.mkfifo(source),
+        "folder": source.mkdir,
+    }
+    put[kind]()
     bench.loop.step()
     job = bench.job(number)
     assert job.state == "failed"

@@ -48,7 +48,7 @@ def test_a_job_is_done(bench: Bench) -> None:
 
 def test_the_model_is_loaded_once_and_presets_at_each_claim(bench: Bench) -> None:
     first, second = bench.add("a.mov"), bench.add("b.mov")
-    bench.upscaling.at[5] = lambda: (bench.inbox / "preset.toml").write_text("seed = 2\n") and None
+    bench.upscaling.at[5] = lambda: (bench.inbox / "preset.toml").write_text("seed = 2\n")
     bench.loop.step()
     bench.loop.step()
     assert bench.upscaling.engines == 1
@@ -62,6 +62,7 @@ def test_a_wrong_preset_holds_its_inbox_and_others_go_on(bench: Bench) -> None:
     other.mkdir()
     (other / "b.mov").write_bytes(b"b")
     done = bench.queue.intake.add(other, other / "b.mov", "b.mov", (other / "b.mov").lstat())
+    assert done is not None
     while bench.loop.step():
         pass
     assert (bench.job(held).state, bench.job(held).attempts) == ("held", 0)

@@ -164,7 +164,7 @@ def test_killed_between_the_rename_and_its_record(worker: Process, tmp_path: Pat
     job = worker.queue.jobs.get(number)
     assert (job.model, job.report, job.warnings) == ("copy", '{"frames": 1000}', ["so"])
     assert [path.name for path in (tmp_path / "outbox" / "clips").iterdir()] == ["clip.mp4"]
-    assert Path(job.archived).read_bytes() == b"a video"
+    assert Path(job.archived or "").read_bytes() == b"a video"
     assert not (worker.inbox / "clip.mp4").exists()
 
 

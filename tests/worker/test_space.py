@@ -41,7 +41,7 @@ def test_a_state_directory_that_runs_low_pauses_jobs_before_the_queue_cannot_be_
     bench.config = replace(bench.config, queue=QueueSettings(max_attempts=1, min_free=4 * MIB))
     bench.loop = bench.new_loop()
     number = bench.add()
-    bench.upscaling.at[5] = lambda: fill(bench.root / "state", 2 * MIB) and None
+    bench.upscaling.at[5] = lambda: fill(bench.root / "state", 2 * MIB)
     bench.loop.step()
     job = bench.job(number)
     assert (job.state, job.attempts, job.error_kind) == ("queued", 0, "transient")

@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -58,6 +59,7 @@ def digest_of(path: Path) -> str:
 
 def read_frames(path: Path) -> list[tuple[int, int]]:
     """(tag, number) of every frame, in the order of presentation."""
+    container: Any
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         shown = sorted((frame.pts, _read(frame.to_ndarray(format="gray"))) for frame in container.decode(stream))

@@ -53,7 +53,7 @@ class Processes:
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            command = [sys.executable, Path(__file__).with_name("serve.py"), self.root / "flashvsr.toml"]
+            command = [sys.executable, str(Path(__file__).with_name("serve.py")), str(self.root / "flashvsr.toml")]
             self.service = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def alive(self) -> bool:

@@ -20,7 +20,7 @@ def test_windows_with_memory(device: torch.device, small_batches: bool) -> None:
     plain = Decoder(DecoderParams((64, 64, 64, 64))).to(device, DTYPE).eval().requires_grad_(False)
     for weight in plain.parameters():
         if weight.ndim > 1:
-            weight *= 2  # frames that differ
+            weight.mul_(2)  # frames that differ
     memory: dict[str, torch.Tensor] = {}
     given = []
     for latents, frames in ((2, 5), (2, 8)):

@@ -28,7 +28,7 @@ def test_a_layer_finds_what_it_wrote(device: torch.device) -> None:
                 rings.written(layer)
                 rings_of_layer.append([t.clone() for t in (ring.keys, ring.values, ring.means)])
                 rings.done(layer)
-            rows = torch.cat([torch.arange(slot * 128, (slot + 1) * 128) for slot in known])
+            places = torch.cat([torch.arange(slot * 128, (slot + 1) * 128) for slot in known])
             for mine, theirs in zip(*rings_of_layer, strict=True):
-                place = rows if len(mine) > SLOTS * BLOCKS else torch.tensor(known)
+                place = places if len(mine) > SLOTS * BLOCKS else torch.tensor(known)
                 assert torch.equal(mine[place], theirs[place])

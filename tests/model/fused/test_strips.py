@@ -126,8 +126,7 @@ def shifting(up: bool) -> DecoderWeights:
             if ".conv.4." in name:
                 kernel *= 3  # beside what the block passes by
             weight[:, :, 0 if up or weight.shape[2] == 1 else 2, weight.shape[3] // 2] = kernel
-    plain.decoder["1"].weight.abs_()
-    plain.decoder["1"].weight *= 0.1
+    plain.decoder["1"].get_parameter("weight").abs_().mul_(0.1)
     return DecoderWeights(plain)
 
 
