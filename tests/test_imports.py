@@ -173,6 +173,7 @@ def forbidden(found: Import) -> str | None:
     return None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_no_forbidden_import(file: Path) -> None:
     problems = [f"{found}: {why}" for found in imports_of(file) if (why := forbidden(found))]

@@ -140,6 +140,7 @@ def test_only_the_config_that_is_given_counts(
     assert loads[-1].model.weights == Config().model.weights
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options", "kind", "words"),
     [
@@ -185,6 +186,7 @@ def stop_at(count: int, error: BaseException) -> object:
     return on_progress
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [Enough(), KeyboardInterrupt(), BrokenPipeError(32, "Broken pipe")], ids=repr)
 def test_what_on_progress_raises_ends_the_work_and_comes_out(
     source: Path, tmp_path: Path, loads: list[Config], monkeypatch: pytest.MonkeyPatch, error: BaseException

@@ -23,6 +23,7 @@ def bench(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_it_measures_and_shows(tmp_path: Path) -> None:
     other = tmp_path / "other" / CLIP.name
     other.parent.mkdir()

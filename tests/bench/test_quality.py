@@ -68,6 +68,7 @@ def test_pictures_too_small_are_refused(tmp_path: Path) -> None:
         measured_size(flat_video(tmp_path / "a.mkv", 1, (200, 30)), 2)
 
 
+@pytest.mark.slow
 def test_every_frame_is_compared_with_itself(tmp_path: Path) -> None:
     engine = Engine(load_model(nano_folder(), "cpu", torch.float32).model, "nano", "CPU")
     info = lossless(tmp_path / "a.mkv", [numbered(i, 144, 100) for i in range(27)])

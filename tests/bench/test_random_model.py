@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -43,6 +44,7 @@ def test_values_keep_their_size_through_thirty_layers() -> None:
     assert made.frames[0].shape == (3, 21, 128, 128)
 
 
+@pytest.mark.slow
 def test_bfloat16_is_near_float32_and_a_wrong_result_is_not() -> None:
     model = random_model("cpu", torch.bfloat16, SMALL)
     found = make(stream_of(model), CPU, SIZE, windows=3)

@@ -22,6 +22,7 @@ def bench(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_it_measures_and_shows(tmp_path: Path) -> None:
     done = bench("--size", "128x128", "--frames", 45, "--weights", "nano", "--compare-exact", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -49,6 +50,7 @@ def test_it_measures_and_shows(tmp_path: Path) -> None:
     assert numbers["against_float32"]["latent_relative_error"] == [0.0] * 7
 
 
+@pytest.mark.slow
 def test_parts_can_be_left_out(tmp_path: Path) -> None:
     options = ["--size", "128x128", "--frames", 45, "--weights", "nano", "--no-end-to-end", "--output", "a/b.json"]
     done = bench(*options, cwd=tmp_path)

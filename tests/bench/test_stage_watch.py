@@ -192,6 +192,7 @@ def test_in_each_time_lies_a_whole_window() -> None:
     assert min(rate.first, rate.second, *rate.windows) > 0.95 * PAUSE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("frames", "windows"), [(LEAST_FRAMES, 2), (LEAST_FRAMES + 1, 3), (LEAST_FRAMES + 8, 3)])
 def test_only_whole_windows_are_timed(frames: int, windows: int) -> None:
     engine = Engine(random_model("cpu", torch.float32, SMALL), "random", "CPU")

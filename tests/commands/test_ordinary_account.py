@@ -40,6 +40,7 @@ def test_a_question_about_the_queue(config: Path, command: tuple[str, ...]) -> N
     assert done.stderr == f"flashvsr: {said}"
 
 
+@pytest.mark.slow
 def test_check_names_what_it_could_not_look_at_and_goes_on(config: Path) -> None:
     done = as_nobody(sys.executable, "-m", "flashvsr", "check", "--config", config)
     assert (done.returncode, done.stderr) == (1, "")
@@ -55,6 +56,7 @@ def test_check_names_what_it_could_not_look_at_and_goes_on(config: Path) -> None
     assert any(line.startswith("OK    encoder h264") for line in lines), "what can be told is told"
 
 
+@pytest.mark.slow
 def test_check_names_a_state_directory_that_is_out_of_reach(config: Path) -> None:
     (config.parent / "state" / "inner").mkdir()
     config.write_text(config.read_text().replace("'state'", "'state/inner'"))

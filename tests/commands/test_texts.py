@@ -64,6 +64,7 @@ def own_lines(text: str) -> list[str]:
     return [line for line in text.splitlines() if line and not line.startswith(" ")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("locale", LOCALES)
 @pytest.mark.parametrize("arguments", [("status",), ("status", "1")], ids=" ".join)
 def test_status_of_odd_names_in_any_locale(odd: Bench, arguments: tuple[str, ...], locale: str) -> None:

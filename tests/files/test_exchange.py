@@ -324,6 +324,7 @@ def count_steps(root: Path, steps: Steps, act: Act) -> int:
     return steps.taken
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize("kind", EXCHANGES)
 @pytest.mark.parametrize("act", ACTS.values(), ids=ACTS.keys())
@@ -331,6 +332,7 @@ def test_an_exchange_at_any_moment(tmp_path: Path, steps: Steps, act: Act, kind:
     attack(tmp_path, steps, act, kind)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize("kind", EXCHANGES)
 @pytest.mark.parametrize("ways", ["_link", "_link _rename_noreplace", "_link _rename_noreplace _link_and_unlink"])

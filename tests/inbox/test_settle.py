@@ -88,6 +88,7 @@ def test_has_writer_of_this_and_another_process(tmp_path: Path) -> None:
     assert has_writer(path) is False
 
 
+@pytest.mark.slow
 def test_writers_who_come_while_we_ask_do_no_harm(tmp_path: Path) -> None:
     """Breaking our lease sends a signal, which by default would end this process."""
     path = tmp_path / "a.mp4"

@@ -326,6 +326,7 @@ def test_our_own_directories_in_an_inbox_are_not_entered(world: World) -> None:
     assert world.queue.jobs.select() == []
 
 
+@pytest.mark.slow
 def test_ten_thousand_files(world: World) -> None:
     for index in range(10_000):
         (world.inbox / f"{index}.mp4").write_bytes(b"x")

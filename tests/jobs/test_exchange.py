@@ -60,6 +60,7 @@ def names(state: Path, pattern: str) -> list[str]:
     return sorted(re.sub(r"\d{8}-\d{6}", "when", path.name) for path in state.glob(pattern))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lose", [holed, Path.unlink], ids=["damaged", "gone"])
 def test_a_start_that_is_killed_at_any_step_is_made_good_by_the_next(
     lose: Callable[[Path], None], lived: Path, tmp_path: Path

@@ -137,6 +137,7 @@ def lived(tmp_path: Path, queue: Queue, drop: Drop, claim: Claim) -> Path:
     return state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DAMAGED)
 def test_a_record_of_any_content_is_set_aside_by_itself(
     name: str, lived: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch

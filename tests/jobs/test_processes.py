@@ -10,6 +10,8 @@ import time
 from itertools import chain
 from pathlib import Path
 
+import pytest
+
 from flashvsr.jobs.intake import Source
 from flashvsr.jobs.owner import Owner, current_owner, owner_alive
 from flashvsr.jobs.queue import Queue
@@ -37,6 +39,7 @@ def fill(state: Path, count: int) -> Queue:
     return queue
 
 
+@pytest.mark.slow
 def test_every_job_is_claimed_exactly_once(tmp_path: Path) -> None:
     queue = fill(tmp_path, 200)
     claimed = claimed_by(start_claimers(tmp_path, 4))

@@ -40,6 +40,7 @@ def ring_of(blocks: int, dim: int, dtype: torch.dtype, device: torch.device) -> 
     return Ring(keys, values, torch.full((stored, dim // HEAD_DIM, HEAD_DIM), 7.0, device=device))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("slots", "blocks", "dim", "dtype"),
     [

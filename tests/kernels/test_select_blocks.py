@@ -33,6 +33,7 @@ def int32(values: list[int], device: torch.device) -> Tensor:
     return torch.tensor(values, dtype=torch.int32, device=device)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget", [0, 1, 2, 7, 25, HUGE])
 @pytest.mark.parametrize(
     ("heads", "groups", "n", "stored", "slots"),

@@ -71,6 +71,7 @@ def test_a_foreign_file(folder: Path, name: str, content: bytes) -> None:
     refusal(folder, str(folder / name), "again")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [LQ_FILE, DECODER_FILE, PROMPT_FILE])
 def test_flipped_bytes_never_get_through_as_another_error(folder: Path, name: str) -> None:
     """Damage may surface anywhere in the unpickler; in a tensor's own bytes it does not surface at all."""

@@ -20,6 +20,7 @@ def test_all_four_files_are_here() -> None:
     assert [file.stem for file in FILES] == ["color", "defaults", "sparse", "wide"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_agrees(file: Path) -> None:
     results = compare(file)
@@ -27,6 +28,7 @@ def test_agrees(file: Path) -> None:
     assert not [result for result in results if not result.ok]
 
 
+@pytest.mark.slow
 def test_the_program_fails_on_a_deviating_file(tmp_path: Path) -> None:
     source = TESTS / "data" / "golden" / "color.safetensors"
     with safe_open(source, "pt") as opened:

@@ -57,6 +57,7 @@ def test_the_published_model_is_accepted() -> None:
     assert not any(parameter.requires_grad for parameter in model.parameters())
 
 
+@pytest.mark.slow
 def test_every_single_key_of_the_published_model_is_needed() -> None:
     for part, shapes, file in (
         ("dit", dit_shapes(), DIT_FILE),

@@ -42,6 +42,7 @@ def video() -> Tensor:
     return lq_video(45, SPEC.height, SPEC.width)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "ranges",
     [[range(1), range(1, 4)], [range(2), range(2, 3), range(3, 4)], [range(index, index + 1) for index in range(4)]],
@@ -59,6 +60,7 @@ def test_ranges_that_are_not_all_layers_in_order_are_refused(ranges: list[range]
         layer_ranges(4, ranges)
 
 
+@pytest.mark.slow
 def test_two_streams_share_nothing(deep: FlashVSR, video: Tensor) -> None:
     frames = list(video.unbind(1))
     expected = torch.cat(list(Stream(plain_stages(deep, SPEC)).run(frames)), dim=1)
@@ -67,6 +69,7 @@ def test_two_streams_share_nothing(deep: FlashVSR, video: Tensor) -> None:
     assert torch.equal(torch.cat([mine for mine, _ in turns], dim=1), expected)
 
 
+@pytest.mark.slow
 def test_the_work_of_a_window_is_a_function_of_tensors(deep: FlashVSR, video: Tensor) -> None:
     """A recording must hold for every window: what the stages were told of another one since must not matter."""
     stages = plain_stages(deep, SPEC, ranges=[range(3), range(3, 4)])

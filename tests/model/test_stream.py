@@ -35,6 +35,7 @@ def upscale(model: FlashVSR, video: Tensor, origin: int = 0, **options: Any) -> 
     return torch.cat(list(stream.run(frames_of(video))), dim=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 5, 24, 25, 26, 33, 40])
 def test_as_many_frames_out_as_in(tiny: FlashVSR, count: int) -> None:
     stream = stream_of(tiny, SIDE, SIDE, StreamOptions())
@@ -104,6 +105,7 @@ def held() -> tuple[int, int]:
     return len(tensors), sum(storages.values())
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow(tiny: FlashVSR) -> None:
     video = lq_video(8, SIDE, SIDE)
     alive: weakref.WeakSet[Tensor] = weakref.WeakSet()
@@ -175,6 +177,7 @@ def test_a_stream_may_start_in_the_middle(tiny: FlashVSR, monkeypatch: pytest.Mo
     assert rest.shape[1] == complete.shape[1] - 8 * origin
 
 
+@pytest.mark.slow
 def test_a_restarted_stream_comes_to_the_same_frames(tiny: FlashVSR) -> None:
     """After three windows the kept groups are the same but for what they remember of before."""
     origin, video = 2, lq_video(61, SIDE, 2 * SIDE)

@@ -217,6 +217,7 @@ made._link = refuse
 REFUSED_ALL = FORCED + "moves._rename_noreplace = moves._link_and_unlink = refuse\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setup", ["", FORCED, REFUSED_ALL], ids=["descriptor", "renameat2", "placeholder"])
 def test_eight_processes_race_for_one_name(tmp_path: Path, setup: str) -> None:
     start = str(time.time() + 1.2)

@@ -99,6 +99,7 @@ def test_files_of_one_stem_do_not_replace_each_other(service: Service) -> None:
         assert Path(job.result).read_bytes() == contents[job.relative]
 
 
+@pytest.mark.slow
 def test_two_thousand_files_at_once(make_service: MakeService) -> None:
     service = make_service("idle")
     service.wait_for("READY=1")

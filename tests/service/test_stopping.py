@@ -54,6 +54,7 @@ def test_no_worker_is_started_while_another_finishes(make_service: MakeService, 
     assert "error   " not in service.log()
 
 
+@pytest.mark.slow
 def test_a_worker_that_crashes_while_the_service_stops_has_no_successor(
     make_service: MakeService, tmp_path: Path
 ) -> None:
@@ -159,6 +160,7 @@ def test_a_job_of_a_process_that_lives_is_left_to_it(make_service: MakeService) 
         assert service.job(job).state == "running"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
 def test_workers_of_a_service_that_is_gone_are_forgotten(make_service: MakeService, end: signal.Signals) -> None:
     """At the end, or else by the next one, which may have other slots."""

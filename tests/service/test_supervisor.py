@@ -59,6 +59,7 @@ def test_a_second_service_on_the_same_state_refuses(make_service: MakeService) -
     assert len(first.noted("start")) == 1
 
 
+@pytest.mark.slow
 def test_failing_workers_are_restarted_with_growing_pauses_until_the_slot_rests(
     make_service: MakeService,
 ) -> None:
@@ -105,6 +106,7 @@ def test_a_worker_without_new_frames_is_killed_with_its_children(make_service: M
     assert f"job {job}: no progress for 1 s, its worker is killed" in service.log()
 
 
+@pytest.mark.slow
 def test_a_slow_end_of_a_job_is_no_stall(make_service: MakeService) -> None:
     service = make_service("idle")
     service.stop()
@@ -155,6 +157,7 @@ def test_stopping_interrupts_jobs_that_go_on_later(make_service: MakeService) ->
     assert not service.noted("SIGUSR1")
 
 
+@pytest.mark.slow
 def test_stopping_can_let_jobs_finish(make_service: MakeService, tmp_path: Path) -> None:
     service = make_service("idle")
     service.stop()
@@ -294,6 +297,7 @@ def test_a_state_directory_that_cannot_be_used_is_a_clear_error(make_service: Ma
     assert "Traceback" not in service.log()
 
 
+@pytest.mark.slow
 def test_a_damaged_queue_is_rebuilt_at_the_start_and_said_until_it_was_seen(make_service: MakeService) -> None:
     service = make_service("idle")
     waiting = service.add_job("waiting.mp4")

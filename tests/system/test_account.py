@@ -53,6 +53,7 @@ def test_what_root_fetches_is_the_services(config: Path) -> None:
     assert set(made.values()) == {NOBODY}, made
 
 
+@pytest.mark.slow
 def test_what_the_other_commands_leave_is_the_services(config: Path) -> None:
     make_queue = (
         f"from pathlib import Path; from flashvsr.jobs.queue import Queue; Queue(Path({str(config.parent)!r}, 'state'))"

@@ -166,6 +166,7 @@ def test_variables_that_are_set_are_kept(machine: Machine) -> None:
     assert machine.pip_calls[-1]["environment"]["NINJAFLAGS"] == "-j 5"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "parts"),
     [

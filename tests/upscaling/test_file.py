@@ -67,6 +67,7 @@ def origins(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return starts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [0, 1, 3])
 @pytest.mark.parametrize("kind", ["flipped", "gone"])
 def test_damage_before_the_joining_is_mended(
@@ -80,6 +81,7 @@ def test_damage_before_the_joining_is_mended(
     assert is_whole(report.result)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", DAMAGES)
 def test_every_kind_of_damage_is_seen_at_the_joining(kind: str, tmp_path: Path, clip: Path) -> None:
     report = chain(clip, tmp_path, CONFIG, Damaging(tmp_path / "work", DAMAGES[kind], 2))
@@ -87,6 +89,7 @@ def test_every_kind_of_damage_is_seen_at_the_joining(kind: str, tmp_path: Path, 
     assert is_whole(report.result)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", DAMAGES)
 def test_damage_is_seen_when_the_work_goes_on(kind: str, tmp_path: Path, clip: Path) -> None:
     with pytest.raises(Interrupted):

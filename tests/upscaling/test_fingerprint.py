@@ -49,6 +49,7 @@ def test_without_a_change_the_work_goes_on(interrupted: Path) -> None:
     assert goes_on(interrupted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -91,6 +92,7 @@ def test_another_geometry(interrupted: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert not goes_on(interrupted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [

@@ -71,6 +71,7 @@ def test_a_short_file_is_one_chunk(task: Task) -> None:
     assert planned(task, Config(chunks=Chunks(size=SIZE, min_frames=FRAMES - 1))).chunk_frames == SIZE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("warm_up", "origin"), [(128, 0), (48, 0), (47, 0), (40, 1), (20, 3), (16, 4), (0, 6)], ids=lambda number: number
 )

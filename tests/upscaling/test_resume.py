@@ -40,9 +40,11 @@ def least_psnr(frames: Tensor, others: Tensor) -> float:
     return float(10 * torch.log10(4 / worst.clamp_min(1e-20)))
 
 
+@pytest.mark.slow
 def test_the_seam_is_invisible(upscaled: dict[int, Tensor]) -> None:
     assert least_psnr(upscaled[WARM_UP_FRAMES], upscaled[0]) > 60
 
 
+@pytest.mark.slow
 def test_it_is_the_warm_up_that_hides_it(upscaled: dict[int, Tensor]) -> None:
     assert least_psnr(upscaled[16], upscaled[0]) < 40

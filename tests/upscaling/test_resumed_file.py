@@ -76,6 +76,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_video(path, [numbered(number) for number in range(FRAMES)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "resumed_at", "origin"),
     [
@@ -136,6 +137,7 @@ def least_psnr(frames: np.ndarray, others: np.ndarray) -> float:
     return float(10 * np.log10(255**2 / max(worst, 1e-20)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stops", [(10,), (100,), (135,), (30, 130)], ids=str)
 def test_the_picture_is_that_of_an_uninterrupted_run(
     stops: tuple[int, ...], waves: Path, engine: Engine, uninterrupted: np.ndarray, tmp_path: Path

@@ -22,6 +22,7 @@ from kits.paths import python_environment
 from kits.videos import clip_info, frames_of, make_chunks, number_of, numbered, write_video
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
 @pytest.mark.parametrize("kind", ["film", "variable"])

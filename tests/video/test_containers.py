@@ -75,6 +75,7 @@ def write(path: Path, kind: str, frames: int = FRAMES, sound: np.ndarray | None 
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_container_comes_back_whole(kind: str, tmp_path: Path) -> None:
     path = write(tmp_path / f"film.{kind}", kind)
@@ -159,6 +160,7 @@ def test_recordings_joined_in_the_middle_of_a_group(tmp_path: Path) -> None:
     assert likeness > 0.6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["mp4", "mkv", "avi", "ts", "mpg", "flv", "wmv", "webm"])
 def test_what_can_be_decoded_of_a_damaged_file_is(kind: str, tmp_path: Path) -> None:
     """Noise over a tenth of the middle: the frames before and after it are there, at their times."""
@@ -178,6 +180,7 @@ def test_what_can_be_decoded_of_a_damaged_file_is(kind: str, tmp_path: Path) -> 
         assert any("damaged places" in warning or "missing" in warning for warning in report.warnings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ts", "mpg", "mkv", "flv", "avi"])
 def test_a_file_cut_short_gives_what_is_there(kind: str, tmp_path: Path) -> None:
     path = write(tmp_path / f"film.{kind}", kind, 100, g="10")

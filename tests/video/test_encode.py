@@ -39,6 +39,7 @@ def size_and_error(codec: str, quality: int, path: Path) -> tuple[int, float]:
     return path.stat().st_size, float(error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
 def test_quality_is_monotone(codec: str, tmp_path: Path) -> None:
     measured = [size_and_error(codec, quality, tmp_path / "q.mkv") for quality in (1, 4, 6, 8, 10)]

@@ -90,6 +90,7 @@ def encode_with(codec: str, threads: int) -> tuple[int, str]:
     return int(done.stdout.splitlines()[-1]), done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("codec", "most"), [("h264", 6), ("hevc", 8), ("av1", 60)])
 def test_an_encoder_keeps_to_its_threads(codec: str, most: int) -> None:
     """Those of x264 and x265 are what was asked for and a few that wait; SVT-AV1 splits its steps into many."""
@@ -97,6 +98,7 @@ def test_an_encoder_keeps_to_its_threads(codec: str, most: int) -> None:
     assert one < two <= most
 
 
+@pytest.mark.slow
 def test_svt_av1_is_told_how_much_to_do_at_once() -> None:
     """It counts in levels: 1 is one core's worth, 2 two or three, 3 up to seven. Left alone it takes the machine."""
     said = {threads: encode_with("av1", threads) for threads in (1, 2, 4, 8)}

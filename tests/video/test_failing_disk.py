@@ -74,6 +74,7 @@ def failures(good: FailingDisk) -> Iterator[tuple[str, FailingDisk]]:
         yield where, FailingDisk(number, code, once)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("work", WRITING.values(), ids=WRITING.keys())
 def test_a_write_that_fails_anywhere(
     source: SourceInfo, chunks: list[Chunk], work: Work, tmp_path: Path, capfd: pytest.CaptureFixture[str]

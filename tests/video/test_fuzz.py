@@ -27,6 +27,7 @@ FOUND = {755542: "undefined colour tags", 656350: "a leap of nine hours", 438530
 WANTED = int(os.environ.get(VARIABLE, "0"))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60 + max(FEW, WANTED))
 def test_damaged_variants_are_processed_or_refused(tmp_path: Path) -> None:
     first = random.randrange(1_000_000) if WANTED else 0

@@ -43,6 +43,7 @@ def upscaled(info: SourceInfo, folder: Path, container: str, audio: str = "copy"
     return result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
 @pytest.mark.parametrize("path", ALL_CLIPS, ids=lambda p: p.name)
 def test_every_clip_comes_back_with_its_times(path: Path, container: str, tmp_path: Path) -> None:
@@ -64,6 +65,7 @@ def test_every_clip_comes_back_with_its_times(path: Path, container: str, tmp_pa
         assert probe(result).sample_aspect == info.sample_aspect
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("container", "audio"), [("mp4", "copy"), ("mkv", "copy"), ("mp4", "aac")])
 @pytest.mark.parametrize("path", CLIPS_WITH_SOUND, ids=lambda p: p.name)
 def test_sound_stays_in_sync(path: Path, container: str, audio: str, tmp_path: Path) -> None:
@@ -81,6 +83,7 @@ def test_sound_stays_in_sync(path: Path, container: str, audio: str, tmp_path: P
     assert abs(int(heard[0][-1]) - int(heard[1][-1])) < 8000 * 0.025  # the end is there as well
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
 @pytest.mark.parametrize("codec", ["pcm_s16le", "flac", "mp3", "libopus"])
 def test_a_long_track_is_in_sync_to_its_end(codec: str, container: str, tmp_path: Path) -> None:
@@ -237,6 +240,7 @@ def test_a_source_that_became_something_else_is_not_waited_for(tmp_path: Path, m
             probe(tmp_path / "a.mov")
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
     """The second pass over 1200 frames needs no more memory than the first, and that less than the frames."""
     import resource

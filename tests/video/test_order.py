@@ -58,6 +58,7 @@ def stamps(path: Path) -> list[Fraction]:
     return sorted((dts if pts is None else pts) * tick for pts, dts, tick in found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
 @pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv", "a.flv", "a.ts", "a.avi"])
 def test_frames_are_shown_in_order_at_the_times_there_are(name: str, container: str, tmp_path: Path) -> None:

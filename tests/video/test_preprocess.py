@@ -39,6 +39,7 @@ def film(path: Path, frames: int = 30) -> Path:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "m2ts", "mts"])
 def test_file_mode_gives_the_same_frames_times_and_sound(suffix: str, codec: str, tmp_path: Path) -> None:
@@ -215,6 +216,7 @@ print(chain(Path(sys.argv[1]), Path(sys.argv[2]), how, width=128).frames)
 """
 
 
+@pytest.mark.slow
 def test_kill_9_while_the_file_is_written_leaves_nothing_for_good(tmp_path: Path) -> None:
     path = tmp_path / "long.mp4"
     path.write_bytes((CLIPS / "movie-hello.mp4").read_bytes())

@@ -104,6 +104,7 @@ def test_recordings_without_sound_whose_clock_goes_back_are_joined(tmp_path: Pat
     assert abs(report.duration - 2) < 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["mpegts", "mpeg"])
 @pytest.mark.parametrize(
     "clock",
@@ -129,6 +130,7 @@ OTHERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
 @pytest.mark.parametrize("other", OTHERS.values(), ids=list(OTHERS))
 def test_tracks_that_get_other_numbers_go_on(other: dict[str, str], container: str, tmp_path: Path) -> None:

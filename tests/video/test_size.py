@@ -70,6 +70,7 @@ def test_a_cut_pixel_is_the_right_one(tmp_path: Path) -> None:
     assert difference(shown.pictures[0], picture[6:134, 22:150]) <= 3
 
 
+@pytest.mark.slow
 def test_480p_four_times(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", [numbered(n, 854, 480) for n in range(2)])
     report = chain(path, tmp_path, scale=4.0, quality=5)

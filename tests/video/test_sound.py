@@ -27,6 +27,7 @@ def assert_in_sync(source: Path, result: Path, seconds: float, least: float = 0.
         assert likeness > least, f"at {at} s"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
 @pytest.mark.parametrize(
     ("codec", "name", "copied"),
@@ -65,6 +66,7 @@ def with_dts(folder: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("container", "audio", "codec"), [("mp4", "copy", "aac"), ("mkv", "copy", "dts"), ("mkv", "aac", "aac")]
 )
@@ -95,6 +97,7 @@ def test_tracks_keep_their_order_language_title_and_place(
     assert [track.title for track in back.audio] == ["Original", "Kommentar", None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("audio", ["copy", "aac"])
 @pytest.mark.parametrize("seconds", [2.0, 6.0], ids=["shorter", "longer"])
 def test_sound_that_ends_elsewhere_is_kept_whole(seconds: float, audio: str, tmp_path: Path) -> None:
@@ -151,6 +154,7 @@ def forget_memory() -> None:
     Path("/proc/self/clear_refs").write_text("5")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("codec", "gap"), [("pcm_f32le", 1200.0), ("pcm_u8", 30.0)])
 def test_a_long_gap_is_silence_and_takes_no_memory(codec: str, gap: float, tmp_path: Path) -> None:
     """Cameras that record when something moves; the silence between is encoded as it is made."""
@@ -193,6 +197,7 @@ def recording(path: Path, seconds: float, sound: np.ndarray, offset: float) -> P
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
 @pytest.mark.parametrize("second", [0.0, 30000.0], ids=["back", "ahead"])
 @pytest.mark.parametrize("spare", [-0.4, 0.4], ids=["sound-ends-first", "picture-ends-first"])

@@ -99,6 +99,7 @@ def lag(expected: np.ndarray, found: np.ndarray) -> tuple[float, float]:
     return lag_ms(low[0], low[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "codec", "parts", "channels", "container"),
     [
@@ -165,6 +166,7 @@ EDITS: dict[str, list[Edit]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "container", "audio"), [("mp4", "mp4", "copy"), ("mp4", "mkv", "copy"), ("mov", "mkv", "aac")]
 )

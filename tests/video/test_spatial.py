@@ -51,6 +51,7 @@ def marked(
     return path
 
 
+@pytest.mark.slow
 @CONTAINERS
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
 def test_the_world_around_stays_so(codec: str, container: str, tmp_path: Path) -> None:

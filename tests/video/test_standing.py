@@ -85,6 +85,7 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
 @pytest.mark.parametrize("name", KINDS)
 def test_in_other_formats(name: str, container: str, tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ def assert_comes_back(
     assert report.warnings == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
 @pytest.mark.parametrize("source", ["mp4", "mkv", "ts"])
 @pytest.mark.parametrize("rate", [FILM, Fraction(25), NTSC, DOUBLE], ids=["23.976", "25", "29.97", "59.94"])

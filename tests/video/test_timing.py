@@ -38,6 +38,7 @@ def test_implausible_rates_are_passed_over() -> None:
     assert choose_rate(Fraction(0), None) == 25
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [FILM, Fraction(30000, 1001), Fraction(60000, 1001), Fraction(25), Fraction(60)])
 def test_milliseconds_become_exact_again(rate: Fraction) -> None:
     grid = TimestampGrid(rate, Fraction(1, 1000))

@@ -191,6 +191,7 @@ MOMENTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("begin", "step", "when"), MOMENTS)
 def test_a_worker_killed_between_two_steps_leaves_enough_for_the_next(
     begin: Callable[[Bench], int], step: str, when: Callable[..., Any], bench: Bench, monkeypatch: pytest.MonkeyPatch

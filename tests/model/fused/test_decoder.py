@@ -13,6 +13,7 @@ from kits.fused import DTYPE, TOLERANCE, error
 LAST_ROUNDING = 5e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("small_batches", [False, True])
 def test_windows_with_memory(device: torch.device, small_batches: bool) -> None:
     torch.manual_seed(3)

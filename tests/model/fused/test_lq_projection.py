@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from flashvsr.model.fused.lq_projection import FusedLqProjection, LqWeights
@@ -9,6 +10,7 @@ from flashvsr.model.lq_projection import LqProjection, LqProjectionParams
 from kits.fused import DTYPE, TOLERANCE, error
 
 
+@pytest.mark.slow
 def test_windows_with_memory(device: torch.device) -> None:
     torch.manual_seed(4)
     plain = LqProjection(LqProjectionParams((64, 64), 128, outputs=2)).to(device, DTYPE).eval().requires_grad_(False)

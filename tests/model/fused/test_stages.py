@@ -64,6 +64,7 @@ def rows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(dit, "rms_norm", rms_norm)
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 @pytest.mark.usefixtures("rows_at_once")
 @pytest.mark.parametrize(
@@ -89,6 +90,7 @@ def in_plain_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(network, "kernel_for", lambda *_: block_sparse_attention)
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 @pytest.mark.usefixtures("in_plain_pytorch")
 @pytest.mark.parametrize("offload", [False, True])

@@ -91,6 +91,7 @@ def decoded(weights: DecoderWeights, rows: int, strips: int) -> tuple[Tensor, in
     return torch.cat(parts, dim=1), len(made._strips)
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_the_same_picture(device: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
     """With one memory block of each size instead of three, which needs lower pictures: the interpreter is slow."""
@@ -130,6 +131,7 @@ def shifting(up: bool) -> DecoderWeights:
     return DecoderWeights(plain)
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 @pytest.mark.usefixtures("by_rows")
 @pytest.mark.parametrize(
