@@ -22,8 +22,8 @@ if not torch.cuda.is_available():  # then Triton's interpreter runs the kernels 
 
 PROCESSES = 2
 
-# Folders whose tests share something that is dear to make, so that one process runs them all.
-TOGETHER = ("systemd",)
+# What shares something that is dear to make, so that one process runs all of it. Folders or modules.
+TOGETHER = ("systemd", "training/test_nano.py", "upscaling/test_resume.py", "upscaling/test_resumed_file.py")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -34,9 +34,9 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        folder = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
-        if folder in TOGETHER:
-            item.add_marker(pytest.mark.xdist_group(folder))
+        for name in TOGETHER:
+            if item.path.is_relative_to(TESTS / name):
+                item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture(autouse=True)

@@ -113,7 +113,7 @@ def test_memory_does_not_grow(tiny: FlashVSR) -> None:
 
     def source() -> Iterator[Tensor]:
         nonlocal handed_out
-        for index in range(101):
+        for index in range(85):
             frame = video[:, index % 8].clone()
             alive.add(frame)
             handed_out += 1
@@ -128,9 +128,9 @@ def test_memory_does_not_grow(tiny: FlashVSR) -> None:
         assert handed_out <= produced + 4, "reads no further ahead than the model looks"
         del output
         seen.append((len(alive), *held()))
-    assert produced == 101
+    assert produced == 85
     steady = seen[2:-1]  # after the first windows, before the last frame is repeated
-    assert len(steady) >= 7
+    assert len(steady) >= 5
     assert len(set(steady)) == 1, steady
     assert steady[0][0] <= 12
 
