@@ -45,3 +45,12 @@ def test_job_numbers_never_come_back(tmp_path: Path) -> None:
     queue.requests.cancel(1)
     assert queue.history.forget([1]) == 1
     assert queue.intake.add_many([Source("/in", "/in/a.mp4", "a.mp4", 1, 2, 3, 4)]) == [2]
+
+
+def test_numbers_go_on_above_those_that_are_restored(queue: Queue, drop: Drop) -> None:
+    """The folders of jobs may tell of less than the records."""
+    row = {"id": 7, "inbox": "/in", "source": "/in/a.mp4", "relative": "a.mp4", "state": "done", "created": 1.0}
+    content = {"device": 1, "inode": 2, "size": 3, "mtime_ns": 4}
+    assert queue.history.restore([row | content], last_number=3) == 1
+    assert queue.history.last_number() == 7
+    assert drop() == 8

@@ -46,6 +46,13 @@ def test_new_content_under_an_old_name_replaces_the_waiting_job(queue: Queue, ch
     assert queue.jobs.get(3).state == "queued"
 
 
+def test_new_content_replaces_a_job_that_is_held(queue: Queue) -> None:
+    queue.intake.add_many([source("a.mp4")], held={"/in/default": "scale is 99"})
+    assert queue.intake.add_many([source("a.mp4", size=30)]) == [2]
+    assert (queue.jobs.get(1).state, queue.jobs.get(1).error) == ("cancelled", SUPERSEDED)
+    assert queue.intake.release(Path("/in/default")) == 0
+
+
 def test_new_content_after_the_old_was_done(queue: Queue, drop: Drop, claim: Claim) -> None:
     job = claim(drop(content=b"old"))
     queue.claims.finish(job.id, str(job.lease), Path("/out/clip.mp4"), "nano", "{}", [])

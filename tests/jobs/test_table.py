@@ -27,3 +27,10 @@ def test_two_queues_in_one_process_do_not_mix(tmp_path: Path, queue: Queue, drop
     assert other.jobs.select() == []
     assert len(queue.jobs.select()) == 1
     other.close()
+
+
+def test_a_job_that_does_not_end_gets_no_record(queue: Queue, drop: Drop, claim: Claim) -> None:
+    job = claim(drop())
+    with queue.store.writing():
+        assert queue.jobs.end(job.id, "failed", Job.state == "queued", error="gave up") is False
+    assert (queue.jobs.get(job.id).state, queue.ledger.numbers()) == ("running", [])
