@@ -165,6 +165,19 @@ def test_a_source_that_was_archived_before_that_was_told(source: Path, archive: 
         assert settle(source, archive, "archive", of) == place
 
 
+def test_a_file_of_its_size_and_time_in_the_archive_is_no_copy_on_the_same_file_system(
+    source: Path, archive: Path
+) -> None:
+    """There sources are moved, so it is another one that only looks alike; this one was taken away by somebody."""
+    twin = archive / "season 1" / source.name
+    twin.parent.mkdir(parents=True)
+    twin.write_bytes(CONTENT[::-1])
+    os.utime(twin, (900_000_000, 900_000_000))
+    known = identity(source)
+    source.unlink()
+    assert settle(source, archive, "archive", known) is None
+
+
 @pytest.mark.parametrize("same", [True, False])
 def test_a_copy_made_before_is_taken_for_one_by_its_content(source: Path, small_disk: Path, same: bool) -> None:
     """As after a crash between the copy and the removal of the source."""

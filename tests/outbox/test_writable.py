@@ -122,3 +122,12 @@ def test_one_that_can_be_written_is_asked_once_a_minute(tmp_path: Path) -> None:
     now = FRESH_SECONDS + 1
     outboxes.check(tmp_path, tmp_path)
     assert tmp_path.stat().st_mtime_ns > touched
+
+
+def test_one_that_cannot_be_written_is_asked_each_time(tmp_path: Path) -> None:
+    (tmp_path / "outbox").mkdir()
+    (tmp_path / "outbox" / "clips").write_text("no directory")
+    outboxes = WritableOutboxes(lambda: 0.0)
+    for _ in range(2):
+        with pytest.raises(OutboxClosed):
+            outboxes.check(tmp_path / "outbox" / "clips", tmp_path / "outbox")
