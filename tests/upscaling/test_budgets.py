@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,8 @@ from flashvsr.settings.preset import Preset
 from flashvsr.settings.processing_tables import Gpu, Streaming
 from flashvsr.system.devices import CPU
 from flashvsr.upscaling import budgets
-from flashvsr.upscaling.budgets import LEAST_LQ_FRAMES, lq_room, own_threads, waiting_batches
+from flashvsr.upscaling.budgets import LEAST_LQ_FRAMES, lq_room, own_threads, room_needed, waiting_batches
+from flashvsr.video.digests import DIGITS
 from flashvsr.video.geometry import plan
 from kits.videos import clip_info
 
@@ -74,3 +76,12 @@ def test_room_for_decoded_frames(asked: int, room: int, warns: bool) -> None:
 )
 def test_fewer_windows_wait_where_they_are_large(width: int, deep: bool, batches: int) -> None:
     assert waiting_batches(FRAMES_PER_WINDOW, plan(1920, 1080, Preset(width=width)), deep=deep) == batches
+
+
+def test_finished_chunks_need_their_room_no_more(tmp_path: Path) -> None:
+    info = clip_info("bigbuckbunny.mp4")
+    how = (tmp_path, tmp_path / "out", 5, info, plan(info.width, info.height, Preset(width=640)), Config().preprocess)
+    ((_, all_of_it), result) = room_needed(*how)
+    assert result == (tmp_path / "out", all_of_it)
+    (tmp_path / f"chunk-000000000-000008-7000-{'0' * DIGITS}.nut").write_bytes(bytes(1000))
+    assert room_needed(*how) == [(tmp_path, all_of_it - 1000), result], "the result is written as a whole"

@@ -105,10 +105,13 @@ def test_damage_is_seen_when_the_work_goes_on(kind: str, tmp_path: Path, clip: P
     assert kept == [chunks[0].path.stat().st_ino]
 
 
-def test_a_disk_that_damages_all_it_gets_does_not_keep_the_worker_for_ever(tmp_path: Path, clip: Path) -> None:
+def test_a_disk_that_damages_all_it_gets_does_not_keep_the_worker_for_ever(
+    tmp_path: Path, clip: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     control = Damaging(tmp_path / "work", flip, 3, times=100)
     with pytest.raises(Transient, match=r"chunk-000000048-.*made again 3 times\. Check that disk's health"):
         chain(clip, tmp_path, CONFIG, control)
+    assert caplog.text.count("the work goes on from there") == MOST_REMAKES
     assert control.done.count(FRAMES) >= MOST_REMAKES + 1
     assert len(whole_chunks(tmp_path / "work")) == 3
 

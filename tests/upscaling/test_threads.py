@@ -24,6 +24,18 @@ def test_two_in_a_row_keep_order_and_end() -> None:
         second.close()
 
 
+@pytest.mark.parametrize("items", [0, 2])
+def test_a_source_shorter_than_the_head_start_is_not_waited_for(items: int) -> None:
+    def give_up() -> None:
+        raise TimeoutError("its end was not noticed")
+
+    ahead = RunAhead(iter(range(items)), 8, head_start=4, waiting=give_up)
+    try:
+        assert list(ahead) == list(range(items))
+    finally:
+        ahead.close()
+
+
 def test_an_error_comes_through_both() -> None:
     def failing() -> Iterator[int]:
         yield 1
