@@ -71,6 +71,13 @@ def test_variable_rate_is_kept_to_the_tick() -> None:
         assert max(abs(a - b) for a, b in zip(kept, times, strict=True)) <= tick
 
 
+def test_the_distance_counts_from_where_the_frame_before_really_was() -> None:
+    """Both come near the grid, but two ticks apart from a frame's duration: rounding alone makes no more than one."""
+    tick = Fraction(1, 1000)
+    grid = TimestampGrid(Fraction(25), tick)
+    assert [grid.out_pts(n * tick) * grid.time_base for n in (0, 39, 81)] == [0, 40 * tick, 81 * tick]
+
+
 def test_a_gap_in_a_constant_rate_keeps_its_length() -> None:
     grid = TimestampGrid(FILM, Fraction(1, 1000))
     indices = [0, 1, 2, 10, 11, 12]
