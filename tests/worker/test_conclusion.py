@@ -162,10 +162,11 @@ def test_a_crash_before_the_source_was_archived_is_made_up_for(bench: Bench, mon
 
 
 def test_a_changed_source_is_not_archived(bench: Bench) -> None:
-    bench.add()
+    number = bench.add()
     bench.upscaling.at["published"] = lambda: replace_source(bench)
     bench.loop.step()
     assert (bench.inbox / "clip.mov").read_bytes() == b"a longer new version"
+    assert (bench.job(number).settled is not None, bench.job(number).departed) == (True, False)
     assert bench.outputs() == ["clip.mp4"]
 
 
@@ -216,6 +217,22 @@ def test_a_source_that_cannot_be_taken_away_is_told_with_its_folder_until_it_can
     bench.loop._sweep.settle(number)
     assert (bench.job(number).error, bench.job(number).error_kind) == (None, None)
     assert bench.queue.history.staying_sources() == (0, None)
+
+
+def test_a_source_that_stays_is_tried_again_after_a_while_only(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "SWEEP_SECONDS", 0.0)
+    monkeypatch.setattr(sweep, "SETTLE_AFTER", 0.0)
+    tries: list[object] = []
+
+    def refuse(*arguments: object) -> None:
+        tries.append(arguments)
+        raise Transient("Cannot archive")
+
+    monkeypatch.setattr(settling, "settle_source", refuse)
+    bench.add()
+    for _ in range(4):
+        bench.loop.step()
+    assert len(tries) == 1
 
 
 def test_peoples_files_by_the_names_of_ours_stay(bench: Bench) -> None:

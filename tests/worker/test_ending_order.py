@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, NoReturn
 
 import pytest
 
 from flashvsr.errors import BadInput, LeaseLost, NoSpace, Transient
 from flashvsr.jobs.claims import Claims
 from flashvsr.jobs.history import History
+from flashvsr.jobs.owner import Owner
+from flashvsr.jobs.schema import Job
 from flashvsr.worker import conclusion, sweep
 from flashvsr.worker.conclusion import Conclusion
 from flashvsr.worker.marker import MOST_TRIES
+from flashvsr.worker.whereabouts import Whereabouts
 from kits.played import Bench, crash
 
 ENDED_BADLY = ["clip.mov.error.txt", "clip_partial.mp4"]
@@ -122,6 +126,28 @@ def test_a_lease_lost_over_the_partial_video_ends_nothing(bench: Bench) -> None:
     assert bench.job(number).state == "running"
     assert bench.outputs() == []
     assert bench.workdir(number).exists()
+
+
+def test_a_job_taken_over_while_its_file_is_looked_for_is_not_ended_by_the_lease_of_another(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = fail_for_good(bench)
+    present = Whereabouts.present
+
+    def late(self: Whereabouts, job: Job) -> Job:
+        if bench.job(number).slot == "cpu":
+            assert bench.queue.claims.recover(lambda owner: True) == [number]
+            assert bench.queue.claims.claim(number, "{}", Owner("elsewhere", 1, "1"), "gpu9", 5)
+        return present(self, job)
+
+    def taken_over() -> NoReturn:
+        monkeypatch.setattr(Whereabouts, "present", late)
+        raise ValueError("a mistake")  # no fault of the file, so nobody looks for it before it ends
+
+    bench.config = replace(bench.config, queue=replace(bench.config.queue, max_attempts=1))
+    bench.upscaling.at[5] = taken_over
+    bench.new_loop().step()
+    assert (bench.job(number).state, bench.job(number).slot) == ("running", "gpu9")
 
 
 RECORDS = [

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from flashvsr.errors import BadConfig, Cancelled, Interrupted, LeaseLost
+from flashvsr.errors import BadConfig, Cancelled, Damaged, Interrupted, LeaseLost
+from flashvsr.files.mounts import ShareAway
 from flashvsr.jobs.owner import Owner, current_owner
 from flashvsr.settings.config import Config
 from flashvsr.settings.service_tables import QueueSettings, Watch
 from flashvsr.worker.job_control import JobControl
 from flashvsr.worker.orders import Orders
-from kits.played import FRAMES, Bench, Engine
+from kits.played import FRAMES, Bench, Engine, Report
 
 
 def test_nothing_to_do(bench: Bench) -> None:
@@ -97,6 +98,16 @@ def test_a_worker_of_the_queue_sees_progress(bench: Bench) -> None:
     assert (job.state, job.frames_total, job.fps) == ("running", FRAMES, 2.5)
     assert 0 < job.frames_done < FRAMES
     assert (worker.state, worker.job) == ("busy", number)
+
+
+def test_a_damaged_queue_ends_the_worker_and_the_job_is_left_as_it_is(bench: Bench) -> None:
+    """It would be put back or ended in a database of which nobody knows what it still keeps."""
+    number = bench.add()
+    bench.fail_at(5, Damaged("the queue database is damaged"))
+    with pytest.raises(Damaged):
+        bench.loop.step()
+    assert (bench.job(number).state, bench.job(number).attempts, bench.job(number).error) == ("running", 1, None)
+    assert bench.outputs() == []
 
 
 def test_sigterm_gives_the_job_back_with_its_chunks(bench: Bench) -> None:
@@ -228,3 +239,16 @@ def test_work_beside_new_frames_is_progress_and_a_repeated_number_is_none(bench:
     bench.arrivals.queued.append(signal.SIGTERM)
     with pytest.raises(Interrupted):
         control.working()
+
+
+def test_nothing_is_recorded_of_a_result_whose_share_went_away(bench: Bench) -> None:
+    job = bench.queue.claims.claim(bench.add(), "{}", current_owner(), "cpu", 3)
+    assert job is not None
+
+    def away(_: object) -> None:
+        raise ShareAway("nothing is mounted there")
+
+    control = JobControl(bench.queue, job, Orders(bench.arrivals), check_shares=away)
+    with pytest.raises(ShareAway):
+        control.publishing(Report(bench.outbox / "clip.mp4", []), 1234, 99)  # type: ignore[arg-type]
+    assert bench.job(job.id).result is None
