@@ -89,6 +89,7 @@ def test_noise_is_normal_and_never_the_same() -> None:
     assert (flat.std(1) - 1).abs().max() < 0.03
     correlation = torch.corrcoef(flat) - torch.eye(len(draws))
     assert correlation.abs().max() < 0.03
+    assert not torch.equal(draw_noise(1, 23, shape), draw_noise(12, 3, shape)), "written together, both are 123"
 
 
 def test_drawing_noise_leaves_the_global_generator_alone() -> None:
