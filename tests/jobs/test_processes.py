@@ -21,9 +21,18 @@ CLAIMER = PROGRAMS / "claimer.py"
 
 
 def start_claimers(state: Path, count: int, how: str = "work") -> list[subprocess.Popen[str]]:
-    start_at = str(time.time() + 0.7)
-    command = [sys.executable, str(CLAIMER), str(state), start_at, how]
-    return [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(count)]
+    """Processes that go for the jobs at the same moment, however long each took to get ready."""
+    command = [sys.executable, str(CLAIMER), str(state), how]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    claimers = [subprocess.Popen(command, text=True, **pipes) for _ in range(count)]
+    for claimer in claimers:
+        assert claimer.stdout is not None
+        assert claimer.stdout.readline() == "ready\n"
+    for claimer in claimers:
+        assert claimer.stdin is not None
+        claimer.stdin.close()
+        claimer.stdin = None
+    return claimers
 
 
 def claimed_by(claimers: list[subprocess.Popen[str]]) -> list[list[int]]:

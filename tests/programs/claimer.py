@@ -1,6 +1,6 @@
 """A process of the claim tests: claims and finishes jobs until there are none, prints their numbers.
 
-Arguments: the state directory, when to start (seconds since the epoch), and how:
+It says `ready`, and begins when its standard input ends. Arguments: the state directory, and how:
 `work`  one candidate after the other
 `race`  every job there is, whoever may have it, in a database that excludes nobody: each statement is by itself
 `die`   like `work`, but killed as soon as it has a job
@@ -23,10 +23,11 @@ from flashvsr.jobs.queue import Queue
 ATTEMPTS = 2
 
 
-def main(state: Path, start_at: float, how: str) -> None:
+def main(state: Path, how: str) -> None:
     if how == "race":
         SQLite.writing = lambda _self: nullcontext()  # type: ignore[method-assign, assignment, return-value]
-    time.sleep(max(0.0, start_at - time.time()))  # all processes open the database at the same moment
+    print("ready", flush=True)
+    sys.stdin.read()  # all processes open the database at the same moment
     queue = Queue(state)
     owner = current_owner()
     for number in candidates(queue, how):
@@ -49,4 +50,4 @@ def candidates(queue: Queue, how: str) -> Iterator[int]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), float(sys.argv[2]), sys.argv[3])
+    main(Path(sys.argv[1]), sys.argv[2])
