@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from flashvsr.errors import NoSpace, Transient
-from flashvsr.files.state import state_lock
-from flashvsr.jobs.exchange import ASIDE
+from flashvsr.files.state import StateDirectory, state_lock
 from flashvsr.jobs.queue import Queue
 from flashvsr.service.health import Health
 from flashvsr.status.line import NAMED_PROBLEMS, status_line
@@ -76,7 +75,7 @@ def disk(world: World) -> None:
 def queue(world: World) -> None:
     with world.health.queue_guard():
         raise Transient("its file is locked")
-    (world.queue.path.parent / f"{ASIDE}20260101-000000.db").touch()
+    StateDirectory(world.queue.path.parent).aside("20260101-000000").touch()
     world.texts += ["the queue does not answer: its file is locked", "the queue database was damaged on 2026-01-01"]
 
 
@@ -170,7 +169,7 @@ def test_without_a_service_what_can_be_told_is_told_by_all(
     world = World(tmp_path, queue)
     job(world)
     worker(world)
-    (queue.path.parent / f"{ASIDE}20260101-000000.db").touch()
+    StateDirectory(queue.path.parent).aside("20260101-000000").touch()
     (tmp_path / "inbox" / "a" / "preset.toml").write_text("widht = 1\n")
     world.texts += ["the queue database was damaged on 2026-01-01", "widht"]
     problems = json.loads(told(world, capsys, "status --json"))["problems"]

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from flashvsr.errors import FlashVSRError
-from flashvsr.files.state import LOCK_NAME, AlreadyRunning, prepare_state, service_process, state_lock
+from flashvsr.files.state import AlreadyRunning, StateDirectory, prepare_state, service_process, state_lock
 
 
 def test_a_start_in_the_instant_of_a_status_question_succeeds(tmp_path: Path) -> None:
     """`flashvsr status` takes the lock shared to find out whether somebody has it."""
     prepare_state(tmp_path)
-    with (tmp_path / LOCK_NAME).open("w") as question:
+    with StateDirectory(tmp_path).lock.open("w") as question:
         fcntl.flock(question, fcntl.LOCK_SH)
         with pytest.raises(AlreadyRunning), state_lock(tmp_path, patience=0):
             pass
@@ -45,7 +45,7 @@ def test_a_service_that_stays_is_named(tmp_path: Path) -> None:
 )
 def test_a_lock_of_any_content_is_a_lock(tmp_path: Path, content: bytes) -> None:
     prepare_state(tmp_path)
-    lock = tmp_path / LOCK_NAME
+    lock = StateDirectory(tmp_path).lock
     lock.write_bytes(content)
     assert service_process(tmp_path) is None
     with lock.open("rb") as other:
@@ -71,7 +71,7 @@ def _socket(path: Path) -> None:
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, _link, _socket])
 def test_what_is_no_lock_is_named_with_what_to_do(tmp_path: Path, make: Callable[[Path], None]) -> None:
     prepare_state(tmp_path)
-    make(tmp_path / LOCK_NAME)
+    make(StateDirectory(tmp_path).lock)
     assert service_process(tmp_path) is None
     with pytest.raises(FlashVSRError, match=r"flashvsr\.lock.*remove it"), state_lock(tmp_path):
         pass

@@ -35,7 +35,7 @@ def test_an_unmounted_inbox_is_neither_empty_nor_written_to(world: World, mount:
     assert world.names() == ["waiting.mp4"]
     # The history must remember what is done although its source cannot be seen.
     later = time.time() + 31 * 86400
-    assert prune(world.queue, tmp_path / "archive", tmp_path / "jobs", 30, later)["jobs"] == 0
+    assert prune(world.queue, 30, later)["jobs"] == 0
     share.attach()
     world.scan(POLL)
     world.step(POLL)

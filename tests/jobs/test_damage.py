@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from flashvsr.errors import BadConfig, Damaged, NoSpace
+from flashvsr.files.state import StateDirectory
 from flashvsr.jobs import damage, ledger
 from flashvsr.jobs.damage import heal, set_aside_notes
-from flashvsr.jobs.exchange import aside_files
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.retention import prune
 from flashvsr.jobs.schema import DONE, QUEUED, Job
@@ -58,12 +58,11 @@ def state(tmp_path: Path) -> Path:
     return tmp_path / "state"
 
 
-@pytest.fixture
-def jobs_dir(tmp_path: Path) -> Path:
-    folder = tmp_path / "jobs"
+@pytest.fixture(autouse=True)
+def folders(state: Path) -> None:
+    folder = state / "jobs"
     (folder / "41").mkdir(parents=True)
     (folder / "41.ending").touch()
-    return folder
 
 
 @pytest.fixture
@@ -92,7 +91,6 @@ def kept(job: Job) -> dict[str, object]:
 def test_a_damaged_database_is_set_aside_and_rebuilt(
     spoil: Callable[[Path], None],
     state: Path,
-    jobs_dir: Path,
     lived: Queue,
     inbox: Path,
     caplog: pytest.LogCaptureFixture,
@@ -102,8 +100,8 @@ def test_a_damaged_database_is_set_aside_and_rebuilt(
     path = state / "queue.db"
     spoil(path)
     content = path.read_bytes()
-    heal(state, jobs_dir)
-    (aside,) = aside_files(state)
+    heal(state)
+    (aside,) = StateDirectory(state).all_aside()
     assert aside.read_bytes() == content
     assert any(record.levelno == logging.ERROR and "damaged" in record.message for record in caplog.records)
     (notice,) = set_aside_notes(state)
@@ -119,61 +117,54 @@ def test_a_damaged_database_is_set_aside_and_rebuilt(
         assert known == ["dying.mp4", "d\udcffone.mp4", "failed.mp4", "stopped.mp4", "unwanted.mp4"]
         # Above every folder of chunks: those of a lost job must never pass for a new one's.
         assert min(number for number in numbers.values() if number is not None) > 1000
-    heal(state, jobs_dir)
-    assert len(aside_files(state)) == 1
+    heal(state)
+    assert len(StateDirectory(state).all_aside()) == 1
 
 
-def test_the_journal_goes_with_its_database(
-    state: Path, jobs_dir: Path, lived: Queue, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_journal_goes_with_its_database(state: Path, lived: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     # SQLite itself removes a journal it takes for useless, or works it into the database; not always, as when it
     # crashes over it.
     monkeypatch.setattr(damage, "damage_of", lambda path: "bad")
     (state / "queue.db-wal").write_bytes(b"journal")
     (state / "queue.db-shm").write_bytes(b"index")
-    heal(state, jobs_dir)
-    (aside,) = aside_files(state)
+    heal(state)
+    (aside,) = StateDirectory(state).all_aside()
     assert (state / f"{aside.name}-wal").read_bytes() == b"journal"
     assert (state / f"{aside.name}-shm").exists()
     with closing(Queue(state)) as queue:
         later = (state / "queue.db").stat().st_ctime + 31 * 86400
-        archive = state / "archive"
-        assert prune(queue, archive, jobs_dir, 30, later)["leftovers"] >= 3
+        assert prune(queue, 30, later)["leftovers"] >= 3
     assert not list(state.glob("queue.damaged*"))
     assert set_aside_notes(state) == []
 
 
 @pytest.mark.parametrize("lose", [Path.unlink, lambda path: os.truncate(path, 0)])
-def test_a_lost_database_is_rebuilt_too(
-    lose: Callable[[Path], None], state: Path, jobs_dir: Path, lived: Queue
-) -> None:
+def test_a_lost_database_is_rebuilt_too(lose: Callable[[Path], None], state: Path, lived: Queue) -> None:
     lose(state / "queue.db")
-    heal(state, jobs_dir)
-    assert aside_files(state) == []
+    heal(state)
+    assert StateDirectory(state).all_aside() == []
     with closing(Queue(state)) as queue:
         assert [(job.id, job.state) for job in queue.jobs.select([DONE, QUEUED])] == [(3, "queued"), (1, "done")]
         assert queue.history.last_number() == 41
 
 
-def test_a_sound_database_a_new_one_and_a_newer_one_are_left_alone(
-    tmp_path: Path, state: Path, jobs_dir: Path, lived: Queue
-) -> None:
+def test_a_sound_database_a_new_one_and_a_newer_one_are_left_alone(tmp_path: Path, state: Path, lived: Queue) -> None:
     before = (state / "queue.db").read_bytes()
-    heal(state, jobs_dir)
+    heal(state)
     assert (state / "queue.db").read_bytes() == before
-    heal(tmp_path / "new", jobs_dir)
+    heal(tmp_path / "new")
     assert not (tmp_path / "new").exists()
     with closing(sqlite3.connect(state / "queue.db")) as database:
         database.execute("ALTER TABLE job ADD COLUMN priority INTEGER")
         database.execute("PRAGMA user_version = 99")
-    heal(state, jobs_dir)
-    assert aside_files(state) == []
+    heal(state)
+    assert StateDirectory(state).all_aside() == []
     with pytest.raises(BadConfig, match="version 99"):
         Queue(state)
 
 
 def test_a_job_that_is_tried_again_has_not_ended_any_more(
-    state: Path, jobs_dir: Path, queue: Queue, drop: Drop, claim: Claim, inbox: Path
+    state: Path, queue: Queue, drop: Drop, claim: Claim, inbox: Path
 ) -> None:
     retried, renamed = claim(drop("retried.mp4")), claim(drop("renamed.mp4"))
     for job in (retried, renamed):

@@ -69,15 +69,15 @@ def test_a_start_that_is_killed_at_any_step_is_made_good_by_the_next(
     content = (lived / "queue.db").read_bytes() if (lived / "queue.db").exists() else None
     whole = tmp_path / "whole"
     shutil.copytree(lived, whole)
-    heal(whole, whole / "jobs")
+    heal(whole)
     expected = outcome(whole)
     assert len(expected[0]) == 2
     for step in itertools.count(1):
         assert step < MOST_STEPS
         state = tmp_path / f"killed-{step}"
         shutil.copytree(lived, state)
-        killed = killed_at(step, partial(heal, state, state / "jobs"))
-        heal(state, state / "jobs")
+        killed = killed_at(step, partial(heal, state))
+        heal(state)
         assert outcome(state) == expected, f"killed at step {step}"
         assert [path.read_bytes() for path in state.glob("queue.damaged-*.db")] == [content] * (content is not None)
         if not killed:
@@ -89,7 +89,7 @@ def test_a_start_that_is_killed_again_and_again_gets_there(lived: Path) -> None:
     holed(lived / "queue.db")
     # Each start gets one step further than the one before.
     for step in itertools.count(1):
-        if not killed_at(step, lambda: heal(lived, lived / "jobs")):
+        if not killed_at(step, lambda: heal(lived)):
             break
     jobs, _, databases = outcome(lived)
     assert [job[:2] for job in jobs] == [(2, "failed"), (1, "done")]
@@ -109,8 +109,8 @@ def test_a_database_that_looks_sound_without_its_journal_stays_condemned(
         assert step < MOST_STEPS
         state = tmp_path / f"killed-{step}"
         shutil.copytree(lived, state)
-        killed = killed_at(step, partial(heal, state, state / "jobs"), "rename")
-        heal(state, state / "jobs")
+        killed = killed_at(step, partial(heal, state), "rename")
+        heal(state)
         assert [job[0] for job in outcome(state)[0]] == [2, 1], f"killed at step {step}"
         journals = [f"queue.damaged-when.db{suffix}" for suffix in ("", "-shm", "-wal")]
         assert names(state, "queue.damaged*") == journals, f"killed at step {step}"
@@ -124,7 +124,7 @@ def test_each_step_is_on_the_disk_before_the_next_needs_it(
     (lived / "queue.db-wal").write_bytes(b"journal")
     (lived / "queue.db-shm").write_bytes(b"index")
     monkeypatch.setattr(damage, "damage_of", lambda path: "bad")
-    steps = steps_of(lambda: heal(lived, lived / "jobs"), tmp_path / "notes")
+    steps = steps_of(lambda: heal(lived), tmp_path / "notes")
     assert [re.sub(r"\d{8}-\d{6}", "when", step) for step in steps] == [
         "fsync queue.building.db",
         "rename queue.building.db queue.rebuilt-when.db",
@@ -143,7 +143,7 @@ def test_a_prepared_database_of_any_content_is_made_anew(content: bytes, lived: 
     (lived / "queue.rebuilt-20260101-000000.db").write_bytes(content)
     (lived / "queue.building.db").mkdir()
     (lived / "queue.building.db-wal").write_bytes(b"x")
-    heal(lived, lived / "jobs")
+    heal(lived)
     jobs, _, databases = outcome(lived)
     assert [job[:2] for job in jobs] == [(2, "failed"), (1, "done")]
     assert databases == ["queue.damaged-when.db", "queue.db"]
@@ -154,7 +154,7 @@ def test_what_was_set_aside_is_never_replaced(lived: Path) -> None:
     (lived / "queue.rebuilt-20260101-000000.db").write_bytes(b"no database" * 500)
     first = lived / "queue.damaged-20260101-000000.db"
     first.write_bytes(b"the first")
-    heal(lived, lived / "jobs")
+    heal(lived)
     assert first.read_bytes() == b"the first"
     assert len(list(lived.glob("queue.damaged-*.db"))) == 2
 
@@ -164,11 +164,11 @@ def test_a_disk_that_is_full_changes_nothing(lived: Path, monkeypatch: pytest.Mo
     content = (lived / "queue.db").read_bytes()
     monkeypatch.setattr(History, "restore", lambda *_: (_ for _ in ()).throw(OSError(28, os.strerror(28))))
     with pytest.raises(OSError, match="No space"):
-        heal(lived, lived / "jobs")
+        heal(lived)
     assert (lived / "queue.db").read_bytes() == content
     assert not list(lived.glob("queue.damaged-*"))
     monkeypatch.undo()
-    heal(lived, lived / "jobs")
+    heal(lived)
     assert len(outcome(lived)[0]) == 2
 
 
@@ -180,14 +180,14 @@ def test_numbers_that_nobody_could_have_given_out_are_not_counted_from(lived: Pa
         database.execute(f"UPDATE sqlite_sequence SET seq = {2**63 - 1}")
         database.execute("PRAGMA user_version = -1")
         database.commit()
-    heal(lived, lived / "jobs")
+    heal(lived)
     assert outcome(lived)[1] == 1002
 
 
 def test_a_folder_in_the_place_of_the_database_is_set_aside(lived: Path) -> None:
     (lived / "queue.db").unlink()
     (lived / "queue.db").mkdir()
-    heal(lived, lived / "jobs")
+    heal(lived)
     jobs, _, databases = outcome(lived)
     assert len(jobs) == 2
     assert databases == ["queue.damaged-when.db", "queue.db"]

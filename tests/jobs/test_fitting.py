@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from flashvsr.errors import BadConfig, Damaged
+from flashvsr.files.state import StateDirectory
 from flashvsr.jobs.backends.sqlite.fitting import mark_of, mismatch, shape_of
 from flashvsr.jobs.backends.sqlite.migrations import MIGRATIONS
 from flashvsr.jobs.damage import heal
-from flashvsr.jobs.exchange import aside_files
 from flashvsr.jobs.intake import Source
 from flashvsr.jobs.queue import Queue
 
@@ -80,8 +80,8 @@ def test_what_does_not_fit_is_set_aside_and_never_migrated(name: str, tmp_path: 
     with nullcontext() if version == NEWEST else pytest.raises(Damaged, match="next time, it sets the file aside"):
         Queue(tmp_path).close()
     content = (tmp_path / "queue.db").read_bytes()
-    heal(tmp_path, tmp_path / "jobs")
-    (aside,) = aside_files(tmp_path)
+    heal(tmp_path)
+    (aside,) = StateDirectory(tmp_path).all_aside()
     assert aside.read_bytes() == content
     with closing(Queue(tmp_path)) as queue:
         assert queue.intake.add_many([Source("/in", "/in/a.mp4", "a.mp4", 1, 2, 3, 4)])[0] > 1000
@@ -90,8 +90,8 @@ def test_what_does_not_fit_is_set_aside_and_never_migrated(name: str, tmp_path: 
 @pytest.mark.parametrize("name", KEPT)
 def test_what_fits_is_kept(name: str, tmp_path: Path) -> None:
     make(tmp_path / "queue.db", *KEPT[name])
-    heal(tmp_path, tmp_path / "jobs")
-    assert aside_files(tmp_path) == []
+    heal(tmp_path)
+    assert StateDirectory(tmp_path).all_aside() == []
     with closing(Queue(tmp_path)) as queue:
         assert queue.intake.add_many([Source("/in", "/in/a.mp4", "a.mp4", 1, 2, 3, 4)]) == [1]
 
@@ -110,11 +110,11 @@ def test_the_database_of_a_newer_one_is_refused_with_what_to_do(
 ) -> None:
     make(tmp_path / "queue.db", version, statements, marked)
     content = (tmp_path / "queue.db").read_bytes()
-    heal(tmp_path, tmp_path / "jobs")
+    heal(tmp_path)
     with pytest.raises(BadConfig, match=rf"version {version}.*Install the newer flashvsr"):
         Queue(tmp_path)
     assert (tmp_path / "queue.db").read_bytes() == content
-    assert aside_files(tmp_path) == []
+    assert StateDirectory(tmp_path).all_aside() == []
 
 
 def test_a_database_is_marked_with_its_version(tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ def test_a_record_of_any_content_is_set_aside_by_itself(
     monkeypatch.setattr(ledger, "LARGEST_RECORD", 1 << 20)
     (lived / "records" / "2.json").unlink()
     DAMAGED[name](lived / "records" / "2.json")
-    heal(lived, lived / "jobs")
+    heal(lived)
     with closing(Queue(lived)) as queue:
         assert [(job.id, job.state) for job in queue.jobs.select()] == [(3, "done"), (1, "done")]
     assert not os.path.lexists(lived / "records" / "2.json")
@@ -176,10 +176,10 @@ def test_records_set_aside_at_several_times_are_all_kept(lived: Path) -> None:
 
 def test_damaged_records_leave_with_the_history(lived: Path, queue: Queue) -> None:
     (lived / "records" / "2.json").write_text("{")
-    heal(lived, lived / "jobs")
+    heal(lived)
     later = (lived / "records.damaged" / "2.json.damaged").stat().st_ctime + 31 * 86400
     with closing(Queue(lived)) as opened:
-        assert prune(opened, lived / "archive", lived / "jobs", 30, later)["leftovers"] == 1
+        assert prune(opened, 30, later)["leftovers"] == 1
     assert set_aside_notes(lived) == []
 
 

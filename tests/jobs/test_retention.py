@@ -19,9 +19,9 @@ Claim = Callable[..., Job]
 
 
 @pytest.fixture
-def places(tmp_path: Path, inbox: Path) -> tuple[Path, Path]:
+def places(queue: Queue, inbox: Path) -> tuple[Path, Path]:
     (inbox / "preset.toml").write_text("")
-    archive, jobs = tmp_path / "archive", tmp_path / "jobs"
+    archive, jobs = queue.state.archive, queue.state.jobs
     (archive / "default" / "season 1").mkdir(parents=True)
     jobs.mkdir()
     return archive, jobs
@@ -45,10 +45,10 @@ def test_old_things_go_and_new_ones_stay(
         (jobs / name / "0000.nut").write_bytes(b"chunk")
     now = time.time()
     nothing = {"jobs": 0, "archived": 0, "leftovers": 0}
-    assert prune(queue, archive, jobs, 30, now + 29 * DAY) == nothing
-    assert prune(queue, archive, jobs, 0, now + 999 * DAY) == nothing
+    assert prune(queue, 30, now + 29 * DAY) == nothing
+    assert prune(queue, 0, now + 999 * DAY) == nothing
     assert archived.exists()
-    removed = prune(queue, archive, jobs, 30, now + 31 * DAY)
+    removed = prune(queue, 30, now + 31 * DAY)
     assert removed == {"jobs": 1, "archived": 1, "leftovers": 3}
     assert list(archive.iterdir()) == []
     assert [folder.name for folder in jobs.iterdir()] == [str(waiting)]
@@ -56,11 +56,11 @@ def test_old_things_go_and_new_ones_stay(
 
 
 def test_the_age_of_an_archived_file_is_not_that_of_the_recording(queue: Queue, places: tuple[Path, Path]) -> None:
-    archive, jobs = places
+    archive, _ = places
     old = archive / "1999.mp4"
     old.write_bytes(b"video")
     os.utime(old, (900_000_000, 900_000_000))
-    prune(queue, archive, jobs, 30, time.time())
+    prune(queue, 30, time.time())
     assert old.exists()
 
 
@@ -70,7 +70,7 @@ def test_history_is_kept_while_the_source_is_there(
     """With on_success = "keep" a forgotten file would be taken for a new one and done again."""
     done(queue, claim(drop()))
     later = time.time() + 31 * DAY
-    assert prune(queue, *places, 30, later)["jobs"] == 0
+    assert prune(queue, 30, later)["jobs"] == 0
     path = inbox / "clip.mp4"
     assert queue.intake.add(inbox, path, "clip.mp4", path.lstat()) is None
 
@@ -81,7 +81,7 @@ def test_an_unmounted_share_is_no_deletion(
     done(queue, claim(drop()))
     inbox.rename(tmp_path / "unmounted")
     inbox.mkdir()  # the empty mount point
-    assert prune(queue, *places, 30, time.time() + 31 * DAY)["jobs"] == 0
+    assert prune(queue, 30, time.time() + 31 * DAY)["jobs"] == 0
 
 
 def test_a_link_in_the_archive_is_removed_not_followed(queue: Queue, places: tuple[Path, Path], tmp_path: Path) -> None:
@@ -91,15 +91,15 @@ def test_a_link_in_the_archive_is_removed_not_followed(queue: Queue, places: tup
     (precious / "photo").write_text("keep me")
     (archive / "link").symlink_to(precious)
     (jobs / "5").symlink_to(precious)
-    prune(queue, archive, jobs, 30, time.time() + 31 * DAY)
+    prune(queue, 30, time.time() + 31 * DAY)
     assert (precious / "photo").read_text() == "keep me"
     assert not (archive / "link").is_symlink()
 
 
+@pytest.mark.usefixtures("places")
 def test_a_long_history_is_read_without_its_reports_and_each_inbox_looked_at_once(
-    queue: Queue, drop: Drop, claim: Claim, inbox: Path, places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    queue: Queue, drop: Drop, claim: Claim, inbox: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    archive, jobs = places
     for index in range(20):
         done(queue, claim(drop(f"{index}.mp4")))
         (inbox / f"{index}.mp4").unlink()
@@ -113,7 +113,7 @@ def test_a_long_history_is_read_without_its_reports_and_each_inbox_looked_at_onc
     monkeypatch.setattr(retention, "_share_present", present)
     statements: list[str] = []
     queue.store.database.connection().set_trace_callback(statements.append)
-    assert prune(queue, archive, jobs, 30, time.time() + 31 * DAY)["jobs"] == 20
+    assert prune(queue, 30, time.time() + 31 * DAY)["jobs"] == 20
     queue.store.database.connection().set_trace_callback(None)
     assert not any("report" in statement for statement in statements if "SELECT" in statement)
     assert asked == [inbox]

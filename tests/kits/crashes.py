@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from flashvsr.files.state import StateDirectory
 from flashvsr.jobs.damage import heal
-from flashvsr.jobs.exchange import aside_files
 from flashvsr.jobs.owner import owner_alive
 from flashvsr.jobs.queue import Queue
 from kits.paths import PROGRAMS, python_environment
@@ -115,8 +115,8 @@ class World:
 
     def restart(self) -> None:
         """What the service does at its start."""
-        heal(self.state, self.state / "jobs")
-        assert not aside_files(self.state), "the queue was damaged"
+        heal(self.state)
+        assert not StateDirectory(self.state).all_aside(), "the queue was damaged"
         with closing(Queue(self.state)) as queue:
             queue.claims.recover(lambda owner: not owner_alive(owner))
 

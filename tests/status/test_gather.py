@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flashvsr.files.state import state_lock
+from flashvsr.files.state import StateDirectory, state_lock
 from flashvsr.jobs.queue import Queue
 from flashvsr.settings.config import Config
 from flashvsr.settings.preset import PRESET_NAME
@@ -17,7 +17,7 @@ from flashvsr.settings.service_tables import Paths
 from flashvsr.status import gather as gathering
 from flashvsr.status.gather import LOOK_SECONDS, Jobs, Live, ServiceGatherer, gather
 from flashvsr.status.line import status_line
-from flashvsr.status.service_file import SERVICE_FILE_NAME, ServiceFile
+from flashvsr.status.service_file import ServiceFile
 from flashvsr.status.snapshot import Problem
 
 
@@ -164,10 +164,11 @@ def test_beside_a_service_the_inboxes_are_looked_at_if_asked_for(config: Config,
 
 
 def test_a_service_whose_file_cannot_be_read_is_a_problem(config: Config, queue: Queue) -> None:
-    (config.paths.state / SERVICE_FILE_NAME).symlink_to(SERVICE_FILE_NAME)
+    file = StateDirectory(config.paths.state).service
+    file.symlink_to(file.name)
     with state_lock(config.paths.state):
         (problem,) = gather(config, queue).problems
-    assert str(problem).startswith(f"cannot look at {config.paths.state / SERVICE_FILE_NAME}: ")
+    assert str(problem).startswith(f"cannot look at {file}: ")
 
 
 def test_as_many_jobs_as_were_asked_for(config: Config, queue: Queue, tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flashvsr.status.service_file import SERVICE_FILE_NAME, WRITE_SECONDS, ServiceFile, Told, read_service_file
+from flashvsr.files.state import StateDirectory
+from flashvsr.status.service_file import WRITE_SECONDS, ServiceFile, Told, read_service_file
 from flashvsr.status.snapshot import Problem, Snapshot
 from kits.snapshots import snapshot
 
@@ -33,7 +34,7 @@ def test_what_an_earlier_service_wrote_is_not_believed(tmp_path: Path) -> None:
 
 
 def test_it_is_written_when_something_changes_and_not_all_the_time(tmp_path: Path, clock: list[float]) -> None:
-    kept, file = ServiceFile(tmp_path), tmp_path / SERVICE_FILE_NAME
+    kept, file = ServiceFile(tmp_path), StateDirectory(tmp_path).service
     kept.keep(taken("1"))
     file.unlink()
     kept.keep(taken("2"))
@@ -59,11 +60,11 @@ def test_a_disk_that_is_full_ends_nothing(tmp_path: Path, caplog: pytest.LogCapt
                 '{"process": 12, "problems": [{"subject": 1}, {"subject": "a", "text": 5}, 7]}'],
 )  # fmt: skip
 def test_a_file_of_any_content_is_no_harm(tmp_path: Path, content: str) -> None:
-    (tmp_path / SERVICE_FILE_NAME).write_text(content, encoding="utf-8")
+    StateDirectory(tmp_path).service.write_text(content, encoding="utf-8")
     assert read_service_file(tmp_path, 12) == Told()
 
 
 def test_names_of_any_bytes(tmp_path: Path) -> None:
     ServiceFile(tmp_path).keep(taken("caf\udce9\n"))
-    json.loads((tmp_path / SERVICE_FILE_NAME).read_text(encoding="utf-8"))
+    json.loads(StateDirectory(tmp_path).service.read_text(encoding="utf-8"))
     assert read_service_file(tmp_path, 12).problems[0].text == "caf\udce9\n"

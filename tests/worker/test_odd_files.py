@@ -70,7 +70,7 @@ def test_numbers_that_no_job_has_stop_no_sweep(bench: Bench) -> None:
     assert bench.loop.step() is True
     assert bench.job(number).state == "done"
     later = (jobs / ("9" * 30)).stat().st_mtime + 31 * 86400
-    prune(bench.queue, bench.root / "state" / "archive", jobs, 30, later)
+    prune(bench.queue, 30, later)
     assert list(jobs.iterdir()) == []
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from flashvsr.commands.say import say
 from flashvsr.errors import BadConfig, FlashVSRError
-from flashvsr.jobs.backends.sqlite.database_file import DATABASE_NAME, is_empty
+from flashvsr.files.state import StateDirectory
+from flashvsr.jobs.backends.sqlite.database_file import is_empty
 from flashvsr.jobs.queue import Queue
 from flashvsr.settings.config import Config
 from flashvsr.status.findings import Finding, inbox_findings, problem_findings, queue_finding
@@ -59,7 +60,7 @@ def _snapshot(config: Config) -> tuple[Snapshot, Finding]:
     state = config.paths.state
     try:
         with ExitStack() as stack:
-            exists = not is_empty(state / DATABASE_NAME)
+            exists = not is_empty(StateDirectory(state).database)
             queue = stack.enter_context(closing(Queue(state))) if exists else None
             snapshot = gather(config, queue, jobs="none", look=True)
         return snapshot, queue_finding(snapshot)

@@ -18,7 +18,7 @@ from flashvsr.commands.progress import JobProgress, job_progress
 from flashvsr.commands.say import say
 from flashvsr.commands.screen import Screen
 from flashvsr.errors import FlashVSRError
-from flashvsr.jobs.backends.sqlite.database_file import DATABASE_NAME
+from flashvsr.files.state import StateDirectory
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import DONE, FINISHED, Job, state_word
 from flashvsr.settings.config import Config
@@ -118,7 +118,7 @@ def _service(settings: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _wait_until_started(service: subprocess.Popen[bytes], folder: Path) -> None:
-    while not (folder / "state" / DATABASE_NAME).exists():
+    while not StateDirectory(folder / "state").database.exists():
         _check_alive(service, folder)
         time.sleep(POLL_SECONDS)
 

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 from flashvsr.commands.say import say
 from flashvsr.errors import FlashVSRError
-from flashvsr.jobs.backends.sqlite.database_file import DATABASE_NAME, is_empty
+from flashvsr.files.state import StateDirectory
+from flashvsr.jobs.backends.sqlite.database_file import is_empty
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import CANCELLED
 from flashvsr.settings.config import Config
@@ -38,7 +39,7 @@ def cancel(config: Config, options: argparse.Namespace) -> int:
 @contextmanager
 def existing_queue(config: Config) -> Iterator[Queue]:
     """Open the service's queue; FlashVSRError if there is none yet: asking for it must not create one."""
-    path = config.paths.state / DATABASE_NAME
+    path = StateDirectory(config.paths.state).database
     try:
         exists = not is_empty(path)  # an empty file is what the service makes a new queue of, and no command does
     except OSError as error:

@@ -24,12 +24,11 @@ from flashvsr.files.at import NotRegular
 from flashvsr.files.filesystems import MOUNTINFO, MountTable
 from flashvsr.files.moves import explained
 from flashvsr.files.space import writing_state
+from flashvsr.files.state import StateDirectory
 from flashvsr.files.texts import LARGEST, write_replacing
 from flashvsr.system.text import printable
 
 log = logging.getLogger(__name__)
-
-MOUNTS_NAME = "mounts.json"
 
 _Version = tuple[int, ...]
 
@@ -44,7 +43,7 @@ class Mounts:
     """What is remembered in a state directory. Several processes may use it at once."""
 
     def __init__(self, state: Path, mountinfo: Path = MOUNTINFO) -> None:
-        self.path = state / MOUNTS_NAME
+        self.path = StateDirectory(state).mounts
         self._mountinfo = mountinfo
         self._read: tuple[_Version, dict[str, str]] | None = None
 
@@ -120,7 +119,7 @@ class Mounts:
     def _set_aside(self) -> None:
         """Move what cannot be read out of the way: it may be a directory, which no file replaces."""
         with writing_state(self.path), suppress(FileNotFoundError):  # another process was faster
-            self.path.replace(self.path.with_name(f"{MOUNTS_NAME}.damaged-{time.time_ns()}"))
+            self.path.replace(self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}"))
 
     def _remember(self, new: dict[str, str]) -> None:
         known = self._known() | new

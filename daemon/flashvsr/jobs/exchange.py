@@ -22,58 +22,52 @@ from flashvsr.files.at import sync_directory
 from flashvsr.files.filesystems import MOUNTINFO
 from flashvsr.files.objects import clear_name
 from flashvsr.files.space import writing_state
-from flashvsr.jobs.backends.sqlite.database_file import DATABASE_NAME, JOURNALS, is_empty
+from flashvsr.files.state import StateDirectory
+from flashvsr.jobs.backends.sqlite.database_file import JOURNALS, is_empty
 from flashvsr.jobs.queue import Queue
 from flashvsr.system.text import printable
-
-ASIDE = "queue.damaged-"
-_BUILDING = "queue.building.db"
-_REBUILT = "queue.rebuilt-"
 
 
 def prepare(state: Path, fill: Callable[[Queue], None], mountinfo: Path = MOUNTINFO) -> None:
     """Make a database, let `fill` put in what it shall hold, and bring it to the disk. Raises as `Queue` does."""
-    building = state / _BUILDING
+    names = StateDirectory(state)
+    building = names.building
     with writing_state(building):
         for path in (building, *_journals_of(building)):
             clear_name(path)
             path.unlink(missing_ok=True)
-    with closing(Queue(state, mountinfo, _BUILDING)) as queue:
+    with closing(Queue(state, mountinfo, building)) as queue:
         fill(queue)
     if any(map(os.path.lexists, _journals_of(building))):  # closing works them into the database
         raise Transient(f"Somebody else has {printable(building)} open; what is it? The next start tries again.")
     with writing_state(building):
         with building.open("rb") as file:
             os.fsync(file.fileno())
-        building.rename(prepared(state) or state / f"{_REBUILT}{_free_stamp(state)}.db")
+        building.rename(prepared(state) or names.rebuilt(_free_stamp(names)))
         _sync(state)
 
 
 def prepared(state: Path) -> Path | None:
     """The complete database that waits to be put in place, if there is one."""
-    return max(state.glob(f"{_REBUILT}*.db"), default=None)
+    return max(StateDirectory(state).all_rebuilt(), default=None)
 
 
 def put_in_place(state: Path) -> Path | None:
     """Set the old database aside and give the prepared one its name; where the old one is now, if there was one."""
     new = prepared(state)
     assert new is not None, "nothing is prepared"
-    path, aside = state / DATABASE_NAME, state / new.name.replace(_REBUILT, ASIDE, 1)
+    names = StateDirectory(state)
+    path, aside = names.database, names.aside(names.stamp_of(new))
     with writing_state(path):
         # The journals first: a database without them may look sound, but then this comes here again.
         for suffix in (*JOURNALS, ""):
             old = path.with_name(path.name + suffix)
             if os.path.lexists(old) and (suffix or not is_empty(path)):
-                old.rename(_unused(aside, suffix))
+                old.rename(_unused(names, aside, suffix))
         _sync(state)  # before a new database could meet the old one's journals
         new.replace(path)
         _sync(state)
     return aside if os.path.lexists(aside) else None
-
-
-def aside_files(state: Path) -> list[Path]:
-    """The damaged databases that were set aside, oldest first, without their journals."""
-    return sorted(state.glob(f"{ASIDE}*.db"))
 
 
 def _journals_of(path: Path) -> list[Path]:
@@ -85,16 +79,18 @@ def _sync(state: Path) -> None:
         sync_directory(directory)
 
 
-def _unused(aside: Path, suffix: str) -> Path:
+def _unused(names: StateDirectory, aside: Path, suffix: str) -> Path:
     """The name to set a file aside under: never that of another one, such as of the start that was interrupted."""
-    name = aside.with_name(aside.name + suffix)
-    return name if not os.path.lexists(name) else aside.with_name(f"{ASIDE}{_free_stamp(aside.parent)}.db{suffix}")
+    if os.path.lexists(aside.with_name(aside.name + suffix)):
+        aside = names.aside(_free_stamp(names))
+    return aside.with_name(aside.name + suffix)
 
 
-def _free_stamp(state: Path) -> str:
+def _free_stamp(names: StateDirectory) -> str:
     stamp = time.strftime("%Y%m%d-%H%M%S")
     for number in range(1, 1000):
         free = f"{stamp}{f'-{number}' if number > 1 else ''}"
-        if not any(state.glob(f"{ASIDE}{free}.db*")):
+        path = names.aside(free)
+        if not any(path.parent.glob(f"{path.name}*")):  # not even of a journal
             return free
     raise AssertionError("a thousand databases were damaged within a second")

@@ -16,15 +16,13 @@ from typing import Any
 from flashvsr.files.moves import make_directories
 from flashvsr.files.objects import Unusable, read_object, set_aside
 from flashvsr.files.space import writing_state
-from flashvsr.files.state import RECORDS_NAME
+from flashvsr.files.state import StateDirectory
 from flashvsr.files.texts import write_replacing
 from flashvsr.jobs.rows import LARGEST_NUMBER, wrong_value
 from flashvsr.jobs.schema import Job
 from flashvsr.system.text import printable
 
 log = logging.getLogger(__name__)
-
-DAMAGED_NAME = "records.damaged"  # where a record goes that cannot be used
 
 LARGEST_RECORD = 16 << 20  # bytes; the report of a job is the most of it
 _LEFT_OUT = frozenset({"owner_host", "owner_pid", "owner_start", "lease", "heartbeat", "progress_at", "progress_ticks"})
@@ -34,8 +32,9 @@ class Ledger:
     """The records below a state directory."""
 
     def __init__(self, state: Path) -> None:
-        self.folder = state / RECORDS_NAME
-        self.damaged = state / DAMAGED_NAME
+        self._state = StateDirectory(state)
+        self.folder = self._state.records
+        self.damaged = self._state.damaged_records
 
     def write(self, job: Job) -> None:
         """Keep what the job's row says now; durable when it returns. Raises NoSpace or another Transient."""
@@ -116,7 +115,7 @@ class Ledger:
             log.error("the record %s is damaged: %s; it is kept as %s", printable(path), reason, printable(where))
 
     def _path(self, job_id: int) -> Path:
-        return self.folder / f"{job_id}.json"
+        return self._state.record(job_id)
 
 
 def _give_to_owner(path: Path) -> None:

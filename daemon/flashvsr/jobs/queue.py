@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from flashvsr.files.filesystems import MOUNTINFO
+from flashvsr.files.state import StateDirectory
 from flashvsr.jobs.backends.sqlite.connector import SQLite
-from flashvsr.jobs.backends.sqlite.database_file import DATABASE_NAME
 from flashvsr.jobs.claims import Claims
 from flashvsr.jobs.history import History
 from flashvsr.jobs.intake import Intake
@@ -29,15 +29,16 @@ class Queue:
     - `ledger`: a copy of each ended job beside the database
     - `store`: transactions, for several steps that belong together
 
-    `Queue(state)` opens, creates or migrates `<state>/queue.db`; `name`: of another database in that directory, such
+    `Queue(state)` opens, creates or migrates `<state>/queue.db`; `path`: of another database in that directory, such
     as one that is still being made. Raises BadConfig on a network file system, a newer schema or a directory that
     cannot be used. Every change of state is one transaction that is on the disk when the method returns. All methods
     raise Transient while the database cannot be used (disk full, locked for 30 s), and Damaged when it turns out to
     be, see `flashvsr.jobs.damage`.
     """
 
-    def __init__(self, state: Path, mountinfo: Path = MOUNTINFO, name: str = DATABASE_NAME) -> None:
-        self.path = state / name
+    def __init__(self, state: Path, mountinfo: Path = MOUNTINFO, path: Path | None = None) -> None:
+        self.state = StateDirectory(state)
+        self.path = path or self.state.database
         self.store = Store(SQLite(self.path, mountinfo))
         self.ledger = Ledger(state)
         self.jobs = JobTable(self.store, self.ledger)

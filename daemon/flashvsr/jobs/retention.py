@@ -11,9 +11,8 @@ from pathlib import Path
 
 from flashvsr.files import at, trees
 from flashvsr.files.mounts import Mounts
-from flashvsr.jobs.exchange import ASIDE
+from flashvsr.files.state import StateDirectory
 from flashvsr.jobs.history import Ended
-from flashvsr.jobs.ledger import DAMAGED_NAME
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.rows import LARGEST_NUMBER
 from flashvsr.system.text import printable
@@ -23,21 +22,21 @@ log = logging.getLogger(__name__)
 _DAY = 86_400.0
 
 
-def prune(queue: Queue, archive_dir: Path, jobs_dir: Path, days: float, now: float) -> dict[str, int]:
+def prune(queue: Queue, days: float, now: float) -> dict[str, int]:
     """Remove what is older than `days` (0 keeps all); `now` in seconds since the epoch.
 
-    Counts what went: "jobs" of the history, "archived" sources, "leftovers" (`<jobs_dir>/<job number>…`, and
-    damaged databases that were set aside).
+    Counts what went: "jobs" of the history, "archived" sources, "leftovers" (`<state>/jobs/<job number>…`,
+    and damaged databases that were set aside).
     What cannot be removed is logged and tried again next time.
     """
     if days <= 0:
         return {"jobs": 0, "archived": 0, "leftovers": 0}
     limit = now - days * _DAY
     over = queue.history.ended_before(limit)
-    leftovers = _prune_leftovers(queue, jobs_dir, {job.id for job in over}, limit)
-    leftovers += _prune_damaged(queue.path.parent, limit)
-    archived = _prune_archive(archive_dir, limit)
-    present = lru_cache(maxsize=None)(partial(_share_present, mounts=Mounts(queue.path.parent)))  # asked once an inbox
+    leftovers = _prune_leftovers(queue, {job.id for job in over}, limit)
+    leftovers += _prune_damaged(queue.state, limit)
+    archived = _prune_archive(queue.state.archive, limit)
+    present = lru_cache(maxsize=None)(partial(_share_present, mounts=Mounts(queue.state.path)))  # asked once an inbox
     return {
         "jobs": queue.history.forget([job.id for job in over if job.departed or _source_gone(job, present)]),
         "archived": archived,
@@ -66,9 +65,9 @@ def _share_present(inbox: Path, mounts: Mounts) -> bool:
         return False
 
 
-def _prune_leftovers(queue: Queue, jobs_dir: Path, over: set[int], limit: float) -> int:
+def _prune_leftovers(queue: Queue, over: set[int], limit: float) -> int:
     removed = 0
-    for folder in _entries(jobs_dir):
+    for folder in _entries(queue.state.jobs):
         digits = folder.name.partition(".")[0]
         number = int(digits) if digits.isascii() and digits.isdigit() and int(digits) <= LARGEST_NUMBER else None
         forgotten = number is None or queue.jobs.get(number) is None
@@ -77,20 +76,20 @@ def _prune_leftovers(queue: Queue, jobs_dir: Path, over: set[int], limit: float)
     return removed
 
 
-def _prune_damaged(state: Path, limit: float) -> int:
+def _prune_damaged(state: StateDirectory, limit: float) -> int:
     """Remove damaged databases that were set aside, with their journals, and damaged records."""
-    aside = [entry for entry in _entries(state) if entry.name.startswith(ASIDE)]
-    aside += _entries(state / DAMAGED_NAME)
+    aside = [entry for entry in _entries(state.path) if state.is_aside(entry.name)]
+    aside += _entries(state.damaged_records)
     return sum(_remove(entry) for entry in aside if entry.stat(follow_symlinks=False).st_ctime < limit)
 
 
-def _prune_archive(archive_dir: Path, limit: float) -> int:
+def _prune_archive(folder: Path, limit: float) -> int:
     """Remove old files, then the folders that this emptied.
 
     A file's age is that of its ctime, set when it was moved here; its mtime is still that of the recording.
     """
     removed = 0
-    for entry in _entries(archive_dir):
+    for entry in _entries(folder):
         if entry.is_dir(follow_symlinks=False):
             removed += _prune_archive(Path(entry.path), limit)
             if not any(_entries(Path(entry.path))) and entry.stat(follow_symlinks=False).st_mtime < limit:

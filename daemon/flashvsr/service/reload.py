@@ -11,6 +11,7 @@ import tomli_w
 
 from flashvsr.errors import BadConfig, Transient
 from flashvsr.files.objects import clear_name
+from flashvsr.files.state import StateDirectory
 from flashvsr.files.texts import read_text, write_replacing
 from flashvsr.settings.bounds import CONFIG_LIMITS
 from flashvsr.settings.config import TABLES, Config, load_config
@@ -19,8 +20,6 @@ from flashvsr.settings.options import comment_block
 from flashvsr.system.text import printable
 
 log = logging.getLogger(__name__)
-
-WORKER_CONFIG_NAME = "worker.toml"
 
 # The slots and the state directory cannot change under running workers.
 NEEDS_RESTART = ("paths", "gpu")
@@ -37,7 +36,7 @@ def write_worker_config(config: Config) -> Path:
     Workers never read the person's file: half an edit there, or one with an error, must not reach a worker
     that happens to start at that moment. Raises Transient, and BadConfig if a worker could not read so much.
     """
-    path = config.paths.state / WORKER_CONFIG_NAME
+    path = StateDirectory(config.paths.state).worker_settings
     text = _worker_text(config)
     if len(text.encode("utf-8", "backslashreplace")) > CONFIG_LIMITS.bytes:
         raise BadConfig(f"the settings are more than {CONFIG_LIMITS.size} for a worker to read; name fewer [[inbox]]")
@@ -56,7 +55,7 @@ def keep_worker_config(config: Config) -> None:
 
     Raises Transient.
     """
-    path = config.paths.state / WORKER_CONFIG_NAME
+    path = StateDirectory(config.paths.state).worker_settings
     try:
         found: str | None = read_text(path, CONFIG_LIMITS.bytes, follow_symlinks=False)
     except (FileNotFoundError, BadConfig):

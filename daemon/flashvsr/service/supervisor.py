@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from flashvsr.errors import BadConfig, Damaged, FlashVSRError
 from flashvsr.files import trees
-from flashvsr.files.state import jobs_directory, prepare_state, state_lock
+from flashvsr.files.state import prepare_state, state_lock
 from flashvsr.inbox.watch import InboxWatcher
 from flashvsr.jobs.damage import EX_DAMAGED, heal
 from flashvsr.jobs.owner import owner_alive
@@ -102,7 +102,7 @@ class Supervisor:
 
     def _healed_queue(self) -> closing[Queue]:
         state = self._config.paths.state
-        heal(state, jobs_directory(state))
+        heal(state)
         return closing(Queue(state))
 
     def _start(self) -> None:

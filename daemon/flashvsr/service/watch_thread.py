@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flashvsr.errors import Damaged
-from flashvsr.files.state import RECORDS_NAME, archive_directory, jobs_directory
 from flashvsr.inbox.contained import unforeseen
 from flashvsr.inbox.watch import InboxWatcher
 from flashvsr.jobs.queue import Queue
@@ -162,8 +161,8 @@ class WatchThread:
         if self._wall_clock_was_set():
             log.warning("the clock was set; nothing is removed for its age before it has run steadily for an hour")
             return
-        state, days = self._config.paths.state, self._config.retention.days
-        removed = prune(queue, archive_directory(state), jobs_directory(state), days, time.time())
+        days = self._config.retention.days
+        removed = prune(queue, days, time.time())
         if any(removed.values()):
             text = ", ".join(f"{count} {what}" for what, count in removed.items())
             log.info("older than %d days and removed: %s", days, text)
@@ -172,9 +171,9 @@ class WatchThread:
 
     def _remove_temporaries(self, queue: Queue, limit: float) -> int:
         config, running = self._config, {job.id for job in queue.jobs.select([RUNNING])}
-        state, inboxes = config.paths.state, (inbox.path for inbox in config.inboxes())
+        state, inboxes = queue.state, (inbox.path for inbox in config.inboxes())
         outboxes = {config.paths.outbox, *(extra.outbox for extra in config.extra_inboxes)}
-        removed = sum(remove_texts(place, limit) for place in (state, state / RECORDS_NAME, *inboxes))
+        removed = sum(remove_texts(place, limit) for place in (state.path, state.records, *inboxes))
         return removed + sum(remove_all(outbox, limit, running) for outbox in outboxes)
 
     def _wall_clock_was_set(self) -> bool:

@@ -14,13 +14,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from flashvsr.files.state import StateDirectory
 from flashvsr.files.texts import write_replacing
 from flashvsr.status.snapshot import Problem, ServiceState, Snapshot
 from flashvsr.system.text import printable
 
 log = logging.getLogger(__name__)
 
-SERVICE_FILE_NAME = "service.json"
 WRITE_SECONDS = 2.0  # some texts change with every look, such as how long a share has been silent
 
 
@@ -36,7 +36,7 @@ class ServiceFile:
     """Keeps the file of a running service up to date."""
 
     def __init__(self, state: Path) -> None:
-        self._path = state / SERVICE_FILE_NAME
+        self._path = StateDirectory(state).service
         self._written: tuple[ServiceState, tuple[Problem, ...]] | None = None
         self._next_write = 0.0
 
@@ -63,7 +63,7 @@ def read_service_file(state: Path, process: int) -> Told:
     Raises OSError where the file cannot be read.
     """
     try:
-        found = json.loads((state / SERVICE_FILE_NAME).read_text(encoding="ascii"))
+        found = json.loads(StateDirectory(state).service.read_text(encoding="ascii"))
     except (FileNotFoundError, IsADirectoryError, ValueError):  # written whole: only a foreign hand damages it
         return Told()
     if not isinstance(found, Mapping) or found.get("process") != process:  # an earlier service wrote it

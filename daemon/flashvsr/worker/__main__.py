@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from flashvsr.errors import Damaged, FlashVSRError, NoSpace
+from flashvsr.files.state import StateDirectory
 from flashvsr.jobs.damage import EX_DAMAGED
 from flashvsr.jobs.queue import Queue
 from flashvsr.settings.config import load_config
@@ -24,7 +25,6 @@ from flashvsr.worker.orders import SIGNALS, Orders
 log = logging.getLogger("flashvsr.worker")
 
 IDLE_SECONDS = 1.0
-KERNELS_NAME = "kernels"  # in the state directory
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,8 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             config = load_config(options.config)
             logs.setup(config.service.log_level)
-            # Triton's compiled kernels, for the next start: the account of a service may have no home directory.
-            os.environ.setdefault("TRITON_CACHE_DIR", str(config.paths.state / KERNELS_NAME))
+            # For the next start: the account of a service may have no home directory.
+            os.environ.setdefault("TRITON_CACHE_DIR", str(StateDirectory(config.paths.state).kernels))
             with closing(Queue(config.paths.state)) as queue:
                 queue.workers.set(options.slot, os.getpid(), options.label, "starting")
                 # Takes seconds: the slot shows as starting meanwhile, and the service is ready only after it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from flashvsr.errors import BadConfig
-from flashvsr.files.state import archive_directory, jobs_directory
+from flashvsr.files.state import StateDirectory
 from flashvsr.jobs.rows import LARGEST_NUMBER
 from flashvsr.jobs.schema import Job
 from flashvsr.outbox.targets import target_for
@@ -14,17 +14,15 @@ from flashvsr.settings.preset import Preset
 from flashvsr.system.text import printable
 from flashvsr.upscaling.task import Task
 
-ENDING = ".ending"
-
 
 def work_directory(config: Config, job_id: int) -> Path:
     """The job's finished chunks."""
-    return jobs_directory(config.paths.state) / str(job_id)
+    return StateDirectory(config.paths.state).job(job_id)
 
 
 def archive_of(config: Config, job: Job) -> Path:
     """Where sources of the job's inbox are archived."""
-    return archive_directory(config.paths.state) / Path(job.inbox).name
+    return StateDirectory(config.paths.state).archive_of(Path(job.inbox))
 
 
 def outbox_root(config: Config, job: Job) -> Path:
@@ -65,11 +63,11 @@ def task_of(config: Config, job: Job, preset: Preset) -> Task:
 
 def ending_marker(config: Config, job_id: int) -> Path:
     """Beside the job's folder: what tells of its end being worked on, see `flashvsr.worker.marker`."""
-    return jobs_directory(config.paths.state) / f"{job_id}{ENDING}"
+    return StateDirectory(config.paths.state).ending(job_id)
 
 
 def left_behind(config: Config) -> set[int]:
     """The jobs that have a folder, or whose end was begun."""
-    names = (entry.name.removesuffix(ENDING) for entry in jobs_directory(config.paths.state).iterdir())
-    numbers = {int(name) for name in names if name.isascii() and name.isdecimal()}
-    return {number for number in numbers if number <= LARGEST_NUMBER}
+    state = StateDirectory(config.paths.state)
+    numbers = (state.job_of(entry.name) for entry in state.jobs.iterdir())
+    return {number for number in numbers if number is not None and number <= LARGEST_NUMBER}

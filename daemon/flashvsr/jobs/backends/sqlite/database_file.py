@@ -1,4 +1,4 @@
-"""The file that a SQLite database is: its name, where it may lie, and what a damaged one can still tell."""
+"""The file that a SQLite database is: where it may lie, and what a damaged one can still tell."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from flashvsr.system.text import printable
 
 log = logging.getLogger(__name__)
 
-DATABASE_NAME = "queue.db"
 JOURNALS = ("-wal", "-shm")  # ends of the names of what SQLite keeps beside a database while it is open
 BUSY_SECONDS = 30.0  # how long a lock of another process is waited for
 
