@@ -11,9 +11,9 @@ import re
 from dataclasses import MISSING
 from pathlib import Path
 
-from flashvsr.settings.config import TABLES, default_config_text
+from flashvsr.settings.config import TABLES
 from flashvsr.settings.kinds import toml_value
-from flashvsr.settings.options import Option, options
+from flashvsr.settings.options import Option, comment_block, options, render
 from flashvsr.settings.preset import Preset, default_preset_text, load_preset, preset_text
 from flashvsr.settings.service_tables import ExtraInbox
 
@@ -21,6 +21,21 @@ CONFIG = Path(__file__).parents[1] / "config"
 README = CONFIG / "README.md"
 DECLARED: dict[str, type] = {"preset": Preset, **TABLES, "inbox": ExtraInbox}
 _SECTION = re.compile(r"(<!-- keys:(\w+) -->\n)(.*?)(<!-- /keys:\2 -->)", re.DOTALL)
+
+
+def default_config_text() -> str:
+    """The whole of flashvsr.toml with its comments and defaults, as shipped in config/."""
+    text = comment_block(
+        "Settings of the flashvsr service. Every option is shown with its default; delete what you do not "
+        "change. Relative paths start at the folder of this file, ~ is the home directory. An environment "
+        "variable named in a comment overrides the option. `flashvsr check` reads this file and says what is "
+        "wrong with it."
+    )
+    for name, table in TABLES.items():
+        text += f"\n\n[{name}]\n{render(table)}"
+    text += "\n\n" + comment_block("Further inboxes anywhere, each with an outbox of its own. Repeat for more.")
+    example = ExtraInbox(Path("/mnt/nas/restore"), Path("/mnt/nas/restored"))
+    return f"{text}# [[inbox]]\n{render(ExtraInbox, example, prefix='# ')}"
 
 
 def with_tables(text: str) -> str:

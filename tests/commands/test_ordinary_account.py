@@ -70,5 +70,5 @@ def test_settings_that_only_root_may_read(config: Path) -> None:
     config.chmod(0o600)
     done = as_nobody(sys.executable, "-m", "flashvsr", "check", "--config", config)
     assert done.returncode == 78
-    assert "permission denied" in done.stderr
+    assert "Permission denied; let the user that runs flashvsr read it" in done.stderr
     assert "Traceback" not in done.stderr

@@ -26,7 +26,8 @@ from flashvsr.model.lq_projection import LqProjection, LqProjectionParams
 from flashvsr.model.network import FlashVSR
 from flashvsr.model.stages import PlainProject, plain_stages
 from flashvsr.model.stream import Stream, StreamOptions, StreamSpec
-from flashvsr.model.windows import window, window_count
+from flashvsr.model.windows import window
+from kits.windows import window_count
 
 
 def uniform(name: str, shape: tuple[int, ...]) -> np.ndarray:

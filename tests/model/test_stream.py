@@ -16,8 +16,9 @@ from flashvsr.model import stream as module
 from flashvsr.model.network import FlashVSR
 from flashvsr.model.stages import PlainDecode, plain_stages
 from flashvsr.model.stream import Stream, StreamOptions, StreamSpec, draw_noise
-from flashvsr.model.windows import padded_length, window, window_count
+from flashvsr.model.windows import window
 from kits.golden_cases import lq_video
+from kits.windows import padded_length, window_count
 
 SIDE = 128
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from flashvsr.settings.config import TABLES, Config, default_config_text, load_config
+from flashvsr.settings.config import TABLES, Config, load_config
 from flashvsr.settings.crosscheck import NOT_YET
 from flashvsr.settings.options import options
 from flashvsr.settings.service_tables import ExtraInbox
+from generated import default_config_text
 from kits.paths import REPOSITORY
 from kits.settings_text import load
 
@@ -17,7 +18,6 @@ YET = "Does not work yet"
 
 
 def test_the_shipped_file_is_the_declared_defaults() -> None:
-    # To renew it, write default_config_text() to the file.
     assert SHIPPED.read_text() == default_config_text()
 
 

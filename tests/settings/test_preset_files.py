@@ -193,7 +193,7 @@ def test_permission_denied_says_what_to_do(tmp_path: Path, monkeypatch: pytest.M
 
     (tmp_path / PRESET_NAME).touch()
     monkeypatch.setattr(os, "open", denied)
-    with pytest.raises(BadConfig, match="permission denied; make it readable"):
+    with pytest.raises(BadConfig, match="Permission denied; let the user that runs flashvsr read it"):
         load_preset(tmp_path / PRESET_NAME)
 
 

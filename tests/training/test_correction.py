@@ -20,7 +20,7 @@ from flashvsr.model.loading import load_model
 from flashvsr.model.network import FlashVSR
 from flashvsr.model.stages import plain_stages
 from flashvsr.model.stream import Stream, StreamSpec
-from flashvsr.model.windows import LOOKAHEAD, window, window_count
+from flashvsr.model.windows import LOOKAHEAD, window
 from flashvsr.training import nano
 from flashvsr.training.cascade import Cascade, enlarge_linearly
 from flashvsr.training.channel_layout import MARGIN, SPAN
@@ -29,6 +29,7 @@ from flashvsr.training.degrade import Degradation, degrade
 from flashvsr.training.grain import add_grain
 from flashvsr.training.lay_corrections import fix_half, lay_corrections
 from flashvsr.training.optimise import Schedule, train
+from kits.windows import window_count
 
 CPU = torch.device("cpu")
 SMALL = Schedule(steps=40, rate=1e-2, clips=4, side=64, frames=2, rounding=0.5)

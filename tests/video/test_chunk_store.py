@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from flashvsr.errors import FlashVSRError, Transient
+from flashvsr.files.advice import LOST
 from flashvsr.video import chunks
 from flashvsr.video.chunks import Chunk, ChunkStore, DamagedChunk, stored_chunks, whole_chunks
-from flashvsr.video.digests import LOST, digest_of
+from flashvsr.video.digests import digest_of
 from flashvsr.video.stream_writer import StreamWriter
 from kits.chunk_files import an_encoder, fill_chunk
 from kits.videos import numbered

@@ -222,7 +222,7 @@ def test_no_space(server: ModelScopeServer, tmp_path: Path) -> None:
 def test_a_models_directory_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(
-        BadConfig, match=r"Not a directory; let the user of the service write there, or set paths.models"
+        BadConfig, match=r"Not a directory; a file is in the way of a directory; move it away, or set paths.models"
     ):
         fetch(tmp_path / "file" / "models", Heard())
 

@@ -109,7 +109,7 @@ def test_an_end_that_cannot_be_left_to_the_sweep_waits_for_room(
     bench.loop.step()
     record, lock = Path("records", f"{number}.json"), Path("jobs", f"{number}.ending")
     missing = bench.root / "state" / (record if left else lock)
-    assert f"Cannot write {missing}: No space left on device; make room in paths.state" in caplog.text
+    assert f"cannot write {missing}: No space left on device; free some space there" in caplog.text
     job = bench.job(number)
     assert (job.state, job.attempts, job.error) == ("failed", 1, "not a video")
     share.attach()

@@ -12,12 +12,13 @@ from pathlib import Path
 
 from flashvsr.commands.say import say
 from flashvsr.errors import BadConfig, FlashVSRError
+from flashvsr.files.advice import out_of_reach
 from flashvsr.files.state import StateDirectory
 from flashvsr.jobs.backends.sqlite.database_file import is_empty
 from flashvsr.jobs.queue import Queue
 from flashvsr.settings.config import Config
 from flashvsr.status.findings import Finding, inbox_findings, problem_findings, queue_finding
-from flashvsr.status.gather import gather, out_of_reach
+from flashvsr.status.gather import gather
 from flashvsr.status.snapshot import Snapshot
 from flashvsr.system.account import account_name, account_of
 from flashvsr.system.devices import Slot, discover

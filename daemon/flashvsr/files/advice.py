@@ -1,9 +1,11 @@
-"""What an errno means and what to do about it, once, for all that reads and writes files."""
+"""How errnos are sorted, what each means and what to do about it: once, for all that reads and writes files."""
 
 from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from flashvsr.errors import NoSpace, Transient
@@ -21,6 +23,22 @@ ENVIRONMENT = FULL | {
 }  # fmt: skip
 # Of a file that is being written: somebody moved its directory, or the share went away.
 GONE = frozenset({errno.ENOENT, errno.ENOTDIR})
+DENIED = frozenset({errno.EACCES, errno.EPERM})
+IN_THE_WAY = frozenset({errno.ENOTDIR, errno.EEXIST})  # of a directory that is to be made
+BLOCKED = frozenset({errno.ELOOP, errno.ENOTDIR})  # something else lies where a directory was, perhaps a link
+NO_FILE = frozenset({errno.EISDIR, errno.ELOOP, errno.ENXIO})  # a folder, a link, a socket
+# What a disk or its file system says about one file that it has lost. Anything else stands in the way of all files.
+LOST = frozenset({errno.EIO, errno.ENOENT, errno.ENODATA, errno.EBADMSG, errno.EUCLEAN, errno.ENXIO, errno.EILSEQ})
+
+# What a file system says when it cannot do an operation at all, as opposed to failing at it.
+UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY})
+NO_LINKS = UNSUPPORTED | DENIED | {errno.EMLINK}  # when it has no hard links
+# When an open file can be given no second name. Without /proc there is none to link from, nor for a file that somebody
+# removed; a second name needs some room; and file systems that are laid over others have two names only where both lie
+# on one of these.
+NO_SECOND_NAME = NO_LINKS | FULL | {errno.ENOENT, errno.EXDEV}
+
+LINK_IN_THE_WAY = "a symbolic link is in the way, and none is followed there"
 
 _READING = frozenset({"read", "open", "look for"})
 _SHARE_SILENT = "the share does not answer; check its server and the network"
@@ -58,6 +76,8 @@ _ADVICE = {
     errno.ELOOP: "put a real directory there; results for another place need an [[inbox]] with its own outbox",
     errno.ENOENT: "the directory or file is gone; is the share still mounted?",
     errno.ENOTDIR: "a file is in the way of a directory; move it away",
+    errno.EEXIST: "something is in the way; move it away",
+    errno.EAGAIN: "another program keeps it closed just now; it is looked at again",
     errno.ENAMETOOLONG: "the path is too long; shorten the names of its directories",
 }
 
@@ -68,12 +88,34 @@ def failure(doing: str, path: Path, error: OSError) -> Transient:
     `doing` is a verb: "read", "write".
     """
     kind = NoSpace if error.errno in FULL else Transient
-    return kind(f"cannot {doing} {printable(path)}: {error.strerror or error}; {advice(doing, path, error)}")
+    return kind(f"cannot {doing} {printable(path)}: {reason(doing, path, error)}")
+
+
+@contextmanager
+def explained(doing: str, path: Path) -> Iterator[None]:
+    """Turn an OSError into a Transient (NoSpace where it is full) that says what a person can do; see `failure`."""
+    try:
+        yield
+    except OSError as error:
+        raise failure(doing, path, error) from error
+
+
+def out_of_reach(error: OSError) -> str:
+    """Say to whoever called a command that something cannot be looked at, and what to do."""
+    place = f" {printable(error.filename)}" if error.filename else ""
+    remedy = "; run this as root, or as the service's account" if error.errno in DENIED else ""
+    return f"cannot look at{place}: {error.strerror or error}{remedy}"
+
+
+def reason(doing: str, path: Path, error: OSError) -> str:
+    """What the system answered and what a person can do, without a full stop."""
+    answer = LINK_IN_THE_WAY if error.errno == errno.ELOOP else error.strerror or error
+    return f"{answer}; {advice(doing, path, error)}"
 
 
 def advice(doing: str, path: Path, error: OSError) -> str:
     """What a person can do about it, without a full stop."""
-    if error.errno in (errno.EACCES, errno.EPERM):
+    if error.errno in DENIED:
         return f"let the user that runs flashvsr {'read it' if doing in _READING else 'write there'}"
     if error.errno == errno.ELOOP and doing in _READING:
         return "put the file itself there"

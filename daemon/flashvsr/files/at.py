@@ -12,8 +12,7 @@ import stat as stat_bits
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# What a file system says when it cannot do an operation at all, as opposed to failing at it.
-UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY})
+from flashvsr.files.advice import UNSUPPORTED
 
 # Without waiting: a pipe that somebody put there would be waited for.
 _CAREFUL = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

@@ -14,11 +14,8 @@ from pathlib import Path
 from types import TracebackType
 
 from flashvsr.files import at, trees
-from flashvsr.files.moves import NO_LINKS, move_new
-
-# Without /proc there is no name to link from, nor for a file that somebody removed; a second name needs some room; and
-# file systems that are laid over others have two names only where both lie on one of these.
-_NO_WAY = NO_LINKS | {errno.ENOENT, errno.ENOSPC, errno.EDQUOT, errno.EXDEV}
+from flashvsr.files.advice import NO_SECOND_NAME
+from flashvsr.files.moves import move_new
 
 
 class Exchanged(OSError):
@@ -83,7 +80,7 @@ class Made:
             if not self._has(directory, name):  # else the answer of a share to the first try was lost
                 raise
         except OSError as error:
-            if error.errno not in _NO_WAY:
+            if error.errno not in NO_SECOND_NAME:
                 raise
             self._rename(directory, name)
         self._named = True

@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 
 from flashvsr.files import at, trees
+from flashvsr.files.advice import BLOCKED, DENIED, GONE
 from flashvsr.files.moves import move_new, move_numbered
 from flashvsr.files.names import numbered, those_numbered
 from flashvsr.files.texts import encoded, hidden_text, hidden_text_name, read_up_to
@@ -23,7 +24,7 @@ _MARK = b"# flashvsr wrote this. It replaces and removes it only as long as noth
 LARGEST = 1 << 18  # bytes; ours are far smaller, and what is larger was not written here
 MOST_NUMBERED = 30  # files of one name that are looked at: each may be as large as that, and somebody waits
 
-_NOT_OURS = frozenset({errno.ENOENT, errno.ELOOP, errno.EACCES, errno.EPERM})
+_NOT_OURS = DENIED | GONE | BLOCKED
 
 
 def put(path: Path, text: str, about: str) -> Path:

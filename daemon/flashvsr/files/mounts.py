@@ -20,10 +20,9 @@ from pathlib import Path
 
 from flashvsr.errors import Transient
 from flashvsr.files import trees
+from flashvsr.files.advice import explained
 from flashvsr.files.at import NotRegular
 from flashvsr.files.filesystems import MOUNTINFO, MountTable
-from flashvsr.files.moves import explained
-from flashvsr.files.space import writing_state
 from flashvsr.files.state import StateDirectory
 from flashvsr.files.texts import LARGEST, write_replacing
 from flashvsr.system.text import printable
@@ -118,7 +117,7 @@ class Mounts:
 
     def _set_aside(self) -> None:
         """Move what cannot be read out of the way: it may be a directory, which no file replaces."""
-        with writing_state(self.path), suppress(FileNotFoundError):  # another process was faster
+        with explained("write", self.path), suppress(FileNotFoundError):  # another process was faster
             self.path.replace(self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}"))
 
     def _remember(self, new: dict[str, str]) -> None:
@@ -127,7 +126,7 @@ class Mounts:
         for path in sorted(known, key=len):  # what is above comes first
             if _nearest(Path(path), kept) != known[path]:
                 kept[path] = known[path]
-        with writing_state(self.path):
+        with explained("write", self.path):
             write_replacing(self.path, json.dumps(kept, indent=1))
         for directory, mount_point in new.items():
             log.debug("%s lies on the file system mounted at %s", printable(directory), printable(mount_point))

@@ -11,24 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flashvsr.files import at, trees
-from flashvsr.files.advice import failure
-from flashvsr.files.at import UNSUPPORTED
+from flashvsr.files.advice import NO_LINKS, UNSUPPORTED
 from flashvsr.files.names import numbered
 
 MTIME_SLACK_NS = 2_000_000_000  # the coarsest clock of a file system that a share may have (FAT)
 
 _RENAME_NOREPLACE = 1
-
-NO_LINKS = UNSUPPORTED | {errno.EPERM, errno.EMLINK, errno.EACCES}  # what it says when it has no hard links
-
-
-@contextmanager
-def explained(doing: str, path: Path) -> Iterator[None]:
-    """Turn an OSError into a Transient (NoSpace where it is full) that says what a person can do; see `failure`."""
-    try:
-        yield
-    except OSError as error:
-        raise failure(doing, path, error) from error
 
 
 @contextmanager

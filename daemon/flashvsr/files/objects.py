@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from flashvsr.files.advice import NO_FILE
 from flashvsr.system.text import printable
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ def read_object(path: Path, largest: int = LARGEST) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENXIO):  # a link, a socket
+        if error.errno in NO_FILE:
             raise Unusable("it is no file") from error
         raise
     try:

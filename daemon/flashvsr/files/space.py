@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import math
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-from flashvsr.errors import NoSpace, Transient
+from flashvsr.errors import NoSpace
 from flashvsr.files import at, trees
-from flashvsr.files.moves import explained
+from flashvsr.files.advice import explained
 from flashvsr.system.text import printable
 
 _GIB = 1 << 30
@@ -45,16 +43,6 @@ def check_room(needs: Sequence[tuple[Path, int]], least: int) -> None:
                 f"{printable(directory)} has {_text(free)} free, and about {_text(wanted[device])} are needed: for "
                 "this video and queue.min_free; make room"
             )
-
-
-@contextmanager
-def writing_state(path: Path) -> Iterator[None]:
-    """Turn the OSError of writing in the state directory into NoSpace or another Transient that says what to do."""
-    try:
-        yield
-    except OSError as error:
-        kind = NoSpace if error.errno in (errno.ENOSPC, errno.EDQUOT) else Transient
-        raise kind(f"Cannot write {printable(path)}: {error.strerror}; make room in paths.state.") from error
 
 
 def expected_bytes(width: int, height: int, frames: int, quality: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import stat
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flashvsr.errors import FlashVSRError
+from flashvsr.files.advice import NO_FILE, advice
 
 LOCK_SECONDS = 1.0  # `flashvsr status` holds the lock, shared, for an instant: no reason not to start
 _LOCK_PAUSE = 0.02
@@ -157,8 +157,8 @@ def state_lock(state: Path, patience: float = LOCK_SECONDS) -> Iterator[None]:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o640)
     except OSError as error:
-        advice = "remove it" if error.errno in (errno.EISDIR, errno.ELOOP, errno.ENXIO) else "check its owner and mode"
-        raise FlashVSRError(f"cannot open {path}: {error.strerror}; {advice}") from error
+        remedy = "remove it" if error.errno in NO_FILE else advice("write", path, error)
+        raise FlashVSRError(f"cannot open {path}: {error.strerror}; {remedy}") from error
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise FlashVSRError(f"{path} is no file; remove it")

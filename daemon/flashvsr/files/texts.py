@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import secrets
 from pathlib import Path
 
 from flashvsr.errors import BadConfig
 from flashvsr.files import at, trees
+from flashvsr.files.advice import reason
 from flashvsr.files.made import Made
 from flashvsr.files.names import OUR_PREFIX
 
@@ -35,7 +35,7 @@ def read_text(path: Path, largest: int = LARGEST, *, follow_symlinks: bool = Tru
     except at.NotRegular as error:
         raise BadConfig(f"{path}: not a regular file; replace it by a text file") from error
     except OSError as error:
-        raise BadConfig(f"{path}: cannot be read: {_advice(error)}") from error
+        raise BadConfig(f"{path}: cannot be read: {reason('read', path, error)}") from error
     if len(data) > largest:
         raise BadConfig(f"{path}: larger than {largest >> 10} KiB, so this is the wrong file; replace it")
     if data.startswith(_UTF16):
@@ -107,15 +107,3 @@ def read_up_to(descriptor: int, limit: int) -> bytes:
         parts.append(part)
         limit -= len(part)
     return b"".join(parts)
-
-
-def _advice(error: OSError) -> str:
-    if error.errno == errno.ELOOP:
-        return "it is a symbolic link, which is not followed here; put the file itself there"
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return "permission denied; make it readable for the user that runs flashvsr"
-    if error.errno == errno.EAGAIN:
-        return "another program keeps it closed just now; it is looked at again"
-    if error.errno in (errno.ESTALE, errno.EIO, errno.ENOTCONN, errno.EHOSTDOWN):
-        return f"{error.strerror}; is the share mounted and reachable?"
-    return error.strerror or str(error)

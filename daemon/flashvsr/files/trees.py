@@ -19,8 +19,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from flashvsr.files import at
+from flashvsr.files.advice import BLOCKED, LINK_IN_THE_WAY
 
-_IN_THE_WAY = "a symbolic link is in the way, and none is followed there"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
@@ -139,12 +139,6 @@ def exists(path: Path) -> bool:
     return True
 
 
-def file_status(path: Path) -> os.stat_result:
-    """Look at a regular file as it would be opened: outside of trees a link leads to it."""
-    with at.closing(open_file(path, os.O_RDONLY)) as descriptor:
-        return os.fstat(descriptor)
-
-
 def unlink(path: Path) -> None:
     """Remove a file if there is one."""
     try:
@@ -211,8 +205,8 @@ def _told(path: Path, parent: int, name: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENOTDIR) and _is_link(parent, name):
-            raise OSError(errno.ELOOP, _IN_THE_WAY, str(path)) from error
+        if error.errno in BLOCKED and _is_link(parent, name):
+            raise OSError(errno.ELOOP, LINK_IN_THE_WAY, str(path)) from error
         raise
 
 

@@ -5,7 +5,6 @@ Nothing here depends on how deep people nest their folders: one step at a time, 
 
 from __future__ import annotations
 
-import errno
 import os
 import stat as stat_bits
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flashvsr.files import at, trees
+from flashvsr.files.advice import BLOCKED, GONE
 from flashvsr.inbox.rules import ignored, ignored_folder
 
 MAX_DEPTH = 64
@@ -106,7 +106,7 @@ def lookup(inbox: Path, relative: str) -> os.stat_result | None:
         with _opened(inbox, parents) as directory:
             stat = at.status(directory, name)
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+        if error.errno in GONE | BLOCKED:
             return None
         raise
     return stat if stat_bits.S_ISREG(stat.st_mode) else None

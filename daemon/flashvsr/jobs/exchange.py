@@ -17,11 +17,10 @@ from contextlib import closing
 from pathlib import Path
 
 from flashvsr.errors import Transient
-from flashvsr.files import trees
-from flashvsr.files.at import sync_directory
+from flashvsr.files.advice import explained
+from flashvsr.files.durable import name_durably, sync_names
 from flashvsr.files.filesystems import MOUNTINFO
 from flashvsr.files.objects import clear_name
-from flashvsr.files.space import writing_state
 from flashvsr.files.state import StateDirectory
 from flashvsr.jobs.backends.sqlite.database_file import JOURNALS, is_empty
 from flashvsr.jobs.queue import Queue
@@ -32,7 +31,7 @@ def prepare(state: Path, fill: Callable[[Queue], None], mountinfo: Path = MOUNTI
     """Make a database, let `fill` put in what it shall hold, and bring it to the disk. Raises as `Queue` does."""
     names = StateDirectory(state)
     building = names.building
-    with writing_state(building):
+    with explained("write", building):
         for path in (building, *_journals_of(building)):
             clear_name(path)
             path.unlink(missing_ok=True)
@@ -40,11 +39,8 @@ def prepare(state: Path, fill: Callable[[Queue], None], mountinfo: Path = MOUNTI
         fill(queue)
     if any(map(os.path.lexists, _journals_of(building))):  # closing works them into the database
         raise Transient(f"Somebody else has {printable(building)} open; what is it? The next start tries again.")
-    with writing_state(building):
-        with building.open("rb") as file:
-            os.fsync(file.fileno())
-        building.rename(prepared(state) or names.rebuilt(_free_stamp(names)))
-        _sync(state)
+    with explained("write", building):
+        name_durably(building, prepared(state) or names.rebuilt(_free_stamp(names)))
 
 
 def prepared(state: Path) -> Path | None:
@@ -58,25 +54,20 @@ def put_in_place(state: Path) -> Path | None:
     assert new is not None, "nothing is prepared"
     names = StateDirectory(state)
     path, aside = names.database, names.aside(names.stamp_of(new))
-    with writing_state(path):
+    with explained("write", path):
         # The journals first: a database without them may look sound, but then this comes here again.
         for suffix in (*JOURNALS, ""):
             old = path.with_name(path.name + suffix)
             if os.path.lexists(old) and (suffix or not is_empty(path)):
                 old.rename(_unused(names, aside, suffix))
-        _sync(state)  # before a new database could meet the old one's journals
+        sync_names(state)  # before a new database could meet the old one's journals
         new.replace(path)
-        _sync(state)
+        sync_names(state)
     return aside if os.path.lexists(aside) else None
 
 
 def _journals_of(path: Path) -> list[Path]:
     return [path.with_name(path.name + suffix) for suffix in JOURNALS]
-
-
-def _sync(state: Path) -> None:
-    with trees.directory(state) as directory:
-        sync_directory(directory)
 
 
 def _unused(names: StateDirectory, aside: Path, suffix: str) -> Path:

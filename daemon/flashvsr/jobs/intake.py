@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 import peewee as pw
 
 from flashvsr.files import trees
+from flashvsr.files.advice import BLOCKED
 from flashvsr.jobs.schema import CANCELLED, FAILED, HELD, QUEUED, RUNNING, SUPERSEDED, Job
 from flashvsr.jobs.store import Store
 from flashvsr.jobs.table import JobTable, fresh_start, no_result
@@ -240,7 +240,7 @@ def _lies_at(path: str, device: int, inode: int) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        return error.errno not in (errno.ELOOP, errno.ENOTDIR)  # no longer a way to a file of an inbox
+        return error.errno not in BLOCKED  # no longer a way to a file of an inbox
     return (stat.st_dev, stat.st_ino) == (device, inode)
 
 

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from flashvsr.files.advice import explained
 from flashvsr.files.moves import make_directories
 from flashvsr.files.objects import Unusable, read_object, set_aside
-from flashvsr.files.space import writing_state
 from flashvsr.files.state import StateDirectory
 from flashvsr.files.texts import write_replacing
 from flashvsr.jobs.rows import LARGEST_NUMBER, wrong_value
@@ -40,7 +40,7 @@ class Ledger:
         """Keep what the job's row says now; durable when it returns. Raises NoSpace or another Transient."""
         row = {name: getattr(job, name) for name in Job._meta.sorted_field_names if name not in _LEFT_OUT}
         path = self._path(job.id)
-        with writing_state(path):
+        with explained("write", path):
             make_directories(self.folder)
             _give_to_owner(self.folder)
             try:

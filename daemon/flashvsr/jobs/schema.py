@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import peewee as pw
 
 from flashvsr.jobs.fields import (
@@ -102,6 +100,3 @@ class Worker(pw.Model):
         """Table name."""
 
         table_name = "worker"
-
-
-MODELS: tuple[Any, ...] = (Job, Worker)

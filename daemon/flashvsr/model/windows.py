@@ -13,7 +13,6 @@ FRAMES_PER_WINDOW = 8
 LATENTS_PER_GROUP = 2  # one group of attention blocks spans two latent frames
 FIRST_LATENTS = 6  # latent frames of window 0
 LOOKAHEAD = 4  # input frames a window reads beyond the last frame it produces
-MIN_INPUT_FRAMES = 25  # window 0 reads this many
 
 
 @dataclass(frozen=True)
@@ -75,17 +74,3 @@ def window(index: int) -> Window:
 def ring_slots(kv_ratio: int) -> int:
     """Groups that a ring has room for: what a window attends to, and at least what the first one makes."""
     return max(kv_ratio + 1, FIRST_LATENTS // LATENTS_PER_GROUP)
-
-
-def padded_length(frames: int) -> int:
-    """Input frames needed to get at least `frames` frames out: the last frame is repeated up to here."""
-    if frames < 1:
-        raise ValueError(f"a stream has at least one frame, not {frames}")
-    return max(MIN_INPUT_FRAMES, FRAMES_PER_WINDOW * -(-(frames + 3) // FRAMES_PER_WINDOW) + 1)
-
-
-def window_count(input_frames: int) -> int:
-    """Windows in a stream of `input_frames` = 8m+1 >= 25 frames; together they produce `input_frames` - 4."""
-    if input_frames < MIN_INPUT_FRAMES or input_frames % FRAMES_PER_WINDOW != 1:
-        raise ValueError(f"a stream has 8m+1 >= {MIN_INPUT_FRAMES} input frames, not {input_frames}")
-    return (input_frames - 1) // FRAMES_PER_WINDOW - 2

@@ -15,8 +15,9 @@ import stat as stat_bits
 from pathlib import Path
 
 from flashvsr.files import at, trees
+from flashvsr.files.advice import explained
 from flashvsr.files.at import Identity, sync_directory
-from flashvsr.files.moves import MTIME_SLACK_NS, explained, make_directories, move_new, move_numbered, opened
+from flashvsr.files.moves import MTIME_SLACK_NS, make_directories, move_new, move_numbered, opened
 from flashvsr.files.names import OUR_PREFIX, numbered
 from flashvsr.outbox.targets import inside
 from flashvsr.system.text import printable

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
 
-from flashvsr.files.moves import explained
+from flashvsr.files.advice import explained
 from flashvsr.files.objects import Unusable, clear_name, read_object
 from flashvsr.files.texts import write_replacing
 from flashvsr.outbox.publish import already_published

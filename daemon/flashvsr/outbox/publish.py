@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flashvsr.files import at, marked, trees
+from flashvsr.files.advice import explained
 from flashvsr.files.at import sync_directory
 from flashvsr.files.made import Made
-from flashvsr.files.moves import MTIME_SLACK_NS, explained, make_directories, opened
+from flashvsr.files.moves import MTIME_SLACK_NS, make_directories, opened
 from flashvsr.files.names import OUR_PREFIX, fitted, numbered
 from flashvsr.outbox.disposal import settle_source
 from flashvsr.outbox.targets import target_for

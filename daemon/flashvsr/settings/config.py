@@ -22,7 +22,7 @@ from flashvsr.settings.document import (
 )
 from flashvsr.settings.environment import CONFIG_VARIABLE, read_environment
 from flashvsr.settings.nearness import folded
-from flashvsr.settings.options import comment_block, keys, render
+from flashvsr.settings.options import keys
 from flashvsr.settings.preset import Preset
 from flashvsr.settings.processing_tables import Chunks, Gpu, Model, Pipeline, Preprocess, SourceLimits, Streaming
 from flashvsr.settings.service_tables import (
@@ -137,21 +137,6 @@ def load_config(path: Path | None = None, environ: Mapping[str, str] = os.enviro
         origin=origin if text is not None else None,
         notes=tuple(notes),
     )
-
-
-def default_config_text() -> str:
-    """The whole of flashvsr.toml with its comments and defaults, as shipped in config/."""
-    text = comment_block(
-        "Settings of the flashvsr service. Every option is shown with its default; delete what you do not "
-        "change. Relative paths start at the folder of this file, ~ is the home directory. An environment "
-        "variable named in a comment overrides the option. `flashvsr check` reads this file and says what is "
-        "wrong with it."
-    )
-    for name, table in TABLES.items():
-        text += f"\n\n[{name}]\n{render(table)}"
-    text += "\n\n" + comment_block("Further inboxes anywhere, each with an outbox of its own. Repeat for more.")
-    example = ExtraInbox(Path("/mnt/nas/restore"), Path("/mnt/nas/restored"))
-    return f"{text}# [[inbox]]\n{render(ExtraInbox, example, prefix='# ')}"
 
 
 def _is_inbox(entry: os.DirEntry[str]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from flashvsr.errors import BadConfig
+from flashvsr.files.advice import out_of_reach
 from flashvsr.files.state import service_process
 from flashvsr.jobs.damage import set_aside_notes
 from flashvsr.jobs.queue import Queue
@@ -135,13 +135,6 @@ def gather(config: Config, queue: Queue | None, *, jobs: Jobs = "open", look: bo
         inboxes=inboxes,
         jobs=tuple(map(JobState.of, rows)),
     )
-
-
-def out_of_reach(error: OSError) -> str:
-    """Say that something cannot be looked at, and what to do."""
-    place = f" {printable(error.filename)}" if error.filename else ""
-    advice = "; run this as root, or as the service's account" if error.errno in (errno.EACCES, errno.EPERM) else ""
-    return f"cannot look at{place}: {error.strerror or error}{advice}"
 
 
 def _live_problems(live: Live) -> Iterator[tuple[str, str]]:

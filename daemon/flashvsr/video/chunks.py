@@ -14,7 +14,6 @@ called `chunk-<first frame>.tmp`.
 from __future__ import annotations
 
 import logging
-import os
 import re
 import shutil
 import stat
@@ -25,12 +24,14 @@ from pathlib import Path
 from av.error import FFmpegError
 
 from flashvsr.errors import FlashVSRError
-from flashvsr.files.advice import failure
+from flashvsr.files.advice import LOST, failure
+from flashvsr.files.durable import name_durably, sync_names
 from flashvsr.files.objects import clear_name
+from flashvsr.files.texts import write_replacing
 from flashvsr.video.captions import Captions
 from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.decode import Rgb
-from flashvsr.video.digests import DIGITS, LOST, RunningDigest, digest_of
+from flashvsr.video.digests import DIGITS, RunningDigest, digest_of
 from flashvsr.video.encode import VideoEncoder
 from flashvsr.video.stream_writer import StreamWriter
 from flashvsr.video.writing import MediaWriter, write_error
@@ -92,11 +93,11 @@ class ChunkStore:
         try:
             clear_name(workdir, stat.S_ISDIR)
             workdir.mkdir(parents=True, exist_ok=True)
-            _sync(workdir.parent)  # chunks are no safer than the name of their folder
+            sync_names(workdir.parent)  # chunks are no safer than the name of their folder
             mark = workdir / _FINGERPRINT
             if not _says(mark, fingerprint):
                 self.discard()
-                _write_durably(mark, fingerprint)
+                write_replacing(mark, fingerprint)
         except OSError as error:
             raise write_error(workdir, error) from error
 
@@ -207,12 +208,10 @@ class ChunkWriter:
                     f"{self._encoder.name} made {self._video.packets} packets of {self.frames} frames; "
                     "set another encoder or codec in the preset"
                 )
-            _sync(self._path)
             numbers = _numbers(self.first, self.frames, self._last_pts)
             digest = self._digest.finish(numbers)
             target = self._workdir / f"chunk-{numbers}-{digest}.nut"
-            self._path.rename(target)
-            _sync(self._workdir)
+            name_durably(self._path, target)
         return Chunk(target, self.first, self.frames, self._last_pts, digest)
 
     def abort(self) -> None:
@@ -242,20 +241,3 @@ def _says(mark: Path, text: str) -> bool:
         if error.errno not in LOST:
             raise
         return False
-
-
-def _write_durably(path: Path, text: str) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    _sync(temporary)
-    temporary.replace(path)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    """Flush a file, or a folder's list of names, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 from pathlib import Path
@@ -10,8 +9,6 @@ from pathlib import Path
 from flashvsr.video.counted import Progress, nothing
 
 DIGITS = 32  # of a digest, as hexadecimal text
-# What a disk or its file system says about one file that it has lost. Anything else stands in the way of all files.
-LOST = frozenset({errno.EIO, errno.ENOENT, errno.ENODATA, errno.EBADMSG, errno.EUCLEAN, errno.ENXIO, errno.EILSEQ})
 
 _READ_BLOCK = 1 << 20
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from av.error import FFmpegError
 
 from flashvsr.errors import BadConfig
-from flashvsr.files.advice import failure
+from flashvsr.files.advice import LOST, failure
 from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.decode import DecodeOptions, decode, output_grid
-from flashvsr.video.digests import LOST, digest_of
+from flashvsr.video.digests import digest_of
 from flashvsr.video.encode import EncoderSettings, VideoEncoder, output_format, problem_of
 from flashvsr.video.probe import SourceInfo, probe
 from flashvsr.video.stream_writer import StreamWriter

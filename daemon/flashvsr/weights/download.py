@@ -7,7 +7,6 @@ any moment: what it wrote so far stays, and the next download goes on there.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import logging
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from flashvsr.errors import BadConfig, FlashVSRError, Transient
+from flashvsr.files.advice import DENIED, IN_THE_WAY, reason
 
 log = logging.getLogger(__name__)
 
@@ -177,11 +177,10 @@ def _error(failure: dict[str, Any], folder: Path, names: Sequence[str]) -> Flash
 
 
 def _storage_error(number: int | None, text: str | None, folder: Path) -> FlashVSRError:
-    if number in (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
-        return BadConfig(f"{folder}: {text}; let the user of the service write there, or set paths.models")
-    if number in (errno.ENOSPC, errno.EDQUOT):
-        return Transient(f"{folder}: {text}; free some space, or set paths.models; what has arrived is kept")
-    return Transient(f"{folder}: {text}; check the disk or share, or set paths.models")
+    told = f"{folder}: {reason('write', folder, OSError(number, text))}, or set paths.models"
+    if number in DENIED | IN_THE_WAY:
+        return BadConfig(told)
+    return Transient(f"{told}; what has arrived is kept")
 
 
 def _advice(folder: Path, names: Sequence[str]) -> str:

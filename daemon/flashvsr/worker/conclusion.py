@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flashvsr.errors import Damaged, FlashVSRError, LeaseLost, Transient
+from flashvsr.files.advice import explained
 from flashvsr.files.objects import clear_name
-from flashvsr.files.space import writing_state
 from flashvsr.jobs.schema import DONE, Job
 from flashvsr.outbox.publish import remove_error_text, remove_temporaries, write_error_text
 from flashvsr.settings.config import Config
@@ -85,7 +85,7 @@ class Conclusion:
     def leave_for_sweep(self, job: Job) -> None:
         """Make sure that a sweep comes by: it looks for the folders of jobs. Raises NoSpace or another Transient."""
         folder = work_directory(self._config(), job.id)
-        with writing_state(folder):
+        with explained("write", folder):
             clear_name(folder, stat.S_ISDIR)
             folder.mkdir(exist_ok=True)
 

@@ -13,9 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flashvsr.errors import Transient
-from flashvsr.files.advice import ENVIRONMENT, failure
+from flashvsr.files.advice import ENVIRONMENT, explained, failure
 from flashvsr.files.objects import clear_name
-from flashvsr.files.space import writing_state
 
 MOST_TRIES = 2  # a source that kills every worker may do so while its partial video is made, too
 _TRY = b"."
@@ -33,7 +32,7 @@ class Marker:
 
         Raises NoSpace or another Transient, before anything was done, when the file cannot be made.
         """
-        with writing_state(self._path):
+        with explained("write", self._path):
             clear_name(self._path)
             file = self._path.open("ab")
         with file:
@@ -51,7 +50,7 @@ class Marker:
 
         `place`: what is written to, for the message. Raises Transient for what the disk refuses.
         """
-        with writing_state(self._path), self._path.open("ab") as file:
+        with explained("write", self._path), self._path.open("ab") as file:
             file.write(_TRY)
         try:
             yield
