@@ -185,7 +185,7 @@ def test_an_end_whose_record_does_not_fit_waits_for_room(
     job = claim(drop())
     with monkeypatch.context() as patch:
         patch.setattr(ledger, "write_replacing", full)
-        with pytest.raises(NoSpace, match="make room"):
+        with pytest.raises(NoSpace, match="free some space there"):
             queue.claims.fail(job.id, str(job.lease), "no video", "bad_input", None, [])
     assert queue.jobs.get(job.id).state == "running"
     queue.claims.fail(job.id, str(job.lease), "no video", "bad_input", None, [])

@@ -11,6 +11,7 @@ import pytest
 
 from flashvsr.errors import FlashVSRError, Transient
 from flashvsr.files.advice import LOST
+from flashvsr.files.names import OUR_PREFIX
 from flashvsr.video import chunks
 from flashvsr.video.chunks import Chunk, ChunkStore, DamagedChunk, stored_chunks, whole_chunks
 from flashvsr.video.digests import digest_of
@@ -174,7 +175,9 @@ def test_what_is_flushed_to_the_disk_and_when(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(os, "fsync", fsync)
     store = ChunkStore(tmp_path, "x")
-    assert flushed == [(tmp_path.parent.name, False), ("chunks.tmp", False), (tmp_path.name, True)]
+    above, (mark, named), names = flushed
+    assert (above, names) == ((tmp_path.parent.name, False), (tmp_path.name, True))
+    assert (mark.startswith(OUR_PREFIX), named) == (True, False)
     flushed.clear()
     (tmp_path / "chunks.fingerprint").unlink()
     fill_chunk(store, 0, 2, an_encoder())
