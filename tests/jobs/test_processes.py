@@ -23,8 +23,9 @@ CLAIMER = PROGRAMS / "claimer.py"
 def start_claimers(state: Path, count: int, how: str = "work") -> list[subprocess.Popen[str]]:
     """Processes that go for the jobs at the same moment, however long each took to get ready."""
     command = [sys.executable, str(CLAIMER), str(state), how]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    claimers = [subprocess.Popen(command, text=True, **pipes) for _ in range(count)]
+    claimers = [
+        subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(count)
+    ]
     for claimer in claimers:
         assert claimer.stdout is not None
         assert claimer.stdout.readline() == "ready\n"

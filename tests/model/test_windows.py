@@ -12,11 +12,10 @@ from flashvsr.model.windows import (
     FRAMES_PER_WINDOW,
     LATENTS_PER_GROUP,
     LOOKAHEAD,
-    MIN_INPUT_FRAMES,
     ring_slots,
     window,
 )
-from kits.windows import padded_length, window_count
+from kits.windows import LEAST_INPUT_FRAMES, padded_length, window_count
 
 
 def test_as_published() -> None:
@@ -84,7 +83,7 @@ def test_the_constants_are_those_of_the_windows() -> None:
     assert FRAMES_PER_WINDOW == len(range(*second.output)) == second.latent_count * FRAMES_PER_LATENT
     assert len(range(*first.output)) == 1 + (first.latent_count - 1) * FRAMES_PER_LATENT
     assert {step.lq[1] - step.output[1] for step in (first, second, third)} == {LOOKAHEAD}
-    assert first.lq == (0, MIN_INPUT_FRAMES)
+    assert first.lq == (0, LEAST_INPUT_FRAMES)
     assert {step.latent_count // len(step.groups) for step in (first, second, third)} == {LATENTS_PER_GROUP}
 
 

@@ -109,6 +109,19 @@ def test_a_name_taken_at_the_last_moment(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_a_name_given_by_a_try_whose_answer_was_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NFS sends such a request once more, and then it hears that the name is taken: by the file itself."""
+    link = made_module._link
+
+    def twice(*arguments: Any) -> None:
+        link(*arguments)
+        link(*arguments)
+
+    monkeypatch.setattr(made_module, "_link", twice)
+    assert published(tmp_path / "a.mp4") == tmp_path / "a.mp4"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+
+
 def test_a_dangling_link_is_a_name_too(tmp_path: Path) -> None:
     target = tmp_path / "a.mp4"
     target.symlink_to(tmp_path / "elsewhere" / "b.mp4")

@@ -185,7 +185,8 @@ class Renaming(Watching):
 
     def present(self, task: Task) -> Task:
         self.asked += 1
-        return replace(task, target=task.target.with_name(f"name {self.asked}.mp4"))
+        name = f"name {self.asked}.mp4"
+        return replace(task, source=task.source.with_name(name), target=task.target.with_name(name))
 
     def publishing(self, report: Report, size: int, mtime_ns: int) -> None:
         if self.left:
@@ -196,6 +197,7 @@ class Renaming(Watching):
 def test_the_result_gets_the_last_name_of_its_source(tmp_path: Path, clip: Path) -> None:
     report = chain(clip, tmp_path, CONFIG, Renaming(2))
     assert report.result == tmp_path / "out" / "name 3.mp4"
+    assert report.source["path"] == str(clip.with_name("name 3.mp4"))
     assert list(report.result.parent.iterdir()) == [report.result]
 
 

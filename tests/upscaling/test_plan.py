@@ -19,7 +19,9 @@ from flashvsr.upscaling.plan import Plan, prepare
 from flashvsr.upscaling.prober import Prober, prober_for
 from flashvsr.upscaling.task import Task
 from flashvsr.video.chunks import stored_chunks
+from flashvsr.video.decode import DecodeOptions
 from flashvsr.video.interlacing import Scan
+from flashvsr.video.normalise import Normalised
 from flashvsr.video.probe import SourceInfo
 from kits.chain import SAME, IdentityEngine, Watching, chain
 from kits.videos import numbered, write_video
@@ -189,6 +191,24 @@ def test_a_normalised_file_is_decoded_in_place_of_the_source(task: Task) -> None
     assert (found.decoding.scan, found.decoding.hardware) == (Scan(), ""), "that has been done"
     assert planned(task).picture.path == task.source
     assert not found.picture.path.exists(), "nobody needs it any more"
+
+
+def test_fields_are_joined_once(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are when the normalised file is made: what is decoded then has none."""
+    asked = Examining(0)
+    asked.probe = prober_for(CONFIG).probe  # type: ignore[method-assign]
+    monkeypatch.setattr(module, "prober_for", lambda _: asked)
+    made: list[Scan] = []
+    normalise = module.normalise
+
+    def noted(info: SourceInfo, size: tuple[int, int], how: DecodeOptions, *rest: Any) -> Normalised:
+        made.append(how.scan)
+        return normalise(info, size, how, *rest)
+
+    monkeypatch.setattr(module, "normalise", noted)
+    deinterlaced = replace(task, preset=replace(SAME, deinterlace="auto"))
+    found = planned(deinterlaced, replace(CONFIG, preprocess=Preprocess(mode="file")))
+    assert (made, found.scan, found.decoding.scan) == ([INTERLACED], INTERLACED, Scan())
 
 
 def test_settings_that_cannot_be_kept_are_told(task: Task) -> None:

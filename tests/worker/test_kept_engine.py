@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from flashvsr.errors import BadConfig, Interrupted
@@ -14,7 +16,9 @@ def asked(engine: KeptEngine) -> object:
     return engine.get(Config(), lambda _: None)
 
 
-def refuse(error: Exception) -> Upscaling:
+def refuse(error: Exception) -> Any:
+    """An upscaling, played, whose loading fails."""
+
     def fail() -> None:
         raise error
 
@@ -40,4 +44,5 @@ def test_a_loading_that_failed_is_one_until_other_settings_are_tried() -> None:
     assert engine.problem == "the model cannot be loaded: the weights folder has no TCDecoder.ckpt"
     assert (engine.rests, engine.broken) == (True, False)
     engine.forget()
-    assert (engine.problem, engine.rests) == (None, False)
+    state: tuple[str | None, bool] = engine.problem, engine.rests
+    assert state == (None, False)
