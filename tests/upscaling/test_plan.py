@@ -21,7 +21,7 @@ from flashvsr.upscaling.task import Task
 from flashvsr.video.chunks import stored_chunks
 from flashvsr.video.decode import DecodeOptions
 from flashvsr.video.interlacing import Scan
-from flashvsr.video.normalise import Normalised
+from flashvsr.video.normalise import Normalised, normalise
 from flashvsr.video.probe import SourceInfo
 from kits.chain import SAME, IdentityEngine, Watching, chain
 from kits.videos import numbered, write_video
@@ -199,7 +199,6 @@ def test_fields_are_joined_once(task: Task, monkeypatch: pytest.MonkeyPatch) -> 
     asked.probe = prober_for(CONFIG).probe  # type: ignore[method-assign]
     monkeypatch.setattr(module, "prober_for", lambda _: asked)
     made: list[Scan] = []
-    normalise = module.normalise
 
     def noted(info: SourceInfo, size: tuple[int, int], how: DecodeOptions, *rest: Any) -> Normalised:
         made.append(how.scan)
