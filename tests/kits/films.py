@@ -13,7 +13,7 @@ import numpy as np
 
 from kits.videos import numbered
 
-SECONDS = 6
+SECONDS = 4
 FONT = bytes(range(256)) * 20
 
 
