@@ -20,6 +20,7 @@ from flashvsr.files import trees
 from flashvsr.settings.config import Config
 from flashvsr.settings.processing_tables import SourceLimits
 from flashvsr.upscaling.prober import Prober
+from flashvsr.upscaling.probing_child import BAD_INPUT
 from flashvsr.video.interlacing import examine
 from flashvsr.video.limits import Limits as FileLimits
 from flashvsr.video.probe import probe
@@ -192,6 +193,26 @@ def test_one_that_falls_silent_is_given_up(prober: Prober, long: Path) -> None:
     assert prober.probe(long, ANY).codec == "mpeg2video"
 
 
+WORKING = """
+import sys, time
+sys.stdin.readline()
+for _ in range(14):
+    time.sleep(0.25)
+    print('{"working": true}', flush=True)
+print('{"error": "BAD_INPUT", "message": "read to its end"}', flush=True)
+"""
+
+
+def test_one_that_gets_on_may_take_longer_than_silence_may(prober: Prober, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = WORKING.replace("BAD_INPUT", BAD_INPUT)
+    monkeypatch.setattr("flashvsr.upscaling.prober._COMMAND", (sys.executable, "-c", code))
+    prober.patience = 3.0
+    signs: list[None] = []
+    with pytest.raises(BadInput, match="read to its end"):
+        prober.probe(CLIP, ANY, lambda: signs.append(None))
+    assert len(signs) == 14
+
+
 def test_what_progress_raises_ends_the_work(prober: Prober, long: Path) -> None:
     def cancel() -> None:
         raise Cancelled("cancelled")
@@ -235,6 +256,7 @@ import sys, time
 from pathlib import Path
 from flashvsr.video.limits import Limits
 from flashvsr.upscaling.prober import Prober
+from flashvsr.upscaling.probing_child import BAD_INPUT
 prober = Prober(1 << 30)
 prober.probe(Path(sys.argv[1]), Limits())
 print(prober._child._process.pid, flush=True)
