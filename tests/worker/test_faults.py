@@ -12,7 +12,7 @@ import pytest
 
 from flashvsr.errors import BadInput, Crashed, Transient
 from flashvsr.worker import sweep
-from flashvsr.worker.faults import out_of_gpu_memory
+from flashvsr.worker.faults import judge, out_of_gpu_memory
 from kits.played import Bench, replace_source
 
 
@@ -69,6 +69,15 @@ def test_a_source_that_ends_who_looks_at_it_costs_attempts_and_no_worker(bench: 
 def _crash_of(name: str, bench: Bench) -> None:
     if bench.upscaling.tasks[-1].source.name == name:
         raise Crashed("ended by SIGSEGV")
+
+
+def test_the_delay_after_a_crash_grows_with_the_attempts(bench: Bench) -> None:
+    job = bench.job(bench.add())
+    delays = []
+    for job.attempts in (1, 2, 3):
+        verdict = judge(Crashed("ended by SIGSEGV"), job, settle_seconds=1.0, max_attempts=9, failures=5)
+        delays.append(verdict.delay)
+    assert delays == [10, 20, 40]
 
 
 class OutOfMemoryError(RuntimeError):

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from flashvsr.errors import BadConfig, Cancelled, Damaged, Interrupted, LeaseLost
+from flashvsr.files import trees
 from flashvsr.files.mounts import ShareAway
 from flashvsr.jobs.owner import Owner, current_owner
 from flashvsr.settings.config import Config
-from flashvsr.settings.service_tables import QueueSettings, Watch
+from flashvsr.settings.service_tables import ExtraInbox, QueueSettings, Watch
 from flashvsr.worker.job_control import JobControl
 from flashvsr.worker.orders import Orders
 from kits.played import FRAMES, Bench, Engine, Report
@@ -195,6 +196,14 @@ def test_reload_takes_a_new_model_and_keeps_the_old_one_otherwise(bench: Bench) 
     bench.add("c.mov")
     bench.loop.step()
     assert bench.upscaling.engines == 2
+
+
+def test_links_are_followed_in_no_tree_that_a_reload_brings(bench: Bench) -> None:
+    new = ExtraInbox(bench.root / "new inbox", bench.root / "new outbox")
+    bench.config = replace(bench.config, extra_inboxes=(new,))
+    bench.arrivals.queued.append(signal.SIGHUP)
+    bench.loop.step()
+    assert {new.path, new.outbox} <= set(trees.roots() or ())
 
 
 def test_control_asks_the_queue_at_most_twice_a_second(bench: Bench) -> None:
