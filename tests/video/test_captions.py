@@ -35,7 +35,7 @@ def spoken(number: int, most: int = 40) -> bytes:
     )
 
 
-def film(path: Path, codec: str, most: int = 30) -> Path:
+def film(path: Path, codec: str, most: int = 30, frames: int = 40) -> Path:
     """A film with such captions, in two B-frames out of three where the codec has them."""
     name = {"h264": "libx264", "hevc": "libx265", "mpeg2video": "mpeg2video", "av1": "libsvtav1"}[codec]
     quiet = {"x265-params": "log-level=none"} if codec == "hevc" else {}
@@ -45,7 +45,7 @@ def film(path: Path, codec: str, most: int = 30) -> Path:
         )
         stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
         packets: list[Packet[Any]] = []
-        for index in range(40):
+        for index in range(frames):
             frame = av.VideoFrame.from_ndarray(numbered(index, 128, 96), format="rgb24").reformat(format="yuv420p")
             frame.pts, frame.time_base = index, Fraction(1, 25)
             packets += stream.encode(frame)
@@ -99,15 +99,16 @@ def test_a_clip_of_somebody_s(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", ["stream", "file"])
 def test_after_an_interruption(mode: str, tmp_path: Path) -> None:
     """Frames that were made before it are decoded again; their captions belong to the chunks that are there."""
-    path, config = film(tmp_path / "film.mkv", "h264"), Config()
+    frames = 160  # more than the threads ahead of the encoder hold
+    path, config = film(tmp_path / "film.mkv", "h264", frames=frames), Config()
     config = replace(
         config, preprocess=replace(config.preprocess, mode=mode), chunks=replace(config.chunks, min_frames=0, size=8)
     )
     with pytest.raises(Interrupted):
         chain(path, tmp_path, config, Watching(16, Interrupted("stop")))
     report = chain(path, tmp_path, config)
-    assert 0 < report.resumed_at < 40
-    assert captions_of(report.result) == [spoken(number, 30) for number in range(40)]
+    assert 0 < report.resumed_at < frames
+    assert captions_of(report.result) == [spoken(number, 30) for number in range(frames)]
 
 
 def test_those_of_frames_that_are_not_wanted_are_forgotten() -> None:

@@ -37,8 +37,8 @@ def plain(steps: Steps) -> list[str]:
 
 
 FINGERPRINT = [
-    "sync work/chunks.tmp",
-    "name work/chunks.tmp -> work/chunks.fingerprint",
+    "sync work/.flashvsr.tmp",
+    "name work/.flashvsr.tmp -> work/chunks.fingerprint",
     "sync work/",
 ]
 
