@@ -49,6 +49,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[Config]:
     return made
 
 
+@pytest.mark.slow
 def test_the_documented_example(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -106,6 +107,7 @@ def test_a_directory_gets_a_file_of_the_sources_name(source: Path, tmp_path: Pat
     assert upscale(source, tmp_path / "out", container="mkv", **SAME).result == tmp_path / "out" / "in.mkv"
 
 
+@pytest.mark.slow
 def test_one_model_serves_many_files(source: Path, tmp_path: Path, loads: list[Config]) -> None:
     upscaler = Upscaler(CONFIG)
     upscaler.check(source, tmp_path / "0.mp4", **SAME)
@@ -115,6 +117,7 @@ def test_one_model_serves_many_files(source: Path, tmp_path: Path, loads: list[C
     assert loads == [CONFIG]
 
 
+@pytest.mark.slow
 def test_presets_and_options(source: Path, tmp_path: Path, loads: list[Config]) -> None:
     (tmp_path / "preset.toml").write_text("quality = 3\nseed = 5\n")
     link = tmp_path / "link.toml"
@@ -125,6 +128,7 @@ def test_presets_and_options(source: Path, tmp_path: Path, loads: list[Config]) 
     assert (by_value.quality, by_value.seed, by_value.width) == (2, 6, 0)
 
 
+@pytest.mark.slow
 def test_only_the_config_that_is_given_counts(
     source: Path, tmp_path: Path, loads: list[Config], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,6 +207,7 @@ def test_what_on_progress_raises_ends_the_work_and_comes_out(
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("error", "begins"), [(Cancelled("enough"), "enough"), (Cancelled(), "stopped")])
 def test_an_error_of_ours_says_itself_what_was_kept(
     source: Path, tmp_path: Path, loads: list[Config], error: Cancelled, begins: str
@@ -213,6 +218,7 @@ def test_an_error_of_ours_says_itself_what_was_kept(
     assert str(error) == f"{begins}; what was finished is in {tmp_path / 'out_partial.mp4'}"
 
 
+@pytest.mark.slow
 def test_before_the_first_frame_there_is_nothing_to_keep(source: Path, tmp_path: Path, loads: list[Config]) -> None:
     def stop() -> None:
         raise Enough

@@ -65,6 +65,7 @@ def test_everything_wrong_with_the_videos_is_said_at_once(here: Path, capsys: py
     assert done.stdout == ""
 
 
+@pytest.mark.slow
 def test_a_video_of_one_frame_costs_only_itself(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_video(here / "one.mkv", [np.zeros((128, 128, 3), np.uint8)], codec="ffv1")
     options = ["--weights", "nano", "--filter", "bicubic", "--size", "128x128", "--frames", 2, "--out", "out"]

@@ -29,6 +29,7 @@ def config(open_path: Path) -> Path:
     return file
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command", [("status",), ("status", "--json"), ("status", "1"), ("retry", "1"), ("cancel", "1")], ids=" ".join
 )

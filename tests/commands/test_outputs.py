@@ -32,6 +32,7 @@ def flashvsr(config: Path, command: str, redirection: str) -> subprocess.Complet
     return subprocess.run(["bash", "-c", line, sys.executable, str(config)], capture_output=True, text=True, timeout=60)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["status", "status --json", "status 1"])
 def test_a_full_output_is_told(config: Path, command: str) -> None:
     done = flashvsr(config, command, ">/dev/full")
@@ -39,6 +40,7 @@ def test_a_full_output_is_told(config: Path, command: str) -> None:
     assert done.stderr == "flashvsr: the output cannot be written: No space left on device\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("redirection", [">&-", ">&- 2>&-", "<&- >&- 2>&-", ">/dev/full 2>/dev/full", "2>/dev/full"])
 def test_closed_and_full_streams_end_nothing(config: Path, redirection: str) -> None:
     done = flashvsr(config, "status", redirection)

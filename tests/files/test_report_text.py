@@ -20,6 +20,7 @@ def test_a_report_shows_any_text(text: str) -> None:
     assert len(shown) < 2 * LONGEST
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_what_the_queue_keeps_is_bounded(text: str) -> None:
     tracks = [{"title": text}] * (300 if len(text) < 1000 else 20)

@@ -129,6 +129,7 @@ def test_a_path_that_is_too_long_is_told_once_and_not_retried(world: World) -> N
     assert len(text) < 10_000
 
 
+@pytest.mark.slow
 def test_many_complaints_about_one_inbox_hide_nothing_of_the_others(world: World) -> None:
     for number in range(300):
         deep = world.inbox.joinpath(f"{number}", *["d"] * 64)

@@ -85,6 +85,7 @@ def test_a_start_that_is_killed_at_any_step_is_made_good_by_the_next(
     assert step > 10, "hardly anything was interrupted"
 
 
+@pytest.mark.slow
 def test_a_start_that_is_killed_again_and_again_gets_there(lived: Path) -> None:
     holed(lived / "queue.db")
     # Each start gets one step further than the one before.

@@ -59,6 +59,7 @@ def test_every_job_is_claimed_exactly_once(tmp_path: Path) -> None:
     assert all(job.attempts == 1 for job in queue.jobs.select())
 
 
+@pytest.mark.slow
 def test_a_claim_needs_no_transaction_to_be_the_only_one(tmp_path: Path) -> None:
     """All go for the same job at the same time, and nothing but the statement itself keeps them apart."""
     queue = fill(tmp_path, 60)
@@ -73,6 +74,7 @@ def test_a_claim_needs_no_transaction_to_be_the_only_one(tmp_path: Path) -> None
     assert ended == {n: ("failed", 2) if n in used_up else ("done", 1) for n in range(1, 61)}
 
 
+@pytest.mark.slow
 def test_jobs_that_kill_their_workers_end_failed(tmp_path: Path) -> None:
     queue = fill(tmp_path, 2)
     for attempt in (1, 2):

@@ -70,6 +70,7 @@ def test_what_went_wrong(queue: Queue, drop: Drop, claim: Claim, inbox: Path, te
     assert ended.error == storable(text)
 
 
+@pytest.mark.slow
 @KINDS
 def test_what_was_made(queue: Queue, drop: Drop, claim: Claim, inbox: Path, text: str) -> None:
     number = drop()

@@ -41,6 +41,7 @@ def chosen(counts: list[list[int]], device: torch.device) -> BlockLists:
     return BlockLists(lists.to(device), number.to(device), order.to(device))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rows", "columns"), [(128, 128), (64, 32)])
 @pytest.mark.parametrize(
     ("dtype", "tolerance"),

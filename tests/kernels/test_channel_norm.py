@@ -43,6 +43,7 @@ def test_into_a_raster(form: Any, device: torch.device, height: int, width: int)
     assert (out.padded()[0] == 7).all()
 
 
+@pytest.mark.slow
 @FORMS
 def test_into_block_order(form: Any, device: torch.device) -> None:
     x, gamma, expected = rows(16, 8, device)

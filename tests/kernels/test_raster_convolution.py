@@ -112,6 +112,7 @@ def test_the_products_of_a_last_layer(form: Any, device: torch.device, size: tup
     assert not borders(out).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slices", [1, 2])
 @pytest.mark.parametrize("size", SIZES[:3])
 def test_an_enlargement(form: Any, device: torch.device, size: tuple[int, int], slices: int) -> None:

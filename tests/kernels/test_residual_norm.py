@@ -15,6 +15,7 @@ EPS = 1e-6
 TOLERANCES = {torch.float32: 1e-5, torch.float16: 4e-3, torch.bfloat16: 3.2e-2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [128, 384, 1536])
 @pytest.mark.parametrize("rows", [1, 5])
 @pytest.mark.parametrize(

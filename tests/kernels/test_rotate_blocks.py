@@ -71,6 +71,7 @@ def test_as_the_plain_form(device: torch.device, slots: list[int], blocks: int, 
         assert (ring.means[slot * blocks : (slot + 1) * blocks] == 7).all()
 
 
+@pytest.mark.slow
 def test_the_same_bits_every_time(device: torch.device) -> None:
     given = inputs(1, 2, 384, torch.bfloat16, device)
     places = torch.tensor([1], dtype=torch.int32, device=device)

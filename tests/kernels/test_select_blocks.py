@@ -60,6 +60,7 @@ def test_as_the_plain_form(
         assert expected.counts.sum() == heads * groups * min(budget - 1, int(allowed.sum()) * len(slots))
 
 
+@pytest.mark.slow
 def test_values_of_all_sizes(device: torch.device) -> None:
     """Sharp rows: what is kept lies anywhere between 1 and 1e-20."""
     torch.manual_seed(1)

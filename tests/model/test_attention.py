@@ -89,6 +89,7 @@ def concatenated(
         yield attention.o(out.float().flatten(1, 2).transpose(0, 1).flatten(1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kv_ratio", "offload"), [(1, False), (2, False), (3, False), (3, True), (4, False)])
 def test_the_ring_keeps_the_last_groups(kv_ratio: int, offload: bool) -> None:
     rows, columns, heads = 1, 2, 2

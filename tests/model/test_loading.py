@@ -72,6 +72,7 @@ def test_every_single_key_of_the_published_model_is_needed() -> None:
             assert f"FlashVSR-v1.1/{file}: {name} is missing" in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "shapes", "key", "shape", "expected"),
     [

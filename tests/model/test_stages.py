@@ -112,6 +112,7 @@ class HeadElsewhere(PlainHead):
         return torch.zeros(noise.shape)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("place", "fed"), [(0, 2), (1, FED - 2)])
 def test_what_passes_between_stages_goes_to_their_device(deep: FlashVSR, place: int, fed: int) -> None:
     ranges = [range(2), range(2, 4)]

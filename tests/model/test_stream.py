@@ -57,6 +57,7 @@ def test_no_frames_in_no_frames_out(tiny: FlashVSR) -> None:
     assert list(stream_of(tiny, SIDE, SIDE, StreamOptions()).run([])) == []
 
 
+@pytest.mark.slow
 def test_the_last_frame_is_repeated(tiny: FlashVSR) -> None:
     """The schedule is the windows' plan over the padded video, as the golden tensors were made."""
     video = lq_video(27, SIDE, 2 * SIDE)
@@ -72,6 +73,7 @@ def test_the_last_frame_is_repeated(tiny: FlashVSR) -> None:
     torch.testing.assert_close(ours, torch.cat(expected, dim=1)[:, :27])
 
 
+@pytest.mark.slow
 def test_the_seed_decides(tiny: FlashVSR) -> None:
     video = lq_video(25, SIDE, SIDE)
     first = upscale(tiny, video, seed=7)
@@ -191,6 +193,7 @@ def test_a_restarted_stream_comes_to_the_same_frames(tiny: FlashVSR) -> None:
     assert same < 0.2 * other
 
 
+@pytest.mark.slow
 def test_parts_of_a_window_come_together(tiny: FlashVSR) -> None:
     """A decoder may make a window's frames part by part; each part is corrected by the frames that it belongs to."""
 

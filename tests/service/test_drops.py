@@ -62,6 +62,7 @@ def all_settled(service: Service, count: int) -> None:
     eventually(settled, f"{count} jobs done", 60)
 
 
+@pytest.mark.slow
 def test_odd_names_come_out_byte_for_byte(service: Service) -> None:
     contents = drop(service.inbox, *ODD_NAMES)
     all_settled(service, len(ODD_NAMES))

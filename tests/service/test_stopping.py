@@ -33,6 +33,7 @@ def finishing(make_service: MakeService, worker: str, more: str = "", **options:
     return make_service(worker, **options)
 
 
+@pytest.mark.slow
 def test_no_worker_is_started_while_another_finishes(make_service: MakeService, tmp_path: Path) -> None:
     service = finishing(make_service, "work", slots=["a", "b"], first=0.05)
     job = service.add_job()
@@ -76,6 +77,7 @@ def test_a_worker_that_crashes_while_the_service_stops_has_no_successor(
     assert "error   " not in service.log()  # nobody has to look after it
 
 
+@pytest.mark.slow
 def test_the_watchdog_is_fed_as_long_as_jobs_finish(make_service: MakeService, tmp_path: Path) -> None:
     """Although nobody watches the inboxes any more; and systemd is asked for more time again and again."""
     service = finishing(make_service, "work", silence=1.0)
@@ -100,6 +102,7 @@ def test_systemd_is_asked_for_no_more_time_than_a_checkpoint_takes(make_service:
     assert not [line for line in service.said if "EXTEND_TIMEOUT" in line]
 
 
+@pytest.mark.slow
 def test_nothing_new_becomes_a_job_while_the_service_stops(make_service: MakeService, tmp_path: Path) -> None:
     service = finishing(make_service, "work")
     job = service.add_job()
@@ -114,6 +117,7 @@ def test_nothing_new_becomes_a_job_while_the_service_stops(make_service: MakeSer
     assert service.process.wait(15) == 0
 
 
+@pytest.mark.slow
 def test_a_stalled_worker_is_killed_while_the_service_waits_for_it_to_finish(make_service: MakeService) -> None:
     service = finishing(make_service, "hang", "[queue]\nstall_seconds = 2")
     job = service.add_job()
@@ -126,6 +130,7 @@ def test_a_stalled_worker_is_killed_while_the_service_waits_for_it_to_finish(mak
     eventually(lambda: not running(child["pid"]), "the end of the whole process group", 2)
 
 
+@pytest.mark.slow
 def test_each_further_request_is_less_patient_and_the_third_kills(make_service: MakeService) -> None:
     service = finishing(make_service, "hang", checkpoint=60)
     job = service.add_job()
@@ -138,6 +143,7 @@ def test_each_further_request_is_less_patient_and_the_third_kills(make_service: 
     assert service.job(job).state == "queued"
 
 
+@pytest.mark.slow
 def test_a_job_whose_process_died_unseen_is_queued_at_the_end(make_service: MakeService) -> None:
     """Of an earlier service, say: no worker of ours ends to have it noticed."""
     service = make_service("crash", first=60)
@@ -151,6 +157,7 @@ def test_a_job_whose_process_died_unseen_is_queued_at_the_end(make_service: Make
     assert (row.state, row.attempts, row.owner_pid) == ("queued", 1, None)
 
 
+@pytest.mark.slow
 def test_a_job_of_a_process_that_lives_is_left_to_it(make_service: MakeService) -> None:
     service = make_service("idle")
     job = service.add_job()

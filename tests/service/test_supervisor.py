@@ -120,6 +120,7 @@ def test_a_slow_end_of_a_job_is_no_stall(make_service: MakeService) -> None:
     assert "no progress" not in service.log()
 
 
+@pytest.mark.slow
 def test_a_frozen_end_of_a_job_is_a_stall(make_service: MakeService) -> None:
     service = make_service("idle")
     service.stop()
@@ -330,6 +331,7 @@ def status(service: Service, command: str = "status") -> str:
     ).stdout
 
 
+@pytest.mark.slow
 def test_damage_in_mid_life_ends_the_service_for_its_next_start_to_mend(make_service: MakeService) -> None:
     service = make_service("work")
     job = service.add_job()

@@ -35,6 +35,7 @@ def test_no_weapon_takes_more_than_the_kernel_grants() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", weapons.WEAPONS)
 def test_what_is_said_about_a_weapon_is_short(name: str) -> None:
     weapons.check_told(weapons.WEAPONS[name])

@@ -55,6 +55,7 @@ def test_a_lost_lease_leaves_the_chunks_untouched(tmp_path: Path, clip: Path) ->
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [Interrupted("stop"), Cancelled("cancelled"), Transient("no room"), ValueError("?")])
 def test_any_other_end_keeps_the_finished_frames(error: Exception, tmp_path: Path, clip: Path) -> None:
     with pytest.raises(type(error)):

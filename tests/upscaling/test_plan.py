@@ -100,6 +100,7 @@ CHANGES: dict[str, tuple[Callable[[Task], object], dict[str, Any], Config]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_chunks_of_another_kind_are_not_gone_on_with(task: Task, change: str) -> None:
     begun(task)

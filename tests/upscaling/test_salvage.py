@@ -26,6 +26,7 @@ def clip(tmp_path: Path) -> Path:
     return write_video(tmp_path / "clip.mp4", [numbered(n) for n in range(FRAMES)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["flipped", "cut", "gone"])
 def test_a_partial_video_ends_at_the_damage(kind: str, tmp_path: Path, clip: Path) -> None:
     with pytest.raises(Cancelled):

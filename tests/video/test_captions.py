@@ -69,6 +69,7 @@ def in_mpeg2(packet: Packet[Any], said: bytes) -> Packet[Any]:
     return fuller
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
 def test_captions_stay(codec: str, container: str, tmp_path: Path) -> None:
@@ -81,6 +82,7 @@ def test_captions_stay(codec: str, container: str, tmp_path: Path) -> None:
     assert report.warnings == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("codec", "kind"), [("hevc", "mp4"), ("mpeg2video", "ts"), ("av1", "mkv"), ("h264", "ts")])
 def test_from_other_codecs(codec: str, kind: str, tmp_path: Path) -> None:
     path = film(tmp_path / f"film.{kind}", codec)

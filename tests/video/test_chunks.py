@@ -178,6 +178,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", range(3))
 def test_kill_9_loses_no_finished_chunk(moment: int, tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", WRITE_FOR_EVER, str(tmp_path)], env=python_environment())

@@ -111,6 +111,7 @@ def in_sync_after(source_sound: np.ndarray, result: Path, seconds: float) -> Non
     assert likeness > 0.7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "codec"), [("ts", "h264"), ("mpg", "mpeg2")])
 def test_a_damaged_stretch_is_filled_by_the_last_good_frame(kind: str, codec: str, tmp_path: Path) -> None:
     """No frame is missing from the count, what follows is at its time, and the report says how many were lost."""

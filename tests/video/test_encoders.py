@@ -32,6 +32,7 @@ def textured(count: int) -> list[np.ndarray]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
 def test_every_step_of_quality_is_larger_and_better(codec: str, tmp_path: Path) -> None:
     video_format = output_format(clip_info("bigbuckbunny.mp4"), (128, 128))

@@ -127,6 +127,7 @@ def test_a_read_that_fails_anywhere(source: SourceInfo, chunks: list[Chunk], wor
     work(source, chunks, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
 def test_an_order_to_stop_that_comes_while_bytes_are_written(
     source: SourceInfo, chunks: list[Chunk], container: str, tmp_path: Path

@@ -46,6 +46,7 @@ def test_damaged_variants_are_processed_or_refused(tmp_path: Path) -> None:
     assert files < 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", FOUND, ids=FOUND.values())
 def test_found_by_trying_thousands(number: int, tmp_path: Path) -> None:
     program = PROGRAMS / "fuzz.py"

@@ -97,6 +97,7 @@ def combing(picture: np.ndarray) -> float:
     return float(np.abs(grey[1:] - grey[:-1]).mean() / np.abs(grey[2:] - grey[:-2]).mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["tff", "bff"])
 @pytest.mark.parametrize("flagged", [True, False], ids=["flags", "no-flags"])
 def test_interlaced_video_comes_out_without_combs(order: str, flagged: bool, tmp_path: Path) -> None:

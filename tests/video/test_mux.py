@@ -113,6 +113,7 @@ def test_what_was_recoded_is_said(tmp_path: Path) -> None:
     assert (silent.audio_tracks, silent.warnings) == (0, ())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("audio", ["copy", "aac"])
 def test_a_partial_ends_its_sound_with_the_picture(audio: str, tmp_path: Path) -> None:
     source = write_video(tmp_path / "talk.mp4", [numbered(n) for n in range(100)], audio=tone(4.0), options={"g": "10"})
@@ -279,6 +280,7 @@ def test_every_part_of_the_end_tells_that_it_goes_on(tmp_path: Path) -> None:
     assert len(calls) >= 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", [1, 20, -1])
 def test_a_request_to_stop_ends_the_joining(call: int, tmp_path: Path) -> None:
     info = clip_info("movie-hello.mp4")
@@ -302,6 +304,7 @@ def test_a_request_to_stop_ends_the_joining(call: int, tmp_path: Path) -> None:
         assemble(chunks, info, tmp_path / "cut.mp4", "copy", "mp4", progress=stop)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("audio", "expected"),
     [

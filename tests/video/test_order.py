@@ -90,6 +90,7 @@ def test_right_times_are_left_alone(name: str, tmp_path: Path) -> None:
     assert not probe(film(tmp_path / name, later)).decode_times
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["stream", "file"])
 def test_after_an_interruption(mode: str, tmp_path: Path) -> None:
     path, settings = film(tmp_path / "a.mp4"), Config(chunks=Chunks(size=8), preprocess=Preprocess(mode=mode))

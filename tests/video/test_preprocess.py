@@ -169,6 +169,7 @@ def test_an_interrupted_job_goes_on_with_the_file_it_has(tmp_path: Path, monkeyp
     assert leftovers(tmp_path) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".mp4", ".digest"])
 def test_a_file_that_the_disk_changed_is_made_again(suffix: str, tmp_path: Path) -> None:
     path = film(tmp_path / "a.mp4", 40)

@@ -43,6 +43,7 @@ def test_facts_of_awkward_files() -> None:
     assert clip_info("movie-hello.mp4").start == Fraction(169, 5120)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ALL_CLIPS, ids=lambda p: p.name)
 def test_every_frame_is_decoded(path: Path) -> None:
     info = probe(path)

@@ -50,6 +50,7 @@ def shown_at(found: list[Fraction], meant: list[Fraction]) -> bool:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
 def test_a_picture_that_fails_stands_still_and_the_sound_goes_on(container: str, tmp_path: Path) -> None:
     sound, times = tone(17.0), gap(25, 15, 25)
@@ -62,6 +63,7 @@ def test_a_picture_that_fails_stands_still_and_the_sound_goes_on(container: str,
     assert not any("jump" in warning for warning in report.warnings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "times",
     [
@@ -194,6 +196,7 @@ def test_a_picture_that_goes_on_in_another_codec_is_told(tmp_path: Path) -> None
     assert any("1 tracks of picture or sound begin on the way" in warning for warning in report.warnings)
 
 
+@pytest.mark.slow
 def test_renumbered_tracks_by_way_of_a_file_and_after_an_interruption(tmp_path: Path) -> None:
     settings = Config(chunks=Chunks(size=8), preprocess=Preprocess(mode="file"))
     with pytest.raises(Interrupted):

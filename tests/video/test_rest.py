@@ -53,6 +53,7 @@ def raw_subtitles(path: Path) -> list[bytes]:
         return [bytes(packet) for packet in container.demux(subtitles=0)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
 @pytest.mark.parametrize(("kind", "text"), [("srt", SRT), ("ass", ASS), ("vtt", VTT)], ids=["srt", "ass", "vtt"])
 def test_text_subtitles(kind: str, text: str, container: str, tmp_path: Path) -> None:
@@ -78,6 +79,7 @@ def test_the_text_of_an_mp4(container: str, tmp_path: Path) -> None:
     assert subtitles_of(report.result) == EXPECTED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
 @pytest.mark.parametrize("codec", ["hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle"])
 def test_bitmap_subtitles(codec: str, container: str, tmp_path: Path) -> None:
@@ -109,6 +111,7 @@ def test_bitmap_subtitles(codec: str, container: str, tmp_path: Path) -> None:
     assert report.warnings == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
 @pytest.mark.parametrize("source", ["mkv", "mp4"])
 def test_cover_art_is_kept_and_not_taken_for_the_film(source: str, container: str, tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ def film(folder: Path, *parts: tuple[tuple[int, int], Fraction], codec: str = "l
 NARROW, WIDE = ((128, 96), Fraction(1)), ((128, 96), Fraction(4, 3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", ["libx264", "mpeg2video"])
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
 def test_wide_parts_of_a_narrow_film_get_bars(container: str, codec: str, tmp_path: Path) -> None:

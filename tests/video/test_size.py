@@ -36,6 +36,7 @@ def enlarged(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return frame.reformat(*size, format="rgb24", interpolation="BICUBIC").to_ndarray()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fit", ["crop", "pad"])
 @pytest.mark.parametrize(
     ("source", "width", "scale", "cropped", "padded"),
@@ -77,6 +78,7 @@ def test_480p_four_times(tmp_path: Path) -> None:
     assert played(report.result).size == (3416, 1920)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("matrix", "turn"),
     [

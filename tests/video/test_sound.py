@@ -85,6 +85,7 @@ def test_dts(container: str, audio: str, codec: str, tmp_path: Path) -> None:
         assert sounds[0] == sounds[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
 @pytest.mark.parametrize(("source", "middle"), [("mkv", "flac"), ("mp4", "libmp3lame")], ids=["mkv", "mp4"])
 def test_tracks_keep_their_order_language_title_and_place(

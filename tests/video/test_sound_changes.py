@@ -176,6 +176,7 @@ def test_edits(name: str, kind: str, container: str, audio: str, tmp_path: Path)
     check_edits(EDITS[name], EDITS[name], kind, "aac" if kind == "mp4" else "pcm_s16le", container, audio, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
 def test_sound_edited_otherwise_than_the_picture(container: str, tmp_path: Path) -> None:
     picture: list[Edit] = [(1.0, 1.0), (1.0, 3.0)]

@@ -63,6 +63,7 @@ def test_the_world_around_stays_so(codec: str, container: str, tmp_path: Path) -
     assert not any("left out" in warning for warning in report.warnings)
 
 
+@pytest.mark.slow
 @CONTAINERS
 @pytest.mark.parametrize("source", ["mp4", "mkv"])
 @pytest.mark.parametrize("stereo", [BESIDE, BELOW])

@@ -141,6 +141,7 @@ def test_a_length_of_days_is_not_believed(seconds: int, tmp_path: Path) -> None:
     assert any("not believed" in warning for warning in report.warnings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
 def test_what_a_file_cut_short_would_have_is_not_stood_in_for(suffix: str, tmp_path: Path) -> None:
     """Its header tells of two minutes, and most of them did not arrive."""
@@ -153,6 +154,7 @@ def test_what_a_file_cut_short_would_have_is_not_stood_in_for(suffix: str, tmp_p
     assert report.duration == pytest.approx(float(last), abs=0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.webm", "a.mov"])
 @pytest.mark.parametrize("stands", [20, 40, 50])
 def test_a_constant_rate_stays_constant(stands: int, name: str, tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ def test_a_sound_track_without_a_packet(container: str, tmp_path: Path) -> None:
     assert report.warnings == ["audio track 1 (opus) left out: it is empty"]
 
 
+@pytest.mark.slow
 @CONTAINERS
 @pytest.mark.parametrize(
     ("kind", "codec", "silent", "audio"),
@@ -80,6 +81,7 @@ def test_a_track_of_a_single_packet_stays(container: str, tmp_path: Path) -> Non
     assert (report.audio_tracks, report.warnings) == (2, [])
 
 
+@pytest.mark.slow
 @CONTAINERS
 @pytest.mark.parametrize("audio", ["copy", "aac"])
 def test_a_codec_that_nothing_decodes(audio: str, container: str, tmp_path: Path) -> None:
@@ -143,6 +145,7 @@ def test_empty_subtitles_do_no_harm(container: str, tmp_path: Path) -> None:
     assert report.warnings == []
 
 
+@pytest.mark.slow
 @CONTAINERS
 @pytest.mark.parametrize("layout", ["9 channels", "7.1.4", "6.1", "3.0"])
 def test_any_number_of_channels(layout: str, container: str, tmp_path: Path) -> None:

@@ -72,6 +72,7 @@ WAITING = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", WAITING, ids=["transient", "no space", "disk", "share"])
 @pytest.mark.parametrize("begin", [fail_for_good, use_up, cancel_in_waiting])
 def test_what_has_to_wait_is_no_try(begin: Callable[[Bench], int], error: Exception, bench: Bench) -> None:

@@ -65,6 +65,7 @@ def held(small_batches: bool, strips: int) -> float:
     return sum(tensor.nbytes for tensor in [*(raster.rows for raster in rasters), *memories]) / 1e9
 
 
+@pytest.mark.slow
 def test_what_strips_save() -> None:
     assert held(True, 1) == pytest.approx(4.2 + 2.8, abs=0.1)
     assert held(True, 4) == pytest.approx(1.2 + 3.4, abs=0.1), "as the module's words have it"
