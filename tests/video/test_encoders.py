@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from fractions import Fraction
@@ -30,6 +31,19 @@ def textured(count: int) -> list[np.ndarray]:
         np.clip(128 + texture[n : n + 128, 2 * n : 2 * n + 128, None].repeat(3, 2), 0, 255).astype(np.uint8)
         for n in range(count)
     ]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's encoders may take real-time priority")
+def test_svt_av1_does_not_take_the_processor_from_all_others(tmp_path: Path) -> None:
+    video_format = output_format(clip_info("bigbuckbunny.mp4"), (128, 128))
+    encoder = open_encoder(EncoderSettings("av1", "software", 6, 1), video_format)  # tries it
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+    with av.open(str(tmp_path / "a.mkv"), "w") as out:
+        stream = encoder.add_stream(out)
+        out.mux(stream.encode(encoder.frame(textured(1)[0], 0)))
+        threads = [int(task.name) for task in Path("/proc/self/task").iterdir()]
+        assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_OTHER}
+        out.mux(stream.encode(None))
 
 
 @pytest.mark.slow

@@ -23,6 +23,7 @@ from av.error import FFmpegError
 from av.video.frame import VideoFrame
 
 from flashvsr.errors import BadConfig
+from flashvsr.system.priority import ordinary_priority
 from flashvsr.video.color import ColorInfo, output_color
 from flashvsr.video.convert import Converter
 from flashvsr.video.decode import RGB, Rgb, output_grid
@@ -130,7 +131,7 @@ class VideoEncoder:
         added = container.add_stream(self.name, rate=self.format.frame_rate, options=dict(self._options))
         stream = cast("VideoStream", added)
         stream.time_base = self.format.time_base
-        self._configure(stream.codec_context)
+        self._open(stream.codec_context)
         return stream
 
     def frame(self, rgb: Rgb, pts: int) -> VideoFrame:
@@ -146,10 +147,15 @@ class VideoEncoder:
         """Encode one grey frame, to see whether the encoder really works here. Raises whatever it raises."""
         context = cast("VideoCodecContext", av.CodecContext.create(self.name, "w"))
         context.options = dict(self._options)
-        self._configure(context)
+        self._open(context)
         grey = np.full((self.format.height, self.format.width, 3), 128, np.uint8)
         context.encode(self.frame(grey, 0))
         context.encode(None)
+
+    def _open(self, context: VideoCodecContext) -> None:
+        self._configure(context)
+        with ordinary_priority():
+            context.open()
 
     def _configure(self, context: VideoCodecContext) -> None:
         video = self.format
