@@ -47,7 +47,9 @@ def test_what_makes_an_engine_slow_is_told_and_kept(
 @pytest.mark.parametrize("attention", ["torch", "triton"])
 def test_eight_bits_are_refused_where_the_kernels_do_not_go(monkeypatch: pytest.MonkeyPatch, attention: str) -> None:
     monkeypatch.setattr(engine, "choose_attention", lambda *_: Chosen(cast(Any, attention)))
-    with pytest.raises(BadConfig, match=r'"fp8" is of the fused kernels, and .*; set "auto"'):
+    with pytest.raises(
+        BadConfig, match=r'"fp8" works only with the fast kernels, and .*\. Set model\.precision = "auto"'
+    ):
         engine.engine_for(formula_model(TINY), "tiny", Config(model=Model(precision="fp8")))
 
 

@@ -22,11 +22,9 @@ class ShowsSource:
         self.device = engine.device
 
     def save_memory(self) -> str | None:
-        """See `AnyEngine`."""
         return self._engine.save_memory()
 
     def stream(self, size: tuple[int, int], options: StreamOptions, origin: int) -> FrameStream:
-        """See `AnyEngine`."""
         return _Shown(self._engine.stream(size, options, origin))
 
 

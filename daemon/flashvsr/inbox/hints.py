@@ -87,7 +87,6 @@ class Listener:
         return Hints(frozenset(paths), scan)
 
     def stop(self) -> None:
-        """Watch nothing any more."""
         self._places.clear()
         if self._inotify is not None:
             self._inotify.close()

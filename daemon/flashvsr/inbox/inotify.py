@@ -72,7 +72,6 @@ class Inotify:
                 yield Event(watch, mask, os.fsdecode(data[start - length : start].rstrip(b"\0")))
 
     def close(self) -> None:
-        """Give everything back."""
         os.close(self._descriptor)
 
 

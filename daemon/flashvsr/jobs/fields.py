@@ -67,7 +67,6 @@ class Unsigned64(_Field[int]):
         return value - (1 << 64) if value >= 1 << 63 else value
 
     def python_value(self, value: int) -> int:
-        """Unwrap."""
         return value + (1 << 64) if value < 0 else value
 
 

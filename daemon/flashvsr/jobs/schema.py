@@ -80,8 +80,6 @@ class Job(pw.Model):
     finished = pw.FloatField(null=True)
 
     class Meta:
-        """Table name."""
-
         table_name = "job"
 
 
@@ -97,6 +95,4 @@ class Worker(pw.Model):
     error = OptionalMessageField(null=True)
 
     class Meta:
-        """Table name."""
-
         table_name = "worker"

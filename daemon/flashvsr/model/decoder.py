@@ -30,7 +30,6 @@ class Squash(nn.Module):
     """tanh(x/3)*3: keeps the latents in range."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Elementwise."""
         return torch.tanh(x / 3) * 3
 
 

@@ -44,7 +44,6 @@ class ChannelRMSNorm(nn.Module):
         self.gamma = nn.Parameter(torch.ones(channels, 1, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise."""
         return F.normalize(x, dim=1) * x.shape[1] ** 0.5 * self.gamma
 
 

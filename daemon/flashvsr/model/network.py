@@ -25,7 +25,6 @@ class FlashVSR(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights lie."""
         return self.prompt.device
 
     @property

@@ -157,7 +157,6 @@ class _Plain:
 
     @property
     def device(self) -> torch.device:
-        """Where the model lies."""
         return self.model.device
 
 
@@ -167,11 +166,9 @@ class PlainProject(_Plain):
     memory: LqMemory | None = None
 
     def start(self, frame: Tensor) -> None:
-        """See `Project`."""
         self.memory = self.model.lq_projection.start(frame)
 
     def __call__(self, frames: Tensor) -> list[Tensor]:
-        """See `Project`."""
         assert self.memory is not None, "window 0 comes first"
         return self.model.lq_projection(frames, self.memory)
 
@@ -180,11 +177,9 @@ class PlainEmbed(_Plain):
     """See `Embed`."""
 
     def upload(self, noise: Tensor) -> Tensor:
-        """See `Embed`."""
         return noise.to(self.device, self.model.dtype)
 
     def __call__(self, noise: Tensor) -> Hidden:
-        """See `Embed`."""
         return (self.model.dit.patchify(noise),)
 
 
@@ -199,7 +194,6 @@ class PlainLayers(_Plain):
         self.rings = [KeyValueRing(heads, blocks, spec.slots, model.dtype, model.device, offload_cache) for _ in layers]
 
     def begin(self, step: Window) -> WindowContext:
-        """See `Layers`."""
         spec = self.spec
         cos, sin = rope_table(step.positions(spec.origin), spec.rows, spec.columns, self.device)
         written = torch.tensor(step.written(spec.slots), dtype=torch.int32)
@@ -207,7 +201,6 @@ class PlainLayers(_Plain):
         return WindowContext(cos, sin, written, torch.tensor(attended, dtype=torch.int32, device=self.device))
 
     def __call__(self, hidden: Hidden, fed: Sequence[Tensor], window: WindowContext) -> Hidden:
-        """See `Layers`."""
         (x,), conditioning = hidden, self.model.conditioning()
         for place, (index, ring) in enumerate(zip(self.layers, self.rings, strict=True)):
             if place < len(fed):
@@ -225,7 +218,6 @@ class PlainHead(_Plain):
         self.spec = spec
 
     def __call__(self, hidden: Hidden, noise: Tensor) -> Tensor:
-        """See `Head`."""
         (x,), spec = hidden, self.spec
         return noise - self.model.dit.unpatchify(x, self.model.conditioning(), spec.rows, spec.columns)
 

@@ -47,7 +47,6 @@ class WritableOutboxes:
         self._fresh: dict[Path, float] = {}  # until when nobody asks again
 
     def check(self, directory: Path, root: Path) -> None:
-        """See `check_writable`."""
         now = self._clock()
         self._fresh = {path: until for path, until in self._fresh.items() if until > now}
         if directory not in self._fresh:

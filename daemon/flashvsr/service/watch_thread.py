@@ -55,7 +55,6 @@ class WatchThread:
         self._thread = threading.Thread(target=self._run, name="inbox-watcher", daemon=True)
 
     def start(self) -> None:
-        """Begin watching."""
         self._thread.start()
 
     def reload(self, config: Config) -> None:

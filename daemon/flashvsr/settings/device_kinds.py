@@ -29,7 +29,6 @@ class GpuDevices(Kind):
 
     @property
     def allowed(self) -> str:
-        """All forms."""
         return '"auto", "cpu", "cuda", or a list of GPU numbers or UUIDs such as [0, 1] or ["GPU-5d1a…"]'
 
     def accept(self, value: object, base: Path) -> str | tuple[int | str, ...]:

@@ -176,7 +176,6 @@ class ByteSize(Kind):
         return 'a number of bytes such as 536870912, or text such as "512MB" or "32GB"'
 
     def accept(self, value: object, base: Path) -> int:
-        """Return bytes."""
         if isinstance(value, str):
             match = re.fullmatch(r"([0-9]{1,19})\s*(?:([KMGT]?)(?:i?B)?)", value.strip(), re.IGNORECASE)
             if match is None:

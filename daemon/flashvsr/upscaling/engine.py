@@ -101,11 +101,9 @@ class Engine:
 
     @property
     def device(self) -> torch.device:
-        """Where the model computes."""
         return self.model.device
 
     def stream(self, size: tuple[int, int], options: StreamOptions, origin: int) -> Stream:
-        """See `AnyEngine`."""
         self._size = size
         width, height = size
         spec = StreamSpec(height, width, options, origin)
@@ -119,7 +117,6 @@ class Engine:
         return Stream(fused_stages(self.fused, spec, self.records, **asdict(thrift)))
 
     def save_memory(self) -> str | None:
-        """See `AnyEngine`."""
         if self.device.type == "cpu":
             return None
         saving = next_saving(self._thrift(), len(SAVINGS) if self.fused else 1)  # the plain modules know the first
@@ -189,7 +186,7 @@ def _fuse(model: FlashVSR, settings: ModelSettings) -> tuple[FusedModel | None, 
     """
     chosen = choose_attention(settings.attention, model.device, model.dtype)
     if chosen.attention == "torch":
-        _refuse_eight_bits(settings, "the plain modules compute here")
+        _refuse_eight_bits(settings, "plain PyTorch computes here")
         return None, chosen.note
     from flashvsr.model.fused.network import FusedModel, unsuitable  # brings Triton along
 
@@ -199,17 +196,22 @@ def _fuse(model: FlashVSR, settings: ModelSettings) -> tuple[FusedModel | None, 
             raise BadConfig(
                 f'model.attention = "{settings.attention}" does not go with this model: {reason}; set "auto" or "torch"'
             )
-        _refuse_eight_bits(settings, reason)
+        _refuse_eight_bits(settings, f"they cannot compute this model: {reason}")
         return None, None
     eight_bits = settings.precision == "fp8"
-    if eight_bits and torch.cuda.get_device_capability(model.device) < EIGHT_BIT_CAPABILITY:
-        raise BadConfig('model.precision = "fp8" needs a GPU of compute capability 9.0 or newer; set "auto"')
+    if eight_bits and (here := torch.cuda.get_device_capability(model.device)) < EIGHT_BIT_CAPABILITY:
+        raise BadConfig(
+            'model.precision = "fp8" needs a GPU of compute capability 9.0 or newer, and this one has '
+            f'{here[0]}.{here[1]}. Set model.precision = "auto"'
+        )
     return FusedModel(model, chosen.attention, eight_bits), None
 
 
 def _refuse_eight_bits(settings: ModelSettings, reason: str) -> None:
     if settings.precision == "fp8":
-        raise BadConfig(f'model.precision = "fp8" is of the fused kernels, and {reason}; set "auto"')
+        raise BadConfig(
+            f'model.precision = "fp8" works only with the fast kernels, and {reason}. Set model.precision = "auto"'
+        )
 
 
 def _offloads_cache(config: Config, device: torch.device) -> bool:

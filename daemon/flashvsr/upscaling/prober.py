@@ -72,7 +72,6 @@ class Prober:
         return _facts(Scan, self._ask({"what": "examine", "info": to_plain(info)}, info.path, progress), info.path)
 
     def close(self) -> None:
-        """End the child."""
         child, self._child = self._child, None
         if child is not None:
             child.kill()

@@ -94,7 +94,6 @@ class CopyTrack:
         self._begun = self._cut = False
 
     def feed(self, packet: Packet[Stream] | None) -> list[Timed]:
-        """See `Track`."""
         if packet is None or self._is_cut(packet):
             return []
         self._watch.see(packet)

@@ -130,7 +130,6 @@ class ReadFile:
         return os.fstat(self._descriptor)
 
     def close(self) -> None:
-        """Close the file, once."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1

@@ -26,7 +26,6 @@ class Losses:
         self._long: list[Fraction] = []  # seconds that were lost at a time
 
     def damage(self) -> None:
-        """Note a damaged place."""
         self.damaged += 1
         self.suspect()
 

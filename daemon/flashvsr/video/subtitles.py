@@ -57,7 +57,6 @@ class CueTrack:
         self.beyond = 0
 
     def feed(self, packet: Packet[Stream] | None) -> list[Timed]:
-        """See `flashvsr.video.audio.Track`."""
         stamp = None if packet is None else packet.pts if packet.pts is not None else packet.dts
         if packet is None or stamp is None:
             return []
@@ -107,7 +106,6 @@ class TextTrack:
         self.beyond = 0
 
     def feed(self, packet: Packet[Stream] | None) -> list[Timed]:
-        """See `flashvsr.video.audio.Track`."""
         if packet is None:
             return self._made(self._pieces.finish() if self._pieces is not None else [])
         cue = self._cue(packet)

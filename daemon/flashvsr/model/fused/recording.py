@@ -37,7 +37,6 @@ class Recording:
             self._output = work(*self._inputs)
 
     def __call__(self, *inputs: Tensor) -> Tensor:
-        """Do the work."""
         for mine, given in zip(self._inputs, inputs, strict=True):
             mine.copy_(given)
         self._graph.replay()
@@ -86,7 +85,6 @@ class _Timed:
         self._host = 0.0
 
     def run(self, work: Work, inputs: tuple[Tensor, ...]) -> Tensor:
-        """Do the work."""
         self._begin.record()
         started = time.perf_counter()
         output = work(*inputs)

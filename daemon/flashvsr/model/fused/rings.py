@@ -48,7 +48,6 @@ class DeviceRings:
         """See `Rings`."""
 
     def take(self, layer: int) -> Ring:
-        """See `Rings`."""
         return self._rings[layer]
 
     def written(self, layer: int) -> None:
@@ -80,13 +79,11 @@ class HostRings:
         self._outward = torch.cuda.Stream(like.device) if on_gpu else None
 
     def begin(self, slots: Sequence[int]) -> None:
-        """See `Rings`."""
         self._filled |= self._fresh
         self._fresh = set(slots)
         self._fetch(0)
 
     def take(self, layer: int) -> Ring:
-        """See `Rings`."""
         seat = self._seats[layer % 2]
         seat.arrived.wait()
         if layer + 1 < len(self._host):
@@ -94,7 +91,6 @@ class HostRings:
         return Ring(seat.ring.keys, seat.ring.values, self._means[layer])
 
     def written(self, layer: int) -> None:
-        """See `Rings`."""
         seat = self._seats[layer % 2]
         ready = _Mark.now()
         with torch.cuda.stream(self._outward):
@@ -104,7 +100,6 @@ class HostRings:
             seat.left = _Mark.now()
 
     def done(self, layer: int) -> None:
-        """See `Rings`."""
         self._seats[layer % 2].read = _Mark.now()
 
     def _fetch(self, layer: int) -> None:

@@ -77,11 +77,9 @@ class FusedEmbed:
 
     @property
     def device(self) -> torch.device:
-        """Where its weights lie."""
         return self._dit.patch_embedding.weight.device
 
     def upload(self, noise: Tensor) -> Tensor:
-        """See `Embed`."""
         noise = noise.to(self._dit.patch_embedding.weight.dtype)
         if self.device.type == "cuda":
             # A copy out of pageable memory would wait until the GPU has caught up; one out of pinned memory does not.
@@ -89,7 +87,6 @@ class FusedEmbed:
         return noise.to(self.device, non_blocking=True)
 
     def __call__(self, noise: Tensor) -> Hidden:
-        """See `Embed`."""
         return (self._dit.patchify(noise),)
 
 
@@ -107,7 +104,6 @@ class FusedLayers:
         self._slots: dict[tuple[int, ...], Tensor] = {}
 
     def begin(self, step: Window) -> WindowContext:
-        """See `Layers`."""
         spec = self.spec
         written = step.written(spec.slots)
         self.rings.begin(written)
@@ -142,11 +138,9 @@ class FusedHead:
 
     @property
     def device(self) -> torch.device:
-        """Where its weights lie."""
         return self._weights.head.weight.device
 
     def __call__(self, hidden: Hidden, noise: Tensor) -> Tensor:
-        """See `Head`."""
         x, update, gate = hidden
         patches = from_blocks(run_head(self._weights, x, (update, gate)), self._spec.rows, self._spec.columns)
         return noise - rearrange(patches, "f h w (y x c) -> c f (h y) (w x)", y=PATCH, x=PATCH)

@@ -61,7 +61,6 @@ class SQLite:
                 raise
 
     def close(self) -> None:
-        """Close the connection."""
         self.database.close()
 
     @contextmanager
