@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -168,13 +169,15 @@ def test_a_wrong_shape_on_disk(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", REQUIRED_FILES)
-def test_a_file_that_may_not_be_read(folder: Path, name: str) -> None:
+def test_a_file_that_may_not_be_read(sound_folder: Path, open_path: Path, name: str) -> None:
+    folder = Path(shutil.copytree(sound_folder, open_path / "weights"))
     (folder / name).chmod(0)
     with unprivileged(folder):
         refusal(folder, f"{folder / name}: cannot be read (Permission denied)", "let the user of the service")
 
 
-def test_a_folder_that_may_not_be_entered(folder: Path) -> None:
+def test_a_folder_that_may_not_be_entered(sound_folder: Path, open_path: Path) -> None:
+    folder = Path(shutil.copytree(sound_folder, open_path / "weights"))
     folder.chmod(0)
     with unprivileged(folder):
         refusal(folder, "Permission denied", "let the user of the service")

@@ -211,7 +211,7 @@ import sys
 from pathlib import Path
 from kits.chain import chain
 from flashvsr.settings.config import Config
-from flashvsr.settings.service_tables import Preprocess
+from flashvsr.settings.processing_tables import Preprocess
 how = Config(preprocess=Preprocess(mode="file"))
 print(chain(Path(sys.argv[1]), Path(sys.argv[2]), how, width=128).frames)
 """

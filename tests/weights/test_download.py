@@ -228,9 +228,9 @@ def test_a_models_directory_that_cannot_be_made(tmp_path: Path) -> None:
 
 
 def test_a_broken_client_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from flashvsr.weights import download as fetching
+    from flashvsr.weights import download as module
 
-    monkeypatch.setattr(fetching, "COMMAND", (sys.executable, "-c", "raise SystemExit('modelscope: no such module')"))
+    monkeypatch.setattr(module, "COMMAND", (sys.executable, "-c", "raise SystemExit('modelscope: no such module')"))
     with pytest.raises(Transient, match=r"client ended with code 1: modelscope: no such module; try again later"):
         fetch(tmp_path, Heard())
 

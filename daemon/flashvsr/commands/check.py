@@ -123,6 +123,9 @@ def _folder(name: str, folder: Path) -> Iterator[Finding]:
     subject = f"{name} {printable(folder)}"
     # What does not exist yet is made by the service, below the nearest directory that does.
     existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not existing.is_dir():
+        yield Finding(subject, "", f"{printable(existing)} is a file; move it away, or name another directory")
+        return
     if os.statvfs(existing).f_flag & os.ST_RDONLY:
         yield Finding(subject, "", f"{printable(existing)} is mounted read-only; mount it writable")
         return

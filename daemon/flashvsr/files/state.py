@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flashvsr.errors import FlashVSRError
-from flashvsr.files.advice import NO_FILE, advice
+from flashvsr.files.advice import NO_FILE, advice, reason
+from flashvsr.system.text import printable
 
 LOCK_SECONDS = 1.0  # `flashvsr status` holds the lock, shared, for an instant: no reason not to start
 _LOCK_PAUSE = 0.02
@@ -141,9 +142,9 @@ def prepare_state(state: Path) -> None:
         try:
             directory.mkdir(mode=0o750, parents=True, exist_ok=True)
         except OSError as error:
+            why = reason("write to", directory, error)
             raise FlashVSRError(
-                f"cannot create {directory}: {error.strerror}; make it writable for the user of this service"
-                " or set paths.state to another directory"
+                f"cannot create {printable(directory)}: {why}, or set paths.state to another directory"
             ) from error
 
 

@@ -1,4 +1,4 @@
-"""The loaded model on this worker's device."""
+"""The loaded model on this process's device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The library: one file through the worker's own code, in the process of whoever calls.
+"""The library: one file by the same steps as in the worker, in the process of whoever calls.
 
 from flashvsr import upscale
 

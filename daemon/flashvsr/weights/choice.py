@@ -1,4 +1,4 @@
-"""Which weights a job uses, whether they are there, and whether they are sound; `fetching` downloads them."""
+"""Which weights a job uses, whether they are there, and whether they are sound; `download` gets them."""
 
 from __future__ import annotations
 

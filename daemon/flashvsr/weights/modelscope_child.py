@@ -1,4 +1,4 @@
-"""The other side of `fetching`: `python -m flashvsr.weights.modelscope_child MODEL FOLDER SECONDS NAME...`.
+"""The other side of `download`: `python -m flashvsr.weights.modelscope_child MODEL FOLDER SECONDS NAME...`.
 
 Says on standard output, one JSON object a line, first how many bytes are to come in all, then every SECONDS what file
 it is at, and at the end what went wrong, if anything did. Ends at once when its standard input closes: then nobody
@@ -131,7 +131,7 @@ def _callback(speaker: _Speaker) -> type[ProgressCallback]:
 
 
 def _describe(error: BaseException) -> dict[str, Any]:
-    """What went wrong, as `fetching` wants to hear it."""
+    """What went wrong, as `download` wants to hear it."""
     failed_files = getattr(error, "failed_files", None)
     if failed_files:
         file, cause = next(iter(failed_files.items()))
