@@ -11,6 +11,7 @@ import torch
 
 from flashvsr.files import trees
 from flashvsr.jobs.queue import Queue
+from flashvsr.system.priority import ordinary_priority
 from kits.mounts import MakeMount, mounts
 from kits.paths import TESTS
 
@@ -46,11 +47,10 @@ def unguarded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def ordinary_priority() -> Iterator[None]:
-    """SVT-AV1 gives the thread that opens it real-time priority, where it may: root's tests would stop all others."""
-    yield
-    if os.sched_getscheduler(0) != os.SCHED_OTHER:
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+def _ordinary_priority() -> Iterator[None]:
+    """Tests open SVT-AV1 themselves, too: run as root, they would stop all others."""
+    with ordinary_priority():
+        yield
 
 
 @pytest.fixture
