@@ -82,5 +82,7 @@ def test_what_is_no_lock_is_named_with_what_to_do(tmp_path: Path, make: Callable
 @pytest.mark.parametrize("place", ["state", "state/below"])
 def test_a_file_in_the_place_of_the_directory_is_said(tmp_path: Path, place: str) -> None:
     (tmp_path / "state").write_text("something else")
-    with pytest.raises(FlashVSRError, match=r"cannot create .*in the way.*move it away, or set paths\.state"):
+    with pytest.raises(
+        FlashVSRError, match=r"cannot create .* no directory but a file; move it away, or set paths\.st"
+    ):
         prepare_state(tmp_path / place)

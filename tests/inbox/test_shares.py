@@ -87,3 +87,11 @@ def test_an_outbox_at_rest_is_not_written_to(world: World, tmp_path: Path) -> No
     world.restart()  # as a reload does
     world.scan(POLL)
     assert outbox.stat().st_mtime_ns > touched
+
+
+def test_a_file_in_the_place_of_the_root_is_said(world: World) -> None:
+    world.inbox.rmdir()
+    world.root.rmdir()
+    world.root.write_text("something else")
+    world.scan(POLL)
+    assert "a file is in the way of a directory; move it away" in world.watcher.problems[world.root]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from flashvsr.commands.say import say
 from flashvsr.errors import BadConfig, FlashVSRError
-from flashvsr.files.advice import out_of_reach
+from flashvsr.files.advice import in_the_way, out_of_reach
 from flashvsr.files.state import StateDirectory
 from flashvsr.jobs.backends.sqlite.database_file import is_empty
 from flashvsr.jobs.queue import Queue
@@ -64,7 +64,8 @@ def _snapshot(config: Config) -> tuple[Snapshot, Finding]:
             exists = not is_empty(StateDirectory(state).database)
             queue = stack.enter_context(closing(Queue(state))) if exists else None
             snapshot = gather(config, queue, jobs="none", look=True)
-        return snapshot, queue_finding(snapshot)
+        obstacle = "" if exists else in_the_way(state)
+        return snapshot, Finding("queue", "", f"none can be made: {obstacle}") if obstacle else queue_finding(snapshot)
     except FlashVSRError as error:
         problem = str(error)
     except OSError as error:
@@ -121,11 +122,11 @@ def _folders(config: Config) -> Iterator[Finding]:
 
 def _folder(name: str, folder: Path) -> Iterator[Finding]:
     subject = f"{name} {printable(folder)}"
+    if obstacle := in_the_way(folder):
+        yield Finding(subject, "", f"{obstacle}, or name another directory")
+        return
     # What does not exist yet is made by the service, below the nearest directory that does.
     existing = next(path for path in (folder, *folder.parents) if path.exists())
-    if not existing.is_dir():
-        yield Finding(subject, "", f"{printable(existing)} is a file; move it away, or name another directory")
-        return
     if os.statvfs(existing).f_flag & os.ST_RDONLY:
         yield Finding(subject, "", f"{printable(existing)} is mounted read-only; mount it writable")
         return
@@ -146,6 +147,8 @@ def _devices(config: Config, slots: list[Slot]) -> str:
 
 def _weights(config: Config, has_gpu: bool) -> str:
     choice = weights.choose(config.model, config.paths.models, has_gpu=has_gpu)
+    if choice.fetchable and (obstacle := in_the_way(choice.folder)):
+        raise BadConfig(f"{obstacle}, or set paths.models to another directory")
     if choice.fetchable and not weights.is_complete(choice.folder, choice.prompt_file):
         return f"{choice.name} is not there yet, it is fetched at the first job (or by `flashvsr weights fetch`)"
     notes = weights.verify(choice)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from flashvsr.commands.say import say
 from flashvsr.errors import FlashVSRError
+from flashvsr.files.advice import in_the_way
 from flashvsr.files.state import StateDirectory
 from flashvsr.jobs.backends.sqlite.database_file import is_empty
 from flashvsr.jobs.queue import Queue
@@ -48,6 +49,8 @@ def existing_queue(config: Config) -> Iterator[Queue]:
             f"{account_of(config.paths.state)}".rstrip()
         ) from error
     if not exists:
+        if obstacle := in_the_way(config.paths.state):
+            raise FlashVSRError(f"there is no queue: {obstacle}, or set paths.state to another directory")
         raise FlashVSRError(
             f"there is no queue in {printable(config.paths.state)}; start the service first, or give its --config"
         )

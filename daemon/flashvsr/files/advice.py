@@ -107,6 +107,16 @@ def out_of_reach(error: OSError) -> str:
     return f"cannot look at{place}: {error.strerror or error}{remedy}"
 
 
+def in_the_way(directory: Path) -> str:
+    """What lies where a directory or one above it has to be, and what to do, to go on with ", or"; empty if nothing."""
+    place = next((place for place in (directory, *directory.parents) if os.path.lexists(place)), None)
+    if place is None or place.is_dir():
+        return ""
+    if place.is_symlink():  # to a share that is away, perhaps
+        return f"{printable(place)} is a link that leads to no directory; mount what it leads to, remove it"
+    return f"{printable(place)} is no directory but a file; move it away"
+
+
 def reason(doing: str, path: Path, error: OSError) -> str:
     """What the system answered and what a person can do, without a full stop."""
     answer = LINK_IN_THE_WAY if error.errno == errno.ELOOP else error.strerror or error

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flashvsr.errors import FlashVSRError
-from flashvsr.files.advice import NO_FILE, advice, reason
+from flashvsr.files.advice import NO_FILE, advice, in_the_way, reason
 from flashvsr.system.text import printable
 
 LOCK_SECONDS = 1.0  # `flashvsr status` holds the lock, shared, for an instant: no reason not to start
@@ -142,7 +142,7 @@ def prepare_state(state: Path) -> None:
         try:
             directory.mkdir(mode=0o750, parents=True, exist_ok=True)
         except OSError as error:
-            why = reason("write to", directory, error)
+            why = in_the_way(directory) or reason("write to", directory, error)
             raise FlashVSRError(
                 f"cannot create {printable(directory)}: {why}, or set paths.state to another directory"
             ) from error

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from flashvsr.errors import Transient
 from flashvsr.files import trees
+from flashvsr.files.advice import advice
 from flashvsr.files.mounts import Mounts
 from flashvsr.inbox.rules import ignored, is_video_name
 from flashvsr.jobs.queue import Queue
@@ -92,6 +93,9 @@ class Shares:
                 empty = next(entries, None) is None
         except FileNotFoundError:
             report(directory, "does not exist; mount the share, or create the folder")
+            return False
+        except NotADirectoryError as error:
+            report(directory, f"cannot be read: {advice('read', directory, error)}")
             return False
         except OSError as error:
             report(directory, f"cannot be read: {error.strerror}; check the share and its rights")

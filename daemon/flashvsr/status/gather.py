@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from flashvsr.errors import BadConfig
-from flashvsr.files.advice import out_of_reach
+from flashvsr.files.advice import in_the_way, out_of_reach
 from flashvsr.files.state import service_process
 from flashvsr.jobs.damage import set_aside_notes
 from flashvsr.jobs.queue import Queue
@@ -193,6 +193,8 @@ def _look(config: Config) -> tuple[InboxState, tuple[InboxState, ...]]:
 
 def _root_problem(root: Path, empty: bool) -> str:
     try:
+        if obstacle := in_the_way(root):
+            return f"{obstacle}, or set paths.inbox to another directory"
         if root.exists() and not os.access(root, os.R_OK | os.X_OK):
             return "cannot be read; give the service's user access"
     except OSError as error:
@@ -202,6 +204,8 @@ def _root_problem(root: Path, empty: bool) -> str:
 
 def _look_at(inbox: Path, default_quality: int) -> InboxState:
     try:
+        if obstacle := in_the_way(inbox):
+            return InboxState(inbox, f"{obstacle}, or name another directory")
         if not inbox.is_dir():
             return InboxState(inbox, "does not exist; create it, or mount its share")
         if not os.access(inbox, os.R_OK | os.X_OK):
