@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from flashvsr.cli import EX_CONFIG
+from flashvsr.settings.config import load_config
+from kits.commands import called
 
 
 @pytest.mark.parametrize("journal", [False, True])
@@ -30,3 +32,37 @@ def test_wrong_settings_are_errors_in_the_journal(tmp_path: Path, journal: bool)
     assert done.returncode == EX_CONFIG
     assert len(said) >= 2
     assert all(line.startswith("<3>") for line in said) == journal
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--config", "", "status"),
+        ("status", "--config", ""),
+        ("demo", "--output", ""),
+        ("upscale", "", "out.mp4"),
+        ("upscale", "in.mp4", ""),
+        ("upscale", "in.mp4", "out.mp4", "--preset", ""),
+        ("bench", "quality", "in.mp4", ""),
+        ("bench", "quality", "in.mp4", "--weights", ""),
+        ("bench", "quality", "in.mp4", "--out", ""),
+        ("bench", "quality", "in.mp4", "--json", ""),
+        ("bench", "speed", "--weights", ""),
+        ("bench", "speed", "--output", ""),
+    ],
+)
+def test_an_empty_path_is_not_the_current_directory(
+    arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    end = called(capsys, *arguments)
+    assert end.returncode == 2
+    assert end.stderr.rstrip().endswith("it is empty; give a path")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "variable", ["FLASHVSR_CONFIG", "FLASHVSR_MODEL_PATH", "FLASHVSR_PROMPT_TENSOR_PATH", "FFMPEG_BINARY"]
+)
+def test_an_empty_variable_counts_as_not_set(variable: str) -> None:
+    assert load_config(environ={variable: ""}) == load_config(environ={})

@@ -207,6 +207,18 @@ def test_what_on_progress_raises_ends_the_work_and_comes_out(
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
+@pytest.mark.parametrize("what", ["source", "target", "preset", "config"])
+def test_an_empty_path_is_not_the_current_directory(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loads: list[Config], what: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given: dict[str, Any] = {"source": source, "target": "out.mp4", what: ""}
+    with pytest.raises(FlashVSRError, match=f"the {what} is an empty text; give a path"):
+        upscale(**given, **SAME)
+    assert [path.name for path in tmp_path.iterdir()] == [source.name]
+    assert loads == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("error", "begins"), [(Cancelled("enough"), "enough"), (Cancelled(), "stopped")])
 def test_an_error_of_ours_says_itself_what_was_kept(

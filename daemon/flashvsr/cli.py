@@ -93,14 +93,14 @@ def _parser() -> _Parser:
 
     demo = _add(commands, "demo", "demo", "run the service on a short clip in a temporary directory")
     demo.add_argument(
-        "--output", type=Path, default=Path("flashvsr-demo"), metavar="DIR",
+        "--output", type=_path, default=Path("flashvsr-demo"), metavar="DIR",
         help="where the result and the picture go (default: %(default)s)",
     )  # fmt: skip
 
     upscale = _add(commands, "upscale", "upscale", "super-resolve one file, without the service")
-    upscale.add_argument("source", type=Path, metavar="IN", help="video file")
-    upscale.add_argument("target", type=Path, metavar="OUT", help="result (.mp4 or .mkv), or a directory for it")
-    upscale.add_argument("--preset", type=Path, metavar="FILE", help="preset.toml to use instead of the defaults")
+    upscale.add_argument("source", type=_path, metavar="IN", help="video file")
+    upscale.add_argument("target", type=_path, metavar="OUT", help="result (.mp4 or .mkv), or a directory for it")
+    upscale.add_argument("--preset", type=_path, metavar="FILE", help="preset.toml to use instead of the defaults")
     upscale.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="assignments",
         help="change one option of the preset; may be repeated",
@@ -149,9 +149,12 @@ def _add_quality(measurements: argparse._SubParsersAction[_Parser]) -> None:
         "make videos smaller, enlarge them again by the model and by filters, and compare them with the source",
         "quality",
     )
-    quality.add_argument("videos", type=Path, nargs="+", metavar="IN", help="video file")
+    quality.add_argument("videos", type=_path, nargs="+", metavar="IN", help="video file")
     quality.add_argument(
-        "--weights", metavar="FOLDER", help="weights to measure, a folder or nano (default: as model.weights says)"
+        "--weights",
+        type=_filled,
+        metavar="FOLDER",
+        help="weights to measure, a folder or nano (default: as model.weights says)",
     )
     quality.add_argument("--scale", type=int, choices=(2, 4), default=2, help="factor (default: %(default)s)")
     quality.add_argument(
@@ -167,10 +170,12 @@ def _add_quality(measurements: argparse._SubParsersAction[_Parser]) -> None:
     )  # fmt: skip
     quality.add_argument("--float32", action="store_true", help="compute in float32 on GPUs as well")
     quality.add_argument(
-        "--out", type=Path, default=Path("flashvsr-bench"), metavar="FOLDER",
+        "--out", type=_path, default=Path("flashvsr-bench"), metavar="FOLDER",
         help="where the pictures go, one for each video and filter (default: %(default)s)",
     )  # fmt: skip
-    quality.add_argument("--json", type=Path, metavar="FILE", help="where the numbers go (default: quality.json there)")
+    quality.add_argument(
+        "--json", type=_path, metavar="FILE", help="where the numbers go (default: quality.json there)"
+    )
 
 
 def _add_speed(measurements: argparse._SubParsersAction[_Parser]) -> None:
@@ -189,11 +194,11 @@ def _add_speed(measurements: argparse._SubParsersAction[_Parser]) -> None:
         help=f"frames to measure, at least {LEAST_SPEED_FRAMES} (default: 181, without a GPU 61)",
     )  # fmt: skip
     speed.add_argument(
-        "--weights", metavar="WEIGHTS",
+        "--weights", type=_filled, metavar="WEIGHTS",
         help="random (the published 1.3B shapes), nano, or a folder (default: random, without a GPU nano)",
     )  # fmt: skip
     speed.add_argument(
-        "--output", type=Path, default=Path("flashvsr-bench") / "speed.json", metavar="FILE.json",
+        "--output", type=_path, default=Path("flashvsr-bench") / "speed.json", metavar="FILE.json",
         help="where the numbers go (default: %(default)s)",
     )  # fmt: skip
     speed.add_argument(
@@ -204,6 +209,16 @@ def _add_speed(measurements: argparse._SubParsersAction[_Parser]) -> None:
         "--compare-exact", action="store_true",
         help="compare latents and frames with the plain path in float32, window by window",
     )  # fmt: skip
+
+
+def _filled(text: str) -> str:
+    if not text:  # of a variable that is not set, perhaps; as a path it would be the current directory
+        raise argparse.ArgumentTypeError("it is empty; give a path")
+    return text
+
+
+def _path(text: str) -> Path:
+    return Path(_filled(text))
 
 
 def _at_least(least: int) -> Callable[[str], int]:
@@ -252,6 +267,6 @@ def _add(
 
 def _add_config(parser: argparse.ArgumentParser, default: object) -> None:
     parser.add_argument(
-        "--config", type=Path, metavar="FILE", default=default,
+        "--config", type=_path, metavar="FILE", default=default,
         help="settings file (default: $FLASHVSR_CONFIG, else /etc/flashvsr/flashvsr.toml if it exists)",
     )  # fmt: skip

@@ -111,7 +111,7 @@ class Upscaler:
         self, source: AnyPath, target: AnyPath, *, preset: Preset | AnyPath | None = None, **options: object
     ) -> None:
         """Raise what `upscale` would before it looks into the file. Loads no model and changes nothing."""
-        _order(self.config, Path(source), Path(target), preset, options)
+        _order(self.config, _path(source, "source"), _path(target, "target"), preset, options)
 
     def upscale(
         self,
@@ -125,7 +125,7 @@ class Upscaler:
         **options: object,
     ) -> Report:
         """Super-resolve one video file, see `upscale`."""
-        order = _order(self.config, Path(source), Path(target), preset, options)
+        order = _order(self.config, _path(source, "source"), _path(target, "target"), preset, options)
         upscaling, engine = self._load(on_message)
         control = _Hooks(on_progress, on_working)
         with _explained(order.target, control), tempfile.TemporaryDirectory(prefix="flashvsr-") as workdir:
@@ -228,7 +228,7 @@ def _absolute(path: Path) -> Path:
 def _config(config: Config | AnyPath | None) -> Config:
     if isinstance(config, Config):
         return config
-    return Config() if config is None else load_config(Path(config), {})
+    return Config() if config is None else load_config(_path(config, "config"), {})
 
 
 def _preset(preset: Preset | AnyPath | None, config: Config) -> Preset:
@@ -236,7 +236,13 @@ def _preset(preset: Preset | AnyPath | None, config: Config) -> Preset:
         return preset
     if preset is None:
         return Preset(quality=config.export.quality)
-    return load_preset(Path(preset), config.export.quality, follow_symlinks=True)
+    return load_preset(_path(preset, "preset"), config.export.quality, follow_symlinks=True)
+
+
+def _path(value: AnyPath, what: str) -> Path:
+    if not os.fspath(value):  # `Path` would make the current directory of it
+        raise FlashVSRError(f"the {what} is an empty text; give a path")
+    return Path(value)
 
 
 @contextmanager
