@@ -8,6 +8,8 @@ import inspect
 import subprocess
 import sys
 import tempfile
+import wave
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +22,9 @@ from flashvsr import Preset, Report, Upscaler, upscale
 from flashvsr.errors import BadConfig, BadInput, Cancelled, FlashVSRError, Transient
 from flashvsr.files import trees
 from flashvsr.settings.config import Config
-from flashvsr.settings.processing_tables import Chunks
+from flashvsr.settings.processing_tables import Chunks, SourceLimits
 from flashvsr.upscaling import entry
+from flashvsr.video import encode
 from kits.chain import IdentityEngine, played
 from kits.videos import numbered, tone, write_video
 
@@ -171,11 +174,36 @@ def test_what_is_wrong_is_said_before_the_model_is_loaded(
     assert {path.name for path in tmp_path.iterdir()} == {"in.mov", "in.mp4"}
 
 
-def test_what_is_no_video_leaves_nothing_behind(tmp_path: Path, loads: list[Config]) -> None:
-    (tmp_path / "in.mov").write_text("not a video")
-    with pytest.raises(BadInput, match="is not a video file"):
-        upscale(tmp_path / "in.mov", tmp_path / "out.mp4")
-    assert [path.name for path in tmp_path.iterdir()] == ["in.mov"]
+def only_sound(path: Path) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(16000))
+
+
+REFUSALS: dict[str, tuple[Callable[[Path], object], SourceLimits, type[Exception], str]] = {
+    "text": (lambda path: path.write_text("not a video"), SourceLimits(), BadInput, "is not a video file"),
+    "sound": (only_sound, SourceLimits(), BadInput, "has no picture .only sound in it."),
+    "bytes": (lambda _: None, SourceLimits(file_bytes=1000), BadInput, "limits.file_bytes"),
+    "picture": (lambda _: None, SourceLimits(side=64), BadInput, "limits.side"),
+    "frames": (lambda _: None, SourceLimits(frames=50), BadInput, "limits.frames"),
+    "encoder": (lambda _: None, SourceLimits(), BadConfig, "libx264 cannot encode 128x128 .broken.; set another codec"),
+}
+
+
+@pytest.mark.parametrize("command", [False, True])
+@pytest.mark.parametrize("why", REFUSALS)
+def test_what_needs_no_model_to_be_refused_waits_for_none(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loads: list[Config], why: str, command: bool
+) -> None:
+    make, limits, kind, words = REFUSALS[why]
+    make(source)
+    if why == "encoder":
+        monkeypatch.setattr(encode, "problem_of", lambda _: "broken")
+    upscaler = Upscaler(Config(limits=limits))
+    with pytest.raises(kind, match=words):
+        (upscaler.check if command else upscaler.upscale)(source, tmp_path / "out.mp4", **SAME)
+    assert loads == []
+    assert [path.name for path in tmp_path.iterdir()] == [source.name]
 
 
 class Enough(Exception):

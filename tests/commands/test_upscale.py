@@ -99,6 +99,15 @@ def test_a_target_that_may_not_be_written_is_said_before_the_work(
     assert capsys.readouterr().err == f"flashvsr: {told}\n"
 
 
+def test_a_text_that_is_called_a_video_is_refused_before_the_model_is_loaded(
+    run: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "clip.mp4").write_text("no video")
+    monkeypatch.setattr(engine, "load_engine", lambda *_: pytest.fail("the model is loaded for nothing"))
+    assert run(tmp_path / "out.mp4") == 1
+    assert f"{tmp_path / 'clip.mp4'} is not a video file" in capsys.readouterr().err
+
+
 class Interrupting(IdentityEngine):
     """Sends this process a signal when its first window is due."""
 

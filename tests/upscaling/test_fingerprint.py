@@ -14,7 +14,7 @@ from flashvsr.errors import Interrupted
 from flashvsr.settings.config import Config
 from flashvsr.settings.preset import Preset
 from flashvsr.settings.processing_tables import Chunks, Preprocess
-from flashvsr.upscaling import plan
+from flashvsr.upscaling import first_look
 from flashvsr.video import geometry
 from flashvsr.video.chunks import stored_chunks
 from flashvsr.video.encode import VideoEncoder
@@ -88,7 +88,7 @@ def test_another_geometry(interrupted: Path, monkeypatch: pytest.MonkeyPatch) ->
     def shifted(width: int, height: int, preset: Preset) -> Geometry:
         return replace(geometry_of(width, height, preset), offset=(2, 0))
 
-    monkeypatch.setattr(plan, "geometry_of", shifted)
+    monkeypatch.setattr(first_look, "geometry_of", shifted)
     assert not goes_on(interrupted)
 
 

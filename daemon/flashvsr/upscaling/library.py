@@ -105,13 +105,16 @@ class Upscaler:
 
     def load(self, on_message: OnMessage | None = None) -> None:
         """Load the model now, not with the first file. Raises BadConfig or Transient, and what `on_message` does."""
-        self._load(on_message)
+        self._load(_Hooks(on_message=on_message))
 
     def check(
         self, source: AnyPath, target: AnyPath, *, preset: Preset | AnyPath | None = None, **options: object
     ) -> None:
-        """Raise what `upscale` would before it looks into the file. Loads no model and changes nothing."""
-        _order(self.config, _path(source, "source"), _path(target, "target"), preset, options)
+        """Raise what `upscale` would before it loads the model, also about the file. Changes nothing."""
+        order = _order(self.config, _path(source, "source"), _path(target, "target"), preset, options)
+        control = _Hooks()
+        with _explained(order.target, control), _task(order) as task:
+            _look(task, self.config, control)
 
     def upscale(
         self,
@@ -126,10 +129,11 @@ class Upscaler:
     ) -> Report:
         """Super-resolve one video file, see `upscale`."""
         order = _order(self.config, _path(source, "source"), _path(target, "target"), preset, options)
-        upscaling, engine = self._load(on_message)
-        control = _Hooks(on_progress, on_working)
-        with _explained(order.target, control), tempfile.TemporaryDirectory(prefix="flashvsr-") as workdir:
-            task = Task(order.source, order.target, order.preset, _absolute(Path(workdir)), JOB_ID)
+        control = _Hooks(on_progress, on_working, on_message)
+        with _explained(order.target, control), _task(order) as task:
+            if self._loaded is None:  # what needs no model to be refused is not to wait for one
+                _look(task, self.config, control)
+            upscaling, engine = self._load(control)
             try:
                 return upscaling.upscale_file(task, engine, self.config, control)
             except BaseException as error:
@@ -137,9 +141,8 @@ class Upscaler:
                     _add(error, _kept(upscaling, task, self.config, error))
                 raise
 
-    def _load(self, on_message: OnMessage | None) -> tuple[Upscaling, AnyEngine]:
+    def _load(self, hooks: _Hooks) -> tuple[Upscaling, AnyEngine]:
         if self._loaded is None:
-            hooks = _Hooks(on_message=on_message)
             with _explained(self.config.paths.models, hooks):
                 upscaling = entry.load()
                 engine = upscaling.load_engine(self.config, hooks.message)
@@ -204,6 +207,20 @@ def _order(
         folder = _absolute(target.parent)
     check_writable(folder, folder)
     return _Order(_absolute(source), folder / target.name, wanted)
+
+
+@contextmanager
+def _task(order: _Order) -> Iterator[Task]:
+    with tempfile.TemporaryDirectory(prefix="flashvsr-") as workdir:
+        yield Task(order.source, order.target, order.preset, _absolute(Path(workdir)), JOB_ID)
+
+
+def _look(task: Task, config: Config, control: Control) -> None:
+    from flashvsr.upscaling.first_look import first_look
+    from flashvsr.video.media import hold_source
+
+    with hold_source(task.source):
+        first_look(task, config, control)
 
 
 def _target(target: Path, source: Path, preset: Preset) -> tuple[Path, Preset]:

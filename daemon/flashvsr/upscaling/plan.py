@@ -5,26 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import math
 from dataclasses import asdict, dataclass, replace
 
 from flashvsr.model.stream import StreamOptions
 from flashvsr.model.windows import FRAMES_PER_WINDOW
 from flashvsr.outbox.publish import remove_temporaries
 from flashvsr.settings.config import Config
-from flashvsr.upscaling.budgets import chunk_frames, lq_room, own_threads, room_needed
+from flashvsr.upscaling.budgets import chunk_frames, lq_room, own_threads
 from flashvsr.upscaling.control import Control
 from flashvsr.upscaling.engine import AnyEngine
+from flashvsr.upscaling.first_look import encoder_for, first_look
 from flashvsr.upscaling.prober import prober_for
 from flashvsr.upscaling.task import Task
-from flashvsr.video.allocations import bound_allocations, largest_block
 from flashvsr.video.chunks import Chunk, ChunkStore
 from flashvsr.video.decode import DecodeOptions
-from flashvsr.video.encode import EncoderSettings, VideoEncoder, open_encoder, output_format
+from flashvsr.video.encode import VideoEncoder
 from flashvsr.video.geometry import Geometry
-from flashvsr.video.geometry import plan as geometry_of
 from flashvsr.video.interlacing import Scan
-from flashvsr.video.limits import Limits
 from flashvsr.video.media import source_status
 from flashvsr.video.normalise import NormaliseSettings, name_for, normalise, remove_others
 from flashvsr.video.probe import SourceInfo
@@ -93,26 +90,17 @@ def prepare(task: Task, engine: AnyEngine, config: Config, control: Control) -> 
     Of the engine only its identity counts: what another one has made is not gone on with.
 
     Raises:
-        BadInput: the source cannot be processed.
+        BadInput, BadConfig: the source cannot be processed, or no encoder works for it.
         Transient: the file system or a share is in the way, or there is too little room.
         Whatever `control` raises.
     """
-    limits = Limits(config.limits.file_bytes, config.limits.frames, config.limits.side, config.limits.memory)
-    prober = prober_for(config)
-    info = prober.probe(task.source, limits, control.working)
-    geometry = geometry_of(info.width, info.height, task.preset)
-    sizes = ((info.width, info.height), geometry.scaled, geometry.output)
-    bound_allocations(largest_block(limits.memory, *map(math.prod, sizes)))
-    # Before the work: hours of it for an outbox out of reach would be a pity.
-    control.check_outbox()
-    control.check_room(
-        room_needed(task.workdir, task.target.parent, task.preset.quality, info, geometry, config.preprocess)
-    )
+    seen = first_look(task, config, control)
+    info, geometry = seen.source, seen.geometry
     remove_temporaries(task.target.parent, task.job_id)
-    scan = prober.examine(info, control.working) if task.preset.deinterlace == "auto" else Scan()
+    scan = prober_for(config).examine(info, control.working) if task.preset.deinterlace == "auto" else Scan()
     decoding = DecodeOptions(0, config.streaming.decode_threads, scan, config.preprocess.hwaccel)
     picture, losses = _picture(task, info, geometry, decoding, config, control)
-    encoder = open_encoder(_encoder_settings(task, config), output_format(picture, geometry.output))
+    encoder = seen.encoder if picture is info else encoder_for(picture, geometry, task, config)
     store = ChunkStore(task.workdir, _fingerprint(task, engine, encoder, geometry, config))
     chunks = tuple(store.durable(control.working))
     resumed_at = chunks[-1].end if chunks else 0
@@ -173,11 +161,6 @@ def _fingerprint(task: Task, engine: AnyEngine, encoder: VideoEncoder, geometry:
         "preprocess": asdict(config.preprocess),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def _encoder_settings(task: Task, config: Config) -> EncoderSettings:
-    preset = task.preset
-    return EncoderSettings(preset.codec, preset.encoder, preset.quality, own_threads(config))
 
 
 def _stream_options(task: Task) -> StreamOptions:
