@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from flashvsr.upscaling.task import Task
 from flashvsr.video.chunks import stored_chunks
 from flashvsr.video.decode import DecodeOptions
 from flashvsr.video.interlacing import Scan
+from flashvsr.video.media import source_status
 from flashvsr.video.normalise import Normalised, normalise
 from flashvsr.video.probe import SourceInfo
 from kits.chain import SAME, IdentityEngine, Watching, chain
@@ -209,6 +211,20 @@ def test_fields_are_joined_once(task: Task, monkeypatch: pytest.MonkeyPatch) -> 
     deinterlaced = replace(task, preset=replace(SAME, deinterlace="auto"))
     found = planned(deinterlaced, replace(CONFIG, preprocess=Preprocess(mode="file")))
     assert (made, found.scan, found.decoding.scan) == ([INTERLACED], INTERLACED, Scan())
+
+
+@pytest.mark.parametrize("mode", ["stream", "file"])
+def test_what_the_source_is_now_is_asked_once(task: Task, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    """Asked twice, a source that changes in between would be two things at once."""
+    asked: list[Path] = []
+
+    def noted(path: Path) -> os.stat_result:
+        asked.append(path)
+        return source_status(path)
+
+    monkeypatch.setattr(module, "source_status", noted)
+    planned(task, replace(CONFIG, preprocess=Preprocess(mode=mode)))
+    assert asked == [task.source]
 
 
 def test_settings_that_cannot_be_kept_are_told(task: Task) -> None:

@@ -28,6 +28,8 @@ from flashvsr.video.probe import SourceInfo
 
 log = logging.getLogger(__name__)
 
+Version = tuple[int, int]  # of a source: its bytes, and its time in nanoseconds
+
 # Before the first new frame of a resumed job. What a layer keeps depends on what the one before it kept, so the past
 # fades layer by layer: with 30 of them 96 frames are enough for 60 dB, 128 for 80 (tests/bench/results/seam.json).
 WARM_UP_FRAMES = 128
@@ -99,9 +101,11 @@ def prepare(task: Task, engine: AnyEngine, config: Config, control: Control) -> 
     remove_temporaries(task.target.parent, task.job_id)
     scan = prober_for(config).examine(info, control.working) if task.preset.deinterlace == "auto" else Scan()
     decoding = DecodeOptions(0, config.streaming.decode_threads, scan, config.preprocess.hwaccel)
-    picture, losses = _picture(task, info, geometry, decoding, config, control)
+    status = source_status(task.source)
+    version = (status.st_size, status.st_mtime_ns)
+    picture, losses = _picture(task, info, version, geometry, decoding, config, control)
     encoder = seen.encoder if picture is info else encoder_for(picture, geometry, task, config)
-    store = ChunkStore(task.workdir, _fingerprint(task, engine, encoder, geometry, config))
+    store = ChunkStore(task.workdir, _fingerprint(task, version, engine, encoder, geometry, config))
     chunks = tuple(store.durable(control.working))
     resumed_at = chunks[-1].end if chunks else 0
     if resumed_at:
@@ -130,7 +134,13 @@ def prepare(task: Task, engine: AnyEngine, config: Config, control: Control) -> 
 
 
 def _picture(
-    task: Task, info: SourceInfo, geometry: Geometry, decoding: DecodeOptions, config: Config, control: Control
+    task: Task,
+    info: SourceInfo,
+    version: Version,
+    geometry: Geometry,
+    decoding: DecodeOptions,
+    config: Config,
+    control: Control,
 ) -> tuple[SourceInfo, list[str]]:
     """What is decoded, the source itself or the normalised file made of it, and what was lost in the making."""
     if config.preprocess.mode == "stream":
@@ -140,8 +150,7 @@ def _picture(
     wanted = NormaliseSettings(
         how.video_codec, how.preset, how.crf, how.nvenc_preset, how.nvenc_rc, how.nvenc_cq, own_threads(config)
     )
-    status = source_status(task.source)
-    facts = [status.st_size, status.st_mtime_ns, asdict(geometry), asdict(decoding), asdict(wanted)]
+    facts = [*version, asdict(geometry), asdict(decoding), asdict(wanted)]
     target = task.workdir / name_for(hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest())
     task.workdir.mkdir(parents=True, exist_ok=True)
     remove_others(task.workdir, target)
@@ -149,11 +158,12 @@ def _picture(
     return made.info, list(made.warnings)
 
 
-def _fingerprint(task: Task, engine: AnyEngine, encoder: VideoEncoder, geometry: Geometry, config: Config) -> str:
+def _fingerprint(
+    task: Task, version: Version, engine: AnyEngine, encoder: VideoEncoder, geometry: Geometry, config: Config
+) -> str:
     """Everything that shapes the frames: chunks made under another fingerprint are not joined with new ones."""
-    status = source_status(task.source)
     facts = {
-        "source": [status.st_size, status.st_mtime_ns],
+        "source": version,
         "preset": asdict(task.preset),
         "geometry": asdict(geometry),
         "engine": engine.identity,

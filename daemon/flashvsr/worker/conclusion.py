@@ -42,7 +42,7 @@ class Conclusion:
 
     def marker(self, job_id: int) -> Marker:
         """Return what keeps others from ending the same job; to be held around `conclude`."""
-        return Marker(ending_marker(self._config(), job_id))
+        return ending_marker(self._config(), job_id)
 
     def conclude(
         self,

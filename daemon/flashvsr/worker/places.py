@@ -13,6 +13,7 @@ from flashvsr.settings.config import Config
 from flashvsr.settings.preset import Preset
 from flashvsr.system.text import printable
 from flashvsr.upscaling.task import Task
+from flashvsr.worker.marker import Marker
 
 
 def work_directory(config: Config, job_id: int) -> Path:
@@ -61,9 +62,9 @@ def task_of(config: Config, job: Job, preset: Preset) -> Task:
     )
 
 
-def ending_marker(config: Config, job_id: int) -> Path:
-    """Beside the job's folder: what tells of its end being worked on, see `flashvsr.worker.marker`."""
-    return StateDirectory(config.paths.state).ending(job_id)
+def ending_marker(config: Config, job_id: int) -> Marker:
+    """Beside the job's folder: what tells of its end being worked on, and keeps others from doing the same."""
+    return Marker(StateDirectory(config.paths.state).ending(job_id))
 
 
 def left_behind(config: Config) -> set[int]:

@@ -16,7 +16,6 @@ from flashvsr.outbox.disposal import settle_source
 from flashvsr.settings.config import Config
 from flashvsr.system.text import printable
 from flashvsr.worker.access import Access
-from flashvsr.worker.marker import Marker
 from flashvsr.worker.places import archive_of, ending_marker
 from flashvsr.worker.source import SourceChanged, SourceGone, check_source
 from flashvsr.worker.whereabouts import Whereabouts
@@ -38,7 +37,7 @@ class Settling:
 
         Copying a source to an archive on another file system takes as long as it takes; nobody else begins meanwhile.
         """
-        marker = Marker(ending_marker(self._config(), job_id))
+        marker = ending_marker(self._config(), job_id)
         with marker.alone() as alone:
             if not alone:
                 return True
