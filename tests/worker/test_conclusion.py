@@ -16,6 +16,7 @@ from flashvsr.commands import status
 from flashvsr.errors import BadInput, Transient
 from flashvsr.jobs.owner import current_owner
 from flashvsr.worker import marker, settling, sweep
+from flashvsr.worker.places import ending_marker
 from kits.played import FRAMES, Bench, crash, replace_source
 
 
@@ -214,7 +215,7 @@ def test_a_source_that_cannot_be_taken_away_is_told_with_its_folder_until_it_can
     status.run(bench.config, argparse.Namespace(job=None, json=False, all=False))
     assert "does not let flashvsr take files away" in " ".join(capsys.readouterr().out.split())
 
-    bench.loop._sweep.settle(number)
+    bench.loop._sweep.settle_or_postpone(number)
     assert (bench.job(number).error, bench.job(number).error_kind) == (None, None)
     assert bench.queue.history.staying_sources() == (0, None)
 
@@ -254,3 +255,26 @@ def test_peoples_files_by_the_names_of_ours_stay(bench: Bench) -> None:
     assert bench.job(number).state == "done"
     assert bench.outputs() == sorted(["clip.mp4", "clip.mp4.report (2).toml", *(path.name for path in theirs)])
     assert {path.read_text() for path in theirs} == {"mine"}
+
+
+def test_another_worker_at_the_source_ends_no_delay(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether that one will succeed is not known: the source would be tried again at once, and for ever."""
+    monkeypatch.setattr(sweep, "SWEEP_SECONDS", 0.0)
+    monkeypatch.setattr(sweep, "SETTLE_AFTER", 0.0)
+    tries: list[object] = []
+
+    def refuse(*arguments: object) -> None:
+        tries.append(arguments)
+        raise Transient("Cannot archive")
+
+    number = bench.add()
+    with monkeypatch.context() as patch:
+        patch.setattr(settling, "settle_source", refuse)
+        bench.loop.step()
+        with ending_marker(bench.config, number).alone() as alone:
+            assert alone
+            bench.loop._sweep.settle_or_postpone(number)
+        bench.loop.step()
+    assert len(tries) == 1
+    bench.loop._sweep.settle_or_postpone(number)  # when its time has come
+    assert bench.job(number).settled is not None

@@ -210,7 +210,7 @@ class WorkerLoop:
             self._end(job, error, control)
         else:
             self._failures.pop(job.id, None)
-            self._sweep.settle(job.id)
+            self._sweep.settle_or_postpone(job.id)
             done = self._queue.jobs.get(job.id)
             if done is not None:
                 self._conclusion.clear(done)

@@ -32,15 +32,15 @@ class Settling:
         self._access = access
         self._whereabouts = whereabouts
 
-    def settle(self, job_id: int) -> bool:
-        """Do what `watch.on_success` says; False if it has to be tried again later.
+    def settle(self, job_id: int) -> bool | None:
+        """Do what `watch.on_success` says; False if it has to be tried again later, None if another worker is at it.
 
         Copying a source to an archive on another file system takes as long as it takes; nobody else begins meanwhile.
         """
         marker = ending_marker(self._config(), job_id)
         with marker.alone() as alone:
             if not alone:
-                return True
+                return None
             job = self._queue.jobs.get(job_id)
             settled = job is None or job.state != DONE or job.settled is not None or self._settle(job)
             marker.remove()

@@ -49,7 +49,7 @@ class Sweep:
                 self.finish(number)
         for job in self._queue.history.unsettled():
             if job.finished is not None and job.finished < time.time() - SETTLE_AFTER and self._is_due(job.id):
-                self.settle(job.id)
+                self.settle_or_postpone(job.id)
 
     def finish(self, job_id: int) -> None:
         """Put a job in order that is over, such as one cancelled while it waited. No lease is needed for that."""
@@ -63,13 +63,16 @@ class Sweep:
             elif not self._conclusion.conclude(job, _verdict(job), lambda partial: self._record(job_id, partial)):
                 self._postpone(job_id)
 
-    def settle(self, job_id: int) -> None:
+    def settle_or_postpone(self, job_id: int) -> None:
         """Take the source of a done job away, or see to it that this is tried again."""
         with logs.job(job_id):
-            if self._settling.settle(job_id):
-                self._postponed.pop(job_id, None)
-            else:
-                self._postpone(job_id)
+            settled = self._settling.settle(job_id)
+        if settled is None:
+            return  # what comes of it is not known here: a delay that runs goes on
+        if settled:
+            self._postponed.pop(job_id, None)
+        else:
+            self._postpone(job_id)
 
     def _record(self, job_id: int, partial: Path | None) -> None:
         """The end is recorded; that there is a partial video, after all, is not."""
