@@ -41,7 +41,10 @@ class World:
             (root / "inbox" / name).mkdir(parents=True)
         self.silent = 0.0
         self.wrong: dict[Path, str] = {}
-        watch: Any = SimpleNamespace(silent_seconds=lambda: self.silent, problems=lambda: self.wrong, inboxes=dict)
+        self.presets: dict[Path, str] = {}
+        watch: Any = SimpleNamespace(
+            silent_seconds=lambda: self.silent, problems=lambda: self.wrong, inboxes=lambda: self.presets
+        )
         pool: Any = SimpleNamespace(pids=dict)
         self.health = Health(queue, pool, watch, 120.0, root / "inbox")
         self.texts: list[str] = []
@@ -86,6 +89,7 @@ def inboxes(world: World) -> None:
         world.root / "inbox" / "b": "preset.toml:1: no such key",
         world.root / "outbox": "it is mounted read-only",
     }
+    world.presets = {world.root / "inbox" / "a": "", world.root / "inbox" / "b": "preset.toml:1: no such key"}
     world.texts += ["no inbox could be read for 61 s", *world.wrong.values()]
 
 

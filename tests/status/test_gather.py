@@ -15,8 +15,10 @@ from flashvsr.settings.config import Config
 from flashvsr.settings.preset import PRESET_NAME
 from flashvsr.settings.service_tables import Paths
 from flashvsr.status import gather as gathering
+from flashvsr.status.facts import facts
 from flashvsr.status.gather import LOOK_SECONDS, Jobs, Live, ServiceGatherer, gather
 from flashvsr.status.line import status_line
+from flashvsr.status.problems import MOST
 from flashvsr.status.service_file import ServiceFile
 from flashvsr.status.snapshot import Problem
 
@@ -154,6 +156,49 @@ def test_beside_a_service_its_file_is_read_and_no_preset(
     assert {inbox.path.name: inbox.problem for inbox in taken.inboxes} == {
         "good": "", "new": "", "wrong": f"{PRESET_NAME}: no such key"
     }  # fmt: skip
+
+
+def presets(config: Config, queue: Queue) -> dict[str, str | None]:
+    """What programs are told of each inbox's preset."""
+    return {Path(inbox["path"]).name: inbox["preset"] for inbox in facts(gather(config, queue))["inboxes"]}
+
+
+def test_a_preset_whose_problem_was_left_out_is_not_said_to_be_right(
+    config: Config, queue: Queue, gatherer: ServiceGatherer
+) -> None:
+    many = {config.paths.inbox / f"{number:04}": f"{PRESET_NAME}: no such key" for number in range(MOST)}
+    last = config.paths.inbox / "wrong"
+    for path in many:
+        path.mkdir()
+    state = config.paths.state
+    with state_lock(state):
+        assert presets(config, queue)["good"] is None, "the service has told nothing yet"
+        ServiceFile(state).keep(gatherer.snapshot(Live(inbox_problems={last: f"{PRESET_NAME}: width"})))
+        assert presets(config, queue) == dict.fromkeys((path.name for path in many), "ok") | {
+            "good": "ok", "new": "ok", "wrong": f"{PRESET_NAME}: width"
+        }  # fmt: skip
+        ServiceFile(state).keep(gatherer.snapshot(Live(inbox_problems=many | {last: f"{PRESET_NAME}: width"})))
+        found = presets(config, queue)
+    told = [name for name, preset in found.items() if preset is not None]
+    assert len(told) == MOST - 1
+    assert "ok" not in found.values()
+
+
+def test_a_right_preset_is_right_whatever_else_is_wrong(
+    config: Config, queue: Queue, gatherer: ServiceGatherer
+) -> None:
+    good, wrong, text = config.paths.inbox / "good", config.paths.inbox / "wrong", f"{PRESET_NAME}: width"
+    live = Live(inbox_problems={good: "not a video: a.txt", wrong: text}, inboxes={good: "", wrong: text})
+    with state_lock(config.paths.state):
+        ServiceFile(config.paths.state).keep(gatherer.snapshot(live))
+        assert presets(config, queue) == {"good": "ok", "new": "ok", "wrong": text}
+
+
+def test_nor_is_that_of_an_inbox_that_cannot_be_read(config: Config, queue: Queue, gatherer: ServiceGatherer) -> None:
+    away = config.paths.inbox / "good"
+    with state_lock(config.paths.state):
+        ServiceFile(config.paths.state).keep(gatherer.snapshot(Live(inbox_problems={away: "cannot be read"})))
+        assert presets(config, queue) == {"good": None, "new": "ok", "wrong": "ok"}
 
 
 def test_beside_a_service_the_inboxes_are_looked_at_if_asked_for(config: Config, queue: Queue) -> None:

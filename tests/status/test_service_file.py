@@ -25,7 +25,7 @@ def taken(text: str) -> Snapshot:
 
 def test_what_was_written_comes_back(tmp_path: Path) -> None:
     ServiceFile(tmp_path).keep(taken("x"))
-    assert read_service_file(tmp_path, 12) == Told("starting the workers", taken("x").problems)
+    assert read_service_file(tmp_path, 12) == Told("starting the workers", taken("x").problems, complete=True)
 
 
 def test_what_an_earlier_service_wrote_is_not_believed(tmp_path: Path) -> None:

@@ -39,6 +39,6 @@ def job_facts(job: JobState) -> dict[str, Any]:
     return values | paths | {"warnings": list(job.warnings)}
 
 
-def _inbox(inbox: InboxState) -> dict[str, str]:
-    """`preset`: "ok", or why its jobs have to wait."""
-    return {"path": printable(inbox.path), "preset": inbox.problem or "ok"}
+def _inbox(inbox: InboxState) -> dict[str, str | None]:
+    """`preset`: "ok", or why its jobs have to wait; None if that is not known."""
+    return {"path": printable(inbox.path), "preset": inbox.problem or ("ok" if inbox.known else None)}

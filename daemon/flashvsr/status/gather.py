@@ -118,7 +118,7 @@ def gather(config: Config, queue: Queue | None, *, jobs: Jobs = "open", look: bo
     workers = queue.workers.all() if queue else []
     rows = _jobs(queue, jobs) if queue else []
     told = None if process is None else _told(state, process)
-    root, inboxes = _look(config) if told is None or look else _known(config, told.problems)
+    root, inboxes = _look(config) if told is None or look else _known(config, told)
     if told is None:
         found = [
             *((printable(inbox.path), inbox.problem) for inbox in (root, *inboxes) if inbox.problem),
@@ -175,14 +175,20 @@ def _told(state: Path, process: int) -> Told:
         return Told(problems=(Problem("service", out_of_reach(error)),))
 
 
-def _known(config: Config, problems: Sequence[Problem]) -> tuple[InboxState, tuple[InboxState, ...]]:
+def _known(config: Config, told: Told) -> tuple[InboxState, tuple[InboxState, ...]]:
     """The inboxes by what the service told of them, a few seconds ago."""
-    presets = {problem.subject: problem.text for problem in reversed(problems) if PRESET_NAME in problem.text}
+    presets = {problem.subject: problem.text for problem in reversed(told.problems) if PRESET_NAME in problem.text}
+    named = {problem.subject for problem in told.problems}
     path = config.paths.inbox
-    root = next((problem.text for problem in problems if problem.subject == printable(path)), "")
-    paths = (inbox.path for inbox in config.inboxes())
-    inboxes = (InboxState(path, preset_problem=presets.get(printable(path), "")) for path in paths)
-    return InboxState(path, root), tuple(inboxes)
+    root = next((problem.text for problem in told.problems if problem.subject == printable(path)), "")
+
+    def state(inbox: Path) -> InboxState:
+        subject = printable(inbox)
+        # What else is wrong with it may have kept the service from its preset.
+        known = subject in presets or subject in told.usable or (told.complete and subject not in named)
+        return InboxState(inbox, preset_problem=presets.get(subject, ""), known=known)
+
+    return InboxState(path, root), tuple(state(inbox.path) for inbox in config.inboxes())
 
 
 def _look(config: Config) -> tuple[InboxState, tuple[InboxState, ...]]:

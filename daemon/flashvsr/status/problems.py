@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from flashvsr.status.snapshot import Problem
 
+UNLISTED = "problems"  # what has the last one, which counts those left out
 MOST = 1000  # of a flood only the newest are told, and how many more there are
 
 
@@ -37,4 +38,4 @@ def bounded_list(problems: list[Problem]) -> tuple[Problem, ...]:
     if len(problems) <= MOST:
         return tuple(problems)
     left = problems[MOST - 1 :]
-    return (*problems[: MOST - 1], Problem("problems", f"{len(left)} more problems are not listed", left[0].since))
+    return (*problems[: MOST - 1], Problem(UNLISTED, f"{len(left)} more problems are not listed", left[0].since))

@@ -16,7 +16,8 @@ from typing import Any
 
 from flashvsr.files.state import StateDirectory
 from flashvsr.files.texts import write_replacing
-from flashvsr.status.snapshot import Problem, ServiceState, Snapshot
+from flashvsr.status.problems import UNLISTED
+from flashvsr.status.snapshot import InboxState, Problem, ServiceState, Snapshot
 from flashvsr.system.text import printable
 
 log = logging.getLogger(__name__)
@@ -26,10 +27,16 @@ WRITE_SECONDS = 2.0  # some texts change with every look, such as how long a sha
 
 @dataclass(frozen=True)
 class Told:
-    """What a running service told: see `ServiceState.doing` and `Snapshot.problems`."""
+    """What a running service told: see `ServiceState.doing` and `Snapshot.problems`.
+
+    `usable`: inboxes, as the problems name them, whose presets are right although something else is wrong.
+    `complete`: whether these are all problems there are.
+    """
 
     doing: str = ""
     problems: tuple[Problem, ...] = ()
+    usable: frozenset[str] = frozenset()
+    complete: bool = False
 
 
 class ServiceFile:
@@ -37,18 +44,19 @@ class ServiceFile:
 
     def __init__(self, state: Path) -> None:
         self._path = StateDirectory(state).service
-        self._written: tuple[ServiceState, tuple[Problem, ...]] | None = None
+        self._written: tuple[ServiceState, tuple[Problem, ...], tuple[InboxState, ...]] | None = None
         self._next_write = 0.0
 
     def keep(self, snapshot: Snapshot) -> None:
         """Write the file if it would say something else, but not all the time. Where that fails, the log says so."""
-        tells = snapshot.service, snapshot.problems
+        tells = snapshot.service, snapshot.problems, snapshot.inboxes
         if tells == self._written or time.monotonic() < self._next_write:
             return
         self._next_write = time.monotonic() + WRITE_SECONDS
         service = snapshot.service
         problems = [asdict(problem) for problem in snapshot.problems]
-        content = {"process": service.process, "doing": service.doing, "problems": problems}
+        content: dict[str, Any] = {"process": service.process, "doing": service.doing, "problems": problems}
+        content["usable"] = _usable(snapshot)
         try:
             write_replacing(self._path, json.dumps(content, indent=1))
         except OSError as error:
@@ -68,11 +76,11 @@ def read_service_file(state: Path, process: int) -> Told:
         return Told()
     if not isinstance(found, Mapping) or found.get("process") != process:  # an earlier service wrote it
         return Told()
-    doing, problems = found.get("doing"), found.get("problems")
-    return Told(
-        doing if isinstance(doing, str) else "",
-        tuple(problem for entry in problems if (problem := _problem(entry))) if isinstance(problems, list) else (),
-    )
+    doing, entries, usable = (found.get(key) for key in ("doing", "problems", "usable"))
+    problems = tuple(map(_problem, entries)) if isinstance(entries, list) else (None,)
+    understood = tuple(problem for problem in problems if problem is not None)
+    complete = len(understood) == len(problems) and all(problem.subject != UNLISTED for problem in understood)
+    return Told(doing if isinstance(doing, str) else "", understood, _texts(usable), complete)
 
 
 def _problem(entry: Any) -> Problem | None:
@@ -82,3 +90,13 @@ def _problem(entry: Any) -> Problem | None:
     if isinstance(subject, str) and isinstance(text, str) and isinstance(since, int | float | None):
         return Problem(subject, text, None if since is None else float(since))
     return None
+
+
+def _texts(entries: Any) -> frozenset[str]:
+    return frozenset(entry for entry in entries if isinstance(entry, str)) if isinstance(entries, list) else frozenset()
+
+
+def _usable(snapshot: Snapshot) -> list[str]:
+    """Of thousands of inboxes only those that need to be told: each has one of the problems, which are bounded."""
+    named = {problem.subject for problem in snapshot.problems}
+    return sorted(named & {printable(inbox.path) for inbox in snapshot.inboxes if not inbox.problem})

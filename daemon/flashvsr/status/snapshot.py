@@ -71,13 +71,14 @@ class InboxState:
     """One inbox, or the root of them. The texts are empty where there is nothing to say.
 
     `unreachable`: why it cannot be looked into; `preset_problem`: what is wrong with its preset; `note`: what else was
-    found of it, by a command that looked.
+    found of it, by a command that looked. `known`: False if nobody looked, and the service does not tell.
     """
 
     path: Path
     unreachable: str = ""
     preset_problem: str = ""
     note: str = ""
+    known: bool = True
 
     @property
     def problem(self) -> str:
