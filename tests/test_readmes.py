@@ -240,7 +240,7 @@ def test_paths_of_the_repository_exist(path: Path) -> None:
 def test_there_is_one_version() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert "version" not in project["project"]
-    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "flashvsr.__version__"}
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "flashvsr.system.version.VERSION"}
     newest = re.search(r"^## (\S+?)(,|$)", (ROOT / "daemon" / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest is not None
     assert newest[1] == flashvsr.__version__

@@ -11,13 +11,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from flashvsr.system.version import VERSION as __version__
+
 if TYPE_CHECKING:
     from flashvsr.settings.preset import Preset
     from flashvsr.upscaling.library import Upscaler, upscale
     from flashvsr.upscaling.report import Report
 
 __all__ = ["Preset", "Report", "Upscaler", "__version__", "upscale"]
-__version__ = "0.1.0"
 
 _HOMES = {
     "Preset": "flashvsr.settings.preset",

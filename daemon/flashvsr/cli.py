@@ -15,7 +15,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from flashvsr import __version__
 from flashvsr.commands.say import complain, prepare
 from flashvsr.errors import BadConfig, Cancelled, FlashVSRError
 from flashvsr.files import trees
@@ -23,6 +22,7 @@ from flashvsr.settings.config import Config, load_config
 from flashvsr.system import logs
 from flashvsr.system.account import become_owner
 from flashvsr.system.text import visible
+from flashvsr.system.version import VERSION
 
 EX_FAILURE, EX_CONFIG, EX_INTERRUPTED = 1, 78, 130
 LEAST_SPEED_FRAMES = 45  # `flashvsr.bench.speed` says why; it is too heavy to be asked here
@@ -85,7 +85,7 @@ def _parser() -> _Parser:
         description="Watches folders and super-resolves the videos dropped into them, with FlashVSR v1.1.",
         epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 78 wrong settings, 130 stopped by Ctrl-C.",
     )
-    parser.add_argument("--version", action="version", version=f"flashvsr {__version__}")
+    parser.add_argument("--version", action="version", version=f"flashvsr {VERSION}")
     _add_config(parser, default=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 

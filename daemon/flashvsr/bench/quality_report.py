@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 
-from flashvsr import __version__
 from flashvsr.bench.metrics import psnr
 from flashvsr.bench.quality import BICUBIC, MODEL, Measured
 from flashvsr.system.text import printable
+from flashvsr.system.version import VERSION
 from flashvsr.upscaling.engine import Engine
 
 HEADER = f"{'':38}{'PSNR-Y, dB':>16}{'SSIM':>10}{'steadiness, dB':>20}"
@@ -99,7 +99,7 @@ def machine(engine: Engine, packages: Sequence[str] = ()) -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "threads": torch.get_num_threads(),
         "versions": {
-            "flashvsr": __version__,
+            "flashvsr": VERSION,
             "python": platform.python_version(),
             **{name: metadata.version(name) for name in ("torch", "av", "numpy", *packages)},
         },

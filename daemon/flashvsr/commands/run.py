@@ -6,11 +6,11 @@ import argparse
 import logging
 import shlex
 
-from flashvsr import __version__
 from flashvsr.service.supervisor import Supervisor
 from flashvsr.settings.config import Config
 from flashvsr.system import logs
 from flashvsr.system.account import refuse_as_root
+from flashvsr.system.version import VERSION
 
 log = logging.getLogger("flashvsr")
 
@@ -21,7 +21,7 @@ def run(config: Config, _options: argparse.Namespace) -> int:
         config.paths.state, ("run", "--config", shlex.quote(str(config.origin))) if config.origin else ("run",)
     )
     logs.setup(config.service.log_level)
-    log.info("flashvsr %s, settings from %s", __version__, config.origin or "the defaults")
+    log.info("flashvsr %s, settings from %s", VERSION, config.origin or "the defaults")
     for note in config.notes:
         log.warning("%s", note)
     return Supervisor(config).run()

@@ -19,11 +19,12 @@ from flashvsr.outbox.publish import new_result, publish, temporary_for, write_re
 from flashvsr.settings.config import Config
 from flashvsr.system.memory import free_gpu_memory
 from flashvsr.upscaling import passage
+from flashvsr.upscaling.attempt import Attempt
 from flashvsr.upscaling.control import Control
 from flashvsr.upscaling.engine import AnyEngine
 from flashvsr.upscaling.output import ChunkedOutput
 from flashvsr.upscaling.plan import Plan, prepare
-from flashvsr.upscaling.report import Attempt, Report
+from flashvsr.upscaling.report import Report
 from flashvsr.upscaling.task import Task
 from flashvsr.video.chunks import Chunk, DamagedChunk
 from flashvsr.video.decode import decode

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flashvsr import __version__
 from flashvsr.files.report_text import bounded_json, report_toml
 from flashvsr.settings.preset import Preset
-from flashvsr.system.text import bounded_warnings, printable
+from flashvsr.system.text import printable
+from flashvsr.system.version import VERSION
 
 if TYPE_CHECKING:  # whoever only reads reports needs neither torch nor decoders
-    from flashvsr.upscaling.engine import AnyEngine
-    from flashvsr.upscaling.plan import Plan
     from flashvsr.video.geometry import Geometry
-    from flashvsr.video.interlacing import Scan
-    from flashvsr.video.mux import Assembled
-    from flashvsr.video.probe import SourceInfo
 
 
 @dataclass(frozen=True)
@@ -51,61 +43,9 @@ class Report:
 
     def to_json(self) -> str:
         """The report as a JSON object."""
-        fields = asdict(self) | {"result": printable(self.result), "version": __version__}
+        fields = asdict(self) | {"result": printable(self.result), "version": VERSION}
         return bounded_json(json.dumps(fields, default=str))
 
     def to_toml(self) -> str:
         """The report for people."""
         return report_toml(json.loads(self.to_json()))
-
-
-class Attempt:
-    """One attempt at a file, from now on."""
-
-    def __init__(self) -> None:
-        self._began, self._clock = datetime.now().astimezone(), time.monotonic()
-
-    def report(
-        self, plan: Plan, engine: AnyEngine, joined: Assembled, warnings: Sequence[str], source: Path, result: Path
-    ) -> Report:
-        """What came of it by now. `source`, `result`: where the two files are."""
-        seconds = time.monotonic() - self._clock
-        return Report(
-            result=result,
-            source=_source_facts(replace(plan.source, path=source), plan.scan),
-            preset=plan.task.preset,
-            geometry=plan.geometry,
-            model=engine.name,
-            device=engine.label,
-            encoder=plan.encoder.name,
-            frames=joined.frames,
-            audio_tracks=joined.audio_tracks,
-            duration=joined.duration,
-            started=self._began.isoformat(timespec="seconds"),
-            finished=datetime.now().astimezone().isoformat(timespec="seconds"),
-            seconds=seconds,
-            fps=(joined.frames - plan.resumed_at) / seconds,
-            resumed_at=plan.resumed_at,
-            warnings=bounded_warnings([*warnings]),
-        )
-
-
-def _source_facts(info: SourceInfo, scan: Scan) -> dict[str, Any]:
-    """The part of a source's facts that a person may want to read again."""
-    return {
-        "path": printable(info.path),
-        "container": info.container,
-        "codec": info.codec,
-        "pixel_format": info.pixel_format,
-        "bits": info.bits,
-        "scan": scan.order,
-        "rotation": info.rotation,
-        "mirrored": info.mirrored,
-        "sample_aspect": str(info.sample_aspect),
-        "width": info.width,
-        "height": info.height,
-        "frame_rate": str(info.frame_rate),
-        "duration": info.duration,
-        "color": asdict(info.color),
-        "audio": [asdict(track) for track in info.audio],
-    }
