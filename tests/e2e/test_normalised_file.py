@@ -75,8 +75,7 @@ def test_kill_9_while_it_is_written(victim: str, make_service: Callable[..., Rea
 @pytest.mark.parametrize("ending", ["cancelled", "failed"])
 def test_a_job_that_goes_no_further(ending: str, make_service: Callable[..., RealService], clips: Path) -> None:
     """The frames that are done come back as a partial video with their sound; the normalised file does not stay."""
-    service = make_service(chunk=8, more=FILE, preset=LONG)  # work left when the end comes
-    service.config.write_text(service.config.read_text().replace("[queue]\n", "[queue]\nmax_attempts = 1\n"))
+    service = make_service(chunk=8, attempts=1, more=FILE, preset=LONG)  # work left when the end comes
     _drop_and_wait_for(service, clips, "chunk-*.nut")
     assert _in_the_job(service, "normalised-*.mp4")
     if ending == "cancelled":

@@ -13,6 +13,7 @@ from typing import Any
 
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job
+from flashvsr.settings.service_tables import QueueSettings
 from kits.waiting import wait_while_it_gets_on
 
 # The model works on squares of 128 pixels, and the time goes by their number.
@@ -20,7 +21,7 @@ PRESET = "width = 128\nscale = 1.0\nfit = 'pad'\nencoder = 'software'\n"  # one 
 LONGER = "width = 256\nscale = 2.0\nfit = 'crop'\nencoder = 'software'\n"  # eight: the middle of a job can be met
 LONG = "width = 512\nscale = 2.0\nfit = 'crop'\nencoder = 'software'\n"  # a second more: a command comes there in time
 
-SETTINGS = """\
+_SETTINGS = """\
 [paths]
 inbox = "inbox"
 outbox = "outbox"
@@ -34,11 +35,19 @@ on_success = "{on_success}"
 devices = "cpu"
 [queue]
 min_free = 0
+max_attempts = {attempts}
 [chunks]
 size = {chunk}
 [model]
 weights = "nano"
 """
+
+
+def settings_text(
+    *, chunk: int, settle: float = 1, on_success: str = "archive", attempts: int = QueueSettings.max_attempts
+) -> str:
+    """Settings of a service on the processor, with its directories beside them. `chunk`: frames of one."""
+    return _SETTINGS.format(chunk=chunk, settle=settle, on_success=on_success, attempts=attempts)
 
 
 class RealService:
@@ -51,6 +60,7 @@ class RealService:
         chunk: int = 240,
         settle: float = 1,
         on_success: str = "archive",
+        attempts: int = QueueSettings.max_attempts,
         preset: str = PRESET,
         more: str = "",
     ) -> None:
@@ -63,7 +73,8 @@ class RealService:
         self.log = root / "service.log"
         self.inbox.mkdir(parents=True)
         (root / "outbox").mkdir()
-        self.config.write_text(SETTINGS.format(chunk=chunk, settle=settle, on_success=on_success) + more)
+        settings = settings_text(chunk=chunk, settle=settle, on_success=on_success, attempts=attempts)
+        self.config.write_text(settings + more)
         (self.inbox / "preset.toml").write_text(preset)
         self.process: subprocess.Popen[bytes] | None = None
 

@@ -12,26 +12,9 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from flashvsr.jobs.queue import Queue
+from kits.real_service import settings_text
 
-SETTINGS = """\
-[paths]
-inbox = "inbox"
-outbox = "outbox"
-state = "state"
-models = "models"
-[watch]
-settle_seconds = 1
-poll_seconds = 1
-[gpu]
-devices = "cpu"
-[queue]
-min_free = 0
-max_attempts = 4
-[chunks]
-size = 8
-[model]
-weights = "nano"
-"""
+CHUNK, ATTEMPTS = 8, 4
 PRESETS = {
     "first": "width = 128\nscale = 2.0\nfit = 'pad'\nencoder = 'software'\n",
     "second": "width = 128\nscale = 2.0\nfit = 'pad'\nencoder = 'software'\ncontainer = 'mkv'\nseed = 7\n",
@@ -49,7 +32,7 @@ class Processes:
         for name, preset in PRESETS.items():
             (root / "inbox" / name).mkdir(parents=True)
             (root / "inbox" / name / "preset.toml").write_text(preset)
-        (root / "flashvsr.toml").write_text(SETTINGS)
+        (root / "flashvsr.toml").write_text(settings_text(chunk=CHUNK, attempts=ATTEMPTS))
 
     def start(self) -> None:
         with self.log.open("ab") as log:
