@@ -237,6 +237,18 @@ def test_paths_of_the_repository_exist(path: Path) -> None:
     assert [name for name in named if not (ROOT / name).exists() and not list(ROOT.glob(name))] == []
 
 
+def test_the_kernels_of_attention_are_found() -> None:
+    """From the first page to the line that multiplies queries by keys: page, room, chooser, kernel, line."""
+    assert "(daemon/README.md)" in (ROOT / "README.md").read_text()
+    (row,) = (line for line in (ROOT / "daemon" / "README.md").read_text().splitlines() if "attention_kernels" in line)
+    chooser = PACKAGE / "kernels" / "gpu" / "attention_kernels.py"
+    assert row.startswith("| `kernels/` |")
+    for name, product in (("block_sparse_attention", "tl.dot(q, k.T)"), ("hopper_attention", "warpgroup_mma(own, k.")):
+        assert f"`{name}`" in row
+        assert f"return {name}.block_sparse_attention" in chooser.read_text()
+        assert f"scores = {product}" in chooser.with_name(f"{name}.py").read_text()
+
+
 def test_there_is_one_version() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert "version" not in project["project"]
