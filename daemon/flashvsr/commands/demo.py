@@ -76,7 +76,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
         result, picture = _keep(Path(job.result), output)
     say(f"result:  {printable(result)}")
     say(f"picture: {printable(picture)}")
-    say(f"model {job.model}, {job.frames_done} frames at {job.fps or 0:.1f} frames/s")
+    say(_summary(job))
     return 0
 
 
@@ -133,6 +133,12 @@ def _follow(service: subprocess.Popen[bytes], queue: Queue, progress: JobProgres
             if job.state in FINISHED:
                 return job
         time.sleep(POLL_SECONDS)
+
+
+def _summary(job: Job) -> str:
+    """The clip is short: without a word on the start, its rate would seem to be that of any video."""
+    rate = f"{job.fps or 0:.1f} frames/s, the start of decoder, model and encoder included"
+    return f"model {job.model}, {job.frames_done} frames at {rate}; longer videos go faster"
 
 
 def _check_alive(service: subprocess.Popen[bytes], folder: Path) -> None:
