@@ -146,7 +146,7 @@ def test_a_broken_preset_holds_its_jobs_until_it_is_mended(
     assert "width" in str(job.error)
     assert "width" in (service.inbox / "preset.error.txt").read_text()
     assert status(service)["counts"]["held"] == 1
-    service.until(lambda: any("widht" in inbox["preset"] for inbox in status(service)["inboxes"]), "it is told")
+    service.until(lambda: any("widht" in (inbox["preset"] or "") for inbox in status(service)["inboxes"]), "it is told")
     (service.inbox / "preset.toml").write_text(good)
     assert service.until_state("clip.mp4", "done", "failed").state == "done"
     assert not (service.inbox / "preset.error.txt").exists()
