@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -58,3 +60,73 @@ def test_kernels_that_do_not_fit_the_model_are_refused_if_asked_for(monkeypatch:
     with pytest.raises(BadConfig, match='"triton" does not go with this model: it computes in float32'):
         engine.engine_for(formula_model(TINY), "tiny", Config(model=Model(attention="triton")))
     assert engine.engine_for(formula_model(TINY), "tiny", Config()).fused is None
+
+
+def identity(name: str = "a", widths: tuple[int, ...] = (3, 4), dtype: torch.dtype = torch.float32,
+             eight_bits: bool | None = None) -> str:  # fmt: skip
+    """Of an engine of such a model; `eight_bits`: how its kernels compute, None where it has none."""
+    model: Any = SimpleNamespace(dtype=dtype, parameters=lambda: iter([torch.zeros(width) for width in widths]))
+    fused: Any = None if eight_bits is None else SimpleNamespace(eight_bits=eight_bits)
+    return engine.Engine(model, name, "label", fused).identity
+
+
+def test_frames_of_unlike_engines_are_not_joined() -> None:
+    """Those that differ only in what is done for speed, or to save memory, may be."""
+    others = [identity("b"), identity(widths=(3, 5)), identity(dtype=torch.bfloat16), identity(eight_bits=True)]
+    assert len({identity(), *others}) == 5
+    assert identity() == identity(widths=(4, 3)) == identity(eight_bits=False)
+
+
+class Loading:
+    """What loading an engine asks of the other parts; `log` is what was done."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, fetchable: bool, complete: bool) -> None:
+        self.log: list[object] = []
+        folder, prompt = Path("weights"), Path("prompt")
+        choice = weights.Choice("tiny", folder, prompt, fetchable)
+        made = SimpleNamespace(model=formula_model(TINY), notes=())
+
+        def load_model(*given: object) -> SimpleNamespace:
+            self.log.append(given)
+            return made
+
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+        monkeypatch.setattr(engine, "keep_freed_memory", lambda: None)
+        monkeypatch.setattr(engine, "load_model", load_model)
+        monkeypatch.setattr(weights, "choose", lambda *_, has_gpu: self.log.append(f"gpu: {has_gpu}") or choice)
+        monkeypatch.setattr(weights, "is_complete", lambda *given: complete and given == (folder, prompt))
+        monkeypatch.setattr(weights, "fetch", lambda models, say: (self.log.append("fetched"), say("half")))
+        self.loaded = (folder, torch.device("cpu"), torch.float32, prompt)
+
+
+@pytest.mark.parametrize(
+    ("fetchable", "complete", "fetched"), [(True, False, True), (True, True, False), (False, False, False)]
+)
+def test_only_what_is_missing_and_can_be_had_is_fetched(
+    fetchable: bool, complete: bool, fetched: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loading, said = Loading(monkeypatch, fetchable=fetchable, complete=complete), []
+    made = engine.load_engine(Config(), said.append)
+    assert loading.log == ["gpu: False", *(["fetched"] if fetched else []), loading.loaded]
+    assert said == (["half"] if fetched else [])
+    assert (made.name, made.label, made.thrift) == ("tiny", "CPU", engine.PLENTY)
+
+
+def test_another_number_format_may_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    loading = Loading(monkeypatch, fetchable=False, complete=True)
+    engine.load_engine(Config(), lambda _: None, torch.bfloat16)
+    assert loading.log[-1] == (*loading.loaded[:2], torch.bfloat16, loading.loaded[3])
+
+
+def test_who_computes_in_float32_gets_all_of_its_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    engine.engine_for(formula_model(TINY), "tiny", Config())
+    assert not torch.backends.cudnn.allow_tf32
+
+
+def test_the_stream_is_that_of_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sizes are (width, height) here, and (height, width) in the model."""
+    options = engine.StreamOptions(seed=7)
+    made = engine.engine_for(formula_model(TINY), "tiny", Config()).stream((256, 128), options, 5)
+    spec = made.stages.spec
+    assert (spec.width, spec.height, spec.options, spec.origin) == (256, 128, options, 5)

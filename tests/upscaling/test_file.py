@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from flashvsr.model.stream import StreamOptions
 from flashvsr.model.windows import FRAMES_PER_WINDOW
 from flashvsr.settings.config import Config
 from flashvsr.settings.processing_tables import Chunks
+from flashvsr.upscaling import file as module
 from flashvsr.upscaling import plan
 from flashvsr.upscaling.file import MOST_REMAKES, upscale_file
 from flashvsr.upscaling.report import Report
@@ -174,6 +177,36 @@ def test_with_nothing_left_to_save_the_error_comes_out(tmp_path: Path, clip: Pat
     with pytest.raises(torch.OutOfMemoryError):
         run(clip, tmp_path, Tight(failures=4))
     assert list((tmp_path / "work").glob("*.nut")), "the finished frames stay for the next attempt"
+
+
+class Holding(IdentityStream):
+    """Holds something large when the memory runs out, as a model does."""
+
+    def __init__(self, large: set[Tensor]) -> None:
+        self._large = large
+
+    def run(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
+        held = torch.zeros(8)
+        self._large.add(held)
+        yield from islice(super().run(frames), 1)
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+
+def test_the_next_attempt_begins_without_what_the_failed_one_held(
+    tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: Any = WeakSet()
+    engine, left = Tight(failures=0), []
+    streams = iter([Holding(held)])
+    monkeypatch.setattr(engine, "stream", lambda *_: next(streams, None) or IdentityStream())
+
+    def freeing() -> None:
+        gc.collect()
+        left.append(len(held))
+
+    monkeypatch.setattr(module, "free_gpu_memory", freeing)
+    run(clip, tmp_path, engine)
+    assert left == [0]
 
 
 class Renaming(Watching):

@@ -58,6 +58,14 @@ def test_an_offset_start_stays_where_it_is() -> None:
     ]
 
 
+@pytest.mark.parametrize("given", [True, False], ids=["known", "first"])
+def test_the_grid_begins_at_the_first_frame_and_not_at_zero(given: bool) -> None:
+    tick, origin = Fraction(1, 1000), Fraction(17, 1000)  # not near the grid of 25 frames a second
+    grid = TimestampGrid(Fraction(25), tick, origin if given else None)
+    rounded = [origin + Fraction(n, 25) + late * tick for n, late in enumerate((0, 1, 0, -1, 0))]
+    assert [grid.out_pts(time) * grid.time_base for time in rounded] == [origin + Fraction(n, 25) for n in range(5)]
+
+
 def test_variable_rate_is_kept_to_the_tick() -> None:
     chance = random.Random(3)
     tick = Fraction(1, 15360)
