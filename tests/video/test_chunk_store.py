@@ -101,6 +101,31 @@ def test_chunks_behind_a_damaged_one_do_not_count_and_are_removed(
     assert [path.exists() for path in paths] == [True, False, False]
 
 
+def test_whoever_waits_hears_of_every_chunk_that_is_read(tmp_path: Path) -> None:
+    """Chunks may be gigabytes on a slow share: each block that is read is a sign of life, and may end the work."""
+    store = ChunkStore(tmp_path, "x")
+    for first in (0, 3, 6):
+        lay(tmp_path, first, 3, content=bytes(2_500_000))
+    for look in (lambda progress: whole_chunks(tmp_path, progress), store.durable):
+        signs: list[None] = []
+        assert len(look(lambda: signs.append(None))) == 3
+        assert len(signs) == 9
+
+
+@pytest.mark.parametrize("end", ["abort", "close"])
+def test_no_file_stays_open(end: str, tmp_path: Path) -> None:
+    def opened() -> list[str]:
+        names = [Path("/proc/self/fd") / name for name in os.listdir("/proc/self/fd")]
+        links = [str(name.readlink()) for name in names if name.is_symlink()]
+        return [link for link in links if link.startswith(str(tmp_path))]
+
+    writer = ChunkStore(tmp_path, "x").writer(0, an_encoder())
+    writer.write(numbered(0), 0)
+    assert opened()
+    getattr(writer, end)()
+    assert opened() == []
+
+
 def test_nothing_is_said_where_nothing_is_lost(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     ChunkStore(tmp_path, "x")
     lay(tmp_path, 0, 3)

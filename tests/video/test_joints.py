@@ -144,6 +144,14 @@ def test_packets_are_moved_from_the_very_byte_on() -> None:
     assert all(pts == dts for _, pts, dts in found)
 
 
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_shift_between_two_ticks_is_rounded_to_the_nearer(sign: int) -> None:
+    """Each stream has ticks of its own, and none may drift from the others by more than half of one."""
+    for shift, ticks in ((Fraction(4, 10_000), 0), (Fraction(6, 10_000), 1), (Fraction(16, 10_000), 2)):
+        timeline = Timeline([Joint(100, sign * shift)])
+        assert placed(timeline, packet(PICTURE, 10, 100))[1:] == 2 * (10_000 + sign * ticks,)
+
+
 def test_a_packet_of_the_part_before_is_moved_as_that_and_begins_nothing() -> None:
     timeline = Timeline([Joint(100, Fraction(1)), Joint(200, Fraction(3))])
     assert placed(timeline, packet(SOUND, 10, 200)) == (True, 13_000, 13_000)
