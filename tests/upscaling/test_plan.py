@@ -5,24 +5,31 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
 
+import av
+import numpy as np
 import pytest
 
 from flashvsr.errors import BadInput, Interrupted, NoSpace, Transient
 from flashvsr.outbox.publish import temporary_for
 from flashvsr.settings.config import Config
-from flashvsr.settings.processing_tables import Chunks, Preprocess, Streaming
+from flashvsr.settings.processing_tables import Chunks, Preprocess, SourceLimits, Streaming
+from flashvsr.upscaling import first_look
 from flashvsr.upscaling import plan as module
 from flashvsr.upscaling.control import Control
 from flashvsr.upscaling.plan import Plan, prepare
 from flashvsr.upscaling.prober import Prober, prober_for
 from flashvsr.upscaling.task import Task
+from flashvsr.video.allocations import largest_block
 from flashvsr.video.chunks import stored_chunks
+from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.decode import DecodeOptions
 from flashvsr.video.interlacing import Scan
 from flashvsr.video.media import source_status
+from flashvsr.video.limits import Limits
 from flashvsr.video.normalise import Normalised, normalise
 from flashvsr.video.probe import SourceInfo
 from kits.chain import SAME, IdentityEngine, Watching, chain
@@ -162,6 +169,18 @@ def test_what_an_attempt_that_died_left_in_the_outbox_is_removed(task: Task) -> 
     assert list(task.target.parent.iterdir()) == [others]
 
 
+def write_deep(path: Path, pictures: list[np.ndarray]) -> None:
+    """A film of more than 8 bits that may be seen through."""
+    with av.open(str(path), "w", format="matroska") as out:
+        stream = out.add_stream("prores_ks", rate=25)
+        stream.width, stream.height, stream.pix_fmt = pictures[0].shape[1], pictures[0].shape[0], "yuva444p10le"
+        for number, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgba").reformat(format="yuva444p10le")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+
+
 INTERLACED = Scan("tff", flagged=True)
 
 
@@ -178,7 +197,8 @@ class Examining(Prober):
 def test_fields_are_looked_for_where_they_are_to_be_joined(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = Examining(0)
     asked.probe = prober_for(CONFIG).probe  # type: ignore[method-assign]
-    monkeypatch.setattr(module, "prober_for", lambda _: asked)
+    for asks in (module, first_look):
+        monkeypatch.setattr(asks, "prober_for", lambda _: asked)
     found = planned(replace(task, preset=replace(SAME, deinterlace="auto")))
     assert found.scan == found.decoding.scan == INTERLACED
     assert found.warnings == (INTERLACED.note,)
@@ -200,7 +220,8 @@ def test_fields_are_joined_once(task: Task, monkeypatch: pytest.MonkeyPatch) -> 
     """They are when the normalised file is made: what is decoded then has none."""
     asked = Examining(0)
     asked.probe = prober_for(CONFIG).probe  # type: ignore[method-assign]
-    monkeypatch.setattr(module, "prober_for", lambda _: asked)
+    for asks in (module, first_look):
+        monkeypatch.setattr(asks, "prober_for", lambda _: asked)
     made: list[Scan] = []
 
     def noted(info: SourceInfo, size: tuple[int, int], how: DecodeOptions, *rest: Any) -> Normalised:
@@ -225,6 +246,80 @@ def test_what_the_source_is_now_is_asked_once(task: Task, monkeypatch: pytest.Mo
     monkeypatch.setattr(module, "source_status", noted)
     planned(task, replace(CONFIG, preprocess=Preprocess(mode=mode)))
     assert asked == [task.source]
+
+
+class Noting(Prober):
+    """Examines like the real one, and notes what it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.limits: list[Limits] = []
+        self.waiting: list[object] = []
+
+    def probe(self, path: Path, limits: Limits, progress: Progress = nothing) -> SourceInfo:
+        self.limits.append(limits)
+        self.waiting.append(progress)
+        return prober_for(CONFIG).probe(path, limits, progress)
+
+    def examine(self, info: SourceInfo, progress: Progress = nothing) -> Scan:
+        self.waiting.append(progress)
+        return Scan()
+
+
+def test_every_limit_holds_and_whoever_waits_hears_of_the_look(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, control, blocks = Noting(), Control(), []
+    for asks in (module, first_look):
+        monkeypatch.setattr(asks, "prober_for", lambda _: asked)
+    monkeypatch.setattr(first_look, "bound_allocations", blocks.append)
+    allowed = SourceLimits(file_bytes=1 << 30, frames=1000, side=640, memory=512 << 20)
+    planned(replace(task, preset=replace(SAME, deinterlace="auto")), replace(CONFIG, limits=allowed), control)
+    assert asked.limits == [Limits(1 << 30, 1000, 640, 512 << 20)]
+    assert asked.waiting == [control.working, control.working]
+    assert blocks == [largest_block(512 << 20, 128 * 128)]
+
+
+def test_a_result_larger_than_its_source_may_be_allocated(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks: list[int] = []
+    monkeypatch.setattr(first_look, "bound_allocations", blocks.append)
+    allowed = replace(CONFIG, limits=SourceLimits(memory=1 << 20))
+    for asks in (module, first_look):
+        monkeypatch.setattr(asks, "prober_for", lambda _: Noting())
+    found = planned(replace(task, preset=replace(SAME, scale=4.0)), allowed)
+    width, height = found.geometry.output
+    assert blocks == [largest_block(1 << 20, width * height)] != [largest_block(1 << 20, 128 * 128)]
+
+
+def test_the_settings_of_decoding_are_kept(task: Task) -> None:
+    wanted = replace(CONFIG, streaming=Streaming(decode_threads=5), preprocess=Preprocess(hwaccel="cuda"))
+    found = planned(task, wanted)
+    assert (found.decoding.threads, found.decoding.hardware) == (5, "cuda")
+    assert planned(task, replace(CONFIG, streaming=Streaming(prefetch_frames=9))).prefetch == 9
+
+
+def test_chunks_that_are_looked_through_are_signs_of_life(task: Task) -> None:
+    """A long film may have gigabytes of them."""
+    fresh, later = Watching(), Watching()
+    planned(task, control=fresh)
+    begun(task)
+    planned(task, control=later)
+    assert later.signs >= fresh.signs + len(stored_chunks(task.workdir)) - 1 > fresh.signs
+
+
+def test_all_that_a_person_should_know_is_told(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the source, how it was scanned, what a normalised file costs, the encoder, and the settings."""
+    rng = np.random.default_rng(0)
+    deep = [rng.integers(0, 255, (96, 96, 4), np.uint8)] * 2
+    write_deep(task.source, deep)
+    asked = Examining(0)
+    asked.probe = prober_for(CONFIG).probe  # type: ignore[method-assign]
+    for asks in (module, first_look):
+        monkeypatch.setattr(asks, "prober_for", lambda _: asked)
+    made = replace(CONFIG, preprocess=Preprocess(mode="file"), streaming=Streaming(lq_max_bytes=1))
+    preset = replace(SAME, deinterlace="auto", encoder="nvenc")
+    monkeypatch.setattr("flashvsr.video.encode.problem_of", lambda e: "none here" if "nvenc" in e.name else None)
+    said = planned(replace(task, preset=preset), made).warnings
+    expected = ["transparency", "is interlaced", "12 bits", "does not work here", "streaming.lq_max_bytes"]
+    assert [next((word for word in expected if word in warning), warning) for warning in said] == expected
 
 
 def test_settings_that_cannot_be_kept_are_told(task: Task) -> None:

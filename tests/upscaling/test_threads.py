@@ -36,6 +36,62 @@ def test_a_source_shorter_than_the_head_start_is_not_waited_for(items: int) -> N
         ahead.close()
 
 
+@pytest.mark.parametrize("head_start", [3, 4, 100])
+def test_a_head_start_that_fills_the_room_is_enough(head_start: int) -> None:
+    def give_up() -> None:
+        raise TimeoutError("there is no room for more of them")
+
+    ahead = RunAhead(iter(range(20)), 4, head_start=head_start, waiting=give_up)
+    try:
+        assert list(ahead) == list(range(20))
+    finally:
+        ahead.close()
+
+
+@pytest.mark.parametrize(("made", "handed_out"), [(0, []), (2, []), (3, [0, 1, 2]), (4, [0, 1, 2, 3])])
+def test_nothing_is_handed_out_before_the_head_start(
+    made: int, handed_out: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, "_WAIT_SECONDS", 0.3)
+    wanted, found = threading.Event(), list[int]()
+
+    def slow() -> Iterator[int]:
+        yield from range(made)
+        wanted.wait(5)
+
+    def give_up() -> None:
+        raise TimeoutError
+
+    ahead = RunAhead(slow(), 8, head_start=3, waiting=give_up)
+    try:
+        with pytest.raises(TimeoutError):
+            for item in ahead:
+                found.append(item)
+        assert found == handed_out
+    finally:
+        wanted.set()
+        ahead.close()
+
+
+def test_closing_ends_who_waits_for_the_head_start() -> None:
+    wanted = threading.Event()
+
+    def slow() -> Iterator[int]:
+        yield 0
+        wanted.wait(5)
+        yield 1
+        yield 2
+
+    ahead = RunAhead(slow(), 8, head_start=8)
+    found: list[int] = []
+    reader = threading.Thread(target=lambda: found.extend(ahead), daemon=True)
+    reader.start()
+    threading.Timer(0.05, wanted.set).start()
+    ahead.close()
+    reader.join(5)
+    assert not reader.is_alive()
+
+
 def test_an_error_comes_through_both() -> None:
     def failing() -> Iterator[int]:
         yield 1
