@@ -17,10 +17,18 @@ import pytest
 
 from flashvsr.errors import BadInput, Cancelled, Crashed, Transient
 from flashvsr.files import trees
+from flashvsr.files.at import identity
 from flashvsr.settings.config import Config
 from flashvsr.settings.processing_tables import SourceLimits
+from flashvsr.upscaling import prober as module
 from flashvsr.upscaling.prober import Prober
-from flashvsr.upscaling.probing_child import BAD_INPUT
+from flashvsr.upscaling.probing_child import (
+    BAD_INPUT,
+    BYTES_PER_SECOND,
+    MOST_SECONDS,
+    PROBE_SECONDS,
+    _is_for_memory,
+)
 from flashvsr.video.interlacing import examine
 from flashvsr.video.limits import Limits as FileLimits
 from flashvsr.video.probe import probe
@@ -105,6 +113,99 @@ def test_without_a_limit_there_is_none() -> None:
     prober.probe(CLIP, ANY)
     assert resource.prlimit(pid_of(prober), resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY
     prober.close()
+
+
+def computed(pid: int) -> float:
+    """Seconds of the processor that a process has taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_the_time_is_for_each_file_and_for_each_of_its_bytes(prober: Prober, tmp_path: Path) -> None:
+    prober.probe(CLIP, ANY)
+    while computed(pid_of(prober)) < 1:
+        prober.probe(CLIP, ANY)
+    before = computed(pid_of(prober))
+    prober.probe(CLIP, ANY)
+    allowed = resource.prlimit(pid_of(prober), resource.RLIMIT_CPU)[0]
+    assert int(before) + PROBE_SECONDS <= allowed < before + PROBE_SECONDS + 10
+    large = tmp_path / "large.mp4"
+    large.write_bytes(CLIP.read_bytes())
+    os.truncate(large, 2000 * BYTES_PER_SECOND)
+    with suppress(BadInput):
+        prober.probe(large, ANY)
+    assert 2000 <= resource.prlimit(pid_of(prober), resource.RLIMIT_CPU)[0] - allowed < 2010
+    os.truncate(large, 100 * MOST_SECONDS * BYTES_PER_SECOND)
+    with suppress(BadInput):
+        prober.probe(large, ANY)
+    assert resource.prlimit(pid_of(prober), resource.RLIMIT_CPU)[0] < MOST_SECONDS + 60
+
+
+def test_signals_to_the_whole_group_are_left_to_the_worker(prober: Prober) -> None:
+    """A worker that is asked to stop goes on until its chunk is finished, and may need it for that."""
+    prober.probe(CLIP, ANY)
+    status = Path(f"/proc/{pid_of(prober)}/status").read_text()
+    ignored = int(status.partition("SigIgn:")[2].split()[0], 16)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        assert ignored >> (number - 1) & 1, number.name
+
+
+def test_a_lack_of_memory_is_seen_behind_whatever_was_made_of_it() -> None:
+    def chained(way: str) -> BaseException:
+        try:
+            try:
+                raise MemoryError
+            except MemoryError as error:
+                if way == "from":
+                    raise BadInput("not a video file") from error
+                raise ValueError("while it was handled")  # noqa: B904
+        except (BadInput, ValueError) as error:
+            return error
+
+    assert all(_is_for_memory(error) for error in (MemoryError(), chained("from"), chained("during")))
+    assert not _is_for_memory(ValueError())
+
+
+def test_this_process_has_one_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_own", None)
+    first = module.prober(MEMORY, 40)
+    try:
+        first.probe(CLIP, ANY)
+        pid = pid_of(first)
+        assert module.prober(MEMORY, 50) is first
+        assert (first.patience, pid_of(first)) == (50, pid), "the child lives on"
+        for memory in (MEMORY + MIB, MEMORY - MIB):
+            other = module.prober(memory, 40)
+            assert other is not first
+            assert other.memory == memory
+        assert first._child is None
+        assert not Path(f"/proc/{pid}").exists(), "one with other limits has no use any more"
+    finally:
+        module.prober(MEMORY, 40).close()
+
+
+@pytest.mark.parametrize(("stalled", "patience"), [(10, 30.0), (60, 30.0), (600, 300.0)])
+def test_it_gives_up_before_the_service_gives_up_the_worker(
+    stalled: int, patience: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_own", None)
+    config = Config(limits=SourceLimits(memory=MEMORY), queue=replace(Config().queue, stall_seconds=stalled))
+    made = module.prober_for(config)
+    assert (made.memory, made.patience) == (MEMORY, patience)
+
+
+def test_the_facts_hold_the_limits_and_the_file_they_are_of(prober: Prober, tmp_path: Path) -> None:
+    """Another file that gets the name meanwhile is another one."""
+    path, limits = tmp_path / "clip.mp4", replace(ANY, frames=77)
+    path.write_bytes(CLIP.read_bytes())
+    before = identity(path.stat())
+    info = prober.probe(path, limits)
+    assert (info.path, info.limits, info.identity) == (path, limits, before)
+    longer = path.with_suffix(".mpeg")
+    longer.write_bytes((CLIPS / "movie-hello.mpeg").read_bytes() * 60)
+    before = identity(longer.stat())
+    found = prober.probe(longer, ANY, once(lambda: os.utime(longer, (1, 1))))
+    assert found.identity == before != identity(longer.stat())
 
 
 def test_the_message_names_the_setting(prober: Prober, tmp_path: Path) -> None:
@@ -255,8 +356,15 @@ PARENT = """
 import sys, time
 from pathlib import Path
 from flashvsr.video.limits import Limits
+from flashvsr.upscaling import prober as module
 from flashvsr.upscaling.prober import Prober
-from flashvsr.upscaling.probing_child import BAD_INPUT
+from flashvsr.upscaling.probing_child import (
+    BAD_INPUT,
+    BYTES_PER_SECOND,
+    MOST_SECONDS,
+    PROBE_SECONDS,
+    _is_for_memory,
+)
 prober = Prober(1 << 30)
 prober.probe(Path(sys.argv[1]), Limits())
 print(prober._child._process.pid, flush=True)

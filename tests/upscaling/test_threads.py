@@ -125,7 +125,8 @@ def test_closing_ends_who_waits_for_more(room: int) -> None:
     assert not {thread.name for thread in threading.enumerate()} & {"decode", "second"}
 
 
-def test_it_never_runs_further_ahead_than_it_may() -> None:
+@pytest.mark.parametrize(("room", "most"), [(4, 4), (0, 1)])
+def test_it_never_runs_further_ahead_than_it_may(room: int, most: int) -> None:
     made: list[int] = []
 
     def counting() -> Iterator[int]:
@@ -133,11 +134,26 @@ def test_it_never_runs_further_ahead_than_it_may() -> None:
             made.append(number)
             yield number
 
-    ahead = RunAhead(counting(), 4)
+    ahead = RunAhead(counting(), room)
     for number in ahead:
         time.sleep(0.001)
-        assert len(made) <= number + 1 + 4 + 1  # this one, those in the queue, and the one that waits for room
+        assert len(made) <= number + 1 + most + 1  # this one, those in the queue, and the one that waits for room
     ahead.close()
+
+
+def test_closing_leaves_the_source_alone() -> None:
+    """The rest of a film is not decoded for nobody."""
+    made: list[int] = []
+
+    def counting() -> Iterator[int]:
+        for number in range(10_000):
+            made.append(number)
+            yield number
+
+    ahead = RunAhead(counting(), 4)
+    assert next(iter(ahead)) == 0
+    ahead.close()
+    assert len(made) <= 7
 
 
 def test_waiting_may_end_the_iteration() -> None:
@@ -167,6 +183,45 @@ def test_an_error_of_the_writer_is_told_and_nothing_is_written_after_it() -> Non
     with pytest.raises(OSError, match="full"):
         behind.finish()
     assert written == [0, 1]
+
+
+@pytest.mark.parametrize("error", [OSError("the disk is full"), SystemExit("stop"), KeyboardInterrupt()], ids=repr)
+def test_whatever_ends_the_writer_is_told_with_the_next_item(error: BaseException) -> None:
+    """Hours of work that nobody writes would be in vain."""
+    tried = threading.Event()
+
+    def write(_: int) -> None:
+        tried.set()
+        raise error
+
+    behind = WriteBehind(write, 60)
+    behind.put(0)
+    assert tried.wait(5)
+    with pytest.raises(type(error)):
+        for number in range(1, 50):
+            behind.put(number)
+            time.sleep(0.01)
+    behind.join()
+    assert not behind._thread.is_alive()
+
+
+def test_a_writer_that_is_behind_is_waited_for() -> None:
+    wanted, taken = threading.Event(), list[int]()
+    behind = WriteBehind(lambda _: wanted.wait(5) and None, 2)
+
+    def fill() -> None:
+        for number in range(6):
+            behind.put(number)
+            taken.append(number)
+
+    filler = threading.Thread(target=fill, daemon=True)
+    filler.start()
+    filler.join(0.3)
+    assert len(taken) <= 3, "the one that is written, and two that wait"
+    wanted.set()
+    filler.join(5)
+    behind.finish()
+    assert taken == list(range(6))
 
 
 def test_whoever_waits_for_the_writer_may_give_up(monkeypatch: pytest.MonkeyPatch) -> None:
