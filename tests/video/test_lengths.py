@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
+from itertools import chain as chain_of
+from itertools import count, repeat
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import av
 import numpy as np
 import pytest
+from av.error import InvalidDataError
 
 from flashvsr.settings.config import Config
 from flashvsr.settings.processing_tables import SourceLimits
+from flashvsr.video.lengths import Beginning, credible_count
 from flashvsr.video.limits import Limits as FileLimits
 from flashvsr.video.probe import probe
 from kits.chain import Watching, chain
@@ -139,3 +145,87 @@ def test_a_job_asks_for_the_room_of_a_good_while_at_most(
     assert sum(size for _, size in control.needs) < GIB // 10
     assert all(total is None or done <= total <= 1.2 * frames for done, total in control.totals)
     assert control.totals[-1] == (frames, frames)
+
+
+class Film:
+    """A container with a picture track of 25 frames a second, and places where a packet is found; None is a failure."""
+
+    def __init__(self, found: list[float | None], start: float = 0.0) -> None:
+        self._found = iter(found)
+        self.sought: list[float] = []
+        self.stream: Any = SimpleNamespace(time_base=Fraction(1, 1000), start_time=round(start * 1000), index=0)
+
+    def seek(self, moment: int) -> None:
+        self.sought.append(moment / av.time_base)
+        self._next = next(self._found)
+        if self._next is None:
+            raise InvalidDataError(1, "no such place")
+
+    def demux(self, *_: object) -> Iterator[Any]:
+        assert self._next is not None
+        yield SimpleNamespace(size=1, pts=None, dts=None)
+        yield SimpleNamespace(size=1, pts=round(self._next * 1000), dts=0)
+
+
+def believed(found: list[float | None], seconds: float, start: float = 0.0) -> bool:
+    """Whether many more frames than the beginning promises are, where packets are found there."""
+    film: Any = Film(found, start)
+    first = [SimpleNamespace(size=1000, stream_index=0)] * 250
+    beginning = Beginning(chain_of(first, repeat(first[0])), 0)  # type: ignore[arg-type]
+    count = credible_count(1_000_000, seconds, beginning, film, film.stream, Path(__file__))
+    assert film.sought == [pytest.approx(start + part * seconds) for part in (0.25, 0.5, 0.75)][: len(film.sought)]
+    return count == 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("found", "seconds", "start", "expected"),
+    [
+        ([25, 50, 75], 100, 0, True),
+        ([525, 550, 575], 100, 500, True),
+        ([25, 50, 75], 100, 500, False),
+        ([25, 50, 106], 100, 0, False),
+        ([56, 50, 75], 100, 0, False),
+        ([25, 81, 75], 100, 0, False),
+        ([55, 20, 105], 100, 0, True),
+        ([25, None, 75], 100, 0, False),
+        ([2500, 5000, 7699], 10_000, 0, True),
+        ([2500, 5000, 7701], 10_000, 0, False),
+    ],
+)
+def test_frames_all_over_the_length(found: list[float | None], seconds: float, start: float, expected: bool) -> None:
+    """Thirty seconds away from each place at most, or a fiftieth of the length."""
+    assert believed(found, seconds, start) is expected
+
+
+@pytest.mark.parametrize(
+    ("frames", "claimed", "expected"),
+    [(4, 5, 5), (4, 6, 4), (4, 3, 3), (100, 111, 111), (100, 112, 100), (100, 89, 89), (100, 88, 100), (0, 1, 1)],
+)
+def test_how_far_off_a_count_of_a_whole_file_may_be(frames: int, claimed: int, expected: int) -> None:
+    """A tenth, and one: some packets hold no frame, or two."""
+    film: Any = Film([])
+    beginning = Beginning([SimpleNamespace(size=10, stream_index=0)] * frames, 0)  # type: ignore[list-item]
+    assert credible_count(claimed, 1.0, beginning, film, film.stream, Path(__file__)) == expected
+
+
+@pytest.mark.parametrize(
+    ("size", "stream", "read"), [(10, 0, 250), (10, 1, 5000), (1 << 20, 1, 8), (1 << 19, 0, 16)]
+)
+def test_how_much_of_a_file_is_looked_at(size: int, stream: int, read: int) -> None:
+    """So many frames, packets or bytes, whichever comes first."""
+    given = iter(range(10_000))
+    beginning = Beginning((SimpleNamespace(size=size, stream_index=stream) for _ in given), 0)  # type: ignore[misc]
+    promised = beginning.promised(1000 * read * size)
+    assert next(given) == read
+    assert not beginning.is_all
+    assert promised == (1000 * read if stream == 0 else 0)
+
+
+@pytest.mark.parametrize(("claimed", "expected"), [(249, None), (250, 250), (8 * 250, 2000), (8 * 250 + 1, None)])
+def test_what_a_beginning_promises(claimed: int, expected: int | None, tmp_path: Path) -> None:
+    """Eight times as much is believed without a look."""
+    path = tmp_path / "a"
+    path.write_bytes(bytes(2500))
+    film: Any = Film([None])
+    beginning = Beginning((SimpleNamespace(size=10, stream_index=0) for _ in count(0)), 0)  # type: ignore[misc]
+    assert credible_count(claimed, 1.0, beginning, film, film.stream, path) == expected

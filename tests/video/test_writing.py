@@ -94,6 +94,7 @@ def test_a_digest_that_cannot_be_finished_leaves_no_file_open(tmp_path: Path) ->
     def progress() -> None:
         raise Interrupted("stop")
 
+    digest = RunningDigest(tmp_path / "a")
     with pytest.raises(Interrupted):
-        RunningDigest(tmp_path / "a").finish("", progress)
+        digest.finish("", progress)
     assert opened(tmp_path) == []
