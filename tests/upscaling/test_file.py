@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -237,3 +237,71 @@ def test_the_result_gets_the_last_name_of_its_source(tmp_path: Path, clip: Path)
 def test_what_makes_the_engine_slow_is_a_warning(tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(IdentityEngine, "note", "many times slower than it could be")
     assert chain(clip, tmp_path, CONFIG).warnings[0] == "many times slower than it could be"
+
+
+def test_what_is_joined_and_checked_are_signs_of_life(
+    tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For hours of video both take a while; and the check is for what was joined."""
+    control, signs, checked = Watching(), dict[str, int](), list[object]()
+
+    def watched(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        def watch(*given: Any, **named: Any) -> Any:
+            before = control.signs
+            made = work(*given, **named)
+            signs[name] = control.signs - before
+            if name == "verify":
+                checked.extend(given[1:5])
+            return made
+
+        return watch
+
+    for name in ("assemble", "verify"):
+        monkeypatch.setattr(module, name, watched(name, getattr(module, name)))
+    report = chain(clip, tmp_path, CONFIG, control, scale=2.0)
+    assert signs["assemble"] >= FRAMES
+    assert signs["verify"] >= FRAMES
+    assert checked == [FRAMES, (256, 256), report.duration, 0]
+
+
+def test_a_source_that_is_moved_takes_its_result_along(
+    tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another folder may be on another disk: the result is written anew there, and nothing of it stays behind."""
+    (tmp_path / "elsewhere").mkdir()
+    places: list[Path] = []
+
+    class Moving(Renaming):
+        def present(self, task: Task) -> Task:
+            found = super().present(task)
+            return replace(found, target=tmp_path / "elsewhere" / "a.mp4") if self.asked > 1 else found
+
+    new_result = module.new_result
+
+    def noted(path: Path) -> Any:
+        places.append(path.parent)
+        return new_result(path)
+
+    monkeypatch.setattr(module, "new_result", noted)
+    report = chain(clip, tmp_path, CONFIG, Moving(1))
+    assert report.result == tmp_path / "elsewhere" / "a.mp4"
+    assert places == [tmp_path / "out", tmp_path / "elsewhere"]
+    assert list((tmp_path / "out").iterdir()) == []
+    assert is_whole(report.result)
+
+
+@pytest.mark.parametrize(("fit", "output"), [("pad", (160, 96)), ("crop", (128, 128))])
+def test_the_model_gets_whole_blocks(fit: str, output: tuple[int, int], tmp_path: Path) -> None:
+    asked: list[object] = []
+
+    class Asked(IdentityEngine):
+        def stream(self, size: tuple[int, int], options: StreamOptions, origin: int) -> IdentityStream:
+            asked.append((size, options, origin))
+            return IdentityStream()
+
+    width, height = (160, 96) if fit == "pad" else (160, 200)
+    path = write_video(tmp_path / "a.mp4", [numbered(n, width, height) for n in range(3)])
+    report = chain(path, tmp_path, engine=Asked(), fit=fit, sparse_ratio=1.5, local_range=9, color_fix="none", seed=3)
+    size = (256, 128) if fit == "pad" else (128, 128)
+    assert asked == [(size, StreamOptions(sparse_ratio=1.5, local_range=9, color_fix="none", seed=3), 0)]
+    assert report.geometry.output == played(report.result).size == output

@@ -216,6 +216,58 @@ def test_a_normalised_file_is_decoded_in_place_of_the_source(task: Task) -> None
     assert not found.picture.path.exists(), "nobody needs it any more"
 
 
+class Made:
+    """Stands for `normalise`, and notes what is to be made."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.targets: list[Path] = []
+        monkeypatch.setattr(module, "normalise", self)
+
+    def __call__(self, info: SourceInfo, size: object, how: object, wanted: object, target: Path, *_: object) -> Any:
+        self.targets.append(target)
+        target.touch()
+        return Normalised(replace(info, bits=8), ("its warning",))
+
+
+BY_FILE = Preprocess(mode="file")
+MADE_ANEW: dict[str, tuple[Callable[[Task], object], dict[str, Any], Preprocess]] = {
+    "source": (touched, {}, BY_FILE),
+    "time": (lambda task: os.utime(task.source, ns=(1, 1)), {}, BY_FILE),
+    "size": (lambda _: None, {"width": 64}, BY_FILE),
+    "scan": (lambda _: None, {"deinterlace": "auto"}, BY_FILE),
+    "quality": (lambda _: None, {}, replace(BY_FILE, crf=3)),
+    "codec": (lambda _: None, {}, replace(BY_FILE, video_codec="libx265")),
+}
+
+
+@pytest.mark.parametrize("change", MADE_ANEW)
+def test_a_normalised_file_of_another_kind_is_made_anew(
+    change: str, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, asked = Made(monkeypatch), Examining(0)
+    asked.probe = prober_for(CONFIG).probe  # type: ignore[method-assign]
+    monkeypatch.setattr(module, "prober_for", lambda _: asked)
+    task = replace(task, preset=replace(SAME, deinterlace="off"))
+    for _ in range(2):
+        planned(task, replace(CONFIG, preprocess=BY_FILE))
+    happen, preset, how = MADE_ANEW[change]
+    happen(task)
+    planned(replace(task, preset=replace(task.preset, **preset)), replace(CONFIG, preprocess=how))
+    first, again, other = made.targets
+    assert first == again != other
+    assert list(task.workdir.glob("normalised-*")) == [other], "the one that nobody needs is gone"
+
+
+def test_the_room_for_frames_is_that_of_what_is_decoded(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A normalised file has 8 bits, whatever its source has."""
+    Made(monkeypatch)
+    write_video(task.source, [numbered(n) for n in range(3)], codec="libx265", pixel_format="yuv420p10le")
+    room = Streaming(lq_max_bytes=100 * 128 * 128 * 3)
+    by_file = planned(task, replace(CONFIG, preprocess=BY_FILE, streaming=room))
+    assert (by_file.room, by_file.warnings) == (100, ("its warning",))
+    assert planned(task, replace(CONFIG, streaming=room)).room == 50
+
+
 def test_fields_are_joined_once(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are when the normalised file is made: what is decoded then has none."""
     asked = Examining(0)

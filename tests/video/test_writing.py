@@ -55,9 +55,9 @@ def test_a_lack_of_memory_passes_whoever_says_so() -> None:
 
 
 def test_a_format_that_there_is_not_leaves_no_file_open(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="nonsense"):
+    with pytest.raises(ValueError, match="nonsense") as caught:
         MediaWriter(tmp_path / "a", "nonsense")
-    assert opened(tmp_path) == []
+    assert opened(tmp_path) == [], caught  # which holds on to all that was there
 
 
 @pytest.mark.parametrize("error", [Interrupted("stop"), InvalidDataError(1, "odd"), KeyboardInterrupt()], ids=repr)
