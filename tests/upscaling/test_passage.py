@@ -86,7 +86,7 @@ class Decoding:
     """A decoder. `before`: called before each frame, with its number."""
 
     def __init__(self, count: int, before: Callable[[int], object] = lambda _: None) -> None:
-        self.frames, self.closed = 0, False
+        self.frames, self.closed = 0, False  # closed when nobody decodes any more
         self._count, self._before = count, before
 
     def __iter__(self) -> Iterator[Any]:
@@ -96,7 +96,7 @@ class Decoding:
             yield SimpleNamespace(rgb=picture(number), pts=number)
 
     def close(self) -> None:
-        self.closed = True
+        self.closed = threads() == set()
 
 
 class Output:
@@ -105,6 +105,7 @@ class Output:
     def __init__(self, frames: int = 0, fails_at: int = -1) -> None:
         self.frames, self.chunks = frames, [frames] if frames else []
         self.written: list[int] = []
+        self.kinds: set[np.dtype[Any]] = set()
         self.rescued = threading.Event()
         self._fails_at = fails_at
 
@@ -112,8 +113,9 @@ class Output:
         for frame, pts in zip(batch.pixels.wait(), batch.tags, strict=True):
             if pts == self._fails_at:
                 raise OSError("the disk is gone")
-            assert frame[0, 0, 0] == pts
+            assert frame[0, 0, 0] == pts * (257 if frame.dtype == np.uint16 else 1)
             self.written.append(pts)
+            self.kinds.add(frame.dtype)
             self.frames += 1
 
     def close(self) -> None:
@@ -128,13 +130,15 @@ class Output:
 class Telling(Control):
     """Notes what it hears; raises `error` at the frame `at`."""
 
-    def __init__(self, at: int = -1, error: Exception | None = None) -> None:
+    def __init__(self, at: int = -1, error: BaseException | None = None) -> None:
         self.told: list[tuple[int, int | None]] = []
+        self.rates: list[float] = []
         self.signs = 0
         self._at, self._error = at, error
 
     def progress(self, done: int, total: int | None, fps: float) -> None:
         self.told.append((done, total))
+        self.rates.append(fps)
         if self._error is not None and len(self.told) > self._at:
             raise self._error
 
@@ -143,15 +147,16 @@ class Telling(Control):
 
 
 def passed(
-    decoder: Decoding, output: Output, control: Control, *, first: int = 0, count: int | None = 20, stream: Any = None
-) -> None:
+    decoder: Decoding, output: Output, control: Control, *, first: int = 0, count: int | None = 20, stream: Any = None,
+    deep: bool = False, prefetch: int = 0,
+) -> None:  # fmt: skip
     """Run it on these; `first`: the decoder's first frame."""
     engine = IdentityEngine()
     if stream is not None:
         engine.stream = lambda *_: stream  # type: ignore[method-assign]
     made: Any = SimpleNamespace(
-        picture=SimpleNamespace(is_deep=False, frame_count=count, path=Path("clip.mp4")),
-        geometry=GEOMETRY, options=None, origin=first // 8, room=4, prefetch=0,
+        picture=SimpleNamespace(is_deep=deep, frame_count=count, path=Path("clip.mp4")),
+        geometry=GEOMETRY, options=None, origin=first // 8, room=4, prefetch=prefetch,
         resumed_at=output.frames, warm_up=output.frames - first,
     )  # fmt: skip
     run(made, engine, decoder, output, control)  # type: ignore[arg-type]
@@ -184,15 +189,62 @@ def test_the_warm_up_is_work_but_makes_no_frames() -> None:
     assert control.told[0] == (18, 30)
 
 
+def test_a_file_that_is_as_long_as_it_says_says_so_to_the_end() -> None:
+    control = Telling()
+    passed(Decoding(20), Output(frames=18), control, count=18)
+    assert control.told[0] == (18, 18)
+
+
+@pytest.mark.parametrize("prefetch", [0, 3])
+def test_the_model_begins_when_so_many_frames_are_there_and_that_is_told(prefetch: int) -> None:
+    began: list[tuple[int, int]] = []
+    control, decoder = Telling(), Decoding(12, lambda _: time.sleep(0.02))
+
+    class Noting(IdentityStream):
+        def run(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
+            source = iter(frames)
+            first = next(source)
+            began.append((decoder.frames, len(control.told)))
+            yield first[:, None]
+            yield from super().run(source)
+
+    passed(decoder, Output(), control, stream=Noting(), prefetch=prefetch)
+    ((decoded_by_then, told_by_then),) = began
+    assert decoded_by_then >= prefetch
+    assert told_by_then == 1, "whoever waits knows that it has begun"
+
+
+def test_as_many_frames_a_second_as_this_attempt_makes() -> None:
+    control = Telling()
+    passed(Decoding(30), Output(frames=10**9), control, first=10**9, count=None)
+    assert max(control.rates) < 10**7
+
+
+def test_more_than_eight_bits_come_through() -> None:
+    output = Output()
+    passed(Decoding(9), output, Telling(), deep=True)
+    assert output.kinds == {np.dtype(np.uint16)}
+
+
+@pytest.mark.parametrize("good", [0, 3])
+def test_a_source_that_hangs_gives_no_sign_of_life(good: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else nobody would end the worker that waits for it."""
+    monkeypatch.setattr("flashvsr.upscaling.threads._WAIT_SECONDS", 0.02)
+    control = Telling()
+    passed(Decoding(5, lambda number: time.sleep(0.6 if number == good else 0)), Output(), control)
+    assert control.signs <= good + 2
+
+
 def test_no_frame_at_all_is_bad_input() -> None:
     with pytest.raises(BadInput, match=r"clip\.mp4: no frame came out of it"):
         passed(Decoding(0), Output(), Telling())
 
 
-def test_what_is_finished_is_rescued_when_the_work_is_stopped() -> None:
+@pytest.mark.parametrize("error", [Cancelled("stopped"), KeyboardInterrupt()], ids=repr)
+def test_what_is_finished_is_rescued_when_the_work_is_stopped(error: BaseException) -> None:
     decoder, output = Decoding(40), Output()
-    with pytest.raises(Cancelled):
-        passed(decoder, output, Telling(2, Cancelled("stopped")))
+    with pytest.raises(type(error)):
+        passed(decoder, output, Telling(2, error))
     assert output.written == list(range(16))
     assert output.chunks == [16]
     assert decoder.closed
