@@ -5,15 +5,16 @@ from __future__ import annotations
 import struct
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
 import pytest
 
-from flashvsr.video.ebml import TO_VIDEO, added, element
+from flashvsr.video.ebml import TO_VIDEO, added, element, find, number
 from flashvsr.video.mux import assemble
 from flashvsr.video.probe import probe
-from flashvsr.video.spatial import Spatial, Sphere
+from flashvsr.video.spatial import Spatial, Sphere, spatial_of
 from kits.chain import chain, played
 from kits.mp4 import box, set_in_picture
 from kits.paths import CARRIED
@@ -145,3 +146,120 @@ def test_elements_are_added_where_they_belong(tmp_path: Path) -> None:
     with av.open(str(path)) as container:
         assert sum(1 for _ in container.decode(video=0)) == 5
     assert probe(path).spatial == Spatial(stereo=BESIDE, swapped=True)
+
+
+def test_a_part_of_a_part_is_cut_from_what_was_there() -> None:
+    """Half of a world whose left fifth and lower tenth are missing already."""
+    part = Sphere(2, (1.0, 2.0, 3.0), left=Fraction(1, 5), bottom=Fraction(1, 10))
+    cut = part.cut(Fraction(1, 2), Fraction(1, 3))
+    sides = (Fraction(2, 5), Fraction(3, 10), Fraction(1, 5), Fraction(4, 10))
+    assert (cut.left, cut.top, cut.right, cut.bottom) == sides
+    assert cut.turn == part.turn
+
+
+ALL, CUT = Fraction(1), Fraction(2, 3)
+STEREO, PROJECTION = [b"\x53\xb8"], [b"\x76\x70"]
+
+
+@pytest.mark.parametrize(
+    ("found", "across", "down", "turned", "kept", "lost"),
+    [
+        (Spatial(stereo=BESIDE), ALL, CUT, False, "3D", []),
+        (Spatial(stereo=BESIDE), CUT, ALL, False, "", [f"3D; {ADVICE}"]),
+        (Spatial(stereo=BELOW), CUT, ALL, False, "3D", []),
+        (Spatial(stereo=BELOW), ALL, CUT, False, "", [f"3D; {ADVICE}"]),
+        (Spatial(stereo=BESIDE), ALL, ALL, True, "", ["3D"]),
+        (Spatial(ROUND), CUT, CUT, False, "360", []),
+        (Spatial(ROUND), ALL, ALL, True, "", ["360"]),
+        (Spatial(CUBE), ALL, ALL, False, "360", []),
+        (Spatial(CUBE), ALL, CUT, False, "", [f"360; {ADVICE}"]),
+        (Spatial(CUBE), CUT, ALL, False, "", [f"360; {ADVICE}"]),
+        (Spatial(ROUND, BESIDE), ALL, CUT, False, "3D 360", []),
+        (Spatial(ROUND, BESIDE), CUT, ALL, False, "", [f"3D; {ADVICE}", f"360; {ADVICE}"]),
+        (Spatial(ROUND, BELOW), CUT, ALL, False, "3D 360", []),
+        (Spatial(ROUND, BELOW), ALL, CUT, False, "", [f"3D; {ADVICE}", f"360; {ADVICE}"]),
+    ],
+)
+def test_which_marks_are_still_true(
+    found: Spatial, across: Fraction, down: Fraction, turned: bool, kept: str, lost: list[str]
+) -> None:
+    marks, said = found.marks(across, down, turned)
+    names = {"3D": find(marks, STEREO), "360": find(marks, PROJECTION)}
+    assert [name for name, mark in names.items() if mark is not None] == kept.split()
+    words = {"3D": "the mark of a 3D picture is left out", "360": "the mark of a 360° picture is left out"}
+    assert said == [line.replace(name, words[name], 1) for line in lost for name in words if line.startswith(name)]
+
+
+@pytest.mark.parametrize(
+    ("stereo", "swapped", "mode"), [(BESIDE, False, 1), (BELOW, True, 2), (BELOW, False, 3), (BESIDE, True, 11)]
+)
+def test_the_ways_of_two_eyes(stereo: int, swapped: bool, mode: int) -> None:
+    marks, _ = Spatial(stereo=stereo, swapped=swapped).marks(ALL, ALL, False)
+    assert number(marks, STEREO) == mode
+
+
+def test_the_numbers_of_a_projection() -> None:
+    """In Matroska's order: the sides from the top on, and the angles."""
+    quarter, half = 1 << 30, 1 << 31
+    sphere = Sphere(2, (10.0, -20.0, 30.0), left=Fraction(1, 4), top=Fraction(1, 2), right=Fraction(1, 8))
+    content = find(Spatial(sphere).marks(ALL, ALL, False)[0], PROJECTION)
+    assert content is not None
+    assert find(content, [b"\x76\x72"]) == struct.pack(">5I", 0, half, 0, quarter, half // 4)
+    angles = [find(content, [name]) for name in (b"\x76\x73", b"\x76\x74", b"\x76\x75")]
+    assert [struct.unpack(">f", angle or b"")[0] for angle in angles] == [10, -20, 30]
+    cube = find(Spatial(CUBE).marks(ALL, ALL, False)[0], PROJECTION)
+    assert cube is not None
+    assert (number(cube, [b"\x76\x71"]), find(cube, [b"\x76\x72"])) == (2, struct.pack(">3I", 0, 0, 3))
+
+
+def told(sphere: tuple[int, ...] = (), stereo: tuple[int, ...] = ()) -> Spatial | None:
+    """What is made of FFmpeg's structures: projection, angles, bounds, padding; and kind, flags, view."""
+    data: dict[str, bytes] = {}
+    if sphere:
+        data["SPHERICAL"] = struct.pack("=4i5I", *sphere)
+    if stereo:
+        data["STEREO3D"] = struct.pack("=3i", *stereo).ljust(36, b"\0")
+    frame: Any = SimpleNamespace(side_data=data)
+    return spatial_of(frame)
+
+
+WHOLE = 1 << 32
+
+
+@pytest.mark.parametrize(
+    ("sphere", "expected"),
+    [
+        ((0, 1 << 16, 2 << 16, -3 << 16, 9, 9, 9, 9, 0), Sphere(2, (1.0, 2.0, -3.0))),
+        ((1, 0, 0, 0, 0, 0, 0, 0, 7), Sphere(1, padding=7)),
+        (
+            (2, 0, 0, 0, WHOLE // 4, WHOLE // 8, WHOLE // 2, 0, 0),
+            Sphere(2, left=Fraction(1, 4), top=Fraction(1, 8), right=Fraction(1, 2)),
+        ),
+        ((3, 0, 0, 0, 9, 9, 9, 9, 0), Sphere(2, left=Fraction(1, 4), right=Fraction(1, 4))),
+        ((2, 0, 0, 0, WHOLE // 2, 0, WHOLE // 2, 0, 0), None),
+        ((2, 0, 0, 0, 0, WHOLE // 2, 0, WHOLE // 2, 0), None),
+        ((2, 0, 0, 0, 0, WHOLE // 2, 0, WHOLE // 2 - 1, 0), Sphere(2, top=Fraction(1, 2), bottom=Fraction(2**31 - 1, WHOLE))),
+    ],
+)  # fmt: skip
+def test_what_ffmpeg_says_of_a_sphere(sphere: tuple[int, ...], expected: Sphere | None) -> None:
+    """A picture of nothing at all makes no sense."""
+    assert told(sphere) == (None if expected is None else Spatial(expected))
+    assert told(sphere, (BESIDE, 0, 0)) == Spatial(expected, BESIDE)
+
+
+@pytest.mark.parametrize(
+    ("stereo", "expected"),
+    [
+        ((0, 0, 0), None),
+        ((0, 1, 0), None),
+        ((BESIDE, 0, 0), Spatial(stereo=BESIDE)),
+        ((BELOW, 1, 0), Spatial(stereo=BELOW, swapped=True)),
+        ((BESIDE, 0, 3), Spatial(stereo=BESIDE)),
+        ((BESIDE, 0, 1), Spatial(is_one_of_two=True)),
+        ((BESIDE, 0, 2), Spatial(is_one_of_two=True)),
+        ((7, 0, 0), Spatial(stereo=7)),
+        ((8, 0, 0), Spatial(is_one_of_two=True)),
+    ],
+)
+def test_what_ffmpeg_says_of_two_eyes(stereo: tuple[int, ...], expected: Spatial | None) -> None:
+    assert told(stereo=stereo) == expected
