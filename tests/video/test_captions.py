@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
 
@@ -120,3 +121,26 @@ def test_those_of_frames_that_are_not_wanted_are_forgotten() -> None:
     assert captions.take(4) == b""
     assert captions.take(5) == b"c"
     assert captions.take(6) == b""
+
+
+def test_a_packet_keeps_all_else_that_it_says() -> None:
+    """Players seek by key frames, and muxers go by lengths."""
+    with av.open(BytesIO(), "w", format="mp4") as out:
+        stream: Any = out.add_stream("libx264", rate=25, options={"bf": "1", "g": "4"})
+        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
+        packets: list[Packet[Any]] = []
+        for index in range(8):
+            frame = av.VideoFrame.from_ndarray(numbered(index, 128, 96), format="rgb24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = index, Fraction(1, 25)
+            packets += stream.encode(frame)
+        packets += stream.encode(None)
+        assert len({packet.is_keyframe for packet in packets}) == 2
+        for number, packet in enumerate(packets):
+            packet.duration = number + 1
+            fuller = with_captions(packet, "h264", spoken(1))
+            assert len(bytes(fuller)) > len(bytes(packet))
+            assert fuller.stream is packet.stream
+            facts = [(p.pts, p.dts, p.duration, p.time_base, p.is_keyframe) for p in (packet, fuller)]
+            assert facts[0] == facts[1]
+            sides = [[(d.data_type, bytes(d)) for d in p.iter_sidedata()] for p in (packet, fuller)]
+            assert sides[0] == sides[1] != []

@@ -15,6 +15,7 @@ from flashvsr.errors import Interrupted
 from flashvsr.settings.config import Config
 from flashvsr.settings.processing_tables import Chunks, Preprocess
 from flashvsr.video.probe import probe
+from flashvsr.video.standing import _seconds, is_whole
 from kits.chain import Watching, chain, played
 from kits.mp4 import edit_lists
 from kits.paths import CASES
@@ -195,3 +196,40 @@ def test_an_empty_edit_at_the_front_does_not_make_the_last_picture_stand(contain
     report = chain(path, tmp_path, container=container)
     assert report.frames == 15
     assert report.duration == pytest.approx(0.6, abs=0.001)
+
+
+HEAD = b"\x1a\x45\xdf\xa3\x84head"
+SEGMENT = b"\x18\x53\x80\x67"
+TEN, UNKNOWN = b"\x8a", b"\x01" + 7 * b"\xff"
+
+
+@pytest.mark.parametrize(
+    ("data", "whole"),
+    [
+        (HEAD + SEGMENT + TEN + bytes(10), True),
+        (HEAD + SEGMENT + TEN + bytes(11), True),
+        (HEAD + SEGMENT + TEN + bytes(9), False),
+        (HEAD + SEGMENT + b"\x40\x0a" + bytes(10), True),
+        (HEAD + SEGMENT + b"\x40\x0a" + bytes(9), False),
+        (HEAD + SEGMENT + b"\x01\0\0\0\0\0\0\x0a" + bytes(10), True),
+        (HEAD + SEGMENT + UNKNOWN + bytes(10), False),
+        (HEAD + SEGMENT + b"\xff" + bytes(200), False),
+        (HEAD + SEGMENT + b"\0" + bytes(10), False),
+        (HEAD + SEGMENT, False),
+        (HEAD, False),
+        (HEAD[:4] + UNKNOWN + SEGMENT + TEN + bytes(10), False),
+        (SEGMENT + TEN + bytes(10), False),
+    ],
+)
+def test_which_matroska_files_are_as_long_as_they_say(data: bytes, whole: bool, tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    path.write_bytes(data)
+    assert is_whole(path) is whole
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("00:00:04.960000000", Fraction(496, 100)), ("01:02:03.5", Fraction(37235, 10)), ("4.96", None), ("a:b:c", None)],
+)
+def test_lengths_as_tags_write_them(text: str, seconds: Fraction | None) -> None:
+    assert _seconds(text) == seconds
