@@ -117,8 +117,11 @@ class Frame:
 
 @pytest.mark.parametrize(
     "change",
-    [{1: 0}, {0: 90000}, {0: -1}, {16: 20_000_000}, {18: 2_000_000_000}, {20: 0}, {21: 0}],
-    ids=["no denominator", "x above 1", "x below 0", "darkest above brightest", "too bright", "no colours", "no light"],
+    [
+        *({at: 0} for at in range(1, 20, 2)),
+        {0: 90000}, {0: -1}, {16: 20_000_000}, {16: 10_000_000}, {16: -1}, {18: 2_000_000_000}, {20: 0}, {21: 0},
+    ],  # fmt: skip
+    ids=str,
 )
 def test_what_makes_no_sense_does_not_count(change: dict[int, int]) -> None:
     numbers = [34000, 50000, 16000, 50000, 13250, 50000, 34500, 50000, 7500, 50000, 3000, 50000, 15635, 50000, 16450]
@@ -129,6 +132,23 @@ def test_what_makes_no_sense_does_not_count(change: dict[int, int]) -> None:
         numbers[at] = value
     assert mastering_of(cast(Any, Frame(MASTERING_DISPLAY_METADATA=struct.pack("=22i", *numbers)))) is None
     assert mastering_of(cast(Any, Frame(MASTERING_DISPLAY_METADATA=b"short", CONTENT_LIGHT_LEVEL=bytes(8)))) is None
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ((1000, 400), Light(1000, 400)),
+        ((1000, 0), Light(1000, 0)),
+        ((0, 400), Light(0, 400)),
+        ((0, 0), None),
+        ((50_000, 50_000), Light(50_000, 50_000)),
+        ((50_001, 400), None),
+        ((400, 50_001), None),
+    ],
+)
+def test_the_brightest_pixel_and_picture(told: tuple[int, int], expected: Light | None) -> None:
+    found = mastering_of(cast(Any, Frame(CONTENT_LIGHT_LEVEL=struct.pack("=2I", *told))))
+    assert found == (None if expected is None else Mastering(light=expected))
 
 
 def test_nvenc_says_that_it_does_not_pass_it_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
