@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,9 +12,11 @@ import torch
 
 from flashvsr.errors import BadConfig
 from flashvsr.model.attention_choice import Chosen
+from flashvsr.model.stream import StreamOptions
 from flashvsr.settings.config import Config
 from flashvsr.settings.processing_tables import Model
 from flashvsr.upscaling import engine
+from flashvsr.upscaling.savings import PLENTY
 from flashvsr.weights import choice as weights
 from kits.golden_cases import formula_model
 from kits.models import TINY
@@ -90,12 +93,20 @@ class Loading:
             self.log.append(given)
             return made
 
+        def choose(*_: object, has_gpu: bool) -> weights.Choice:
+            self.log.append(f"gpu: {has_gpu}")
+            return choice
+
+        def fetch(_models: Path, say: Callable[[str], None]) -> None:
+            self.log.append("fetched")
+            say("half")
+
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
         monkeypatch.setattr(engine, "keep_freed_memory", lambda: None)
         monkeypatch.setattr(engine, "load_model", load_model)
-        monkeypatch.setattr(weights, "choose", lambda *_, has_gpu: self.log.append(f"gpu: {has_gpu}") or choice)
+        monkeypatch.setattr(weights, "choose", choose)
         monkeypatch.setattr(weights, "is_complete", lambda *given: complete and given == (folder, prompt))
-        monkeypatch.setattr(weights, "fetch", lambda models, say: (self.log.append("fetched"), say("half")))
+        monkeypatch.setattr(weights, "fetch", fetch)
         self.loaded = (folder, torch.device("cpu"), torch.float32, prompt)
 
 
@@ -105,11 +116,11 @@ class Loading:
 def test_only_what_is_missing_and_can_be_had_is_fetched(
     fetchable: bool, complete: bool, fetched: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loading, said = Loading(monkeypatch, fetchable=fetchable, complete=complete), []
+    loading, said = Loading(monkeypatch, fetchable=fetchable, complete=complete), list[str]()
     made = engine.load_engine(Config(), said.append)
     assert loading.log == ["gpu: False", *(["fetched"] if fetched else []), loading.loaded]
     assert said == (["half"] if fetched else [])
-    assert (made.name, made.label, made.thrift) == ("tiny", "CPU", engine.PLENTY)
+    assert (made.name, made.label, made.thrift) == ("tiny", "CPU", PLENTY)
 
 
 def test_another_number_format_may_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +137,7 @@ def test_who_computes_in_float32_gets_all_of_its_bits(monkeypatch: pytest.Monkey
 
 def test_the_stream_is_that_of_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sizes are (width, height) here, and (height, width) in the model."""
-    options = engine.StreamOptions(seed=7)
+    options = StreamOptions(seed=7)
     made = engine.engine_for(formula_model(TINY), "tiny", Config()).stream((256, 128), options, 5)
     spec = made.stages.spec
     assert (spec.width, spec.height, spec.options, spec.origin) == (256, 128, options, 5)

@@ -18,6 +18,7 @@ from torch import Tensor
 from flashvsr.errors import Interrupted, SourceRenamed, Transient
 from flashvsr.model.stream import StreamOptions
 from flashvsr.model.windows import FRAMES_PER_WINDOW
+from flashvsr.outbox.publish import new_result
 from flashvsr.settings.config import Config
 from flashvsr.settings.processing_tables import Chunks
 from flashvsr.upscaling import file as module
@@ -275,8 +276,6 @@ def test_a_source_that_is_moved_takes_its_result_along(
         def present(self, task: Task) -> Task:
             found = super().present(task)
             return replace(found, target=tmp_path / "elsewhere" / "a.mp4") if self.asked > 1 else found
-
-    new_result = module.new_result
 
     def noted(path: Path) -> Any:
         places.append(path.parent)

@@ -319,7 +319,7 @@ class Noting(Prober):
 
 
 def test_every_limit_holds_and_whoever_waits_hears_of_the_look(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked, control, blocks = Noting(), Control(), []
+    asked, control, blocks = Noting(), Control(), list[int]()
     for asks in (module, first_look):
         monkeypatch.setattr(asks, "prober_for", lambda _: asked)
     monkeypatch.setattr(first_look, "bound_allocations", blocks.append)

@@ -65,8 +65,7 @@ def test_nothing_is_handed_out_before_the_head_start(
     ahead = RunAhead(slow(), 8, head_start=3, waiting=give_up)
     try:
         with pytest.raises(TimeoutError):
-            for item in ahead:
-                found.append(item)
+            found.extend(ahead)
         assert found == handed_out
     finally:
         wanted.set()
@@ -197,17 +196,25 @@ def test_whatever_ends_the_writer_is_told_with_the_next_item(error: BaseExceptio
     behind = WriteBehind(write, 60)
     behind.put(0)
     assert tried.wait(5)
-    with pytest.raises(type(error)):
+
+    def go_on() -> None:
         for number in range(1, 50):
             behind.put(number)
             time.sleep(0.01)
+
+    with pytest.raises(type(error)):
+        go_on()
     behind.join()
     assert not behind._thread.is_alive()
 
 
 def test_a_writer_that_is_behind_is_waited_for() -> None:
     wanted, taken = threading.Event(), list[int]()
-    behind = WriteBehind(lambda _: wanted.wait(5) and None, 2)
+
+    def write(_: int) -> None:
+        wanted.wait(5)
+
+    behind = WriteBehind(write, 2)
 
     def fill() -> None:
         for number in range(6):

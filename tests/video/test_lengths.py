@@ -208,9 +208,7 @@ def test_how_far_off_a_count_of_a_whole_file_may_be(frames: int, claimed: int, e
     assert credible_count(claimed, 1.0, beginning, film, film.stream, Path(__file__)) == expected
 
 
-@pytest.mark.parametrize(
-    ("size", "stream", "read"), [(10, 0, 250), (10, 1, 5000), (1 << 20, 1, 8), (1 << 19, 0, 16)]
-)
+@pytest.mark.parametrize(("size", "stream", "read"), [(10, 0, 250), (10, 1, 5000), (1 << 20, 1, 8), (1 << 19, 0, 16)])
 def test_how_much_of_a_file_is_looked_at(size: int, stream: int, read: int) -> None:
     """So many frames, packets or bytes, whichever comes first."""
     given = iter(range(10_000))

@@ -18,8 +18,7 @@ from kits.videos import numbered
 
 def opened(folder: Path) -> list[str]:
     """The files of a folder that this process has open."""
-    names = [Path("/proc/self/fd") / name for name in os.listdir("/proc/self/fd")]
-    links = [str(name.readlink()) for name in names if name.is_symlink()]
+    links = [str(name.readlink()) for name in Path("/proc/self/fd").iterdir() if name.is_symlink()]
     return [link for link in links if link.startswith(str(folder))]
 
 
