@@ -28,8 +28,8 @@ from flashvsr.video.chunks import stored_chunks
 from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.decode import DecodeOptions
 from flashvsr.video.interlacing import Scan
-from flashvsr.video.media import source_status
 from flashvsr.video.limits import Limits
+from flashvsr.video.media import source_status
 from flashvsr.video.normalise import Normalised, normalise
 from flashvsr.video.probe import SourceInfo
 from kits.chain import SAME, IdentityEngine, Watching, chain
