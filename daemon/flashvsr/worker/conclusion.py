@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flashvsr.errors import Damaged, FlashVSRError, LeaseLost, Transient
+from flashvsr.errors import BadConfig, Damaged, FlashVSRError, LeaseLost, Transient
 from flashvsr.files.advice import explained
 from flashvsr.files.objects import clear_name
 from flashvsr.jobs.schema import DONE, Job
@@ -94,7 +94,11 @@ class Conclusion:
 
         Raises Transient when that has to wait.
         """
-        self._access.check_outbox(job)
+        try:
+            self._access.check_outbox(job)
+        except BadConfig as error:  # whoever took the inbox out of the settings gives its jobs up
+            log.warning("what is finished of it has no place to go: %s", error)
+            return None
         if not work_directory(self._config(), job.id).is_dir() or not job.preset:
             return None
         marker = self.marker(job.id)
