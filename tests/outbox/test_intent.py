@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from flashvsr.errors import Transient
+from flashvsr.outbox import intent as module
 from flashvsr.outbox.intent import Intent
 from flashvsr.outbox.publish import new_result, publish
 
@@ -81,3 +84,28 @@ def test_a_file_of_any_content_tells_nothing_and_stops_nothing(tmp_path: Path, s
     assert intent.fulfilled() is None
     published = make(outbox, "a_partial.mp4", intent.record)
     assert intent.fulfilled() == published
+
+
+def test_what_lies_there_now_must_be_what_was_published(tmp_path: Path) -> None:
+    result = tmp_path / "a_partial.mp4"
+    result.write_bytes(b"half a film")
+    stat = result.stat()
+    intent = Intent(tmp_path / "partial.json", "x")
+    intent.record(result, stat.st_size, stat.st_mtime_ns)
+    assert intent.fulfilled() == result
+    for told in ({"mtime_ns": "1"}, {"mtime_ns": None}, {"size": 1}, {"mtime_ns": stat.st_mtime_ns - 10**10}):
+        content = {"content": "x", "result": str(result), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+        intent.path.write_text(json.dumps(content | told))
+        assert intent.fulfilled() is None
+
+
+def test_a_disk_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Transient, match="cannot write .*partial.json"):
+        Intent(tmp_path / "none" / "partial.json", "x").record(tmp_path / "a.mp4", 1, 2)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(module, "read_object", refuse)
+    with pytest.raises(Transient, match="cannot read .*partial.json: Input/output error"):
+        Intent(tmp_path / "partial.json", "x").fulfilled()

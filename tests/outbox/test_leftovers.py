@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flashvsr.files import trees
+from flashvsr.files import at, trees
 from flashvsr.files.texts import hidden_text_name
 from flashvsr.outbox.disposal import _hidden_name
 from flashvsr.outbox.leftovers import remove_all, remove_texts
@@ -118,3 +119,37 @@ def test_a_deep_tree_ends_nothing(outbox: Path) -> None:
     os.close(place)
     assert remove_all(outbox, LIMIT, ()) == 1
     subprocess.run(["rm", "-r", deep], check=True)  # what Python's own rmtree cannot
+
+
+def test_only_names_that_are_quite_ours_are_ours(tmp_path: Path, outbox: Path) -> None:
+    names = [".flashvsr-4-0123abcd.tmp.txt", ".flashvsr-\u0663-0123abcd.tmp", ".flashvsr-4-0123ABCD.tmp", "x.tmp"]
+    names += [".flashvsr-4-0123abcd.mp4.part.bak", ".flashvsr-\u0664-0123abcd.mp4.part"]
+    stays = {put(outbox / name) for name in names}
+    assert remove_texts(outbox, LIMIT) == remove_all(outbox, LIMIT, ()) == remove_temporaries(outbox, 4) == 0
+    assert files(outbox) == stays
+
+
+def test_what_was_written_at_the_limit_stays(outbox: Path) -> None:
+    stays = text(outbox, LIMIT)
+    text(outbox, LIMIT - 1)
+    assert remove_texts(outbox, LIMIT) == 1
+    assert files(outbox) == {stays}
+
+
+def test_what_its_owner_removes_meanwhile_keeps_no_other(
+    outbox: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        text(outbox)
+    look, asked = at.status, []
+
+    def first_is_gone(directory: int, name: str) -> os.stat_result:
+        asked.append(name)
+        if len(asked) == 1:
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+        return look(directory, name)
+
+    monkeypatch.setattr(at, "status", first_is_gone)
+    assert remove_texts(outbox, LIMIT) == 2
+    assert remove_texts(outbox / "none", LIMIT) == 0
+    assert caplog.text == "", "nothing is wrong with that"
