@@ -197,3 +197,110 @@ def test_two_threads_share_one_queue(queue: Queue, drop: Drop) -> None:
 def test_recovered_jobs_of_other_owners_stay(queue: Queue, drop: Drop, claim: Claim) -> None:
     claim(drop())
     assert queue.claims.recover(lambda owner: owner == Owner("elsewhere", 1, "x")) == []
+
+
+ENDS: dict[str, Callable[[Queue, Job], object]] = {
+    "done": lambda queue, job: queue.claims.finish(job.id, str(job.lease), Path("/out/a.mp4"), "nano", "{}", []),
+    "cancelled": lambda queue, job: queue.claims.cancelled(job.id, str(job.lease), None),
+}
+
+
+@pytest.mark.parametrize(("state", "end"), ENDS.items(), ids=ENDS)
+def test_an_end_that_is_no_failure_has_no_reason_of_one(
+    queue: Queue, drop: Drop, claim: Claim, state: str, end: Callable[[Queue, Job], object]
+) -> None:
+    job = claim(drop())
+    queue.claims.requeue(job.id, str(job.lease), "no space", "transient", 0, count_attempt=False)
+    queue.requests.cancel(claim(job.id).id)
+    end(queue, queue.jobs.get(job.id))
+    row = queue.jobs.get(job.id)
+    assert (row.state, row.error, row.error_kind) == (state, "cancelled" if state == "cancelled" else None, None)
+    assert (row.cancel_requested, row.lease, row.owner_host, row.owner_pid, row.owner_start) == (False, *(None,) * 4)
+
+
+def test_a_job_that_gives_way_has_no_kind_of_failure(queue: Queue, drop: Drop, claim: Claim) -> None:
+    job = claim(drop(content=b"old"))
+    queue.claims.requeue(job.id, str(job.lease), "no space", "transient", 0, count_attempt=False)
+    again = claim(job.id)
+    drop(content=b"newer")
+    queue.claims.requeue(job.id, str(again.lease), "no space", "transient", 0, count_attempt=False)
+    assert (queue.jobs.get(job.id).error, queue.jobs.get(job.id).error_kind) == (SUPERSEDED, None)
+
+
+def test_a_job_put_back_is_nobodys(queue: Queue, drop: Drop, claim: Claim) -> None:
+    job = claim(drop())
+    queue.claims.requeue(job.id, str(job.lease), "no space", "transient", 0, count_attempt=True)
+    row = queue.jobs.get(job.id)
+    assert (row.state, row.attempts, row.error, row.error_kind) == ("queued", 1, "no space", "transient")
+    assert (row.lease, row.owner_host, row.owner_pid, row.owner_start) == (None,) * 4
+
+
+def test_attempts_are_never_less_than_none(queue: Queue, drop: Drop, claim: Claim) -> None:
+    job = claim(drop())
+    with queue.store.writing():
+        queue.jobs.change(job.id, attempts=0)  # as a person's retry may have left it meanwhile
+    queue.claims.requeue(job.id, str(job.lease), "no space", "transient", 0, count_attempt=False)
+    assert queue.jobs.get(job.id).attempts == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "told", "told_kind"),
+    [("shapes differ", "internal", "shapes differ", "internal"), (None, None, "no reason was recorded", "crash")],
+)
+def test_who_gives_up_tells_the_last_reason(
+    queue: Queue, drop: Drop, error: str | None, kind: str | None, told: str, told_kind: str
+) -> None:
+    number = drop()
+    with queue.store.writing():
+        queue.jobs.change(number, attempts=2, error=error, error_kind=kind)
+    assert queue.claims.claim(number, "{}", OWNER, "cpu", 2) is None
+    row = queue.jobs.get(number)
+    assert (row.state, row.error, row.error_kind) == ("failed", f"gave up after 2 attempts: {told}", told_kind)
+
+
+@pytest.mark.parametrize("attempts", [1, 2])
+def test_a_job_that_another_worker_was_faster_to_take_is_not_given_up(
+    queue: Queue, drop: Drop, claim: Claim, attempts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = drop()
+    for _ in range(attempts - 1):
+        claim(number)
+        queue.claims.recover(lambda owner: True)
+    running = claim(number)
+    assert queue.claims.claim(number, "{}", OWNER, "gpu9", attempts) is None
+    assert (queue.jobs.get(number).state, queue.jobs.get(number).lease) == ("running", running.lease)
+    waiting = drop("b.mp4")
+    monkeypatch.setattr(queue.claims, "_take", lambda *_: False)
+    assert queue.claims.claim(waiting, "{}", OWNER, "gpu9", 2) is None
+    assert queue.jobs.get(waiting).state == "queued", "it has attempts left"
+
+
+def test_all_that_died_are_put_back_each_with_the_attempt_it_cost(queue: Queue, drop: Drop, claim: Claim) -> None:
+    numbers = [claim(drop(f"{index}.mp4")).id for index in range(3)]
+    other = queue.claims.claim(drop("other.mp4"), "{}", Owner("elsewhere", 4711, "boot-1"), "gpu9", 3)
+    assert other is not None
+    asked: list[Owner] = []
+    assert queue.claims.recover(lambda owner: bool(asked.append(owner)) or owner == OWNER) == numbers
+    assert asked == [OWNER] * 3 + [Owner("elsewhere", 4711, "boot-1")]
+    for number in numbers:
+        row = queue.jobs.get(number)
+        assert (row.state, row.attempts, row.error, row.error_kind) == ("queued", 1, CRASHED, "crash")
+    assert queue.jobs.get(other.id).state == "running"
+
+
+def test_what_a_worker_says_of_its_work_is_kept(queue: Queue, drop: Drop, claim: Claim) -> None:
+    job = claim(drop())
+    queue.claims.heartbeat(job.id, str(job.lease), 8, 80, 3.5)
+    queue.claims.heartbeat(job.id, str(job.lease), 9, 90, 4.5)
+    row = queue.jobs.get(job.id)
+    assert (row.frames_done, row.frames_total, row.fps) == (9, 90, 4.5)
+
+
+def test_the_number_of_frames_is_known_at_the_end_at_last(queue: Queue, drop: Drop, claim: Claim) -> None:
+    totals = []
+    for name, total in (("a.mp4", None), ("b.mp4", 90)):
+        job = claim(drop(name))
+        queue.claims.heartbeat(job.id, str(job.lease), 80, total, 3.5)
+        queue.claims.finish(job.id, str(job.lease), Path("/out/a.mp4"), "nano", "{}", [])
+        totals.append(queue.jobs.get(job.id).frames_total)
+    assert totals == [80, 90]

@@ -57,3 +57,50 @@ def test_retry_refuses_an_outdated_version(queue: Queue, drop: Drop, claim: Clai
     drop(content=b"new")
     with pytest.raises(FlashVSRError, match="newer version"):
         queue.requests.retry(job.id)
+
+
+@pytest.mark.parametrize("state", ["failed", "cancelled", "held"])
+def test_nothing_of_an_end_is_left_when_a_job_is_tried_again(
+    queue: Queue, drop: Drop, claim: Claim, state: str, inbox: Path
+) -> None:
+    untouched = queue.jobs.get(drop("untouched.mp4"))
+    number = drop()
+    if state == "held":
+        assert queue.intake.hold(inbox, "scale is 99") == 2
+    else:
+        job = claim(number)
+        lease = str(job.lease)
+        queue.claims.heartbeat(number, lease, 8, 80, 2.0)
+        made = {"model": "nano", "report_json": '{"frames": 80}', "warnings": ["w"]}
+        queue.claims.publishing(number, lease, Path("/out/clip.mp4"), 1234, 99, **made)
+        queue.requests.cancel(number)
+        queue.claims.requeue(number, lease, "no space", "transient", 600, count_attempt=True)
+        with queue.store.writing():
+            queue.jobs.change(number, state=state, finished=5.0)
+            queue.jobs.note(number)
+    queue.requests.retry(number)
+    row = queue.jobs.get(number)
+    names = ("state", "attempts", "not_before", "error", "error_kind", "warnings", "finished", "cancel_requested")
+    names += ("frames_done", "result", "result_size", "result_mtime_ns", "model", "report", "lease")
+    assert [getattr(row, name) for name in names] == [getattr(untouched, name) for name in names]
+    assert queue.ledger.numbers() == [], "it has not ended any more"
+
+
+def test_what_is_done_or_waits_is_neither_tried_again_nor_cancelled(queue: Queue, drop: Drop, claim: Claim) -> None:
+    waiting, done = drop("a.mp4"), claim(drop("b.mp4"))
+    queue.claims.finish(done.id, str(done.lease), Path("/out/b.mp4"), "nano", "{}", [])
+    for number, word in ((waiting, "waiting"), (done.id, "done")):
+        with pytest.raises(FlashVSRError, match=f"Job {number} is {word}; only failed, cancelled and held"):
+            queue.requests.retry(number)
+    with pytest.raises(FlashVSRError, match=f"Job {done.id} is already done; there is nothing to cancel"):
+        queue.requests.cancel(done.id)
+    assert [job.state for job in queue.jobs.select()] == ["done", "queued"]
+
+
+def test_a_held_job_can_be_cancelled_and_its_reason_goes(queue: Queue, drop: Drop, inbox: Path) -> None:
+    number = drop()
+    queue.intake.hold(inbox, "scale is 99")
+    assert queue.requests.cancel(number) == "cancelled"
+    row = queue.jobs.get(number)
+    assert (row.state, row.error, row.error_kind) == ("cancelled", "cancelled", None)
+    assert queue.ledger.numbers() == [number]
