@@ -117,3 +117,123 @@ def test_a_long_history_is_read_without_its_reports_and_each_inbox_looked_at_onc
     queue.store.database.connection().set_trace_callback(None)
     assert not any("report" in statement for statement in statements if "SELECT" in statement)
     assert asked == [inbox]
+
+
+@pytest.mark.usefixtures("places")
+def test_a_source_that_left_is_forgotten_though_its_name_is_taken_again(
+    queue: Queue, drop: Drop, claim: Claim, inbox: Path
+) -> None:
+    archived, kept = done(queue, claim(drop("a.mp4"))), done(queue, claim(drop("b.mp4")))
+    queue.history.settled(archived, Path("/archive/a.mp4"), departed=True)
+    queue.history.settled(kept, None, departed=False)
+    assert prune(queue, 30, time.time() + 31 * DAY)["jobs"] == 1
+    assert [job.id for job in queue.jobs.select()] == [kept]
+
+
+@pytest.mark.usefixtures("places")
+@pytest.mark.parametrize("function", ["exists", "directory"])
+def test_a_share_that_does_not_answer_is_no_deletion(
+    queue: Queue, drop: Drop, claim: Claim, inbox: Path, function: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = done(queue, claim(drop()))
+    (inbox / "clip.mp4").unlink()
+
+    def silent(*_: object) -> None:
+        raise OSError(112, "Host is down")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(retention.trees, function, silent)
+        assert prune(queue, 30, time.time() + 31 * DAY)["jobs"] == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(retention.Mounts, "present", lambda *_: False)
+        assert prune(queue, 30, time.time() + 31 * DAY)["jobs"] == 0
+    assert prune(queue, 30, time.time() + 31 * DAY)["jobs"] == 1
+    assert queue.jobs.get(number) is None
+
+
+@pytest.mark.usefixtures("places")
+@pytest.mark.parametrize("neighbour", [True, False])
+def test_an_inbox_that_was_removed_is_gone_where_its_neighbours_are(
+    queue: Queue, drop: Drop, claim: Claim, inbox: Path, neighbour: bool
+) -> None:
+    done(queue, claim(drop()))
+    for path in inbox.iterdir():
+        path.unlink()
+    inbox.rmdir()
+    if neighbour:
+        (inbox.parent / "other").mkdir()
+    assert prune(queue, 30, time.time() + 31 * DAY)["jobs"] == (1 if neighbour else 0)
+
+
+def test_leftovers_of_nobody_go_when_they_are_old_and_those_of_what_is_over_at_once(
+    queue: Queue, drop: Drop, claim: Claim, places: tuple[Path, Path], inbox: Path
+) -> None:
+    _, jobs = places
+    over, waiting = done(queue, claim(drop("a.mp4"))), drop("b.mp4")
+    old = time.time() - 40 * DAY
+    for name in (f"{over}", f"{waiting}", "900", "901.ending", "notes", "\u0663", "9" * 30):
+        (jobs / name).mkdir()
+        os.utime(jobs / name, (old, old))
+    for name in ("902", "young notes"):
+        (jobs / name).mkdir()
+    assert prune(queue, 30, time.time())["leftovers"] == 5
+    assert {path.name for path in jobs.iterdir()} == {f"{over}", f"{waiting}", "902", "young notes"}
+    (inbox / "a.mp4").unlink()
+    with queue.store.writing():
+        queue.jobs.change(over, finished=old)
+    (jobs / f"{over}").touch()
+    assert prune(queue, 30, time.time()) == {"jobs": 1, "archived": 0, "leftovers": 1}
+
+
+def test_an_empty_folder_of_the_archive_stays_while_it_is_new(queue: Queue, places: tuple[Path, Path]) -> None:
+    """A source may be on its way there."""
+    archive, _ = places
+    assert prune(queue, 30, time.time())["archived"] == 0
+    assert (archive / "default" / "season 1").is_dir()
+    (archive / "default" / "season 1" / "clip.mp4").touch()
+    assert prune(queue, 30, time.time() + 29 * DAY)["archived"] == 0
+    assert prune(queue, 30, time.time() + 31 * DAY)["archived"] == 1
+    assert list(archive.iterdir()) == []
+
+
+@pytest.mark.usefixtures("places")
+def test_what_was_set_aside_goes_by_the_time_of_that(queue: Queue) -> None:
+    state = queue.state.path
+    aside = [queue.state.aside("20260102-030405"), state / f"{queue.state.aside('20260102-030405').name}-wal"]
+    aside.append(queue.state.damaged_records / "7.json")
+    aside[-1].parent.mkdir()
+    for path in aside:
+        path.touch()
+        os.utime(path, (900_000_000, 900_000_000))
+    assert prune(queue, 30, time.time() + 29 * DAY)["leftovers"] == 0
+    assert prune(queue, 30, time.time() + 31 * DAY)["leftovers"] == 3
+    assert not any(path.exists() for path in aside)
+    assert queue.path.exists()
+
+
+def test_what_cannot_be_removed_is_not_counted_and_keeps_no_other(
+    queue: Queue, places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    archive, _ = places
+    for name in ("a.mp4", "b.mp4"):
+        (archive / name).touch()
+    unlink = Path.unlink
+
+    def closed(path: Path, missing_ok: bool = False) -> None:
+        if path.name == "a.mp4":
+            raise PermissionError(13, "Permission denied")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", closed)
+    assert prune(queue, 30, time.time() + 31 * DAY)["archived"] == 1
+    assert "cannot remove" in caplog.text
+    caplog.clear()
+    monkeypatch.setattr(os, "scandir", lambda *_: (_ for _ in ()).throw(OSError(5, "Input/output error")))
+    assert prune(queue, 30, time.time() + 31 * DAY)["archived"] == 0
+    assert "cannot look into" in caplog.text
+
+
+def test_where_nothing_was_ever_put_nothing_is_said(queue: Queue, caplog: pytest.LogCaptureFixture) -> None:
+    assert prune(queue, 30, time.time()) == {"jobs": 0, "archived": 0, "leftovers": 0}
+    assert prune(queue, -1, time.time()) == {"jobs": 0, "archived": 0, "leftovers": 0}
+    assert caplog.text == ""
