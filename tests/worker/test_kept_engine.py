@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from flashvsr.errors import BadConfig, Interrupted
+from flashvsr.errors import BadConfig, Interrupted, Transient
 from flashvsr.settings.config import Config
+from flashvsr.worker import kept_engine as module
 from flashvsr.worker.kept_engine import KeptEngine
 from kits.played import Upscaling
 
@@ -46,3 +48,47 @@ def test_a_loading_that_failed_is_one_until_other_settings_are_tried() -> None:
     engine.forget()
     state: tuple[str | None, bool] = engine.problem, engine.rests
     assert state == (None, False)
+
+
+def test_what_loading_says_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[str] = []
+    upscaling: Any = Upscaling()
+    KeptEngine(upscaling).get(Config(), heard.append)
+    assert heard == ["loading the model"]
+
+
+@pytest.mark.parametrize(
+    ("error", "problem", "broken", "raised"),
+    [
+        (BadConfig("no weights"), "no weights", False, BadConfig),
+        (Transient("no network"), "no network", False, Transient),
+        (RuntimeError("driver too old"), "driver too old", True, Transient),
+        (MemoryError(), "MemoryError", True, Transient),
+    ],
+)
+def test_what_failed_is_said_and_tried_again_in_a_minute(
+    error: Exception, problem: str, broken: bool, raised: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [500.0]
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    upscaling = refuse(error)
+    engine = KeptEngine(upscaling)
+    with pytest.raises(raised, match=problem if str(error) else None):
+        asked(engine)
+    assert (engine.problem, engine.broken) == (f"the model cannot be loaded: {problem}", broken)
+    now[0] += 59
+    rests = [engine.rests]
+    now[0] += 2
+    assert [*rests, engine.rests] == [True, False]
+    upscaling.at.clear()
+    assert asked(engine)
+    assert engine.problem is None
+
+
+def test_another_model_is_loaded_anew() -> None:
+    upscaling: Any = Upscaling()
+    engine = KeptEngine(upscaling)
+    first = asked(engine)
+    engine.forget()
+    assert asked(engine) is not first
+    assert upscaling.engines == 2

@@ -1,0 +1,398 @@
+"""What each step of a worker asks, hands on and shows, in detail."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
+import pytest
+
+from flashvsr.errors import BadConfig, BadInput, Damaged, NoSpace, Transient
+from flashvsr.files.mounts import ShareAway
+from flashvsr.jobs.schema import Job
+from flashvsr.outbox.writable import OutboxClosed
+from flashvsr.settings.service_tables import ExtraInbox, QueueSettings
+from flashvsr.system import logs
+from flashvsr.worker import loop as module
+from flashvsr.worker.job_control import JobControl
+from flashvsr.worker.marker import Marker
+from flashvsr.worker.sweep import Sweep
+from kits.played import Bench, Engine, crash
+
+
+class Killed(BaseException):
+    pass
+
+
+def refuse(error: BaseException) -> Callable[..., NoReturn]:
+    def refused(*_: object, **__: object) -> NoReturn:
+        raise error
+
+    return refused
+
+
+def killed_after_publishing(bench: Bench, name: str = "clip.mov") -> int:
+    number = bench.add(name)
+    bench.upscaling.at["published"] = refuse(Killed())
+    with pytest.raises(Killed):
+        bench.new_loop().step()
+    bench.upscaling.at.clear()
+    bench.queue.claims.recover(lambda owner: True)
+    return number
+
+
+def shown(bench: Bench) -> tuple[str, int | None, str | None]:
+    (worker,) = bench.queue.workers.all()
+    return worker.state, worker.job, worker.error
+
+
+@pytest.fixture
+def shows(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """What was written to the table of workers, each time."""
+    seen: list[tuple[Any, ...]] = []
+    write = bench.queue.workers.set
+
+    def noted(slot: str, pid: int, label: str, *more: Any) -> None:
+        seen.append(more)
+        write(slot, pid, label, *more)
+
+    monkeypatch.setattr(bench.queue.workers, "set", noted)
+    return seen
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    clock = SimpleNamespace(ticks=1000.0, slept=[])
+    real = module.time
+    times = SimpleNamespace(time=real.time, monotonic=lambda: clock.ticks, sleep=lambda s: clock.slept.append(s))
+    monkeypatch.setattr(module, "time", times)
+    return clock
+
+
+def test_a_full_disk_is_tidied_though_no_job_starts(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lies in the folders of jobs that are over may be what fills it."""
+    number = bench.add()
+    crash(bench, number, attempts=1)
+    bench.queue.requests.cancel(number)
+    bench.add("later.mov")
+    monkeypatch.setattr(module, "check_low_water", refuse(NoSpace("only 1 MiB free")))
+    assert bench.loop.step() is False
+    assert not bench.workdir(number).exists()
+    assert shown(bench) == ("idle", None, "no job starts: only 1 MiB free")
+    assert bench.upscaling.tasks == []
+
+
+def test_what_is_logged_over_a_job_bears_its_number(bench: Bench) -> None:
+    number = bench.add()
+    seen: list[int | None] = []
+    for moment in ("load", "start", "published"):
+        bench.upscaling.at[moment] = lambda: seen.append(logs._current_job)
+    bench.loop.step()
+    assert (seen, logs._current_job) == ([number] * 3, None)
+
+
+def test_a_queue_that_is_damaged_before_the_claim_ends_the_worker(bench: Bench) -> None:
+    number = bench.add()
+    bench.fail_at("load", Damaged("the queue database is damaged"))
+    with pytest.raises(Damaged):
+        bench.loop.step()
+    assert (bench.job(number).state, bench.job(number).error) == ("queued", None)
+
+
+def test_after_a_job_that_cannot_be_done_the_next_is_looked_for_at_once(bench: Bench) -> None:
+    number, later = bench.add("a.mov"), bench.add("b.mov")
+    (bench.inbox / "a.mov").unlink()
+    assert bench.loop.step() is True
+    assert bench.loop.step() is True
+    assert [bench.job(one).state for one in (number, later)] == ["failed", "done"]
+
+
+def test_a_result_that_is_out_needs_neither_its_source_nor_a_preset_nor_the_model(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = killed_after_publishing(bench)
+    (bench.inbox / "clip.mov").unlink()
+    (bench.inbox / "preset.toml").write_text("widht = 3\n")
+    bench.fail_at("load", BadConfig("no weights"))
+    loop = bench.new_loop()
+    monkeypatch.setattr(loop._access, "check_writable", refuse(OutboxClosed("closed")))
+    assert loop.step() is True
+    assert (bench.job(number).state, bench.outputs()) == ("done", ["clip.mp4"])
+
+
+@pytest.mark.parametrize("with_report", [True, False])
+def test_a_row_of_an_earlier_version_is_recorded_as_far_as_it_goes(bench: Bench, with_report: bool) -> None:
+    if with_report:
+        (bench.inbox / "preset.toml").write_text("report = true\n")
+    number = killed_after_publishing(bench)
+    with bench.queue.store.writing():
+        bench.queue.jobs.change(number, model=None, report=None, warnings=["so"])
+    bench.new_loop().step()
+    job = bench.job(number)
+    assert (job.state, job.model, job.report, job.warnings) == ("done", "unknown", "{}", ["so"])
+    assert bench.outputs() == ["clip.mp4"]
+
+
+def test_a_report_that_cannot_be_written_keeps_no_result_from_being_recorded(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (bench.inbox / "preset.toml").write_text("report = true\n")
+    number = killed_after_publishing(bench)
+    monkeypatch.setattr(module, "write_report", refuse(Transient("the share does not answer")))
+    bench.new_loop().step()
+    assert bench.job(number).state == "done"
+
+
+@pytest.mark.parametrize("lacking", ["result", "result_size", "result_mtime_ns"])
+def test_what_is_not_wholly_known_is_not_taken_for_published(bench: Bench, lacking: str) -> None:
+    number = killed_after_publishing(bench)
+    assert module._is_published(bench.job(number))
+    with bench.queue.store.writing():
+        bench.queue.jobs.change(number, **{lacking: None})
+    assert not module._is_published(bench.job(number))
+
+
+def test_the_model_of_a_result_is_what_its_report_says(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Engine, "name", "another")
+    number = bench.add()
+    bench.loop.step()
+    assert bench.job(number).model == "played"
+
+
+def test_each_closed_outbox_is_told_of_while_a_job_waits_for_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = [bench.add(f"{name}.mov") for name in "abc"]
+    closed = set(numbers)
+
+    def check(job: Job) -> None:
+        if job.id in closed:
+            raise OutboxClosed(f"job {job.id} cannot be written")
+
+    monkeypatch.setattr(bench.loop._access, "check_writable", check)
+
+    def rest(work: int = 0) -> str | None:
+        assert [bench.loop.step() for _ in range(work + 1)] == [True] * work + [False]
+        return shown(bench)[2]
+
+    assert rest(work=3) == f"job {numbers[0]} cannot be written"
+    closed.remove(numbers[0])
+    bench.make_due(numbers[0])
+    assert rest(work=1) == f"job {numbers[1]} cannot be written", "the first one is done"
+    bench.queue.requests.cancel(numbers[1])
+    assert rest() == f"job {numbers[2]} cannot be written", "nobody waits for the second one"
+    bench.add("d.mov")
+    assert rest(work=1) == f"job {numbers[2]} cannot be written", "another outbox is open"
+    closed.clear()
+    bench.make_due(numbers[2])
+    assert rest(work=1) is None
+
+
+@pytest.mark.parametrize("held", [0, 1])
+def test_a_wrong_preset_that_holds_nothing_is_no_work(bench: Bench, held: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    (bench.inbox / "preset.toml").write_text("widht = 3\n")
+    bench.add("trip/a.mov")
+    asked: list[Path] = []
+    monkeypatch.setattr(bench.queue.intake, "hold", lambda inbox, why: asked.append(inbox) or held)
+    assert bench.loop.step() is bool(held)
+    assert asked == [bench.inbox], "the preset is that of the inbox, not of the folder"
+
+
+def test_loading_says_from_time_to_time_what_it_does(
+    bench: Bench, shows: list[tuple[Any, ...]], clock: SimpleNamespace
+) -> None:
+    number = bench.add()
+
+    def load(config: Any, tell: Callable[[str], None]) -> Engine:
+        for message in ("one", "two", "three"):
+            tell(message)
+            clock.ticks += module.MESSAGE_SECONDS / 2 + 0.1
+        return Engine()
+
+    bench.upscaling.load_engine = load  # type: ignore[method-assign]
+    bench.loop.step()
+    assert [what for what in shows if what[2]] == [("busy", number, "one"), ("busy", number, "three")]
+    assert shows[-1] == ("busy", number, None)
+
+
+def test_who_only_waits_writes_nothing(bench: Bench, shows: list[tuple[Any, ...]]) -> None:
+    for _ in range(5):
+        bench.loop.step()
+    assert shows == [("idle", None, None)]
+
+
+@pytest.mark.parametrize("order", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_worker_that_is_to_leave_loads_no_model(bench: Bench, order: signal.Signals) -> None:
+    number = bench.add()
+
+    def load(config: Any, tell: Callable[[str], None]) -> Engine:
+        bench.arrivals.queued.append(order)
+        tell("fetching")
+        raise AssertionError("it goes on")
+
+    bench.upscaling.load_engine = load  # type: ignore[method-assign]
+    assert bench.loop.step() is False
+    assert (bench.job(number).state, bench.job(number).attempts, bench.job(number).claimed) == ("queued", 0, None)
+
+
+def test_what_the_work_on_a_job_is_given(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[dict[str, Any]] = []
+
+    class Noted(JobControl):
+        def __init__(self, *arguments: Any, **more: Any) -> None:
+            given.append(more)
+            super().__init__(*arguments, **more)
+
+    monkeypatch.setattr(module, "JobControl", Noted)
+    (bench.inbox / "preset.toml").write_text('container = "mkv"\nseed = 7\n')
+    bench.config = replace(bench.config, queue=QueueSettings(min_free=5))
+    loop = bench.new_loop()
+    number = bench.add()
+    loop.step()
+    assert bench.job(number).state == "done"
+    (more,) = given
+    assert more["min_free"] == 5
+    assert (more["check_shares"], more["follow"]) == (loop._access.check_shares, loop._whereabouts.follow)
+    films = bench.root / "inbox" / "films"
+    task = more["task"](Job(id=number, inbox=str(films), source=str(films / "a.mov"), relative="a.mov"))
+    assert (task.target, task.preset.seed) == (bench.root / "outbox" / "films" / "a.mkv", 7)
+
+
+@pytest.mark.parametrize("place", ["clips/film.mov", "films/clip.mov"])
+def test_a_file_that_moved_while_it_was_opened_is_not_to_blame(bench: Bench, place: str) -> None:
+    number = bench.add()
+    new = bench.root / "inbox" / place
+    new.parent.mkdir(exist_ok=True)
+
+    def moved() -> None:
+        (bench.inbox / "clip.mov").rename(new)
+        raise BadInput("no such file")
+
+    bench.upscaling.at["start"] = moved
+    bench.loop.step()
+    job = bench.job(number)
+    assert (job.state, job.attempts, job.source) == ("queued", 0, str(new))
+    assert bench.delay(number) <= 0
+
+
+class OutOfMemoryError(RuntimeError):
+    """Named like torch's."""
+
+
+def test_memory_is_given_back_and_mistakes_are_logged_whole(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    freed: list[str] = []
+    number = bench.add()
+    for error, expected in (
+        (OutOfMemoryError("CUDA out of memory"), (1, False)),
+        (Transient("no answer"), (0, False)),
+        (ValueError("a mistake"), (0, True)),
+    ):
+        freed.clear()
+        caplog.clear()
+        monkeypatch.setattr(module, "free_gpu_memory", lambda: freed.append("freed"))
+        bench.fail_at("start", error)
+        bench.make_due(number)
+        bench.loop.step()
+        assert (len(freed), "Traceback" in caplog.text) == expected
+
+
+def test_what_costs_nothing_to_ask_again_does_not_change_how_long_others_wait(bench: Bench) -> None:
+    number = bench.add()
+    delays = []
+    for error in (Transient("a"), Transient("b"), ShareAway("c"), ShareAway("d"), Transient("e")):
+        bench.fail_at("start", error)
+        bench.make_due(number)
+        bench.loop.step()
+        delays.append(round(bench.delay(number), -1))
+    assert delays == [10, 20, 10, 10, 40]
+
+
+@pytest.mark.parametrize("order", [None, signal.SIGTERM, signal.SIGUSR1])
+def test_an_end_that_cannot_be_recorded_is_tried_until_the_worker_has_to_leave(
+    bench: Bench, clock: SimpleNamespace, order: signal.Signals | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = bench.add()
+    requeue, tries = bench.queue.claims.requeue, []
+
+    def full(*arguments: Any, **more: Any) -> None:
+        tries.append(number)
+        if order is not None:
+            bench.arrivals.queued.append(order)
+        if len(tries) < 4:
+            raise NoSpace("the disk is full")
+        requeue(*arguments, **more)
+
+    monkeypatch.setattr(bench.queue.claims, "requeue", full)
+    bench.fail_at("start", Transient("no answer"))
+    if order is None:
+        bench.loop.step()
+        assert clock.slept == [module.FULL_SECONDS] * 3
+        assert bench.job(number).state == "queued"
+    else:
+        with pytest.raises(NoSpace):
+            bench.loop.step()
+        assert (len(tries), clock.slept, bench.job(number).state) == (1, [], "running")
+
+
+@pytest.mark.parametrize("cancelled", [True, False])
+def test_an_end_is_one_workers_and_is_not_taken_for_a_stall(
+    bench: Bench, cancelled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flashvsr.worker.job_control.HEARTBEAT_SECONDS", 0.0)
+    number = bench.add()
+    seen: list[object] = []
+
+    def salvage(task: Any, config: Any, reason: str, working: Callable[[], None]) -> None:
+        with Marker(bench.workdir(number).with_name(f"{number}.ending")).alone() as alone:
+            seen.append(alone)
+        before = bench.job(number).progress_ticks
+        working()
+        seen.append(bench.job(number).progress_ticks > before)
+
+    monkeypatch.setattr(bench.upscaling, "salvage", salvage)
+    bench.upscaling.at[5] = (lambda: bench.queue.requests.cancel(number)) if cancelled else refuse(BadInput("broken"))
+    bench.loop.step()
+    assert seen == [False, True]
+    assert bench.job(number).state == ("cancelled" if cancelled else "failed")
+
+
+def test_new_settings_hold_for_all_parts(bench: Bench) -> None:
+    films = bench.root / "films"
+    films.mkdir()
+    bench.config = replace(bench.config, extra_inboxes=(ExtraInbox(films, bench.root / "done"),))
+    bench.config = replace(bench.config, service=replace(bench.config.service, log_level="error"))
+    bench.arrivals.queued.append(signal.SIGHUP)
+    (films / "a.mov").write_bytes(b"video")
+    number = bench.queue.intake.add(films, films / "a.mov", "a.mov", (films / "a.mov").lstat())
+    assert number is not None
+    level = logs.logging.getLogger(logs.ROOT).level
+    try:
+        bench.loop.step()
+        assert logs.logging.getLogger(logs.ROOT).level == logs.logging.ERROR
+    finally:
+        logs.logging.getLogger(logs.ROOT).setLevel(level)
+    assert bench.job(number).result == str(bench.root / "done" / "a.mp4")
+    assert (bench.job(number).settled is not None, bench.workdir(number).exists()) == (True, False)
+
+
+def test_wrong_settings_are_not_taken_over(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    loop = bench.new_loop()
+    loop._read_config = refuse(BadConfig("queue.min_free = -1\nis too small"))
+    bench.arrivals.queued.append(signal.SIGHUP)
+    number = bench.add()
+    assert loop.step() is True
+    assert bench.job(number).state == "done"
+    assert "queue.min_free = -1" in caplog.text
+
+
+def test_a_job_given_up_is_put_in_order_by_whoever_gave_it_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = bench.add()
+    crash(bench, number, attempts=2)
+    monkeypatch.setattr(Sweep, "step", lambda _: None)
+    assert bench.loop.step() is True
+    assert bench.outputs() == ["clip.mov.error.txt", "clip_partial.mp4"]
+    assert not bench.workdir(number).exists()
