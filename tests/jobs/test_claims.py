@@ -212,7 +212,7 @@ def test_an_end_that_is_no_failure_has_no_reason_of_one(
     job = claim(drop())
     queue.claims.requeue(job.id, str(job.lease), "no space", "transient", 0, count_attempt=False)
     queue.requests.cancel(claim(job.id).id)
-    end(queue, queue.jobs.get(job.id))
+    end(queue, queue.jobs.get(job.id) or job)
     row = queue.jobs.get(job.id)
     assert (row.state, row.error, row.error_kind) == (state, "cancelled" if state == "cancelled" else None, None)
     assert (row.cancel_requested, row.lease, row.owner_host, row.owner_pid, row.owner_start) == (False, *(None,) * 4)
@@ -280,7 +280,12 @@ def test_all_that_died_are_put_back_each_with_the_attempt_it_cost(queue: Queue, 
     other = queue.claims.claim(drop("other.mp4"), "{}", Owner("elsewhere", 4711, "boot-1"), "gpu9", 3)
     assert other is not None
     asked: list[Owner] = []
-    assert queue.claims.recover(lambda owner: bool(asked.append(owner)) or owner == OWNER) == numbers
+
+    def dead(owner: Owner) -> bool:
+        asked.append(owner)
+        return owner == OWNER
+
+    assert queue.claims.recover(dead) == numbers
     assert asked == [OWNER] * 3 + [Owner("elsewhere", 4711, "boot-1")]
     for number in numbers:
         row = queue.jobs.get(number)

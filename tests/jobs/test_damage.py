@@ -199,3 +199,26 @@ def test_damage_noticed_in_the_middle_is_told_from_trouble_that_passes(queue: Qu
     queue.store.database.execute_sql("PRAGMA shrink_memory")
     with pytest.raises(Damaged, match="is damaged"):
         queue.jobs.select()
+
+
+def test_each_database_that_was_set_aside_is_told_with_its_day(state: Path) -> None:
+    for stamp in ("20260102-030405", "20260203-040506-2"):
+        StateDirectory(state).aside(stamp).touch()
+    first, second = set_aside_notes(state)
+    assert "was damaged on 2026-01-02," in first
+    assert "was damaged on 2026-02-03," in second
+
+
+@pytest.mark.parametrize("known_by", ["folder", "ending", "database"])
+def test_numbers_go_on_above_all_that_can_be_told(state: Path, queue: Queue, drop: Drop, known_by: str) -> None:
+    drop()
+    if known_by == "database":
+        with queue.store.writing():
+            queue.store.count_from(5000)
+    else:
+        (state / "jobs" / ("5000" if known_by == "folder" else "5000.ending")).mkdir()
+    queue.close()
+    without_a_column(state / "queue.db")
+    heal(state)
+    with closing(Queue(state)) as new:
+        assert new.history.last_number() > 5000, "and some more, which nobody can tell"

@@ -11,10 +11,12 @@ from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from flashvsr.jobs import damage
+from flashvsr.files.state import StateDirectory
+from flashvsr.jobs import damage, exchange
 from flashvsr.jobs.damage import heal
 from flashvsr.jobs.history import History
 from flashvsr.jobs.queue import Queue
@@ -192,3 +194,16 @@ def test_a_folder_in_the_place_of_the_database_is_set_aside(lived: Path) -> None
     jobs, _, databases = outcome(lived)
     assert len(jobs) == 2
     assert databases == ["queue.damaged-when.db", "queue.db"]
+
+
+@pytest.mark.parametrize(("taken", "free"), [((), ""), (("", "-2"), "-3"), (("-wal",), "-2")])
+def test_a_name_for_what_is_set_aside_is_nobodys(
+    taken: tuple[str, ...], free: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even that of a journal, which would be taken for one of the new one's."""
+    monkeypatch.setattr(exchange, "time", SimpleNamespace(strftime=lambda _: "20260102-030405"))
+    names = StateDirectory(tmp_path)
+    for end in taken:
+        path = names.aside("20260102-030405" + (end if end == "-2" else ""))
+        path.with_name(path.name + ("-wal" if end == "-wal" else "")).touch()
+    assert exchange._free_stamp(names) == f"20260102-030405{free}"

@@ -34,7 +34,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def progress(job: Job) -> tuple[float | None, float | None]:
+def progress(job: Job | None) -> tuple[float | None, float | None]:
+    assert job is not None
     return job.progress_at, job.progress_ticks
 
 
@@ -45,19 +46,18 @@ def test_from_its_claim_to_its_end(queue: Queue, drop: Drop, claim: Claim, clock
     assert (job.created, job.claimed, job.heartbeat, *progress(job)) == (*(begun,) * 4, clock.ticks)
     heard = clock.go_on()
     queue.claims.heartbeat(job.id, lease, 0, 80, 0.0)
-    job = queue.jobs.get(job.id)
+    job = queue.jobs.get(job.id) or job
     assert (job.heartbeat, job.progress_at) == (heard, begun), "alive, but not a frame further"
     for frames, working in ((8, False), (8, True), (4, False)):  # it may begin a part anew
         clock.go_on()
         queue.claims.heartbeat(job.id, lease, frames, 80, 1.0, working=working)
-        job = queue.jobs.get(job.id)
-        assert progress(job) == (clock.now, clock.ticks)
+        assert progress(queue.jobs.get(job.id)) == (clock.now, clock.ticks)
     clock.go_on()
     queue.claims.publishing(job.id, lease, Path("/out/clip.mp4"), 1, 2, **MADE)
     assert progress(queue.jobs.get(job.id)) == (clock.now, clock.ticks)
     over = clock.go_on()
     queue.claims.finish(job.id, lease, Path("/out/clip.mp4"), "nano", "{}", [])
-    job = queue.jobs.get(job.id)
+    job = queue.jobs.get(job.id) or job
     assert (job.claimed, job.finished, job.settled) == (begun, over, None)
     queue.history.settled(job.id, None, departed=False)
     assert queue.jobs.get(job.id).settled == clock.now

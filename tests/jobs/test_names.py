@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ Drop = Callable[..., int]
 Claim = Callable[..., Job]
 
 
-def source(path: str, inbox: str = "default", **content: int) -> Source:
+def source(path: str, *, inbox: str = "default", **content: Any) -> Source:
     numbers = {"device": 1, "inode": 2, "size": 3, "mtime_ns": 4} | content
     return Source(f"/in/{inbox}", f"/in/{inbox}/{path}", path, **numbers)
 
@@ -33,9 +34,7 @@ def state(queue: Queue, number: int) -> tuple[str, str | None, str | None]:
     return row.state, row.error, row.error_kind
 
 
-def test_several_renamed_files_that_are_noticed_together_keep_their_jobs(
-    queue: Queue, drop: Drop, inbox: Path
-) -> None:
+def test_several_renamed_files_that_are_noticed_together_keep_their_jobs(queue: Queue, drop: Drop, inbox: Path) -> None:
     numbers = [drop(f"{index}.mp4", b"x" * index) for index in range(1, 4)]
     for index in range(1, 4):
         (inbox / f"{index}.mp4").rename(inbox / f"new {index}.mp4")
@@ -68,7 +67,7 @@ def test_an_earlier_version_comes_back_into_a_held_inbox(queue: Queue) -> None:
 
 
 @pytest.mark.parametrize("other", [{"device": 9}, {"inode": 9}, {"size": 9}, {"mtime_ns": 9}])
-def test_a_job_follows_the_very_file_alone(queue: Queue, other: dict[str, int]) -> None:
+def test_a_job_follows_the_very_file_alone(queue: Queue, other: dict[str, Any]) -> None:
     queue.intake.add_many([source("a.mp4")])
     assert queue.intake.renamed(1, source("b.mp4", **other)) is None
     moved = queue.intake.renamed(1, source("b.mp4", inbox="films"))
@@ -116,7 +115,8 @@ def test_what_is_unknown_is_settled_first(queue: Queue, claim: Claim) -> None:
     assert queue.intake.unknown([first]) == [first]
     queue.intake.add_many([first, newer])
     assert queue.intake.unknown([first, newer]) == [first], "it was replaced, and has come back"
-    for change in ({"inode": 9}, {"device": 9}, {"mtime_ns": 9}):
+    for name in ("inode", "device", "mtime_ns"):
+        change: dict[str, Any] = {name: 9}
         other = source("a.mp4", size=30, **change)
         assert queue.intake.unknown([other, newer]) == [other]
 
@@ -184,11 +184,11 @@ def test_a_name_is_that_of_the_file_with_its_numbers(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def linked(queue: Queue, drop: Drop, inbox: Path) -> Iterator[int]:
+def linked(queue: Queue, drop: Drop, inbox: Path) -> int:
     """A waiting job whose file has a second name."""
     number = drop("a.mp4")
     os.link(inbox / "a.mp4", inbox / "b.mp4")
-    yield number
+    return number
 
 
 def test_a_second_name_is_the_files_only_once_the_first_is_gone(queue: Queue, inbox: Path, linked: int) -> None:

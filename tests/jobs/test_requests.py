@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,7 +72,7 @@ def test_nothing_of_an_end_is_left_when_a_job_is_tried_again(
         job = claim(number)
         lease = str(job.lease)
         queue.claims.heartbeat(number, lease, 8, 80, 2.0)
-        made = {"model": "nano", "report_json": '{"frames": 80}', "warnings": ["w"]}
+        made: dict[str, Any] = {"model": "nano", "report_json": '{"frames": 80}', "warnings": ["w"]}
         queue.claims.publishing(number, lease, Path("/out/clip.mp4"), 1234, 99, **made)
         queue.requests.cancel(number)
         queue.claims.requeue(number, lease, "no space", "transient", 600, count_attempt=True)
@@ -80,8 +81,8 @@ def test_nothing_of_an_end_is_left_when_a_job_is_tried_again(
             queue.jobs.note(number)
     queue.requests.retry(number)
     row = queue.jobs.get(number)
-    names = ("state", "attempts", "not_before", "error", "error_kind", "warnings", "finished", "cancel_requested")
-    names += ("frames_done", "result", "result_size", "result_mtime_ns", "model", "report", "lease")
+    names = ["state", "attempts", "not_before", "error", "error_kind", "warnings", "finished", "cancel_requested"]
+    names += ["frames_done", "result", "result_size", "result_mtime_ns", "model", "report", "lease"]
     assert [getattr(row, name) for name in names] == [getattr(untouched, name) for name in names]
     assert queue.ledger.numbers() == [], "it has not ended any more"
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from flashvsr.files.mounts import Mounts
 from flashvsr.jobs import retention
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.retention import prune
@@ -145,7 +146,7 @@ def test_a_share_that_does_not_answer_is_no_deletion(
         patch.setattr(retention.trees, function, silent)
         assert prune(queue, 30, time.time() + 31 * DAY)["jobs"] == 0
     with monkeypatch.context() as patch:
-        patch.setattr(retention.Mounts, "present", lambda *_: False)
+        patch.setattr(Mounts, "present", lambda *_: False)
         assert prune(queue, 30, time.time() + 31 * DAY)["jobs"] == 0
     assert prune(queue, 30, time.time() + 31 * DAY)["jobs"] == 1
     assert queue.jobs.get(number) is None

@@ -100,12 +100,12 @@ def test_what_lies_there_now_must_be_what_was_published(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(Transient, match="cannot write .*partial.json"):
+    with pytest.raises(Transient, match=r"cannot write .*partial\.json"):
         Intent(tmp_path / "none" / "partial.json", "x").record(tmp_path / "a.mp4", 1, 2)
 
     def refuse(*_: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(module, "read_object", refuse)
-    with pytest.raises(Transient, match="cannot read .*partial.json: Input/output error"):
+    with pytest.raises(Transient, match=r"cannot read .*partial\.json: Input/output error"):
         Intent(tmp_path / "partial.json", "x").fulfilled()

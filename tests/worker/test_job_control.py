@@ -139,7 +139,8 @@ def test_a_file_that_was_taken_away_has_its_result_under_its_last_name(
 ) -> None:
     asked = control(follow=refuse(error), task=lambda job: job.source)
     task: Any = object()
-    assert asked.present(task) == job.source
+    named: Any = asked.present(task)
+    assert named == job.source
     publish(asked, bench.outbox / "clip.mp4")
     row = bench.job(job.id)
     assert (row.result, row.result_size, row.result_mtime_ns) == (str(bench.outbox / "clip.mp4"), 1234, 99)
@@ -167,6 +168,7 @@ def test_a_result_gets_no_name_that_its_source_has_no_longer(
         publish(asked, bench.outbox / "clip.mp4")
     assert bench.job(job.id).result is None
     task: Any = object()
-    assert asked.present(task) == (names.get("inbox", job.inbox), names.get("relative", job.relative))
+    named: Any = asked.present(task)
+    assert named == (names.get("inbox", job.inbox), names.get("relative", job.relative))
     publish(asked, bench.outbox / "clip.mp4")
     assert bench.job(job.id).result == str(bench.outbox / "clip.mp4"), "it is told by the lease that it began with"

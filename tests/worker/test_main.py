@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import sys
@@ -14,8 +15,11 @@ from typing import Any
 import pytest
 
 from flashvsr.errors import BadConfig, Damaged, NoSpace, Transient
+from flashvsr.jobs.damage import EX_DAMAGED
 from flashvsr.jobs.queue import Queue
+from flashvsr.system import logs
 from flashvsr.worker import __main__ as program
+from flashvsr.worker.loop import FULL_SECONDS
 from flashvsr.worker.orders import SIGNALS
 
 
@@ -95,8 +99,8 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setattr(program, "SignalQueue", Signals)
     monkeypatch.setattr(program, "WorkerLoop", Loop)
     monkeypatch.setattr(program, "die_with", lambda parent: stage.told.append(f"dies with {parent}"))
-    monkeypatch.setattr(program.faulthandler, "enable", lambda: stage.told.append("tells of crashes"))
-    monkeypatch.setattr(program.logs, "setup", lambda level: stage.told.append(f"logs {level}"))
+    monkeypatch.setattr(faulthandler, "enable", lambda: stage.told.append("tells of crashes"))
+    monkeypatch.setattr(logs, "setup", lambda level: stage.told.append(f"logs {level}"))
     monkeypatch.setenv("TRITON_CACHE_DIR", "/somewhere")
     return stage
 
@@ -137,14 +141,14 @@ def test_kernels_are_kept_in_the_state_directory_unless_somebody_chose_another(
 def test_it_rests_only_when_there_was_nothing_to_do_or_no_room(stage: Stage) -> None:
     stage.steps = [True, False, True, NoSpace("the disk is full"), True, False]
     assert stage.run() == 0
-    assert stage.waits == [program.IDLE_SECONDS, program.FULL_SECONDS, program.IDLE_SECONDS]
+    assert stage.waits == [program.IDLE_SECONDS, FULL_SECONDS, program.IDLE_SECONDS]
     assert 0.2 <= program.IDLE_SECONDS <= 5
 
 
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (Damaged("the queue database is damaged"), program.EX_DAMAGED),
+        (Damaged("the queue database is damaged"), EX_DAMAGED),
         (BadConfig("the settings are wrong\nin two lines"), 1),
         (Transient("the database is locked"), 1),
     ],
@@ -156,7 +160,7 @@ def test_how_it_ends_tells_the_service_what_to_do(
     assert stage.run() == code
     assert len(stage.steps) == 1
     assert str(error).splitlines()[0] in caplog.text
-    assert program.EX_DAMAGED not in (0, 1)
+    assert EX_DAMAGED not in (0, 1)
 
 
 def test_an_error_that_is_nobodys_comes_out(stage: Stage) -> None:

@@ -110,7 +110,7 @@ def test_a_marker_can_be_removed_twice(tmp_path: Path, marker: Marker) -> None:
 
 def test_a_marker_that_cannot_be_made_says_where(tmp_path: Path) -> None:
     marker = Marker(tmp_path / "none" / "1.ending")
-    with pytest.raises(Transient, match="cannot write .*1.ending"), marker.alone():
+    with pytest.raises(Transient, match=r"cannot write .*1\.ending"), marker.alone():
         raise AssertionError("nothing is done without it")
-    with pytest.raises(Transient, match="cannot write .*1.ending"), marker.trying(tmp_path):
+    with pytest.raises(Transient, match=r"cannot write .*1\.ending"), marker.trying(tmp_path):
         raise AssertionError("nothing is tried without it")

@@ -90,10 +90,8 @@ def test_it_has_left_only_if_it_is_surely_not_there(
     assert (done.job.departed, done.job.settled is not None) == (False, True)
 
 
-def test_a_share_that_does_not_answer_does_not_say_that_it_left(
-    done: Settled, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(trees, "exists", refuse(OSError(errno.EHOSTDOWN, "Host is down")))  # type: ignore[arg-type]
+def test_a_share_that_does_not_answer_does_not_say_that_it_left(done: Settled, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trees, "exists", refuse(OSError(errno.EHOSTDOWN, "Host is down")))
     assert done.settle() is True
     assert done.job.departed is False
 
