@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from flashvsr.files import trees
 from flashvsr.files.mounts import Mounts
 from flashvsr.jobs import retention
 from flashvsr.jobs.queue import Queue
@@ -143,7 +144,7 @@ def test_a_share_that_does_not_answer_is_no_deletion(
         raise OSError(112, "Host is down")
 
     with monkeypatch.context() as patch:
-        patch.setattr(retention.trees, function, silent)
+        patch.setattr(trees, function, silent)
         assert prune(queue, 30, time.time() + 31 * DAY)["jobs"] == 0
     with monkeypatch.context() as patch:
         patch.setattr(Mounts, "present", lambda *_: False)
