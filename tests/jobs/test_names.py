@@ -198,3 +198,15 @@ def test_a_second_name_is_the_files_only_once_the_first_is_gone(queue: Queue, in
     (inbox / "a.mp4").write_bytes(b"another file")
     assert queue.intake.add(inbox, inbox / "b.mp4", "b.mp4", (inbox / "b.mp4").lstat()) is None
     assert queue.jobs.get(linked).relative == "b.mp4"
+
+
+def test_a_failed_file_renamed_over_a_waiting_one_takes_its_place(
+    queue: Queue, drop: Drop, claim: Claim, inbox: Path
+) -> None:
+    failed, waiting = claim(drop("a.mp4", b"first")), drop("b.mp4", b"the second")
+    queue.claims.fail(failed.id, str(failed.lease), "no picture", "bad_input", None, ["w"])
+    (inbox / "a.mp4").replace(inbox / "b.mp4")
+    assert queue.intake.add_many([found(inbox, "b.mp4")]) == [failed.id]
+    row = queue.jobs.get(failed.id)
+    assert (row.state, row.relative, row.attempts, row.warnings, row.finished) == ("queued", "b.mp4", 0, [], None)
+    assert state(queue, waiting) == ("cancelled", SUPERSEDED, None)

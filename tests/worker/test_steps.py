@@ -175,7 +175,8 @@ def test_each_closed_outbox_is_told_of_while_a_job_waits_for_it(bench: Bench, mo
     assert rest(work=1) == f"job {numbers[2]} cannot be written", "another outbox is open"
     closed.clear()
     bench.make_due(numbers[2])
-    assert rest(work=1) is None
+    bench.fail_at("start", Transient("no answer"))
+    assert rest(work=1) is None, "it waits for something else now"
 
 
 @pytest.mark.parametrize("held", [0, 1])
