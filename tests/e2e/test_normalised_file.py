@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from kits.media_facts import facts
-from kits.real_service import LONG, LONGER, RealService
+from kits.real_service import LONGER, RealService
 
 pytestmark = pytest.mark.timeout(300)
 CLIP = "bigbuckbunny.mp4"  # large pictures: reading them takes the time in which the file can be seen being written
@@ -23,25 +23,19 @@ def _normalised(service: RealService) -> list[str]:
     return sorted(str(path.relative_to(service.root)) for path in service.root.rglob("normalised-*"))
 
 
-def _in_the_job(service: RealService, pattern: str) -> list[Path]:
-    return list((service.state / "jobs" / "1").glob(pattern))
-
-
-def _drop_and_wait_for(service: RealService, clips: Path, pattern: str) -> None:
+@contextmanager
+def _dropped_and_held(service: RealService, clips: Path, pattern: str) -> Iterator[int]:
+    """Hold the worker as soon as the job of a dropped clip has a file of this name. Yields its process id."""
     service.start()
     shutil.copyfile(clips / CLIP, service.inbox / CLIP)
-    service.until(lambda: service.job(CLIP), "the job is queued")
-    deadline = time.monotonic() + 120
-    while not _in_the_job(service, pattern):
-        assert time.monotonic() < deadline, pattern
-        time.sleep(0.002)
+    with service.held(pattern) as worker:
+        yield worker
 
 
-def _kill(service: RealService, victim: str) -> None:
+def _kill(service: RealService, victim: str, worker: int) -> None:
     if victim == "worker":
-        os.kill(service.worker_pid(), signal.SIGKILL)
+        os.kill(worker, signal.SIGKILL)
         return
-    worker = service.worker_pid()
     assert service.process is not None
     service.process.kill()
     service.process.wait()
@@ -52,8 +46,8 @@ def _kill(service: RealService, victim: str) -> None:
 @pytest.mark.parametrize("victim", ["worker", "service"])
 def test_kill_9_while_it_is_written(victim: str, make_service: Callable[..., RealService], clips: Path) -> None:
     service = make_service(chunk=8, more=FILE)
-    _drop_and_wait_for(service, clips, "normalised-*.tmp")
-    _kill(service, victim)
+    with _dropped_and_held(service, clips, "normalised-*.tmp") as worker:
+        _kill(service, victim, worker)
     assert _normalised(service) or victim == "worker", "it is there when nobody is left to take it away"
     if victim == "service":
         service.start()
@@ -75,13 +69,13 @@ def test_kill_9_while_it_is_written(victim: str, make_service: Callable[..., Rea
 @pytest.mark.parametrize("ending", ["cancelled", "failed"])
 def test_a_job_that_goes_no_further(ending: str, make_service: Callable[..., RealService], clips: Path) -> None:
     """The frames that are done come back as a partial video with their sound; the normalised file does not stay."""
-    service = make_service(chunk=8, attempts=1, more=FILE, preset=LONG)  # work left when the end comes
-    _drop_and_wait_for(service, clips, "chunk-*.nut")
-    assert _in_the_job(service, "normalised-*.mp4")
-    if ending == "cancelled":
-        assert service.command("cancel", "1").returncode == 0
-    else:
-        _kill(service, "worker")
+    service = make_service(chunk=8, attempts=1, more=FILE, preset=LONGER)
+    with _dropped_and_held(service, clips, "chunk-*.nut") as worker:
+        assert list((service.state / "jobs" / "1").glob("normalised-*.mp4"))
+        if ending == "cancelled":
+            assert service.command("cancel", "1").returncode == 0
+        else:
+            _kill(service, "worker", worker)
 
     service.until_state(CLIP, ending)
     job = service.until(lambda: (job := service.job(CLIP)) and job.result and job, "the partial video is there")
@@ -98,8 +92,9 @@ def test_stopping_in_good_order_and_another_mode_after_it(
 ) -> None:
     """Kept for the attempt that goes on, and gone when that one has no use for it."""
     service = make_service(chunk=8, more=FILE, preset=LONGER)
-    _drop_and_wait_for(service, clips, "chunk-*.nut")
-    assert service.stop() == 0
+    with _dropped_and_held(service, clips, "chunk-*.nut") as worker:
+        service.stop_in_mid_job(worker)
+    assert service.ended() == 0
     assert [name.rpartition(".")[2] for name in _normalised(service)] == ["digest", "mp4"]
     service.config.write_text(service.config.read_text().replace(FILE, ""))
     service.start()

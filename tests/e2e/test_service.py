@@ -6,14 +6,15 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from kits.media_facts import facts
 from kits.mounts import MakeMount
-from kits.real_service import LONG, LONGER, PRESET, RealService, status
+from kits.real_service import LONGER, PRESET, RealService, status
 
 pytestmark = pytest.mark.timeout(600)
 CLIP = "movie-hello.mp4"
@@ -23,17 +24,19 @@ def _frames(path: Path) -> int:
     return len(facts(path).video_times)
 
 
-def _drop_and_wait_for_a_chunk(service: RealService, clips: Path) -> None:
-    """Bring the service into the middle of a job: some frames durable, some to come."""
+@contextmanager
+def _in_mid_job(service: RealService, clips: Path) -> Iterator[int]:
+    """Hold the worker in the middle of a job: some frames durable, some to come. Yields its process id."""
     service.start()
     shutil.copyfile(clips / CLIP, service.inbox / CLIP)
-    service.until(lambda: list((service.state / "jobs" / "1").glob("chunk-*.nut")), "a chunk is durable")
+    with service.held("chunk-*.nut") as worker:
+        yield worker
 
 
 def test_a_killed_worker_is_replaced_and_the_job_goes_on(make_service: Callable[..., RealService], clips: Path) -> None:
     service = make_service(chunk=8, preset=LONGER)
-    _drop_and_wait_for_a_chunk(service, clips)
-    os.kill(service.worker_pid(), signal.SIGKILL)
+    with _in_mid_job(service, clips) as worker:
+        os.kill(worker, signal.SIGKILL)
 
     job = service.until_state(CLIP, "done", "failed")
     assert (job.state, job.attempts) == ("done", 2), job.error
@@ -46,8 +49,9 @@ def test_stopping_in_mid_job_keeps_the_frames_and_the_attempt(
     make_service: Callable[..., RealService], clips: Path
 ) -> None:
     service = make_service(chunk=8, preset=LONGER)
-    _drop_and_wait_for_a_chunk(service, clips)
-    assert service.stop() == 0
+    with _in_mid_job(service, clips) as worker:
+        service.stop_in_mid_job(worker)
+    assert service.ended() == 0
     job = service.job(CLIP)
     assert job is not None
     assert (job.state, job.attempts) == ("queued", 0)
@@ -65,12 +69,11 @@ def test_a_killed_service_takes_its_worker_along_and_loses_nothing(
     make_service: Callable[..., RealService], clips: Path
 ) -> None:
     service = make_service(chunk=8, preset=LONGER)
-    _drop_and_wait_for_a_chunk(service, clips)
-    worker = service.worker_pid()
-    assert service.process is not None
-    service.process.kill()
-    service.process.wait()
-    service.process = None
+    with _in_mid_job(service, clips) as worker:
+        assert service.process is not None
+        service.process.kill()
+        service.process.wait()
+        service.process = None
     service.until(lambda: not Path(f"/proc/{worker}/exe").exists(), "the worker is gone")
 
     service.start()
@@ -156,9 +159,9 @@ def test_a_broken_preset_holds_its_jobs_until_it_is_mended(
 def test_cancel_leaves_a_partial_video_with_sound_and_retry_makes_it_whole(
     make_service: Callable[..., RealService], clips: Path
 ) -> None:
-    service = make_service(chunk=8, preset=LONG)
-    _drop_and_wait_for_a_chunk(service, clips)
-    assert service.command("cancel", "1").returncode == 0
+    service = make_service(chunk=8, preset=LONGER)
+    with _in_mid_job(service, clips):
+        assert service.command("cancel", "1").returncode == 0
     job = service.until_state(CLIP, "cancelled")
     partial = service.outbox / "movie-hello_partial.mp4"
     assert job.result == str(partial)

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import closing
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job
 from flashvsr.settings.service_tables import QueueSettings
+from flashvsr.worker.job_control import HEARTBEAT_SECONDS
 from kits.waiting import wait_while_it_gets_on
 
 # The model works on squares of 128 pixels, and the time goes by their number.
 PRESET = "width = 128\nscale = 1.0\nfit = 'pad'\nencoder = 'software'\n"  # one of them
-LONGER = "width = 256\nscale = 2.0\nfit = 'crop'\nencoder = 'software'\n"  # eight: the middle of a job can be met
-LONG = "width = 512\nscale = 2.0\nfit = 'crop'\nencoder = 'software'\n"  # a second more: a command comes there in time
+LONGER = "width = 128\nscale = 2.0\nfit = 'crop'\nencoder = 'software'\n"  # two: the middle of a job can be met
 
 _SETTINGS = """\
 [paths]
@@ -88,13 +90,26 @@ class RealService:
             )
         self.until(lambda: (self.state / "queue.db").exists(), "the queue exists")
 
-    def stop(self) -> int:
-        """Stop in good order and return the exit code."""
+    def ask_to_stop(self) -> None:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
+
+    def ended(self) -> int:
+        """Wait for the end that was asked for; the exit code."""
+        assert self.process is not None
         code = self.process.wait(120)
         self.process = None
         return code
+
+    def stop(self) -> int:
+        """Stop in good order and return the exit code."""
+        self.ask_to_stop()
+        return self.ended()
+
+    def stop_in_mid_job(self, worker: int) -> None:
+        """Ask the service to stop, until its worker, which is held, has been told."""
+        self.ask_to_stop()
+        self.until(lambda: _has_waiting(worker, signal.SIGTERM), "the worker is told to stop", pause=0.01)
 
     def close(self) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -108,7 +123,7 @@ class RealService:
     def job(self, name: str) -> Job | None:
         return next((job for job in self.jobs() if job.relative == name), None)
 
-    def until(self, condition: Callable[[], Any], what: str) -> Any:
+    def until(self, condition: Callable[[], Any], what: str, pause: float = 0.1) -> Any:
         """Wait until the condition holds, as long as the service gets on; its value."""
 
         def holds() -> Any:
@@ -117,7 +132,7 @@ class RealService:
             return value
 
         try:
-            return wait_while_it_gets_on(holds, self._progress, what)
+            return wait_while_it_gets_on(holds, self._progress, what, pause)
         except AssertionError as error:
             log = self.log.read_text(errors="replace")[-4000:] if self.log.exists() else ""
             raise AssertionError(f"{error}\n{log}") from None
@@ -137,12 +152,37 @@ class RealService:
         found: Job = self.until(reached, f"{name} is {' or '.join(states)}")
         return found
 
+    @contextmanager
+    def held(self, pattern: str) -> Iterator[int]:
+        """Hold the worker as soon as job 1 has a file of this name, until the block ends; yields its process id.
+
+        So a command comes there in time, however little work is left.
+        """
+        pid: int = self.until(self.worker_pid, "a worker is there")
+        folder = self.state / "jobs" / "1"
+        self.until(lambda: list(folder.glob(pattern)), pattern, pause=0.01)
+        os.kill(pid, signal.SIGSTOP)
+        stopped = time.monotonic()
+        try:
+            yield pid
+            time.sleep(max(0.0, stopped + HEARTBEAT_SECONDS - time.monotonic()))  # then it asks what is wanted of it
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
     def worker_pid(self) -> int:
         with closing(Queue(self.state)) as queue:
             return next((worker.pid for worker in queue.workers.all() if worker.state != "starting"), 0)
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return flashvsr(*arguments, "--config", str(self.config))
+
+
+def _has_waiting(pid: int, number: signal.Signals) -> bool:
+    """Whether a signal has come to the process, which has not looked at it yet."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    (waiting,) = (line.split()[1] for line in lines if line.startswith("ShdPnd:"))
+    return bool(int(waiting, 16) >> number - 1 & 1)
 
 
 def flashvsr(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
