@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from flashvsr.errors import BadConfig
 from flashvsr.model import attention_choice
 from flashvsr.model.attention_choice import Capability, Chosen, attention_for, choose_attention
 from flashvsr.settings.processing_tables import ATTENTIONS
+from kits.commands import called
 
 
 @pytest.fixture
@@ -120,10 +120,12 @@ def test_the_extension_is_refused_for_float32() -> None:
         ("block_sparse_attn", 'TODO  attention: model.attention = "block_sparse_attn" needs a GPU'),
     ],
 )
-def test_check_names_it(tmp_path: Path, setting: str, line: str) -> None:
+def test_check_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], setting: str, line: str
+) -> None:
     settings = tmp_path / "flashvsr.toml"
     settings.write_text(f'[gpu]\ndevices = "cpu"\n[model]\nattention = "{setting}"\n')
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("FLASHVSR_")}
-    command = [sys.executable, "-m", "flashvsr", "check", "--config", str(settings)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    for name in [name for name in os.environ if name.startswith("FLASHVSR_")]:
+        monkeypatch.delenv(name)
+    done = called(capsys, "check", "--config", settings)
     assert line in done.stdout, done.stdout + done.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+import golden
 from kits.golden_cases import compare
 from kits.paths import TESTS
 
@@ -29,7 +29,9 @@ def test_agrees(file: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_program_fails_on_a_deviating_file(tmp_path: Path) -> None:
+def test_the_program_fails_on_a_deviating_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = TESTS / "data" / "golden" / "color.safetensors"
     with safe_open(source, "pt") as opened:
         tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
@@ -37,9 +39,11 @@ def test_the_program_fails_on_a_deviating_file(tmp_path: Path) -> None:
     tensors["adain"][0, 0, 0, 0] += 3e-4 * tensors["adain"].std()
     save_file(tensors, tmp_path / "deviating.safetensors", metadata)
 
-    command = [sys.executable, str(TESTS / "golden.py")]
-    good = subprocess.run([*command, source], capture_output=True, text=True)
-    assert good.returncode == 0, good.stderr
-    bad = subprocess.run([*command, source, tmp_path / "deviating.safetensors"], capture_output=True, text=True)
-    assert bad.returncode == 1, bad.stderr
-    assert [line.split()[0] for line in bad.stdout.splitlines() if "TOO FAR" in line] == ["adain"]
+    def run(*files: Path) -> int:
+        monkeypatch.setattr(sys, "argv", ["golden.py", *map(str, files)])
+        return golden.main()
+
+    assert run(source) == 0
+    assert "TOO FAR" not in capsys.readouterr().out
+    assert run(source, tmp_path / "deviating.safetensors") == 1
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines() if "TOO FAR" in line] == ["adain"]

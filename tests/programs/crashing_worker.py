@@ -1,5 +1,7 @@
 """Real workers that kill themselves at a named moment. One process loads torch and the model, then forks them.
 
+So is the process that examines sources: starting Python anew would take it most of its time.
+
 Reads a line of JSON for each worker from standard input: the worker's arguments, its log, where to note the chunks it
 makes durable, whether it uses the model (else each frame goes through the model's schedule as it is), and the moment: a
 function as "module:name", the number of the call, before or after it; with an `error`, that call fails so instead;
@@ -13,11 +15,13 @@ import importlib
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import reduce
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -28,7 +32,7 @@ from flashvsr.model.stages import Stages
 from flashvsr.settings.config import Config
 from flashvsr.settings.processing_tables import Model
 from flashvsr.upscaling import engine as engine_module
-from flashvsr.upscaling import entry
+from flashvsr.upscaling import entry, prober, probing_child
 from flashvsr.video.chunks import ChunkWriter
 from flashvsr.worker import sweep
 from flashvsr.worker.__main__ import main
@@ -59,11 +63,41 @@ def passing_stages(model: FlashVSR, spec: StreamSpec, _offload_cache: bool = Fal
     return Stages(spec, model.dtype, nothing, nothing, (), head, decode, lambda frames, condition: frames)
 
 
+undo: list[Callable[[], None]] = []  # what `kill_at` changed in this process
+
+
+class ForkedChild:
+    """Looks like the `Popen` of the process that examines sources. It is forked from the worker, and does the same."""
+
+    def __init__(self, command: Sequence[str], **_: Any) -> None:
+        (requests, asking), (answering, answers) = os.pipe(), os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            for ours in (asking, answering):
+                os.close(ours)  # or it would never hear that nobody asks any more
+            os.dup2(requests, 0)
+            os.dup2(answers, 1)
+            sys.stdin = os.fdopen(0)
+            for put_back in undo:
+                put_back()
+            os._exit(probing_child.main(list(command[3:])))
+        os.close(requests)
+        os.close(answers)
+        self.stdin, self.stdout = os.fdopen(asking, "wb", 0), os.fdopen(answering, "rb", 0)
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self, timeout: float | None = None) -> int:
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
 def serve() -> None:
     torch.set_num_threads(1)  # a pool of threads would not survive the fork
     real = entry.load()
     engine = real.load_engine(Config(model=Model(weights="nano")), lambda message: None)
     entry.load = lambda: replace(real, load_engine=lambda config, on_message: engine)
+    setattr(prober, "subprocess", SimpleNamespace(Popen=ForkedChild, PIPE=subprocess.PIPE))  # noqa: B010
     sweep.SETTLE_AFTER = 0.0  # what an earlier worker left undone is known to be left
     for line in sys.stdin:
         request = json.loads(line)
@@ -135,6 +169,7 @@ def kill_at(function: str, call: int, after: bool, error: int = 0, renames: Sequ
             Path(old).rename(new)
 
     setattr(owner, name, deadly)
+    undo.append(lambda: setattr(owner, name, original))
 
 
 if __name__ == "__main__":
