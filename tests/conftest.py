@@ -6,6 +6,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+# For work so small, threads wait for each other, and there are processes enough. NumPy reads this once, when it is
+# imported; processes that tests start inherit it.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 import pytest
 import torch
 
@@ -15,20 +19,18 @@ from flashvsr.system.priority import ordinary_priority
 from kits.mounts import MakeMount, mounts
 from kits.paths import TESTS
 
-# For work so small, threads wait for each other, and two processes of tests have two cores.
-os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start
 torch.set_num_threads(1)
 if not torch.cuda.is_available():  # then Triton's interpreter runs the kernels on the CPU
     os.environ["TRITON_INTERPRET"] = "1"  # read when Triton and the kernels are imported
 
-PROCESSES = 2
+PROCESSES = 3  # for two cores: many tests wait, for a service or for a disk
 
 # What shares something that is dear to make, so that one process runs all of it. Folders or modules.
 TOGETHER = ("systemd", "training/test_nano.py", "upscaling/test_resume.py", "upscaling/test_resumed_file.py")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Two processes for many tests, none for tests that are named one by one: they would only wait for the second."""
+    """Some processes for many tests, none for tests that are named one by one: they would only wait for the others."""
     named = config.args_source is pytest.Config.ArgsSource.ARGS and all("::" in argument for argument in config.args)
     return 0 if named else PROCESSES
 

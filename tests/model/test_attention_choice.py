@@ -112,7 +112,6 @@ def test_the_extension_is_refused_for_float32() -> None:
     assert attention_for("auto", (9, 0), torch.float32) == Chosen("triton")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("setting", "line"),
     [

@@ -28,7 +28,6 @@ def test_agrees(file: Path) -> None:
     assert not [result for result in results if not result.ok]
 
 
-@pytest.mark.slow
 def test_the_program_fails_on_a_deviating_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
+from flashvsr.kernels.last_taps import add_last_taps
+from flashvsr.kernels.raster_convolution import convolve, convolve_enlarged
 from flashvsr.model.decoder import Decoder, DecoderParams
+from flashvsr.model.fused import decoder as fused_decoder
 from flashvsr.model.fused.decoder import DecoderWeights, FusedDecoder
-from kits.fused import DTYPE, TOLERANCE, error
+from kits.fused import DTYPE, GPU, TOLERANCE, error
 
 # The products of the last layer are kept in float16 whatever the rest is in.
 LAST_ROUNDING = 5e-4
 
 
+@pytest.fixture
+def in_plain_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels in their plain form where there is no GPU: the interpreter is slow."""
+    if not GPU:
+        for form in (convolve, convolve_enlarged, add_last_taps):
+            # A tile is the kernel's own way to cut the work.
+            plain: Any = lambda *given, form=form, tile=None, **how: form(*given, **how)  # noqa: E731
+            monkeypatch.setattr(fused_decoder, form.__name__, plain)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("small_batches", [False, True])
-def test_windows_with_memory(device: torch.device, small_batches: bool) -> None:
+def test_windows_with_memory(device: torch.device) -> None:
+    compare(device, small_batches=False)
+
+
+@pytest.mark.usefixtures("in_plain_pytorch")
+def test_small_batches_with_memory(device: torch.device) -> None:
+    compare(device, small_batches=True)
+
+
+def compare(device: torch.device, small_batches: bool) -> None:
+    """Two windows, fused and plain."""
     torch.manual_seed(3)
     height, width = 8, 16
     plain = Decoder(DecoderParams((64, 64, 64, 64))).to(device, DTYPE).eval().requires_grad_(False)

@@ -5,12 +5,23 @@ from __future__ import annotations
 import pytest
 import torch
 
+from flashvsr.kernels.channel_norm import norm_into_blocks, norm_into_raster
+from flashvsr.model.fused import lq_projection
 from flashvsr.model.fused.lq_projection import FusedLqProjection, LqWeights
 from flashvsr.model.lq_projection import LqProjection, LqProjectionParams
-from kits.fused import DTYPE, TOLERANCE, error
+from kits.fused import DTYPE, GPU, TOLERANCE, error
+
+
+@pytest.fixture
+def norms_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a GPU, norms in plain PyTorch: the interpreter's time goes by programs, and theirs take few rows."""
+    if not GPU:
+        monkeypatch.setattr(lq_projection, "norm_into_raster", norm_into_raster)
+        monkeypatch.setattr(lq_projection, "norm_into_blocks", norm_into_blocks)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("norms_at_once")
 def test_windows_with_memory(device: torch.device) -> None:
     torch.manual_seed(4)
     plain = LqProjection(LqProjectionParams((64, 64), 128, outputs=2)).to(device, DTYPE).eval().requires_grad_(False)
