@@ -5,7 +5,9 @@ The small model is a real one, and the result lossless: what comes out is compar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +78,19 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_video(path, [numbered(number) for number in range(FRAMES)])
 
 
+@pytest.fixture(scope="module")
+def interrupted(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    """What is there of a run in chunks of so many frames that was interrupted at its end; made once for each size."""
+
+    @cache
+    def work(size: int) -> Path:
+        folder = tmp_path_factory.mktemp("interrupted")
+        assert interrupt(clip, folder, size, FRAMES) > FRAMES - size
+        return folder / "work"
+
+    return work
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "resumed_at", "origin"),
@@ -92,10 +107,10 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_the_model_gets_the_frames_of_its_warm_up(
-    size: int, resumed_at: int, origin: int, clip: Path, tmp_path: Path
+    size: int, resumed_at: int, origin: int, clip: Path, interrupted: Callable[[int], Path], tmp_path: Path
 ) -> None:
     """128 frames at least, from the beginning of a window, and it is told which window that is."""
-    assert interrupt(clip, tmp_path, size, FRAMES) >= resumed_at
+    shutil.copytree(interrupted(size), tmp_path / "work")
     keep_until(tmp_path, resumed_at)
     engine = RecordingEngine()
     report = chain(clip, tmp_path, Config(chunks=Chunks(size=size)), engine=engine)
