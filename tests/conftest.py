@@ -36,10 +36,12 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    groups: dict[Path, str | None] = {}
     for item in items:
-        for name in TOGETHER:
-            if item.path.is_relative_to(TESTS / name):
-                item.add_marker(pytest.mark.xdist_group(name))
+        if item.path not in groups:
+            groups[item.path] = next((name for name in TOGETHER if item.path.is_relative_to(TESTS / name)), None)
+        if name := groups[item.path]:
+            item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture(autouse=True)
