@@ -13,7 +13,6 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import pytest
 import torch
 
-from flashvsr.files import trees
 from flashvsr.jobs.queue import Queue
 from flashvsr.system.priority import ordinary_priority
 from kits.mounts import MakeMount, mounts
@@ -42,12 +41,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             groups[item.path] = next((name for name in TOGETHER if item.path.is_relative_to(TESTS / name)), None)
         if name := groups[item.path]:
             item.add_marker(pytest.mark.xdist_group(name))
-
-
-@pytest.fixture(autouse=True)
-def unguarded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test begins as a process does that has not said where shares are: no link is followed anywhere."""
-    monkeypatch.setattr(trees, "_roots", None)
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ import re
 from dataclasses import MISSING
 from pathlib import Path
 
+from flashvsr.files.trees import NO_LINKS
 from flashvsr.settings.config import TABLES
 from flashvsr.settings.kinds import toml_value
 from flashvsr.settings.options import Option, comment_block, options, render
@@ -73,7 +74,7 @@ def _escaped(text: str) -> str:
 def _renew_preset(path: Path) -> None:
     """Write a preset with its own heading and values, and the comments as they are declared."""
     heading = path.read_text().partition("\n\n")[0]
-    path.write_text(preset_text(load_preset(path), heading.replace("# ", "").replace("\n", " ")))
+    path.write_text(preset_text(load_preset(NO_LINKS, path), heading.replace("# ", "").replace("\n", " ")))
 
 
 def main() -> None:

@@ -1,8 +1,9 @@
 """What lies in a share is touched in `files/` alone: elsewhere no call opens, looks at or changes a file by its name.
 
 By a name one follows whatever lies there at that moment, and there it is other people who say what that is. So each
-call that takes a path is looked at here. Those that are allowed handle files of the service's own, or of whoever calls
-a command; each says which.
+call that takes a path is looked at here, and so is what goes by `OWN`, for which paths mean what they always do, or by
+trees that are made up on the spot. Those that are allowed handle files of the service's own, or of whoever calls a
+command; each says which.
 """
 
 from __future__ import annotations
@@ -52,6 +53,11 @@ ALLOWED = {
     "jobs/retention.py:_entries": "directories of the state directory",
     "jobs/retention.py:_remove": "directories of the state directory",
     "outbox/disposal.py:_copy": "descriptors",
+    "outbox/disposal.py:_archive": "<state>/archive",
+    "outbox/intent.py:Intent.record": "<state>/jobs/<number>",
+    "outbox/disposal.py:_archived_before": "<state>/archive",
+    "service/reload.py:write_worker_config": "<state>/worker.toml",
+    "service/reload.py:keep_worker_config": "<state>/worker.toml",
     "status/service_file.py": "<state>/service.json",
     "status/gather.py:_root_problem": "looks whether the root of the inboxes is there, reads nothing",
     "status/gather.py:_look_at": "looks whether an inbox and its preset are there, reads nothing itself",
@@ -63,20 +69,26 @@ ALLOWED = {
     "video/digests.py": "<state>/jobs/<number>",
     "video/ebml.py": "memory",
     "video/media.py:_open_container": "a file that is open already",
+    "video/media.py:open_own": "<state>/jobs/<number>",
     "video/media.py:_read_back": "a file that is open already, or one of the service's own",
+    "video/mux.py:_Assembly._add_video": "<state>/jobs/<number>",
+    "video/mux.py:_Assembly._video": "<state>/jobs/<number>",
     "video/normalise.py": "<state>/jobs/<number>",
     "video/picture.py": "a picture for whoever calls the demo or the bench",
     "video/tracks.py:_takes": "memory",
     "video/writing.py:MediaWriter.__init__": "a file that is open already",
     "upscaling/budgets.py": "<state>/jobs/<number>",
     "worker/conclusion.py": "<state>/jobs",
+    "worker/job_control.py:JobControl._tell": "the state directory",
+    "worker/loop.py:WorkerLoop.step": "the state directory",
     "worker/marker.py": "<state>/jobs",
     "worker/places.py": "<state>/jobs",
     "worker/settling.py:_why_it_stays": "whether a folder lets files be taken away, after that failed",
     "upscaling/prober.py:_Child._is_held_by_the_kernel": "/proc",
-    "upscaling/probing_child.py": "/proc, and its own descriptors",
+    "upscaling/probing_child.py": "/proc, its own descriptors, and the trees of the process that asks it",
     "worker/whereabouts.py:Whereabouts._videos": "an entry of an opened directory",
     "upscaling/library.py": "files of whoever calls it; a result in a share is written through files/ like any other",
+    "upscaling/file.py:_normalised_held": "<state>/jobs/<number>",
     "upscaling/plan.py:_picture": "<state>/jobs/<number>",
 }
 
@@ -97,7 +109,8 @@ _PATH = _words(
     "samefile stat symlink_to touch unlink walk write_bytes write_text"
 )
 _MODULES = frozenset({"shutil", "tempfile", "glob", "fileinput"})
-_OURS = frozenset({"trees", "at", "marked"})  # modules of files/, called by such names as well
+_FOR_OWN = _words("open_own write_replacing name_durably sync_names free_bytes check_low_water Trees")  # go by `OWN`
+_OURS = frozenset({"trees", "_trees", "trees()", "NO_LINKS", "at", "marked"})  # of files/, called by such names as well
 
 
 @dataclass(frozen=True)
@@ -126,6 +139,8 @@ def calls_of(file: str, source: str) -> Iterator[Call]:
             inside = (*inside, node.name)
         if isinstance(node, ast.Call) and (name := by_path(node)):
             yield Call(file, ".".join(inside), node.lineno, name)
+        if isinstance(node, ast.Name) and node.id == "OWN":
+            yield Call(file, ".".join(inside), node.lineno, node.id)
         if isinstance(node, ast.ImportFrom) and node.module in ("os", "os.path", *_MODULES):
             names = (alias.name for alias in node.names if alias.name in _OS | _OS_PATH or node.module in _MODULES)
             yield from (Call(file, ".".join(inside), node.lineno, name) for name in names)
@@ -139,11 +154,11 @@ def by_path(call: ast.Call) -> str | None:
     """The name of what is called, if it takes a path."""
     function = call.func
     if isinstance(function, ast.Name):
-        return function.id if function.id == "open" else None
+        return function.id if function.id == "open" or function.id in _FOR_OWN else None
     if not isinstance(function, ast.Attribute):
         return None
     owner, name = ast.unparse(function.value), function.attr
-    if owner in _OURS:
+    if owner.rpartition(".")[2] in _OURS:
         return None
     known = (
         (owner == "os" and name in _OS)
@@ -187,6 +202,11 @@ def test_nothing_is_allowed_for_no_reason() -> None:
         "(path / 'x').is_dir()",
         "from os import open",
         "from shutil import rmtree",
+        "OWN.open_file(path)",
+        "hold_source(OWN, path)",
+        "Trees(()).open_file(path)",
+        "open_own(path)",
+        "write_replacing(path, text)",
     ],
 )
 def test_a_call_by_name_is_found(line: str) -> None:
@@ -196,7 +216,15 @@ def test_a_call_by_name_is_found(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["'a'.replace('b', 'c')", "at.read(d, n)", "trees.unlink(p)", "os.fstat(d)", "os.close(d)"]
+    "line",
+    [
+        "'a'.replace('b', 'c')",
+        "at.read(d, n)",
+        "self._trees.lstat(p)",
+        "task.trees.walk(p, 1)",
+        "os.fstat(d)",
+        "os.close(d)",
+    ],
 )
 def test_other_calls_are_not(line: str) -> None:
     assert not list(calls_of("outbox/publish.py", line))

@@ -20,7 +20,7 @@ import torch
 import flashvsr
 from flashvsr import Preset, Report, Upscaler, upscale
 from flashvsr.errors import BadConfig, BadInput, Cancelled, FlashVSRError, Transient
-from flashvsr.files import trees
+from flashvsr.files.trees import Trees
 from flashvsr.settings.config import Config
 from flashvsr.settings.processing_tables import Chunks, SourceLimits
 from flashvsr.upscaling import entry
@@ -292,7 +292,6 @@ def test_links_of_the_caller_are_followed(source: Path, tmp_path: Path, loads: l
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     (tmp_path / "link.mov").symlink_to(source)
-    assert trees.roots() is None, "as in any process that is not the service's"
     report = upscale(tmp_path / "link.mov", tmp_path / "link" / "out.mp4", **SAME)
     assert report.result == tmp_path / "real" / "out.mp4"
     assert report.result.is_file()
@@ -301,6 +300,7 @@ def test_links_of_the_caller_are_followed(source: Path, tmp_path: Path, loads: l
 def test_links_in_a_guarded_tree_are_not(source: Path, tmp_path: Path, loads: list[Config]) -> None:
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree" / "link.mov").symlink_to(source)
-    trees.guard([tmp_path / "tree"])
     with pytest.raises(Transient, match="symbolic link"):
-        upscale(tmp_path / "tree" / "link.mov", tmp_path / "out.mp4", **SAME)
+        Upscaler(CONFIG, trees=Trees((tmp_path / "tree",))).upscale(
+            tmp_path / "tree" / "link.mov", tmp_path / "out.mp4", **SAME
+        )

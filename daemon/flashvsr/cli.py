@@ -17,7 +17,6 @@ from typing import NoReturn
 
 from flashvsr.commands.say import complain, prepare
 from flashvsr.errors import BadConfig, Cancelled, FlashVSRError
-from flashvsr.files import trees
 from flashvsr.settings.config import Config, load_config
 from flashvsr.system import logs
 from flashvsr.system.account import become_owner
@@ -40,7 +39,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         config, command = load_config(options.config), _command(options)
-        trees.guard(config.trees())
         if options.as_service:
             become_owner(config.paths.state)
         return command(config, options)

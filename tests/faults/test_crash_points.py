@@ -51,7 +51,7 @@ MOMENTS = {
     "archived": (f"{SOURCE}:move_numbered", 1, AFTER),
     "the archive is on the disk": (f"{SOURCE}:sync_directory", 2, AFTER),
     "settled": ("flashvsr.jobs.history:History.settled", 1, AFTER),
-    "tidied": ("flashvsr.worker.conclusion:remove_temporaries", 1, AFTER),
+    "tidied": ("flashvsr.outbox.publish:Outbox.remove_temporaries", 2, AFTER),
 }
 
 
@@ -87,8 +87,8 @@ def test_power_cut(workers: Workers, clip: Path, disk: Disk, tmp_path: Path, mom
 
 GIVING_UP = {
     "given up": ("flashvsr.jobs.claims:Claims.claim", 1, AFTER),
-    "about to tell why": ("flashvsr.worker.conclusion:write_error_text", 1, BEFORE),
-    "told": ("flashvsr.worker.conclusion:write_error_text", 1, AFTER),
+    "about to tell why": ("flashvsr.outbox.publish:Outbox.write_error_text", 1, BEFORE),
+    "told": ("flashvsr.outbox.publish:Outbox.write_error_text", 1, AFTER),
 }
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from flashvsr.files.mounts import Mounts
 from flashvsr.files.texts import write_new, write_replacing
+from flashvsr.files.trees import NO_LINKS
 from flashvsr.service.reload import keep_worker_config, write_worker_config
 from flashvsr.settings.config import Config
 from flashvsr.settings.service_tables import Paths
@@ -22,7 +23,7 @@ MOUNTINFO = "1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 8:2 / {0} rw - ext4 /dev/b rw\
 def remember_mounts(state: Path) -> None:
     table = state.parent / "mountinfo"
     table.write_text(MOUNTINFO.format(state.parent))
-    Mounts(state, table).check(state.parent / "inbox")
+    Mounts(state, NO_LINKS, table).check(state.parent / "inbox")
 
 
 def keep_config_again(state: Path) -> None:
@@ -61,7 +62,7 @@ def test_a_file_of_the_service(
 
 def test_a_preset_appears_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     steps = Steps(monkeypatch, tmp_path)
-    assert write_new(tmp_path / "preset.toml", "scale = 2.0\n")
+    assert write_new(NO_LINKS, tmp_path / "preset.toml", "scale = 2.0\n")
     assert steps.taken == [
         "sync .flashvsr.tmp",
         "name .flashvsr.tmp -> preset.toml",

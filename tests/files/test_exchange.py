@@ -20,18 +20,11 @@ import pytest
 
 from flashvsr.errors import FlashVSRError
 from flashvsr.files import made as made_module
-from flashvsr.files import moves, trees
+from flashvsr.files import moves
+from flashvsr.files.trees import Trees
 from flashvsr.outbox.disposal import settle_source
 from flashvsr.outbox.leftovers import remove_all
-from flashvsr.outbox.publish import (
-    new_result,
-    publish,
-    remove_error_text,
-    remove_temporaries,
-    temporary_for,
-    write_error_text,
-    write_report,
-)
+from flashvsr.outbox.publish import Outbox
 from flashvsr.settings.preset import PRESET_NAME, check_inbox_preset, default_preset_text, write_default_preset
 from flashvsr.video.counted import CountedFile, nothing
 
@@ -50,7 +43,8 @@ class World:
             (self.state / name).write_bytes(SECRET)
         (self.state / temporary(1)).write_bytes(SECRET)
         self.links = 0  # that the other side made to our files
-        trees.guard([root / "share"])
+        self.trees = Trees((root / "share",))
+        self.outbox = Outbox(self.trees)
 
     def secrets(self) -> dict[str, tuple[bytes, int, int]]:
         return {
@@ -94,22 +88,22 @@ def wrong_preset(world: World) -> None:
 def mended_preset(world: World) -> None:
     wrong_preset(world)
     with pytest.raises(FlashVSRError):
-        check_inbox_preset(world.place)
+        check_inbox_preset(world.trees, world.place)
     (world.place / PRESET_NAME).write_text("width = 960\n")
 
 
 def make_result(world: World) -> None:
-    with new_result(temporary_for(world.place / "a.mp4", 1)) as made:
+    with world.outbox.new_result(world.outbox.temporary_for(world.place / "a.mp4", 1)) as made:
         for byte in b"xy":  # as when tracks of a source are refused, and it is written anew
             with CountedFile(made.path, "w+b", nothing, made.opener) as file:
                 file.write(bytes([byte]) * 6)
         with CountedFile(made.path, "rb", nothing, made.opener) as file:
             assert file.read() == b"yyyyyy"  # as the last look at it does
-        publish(made, world.place / "a.mp4", lambda *_: None)
+        world.outbox.publish(made, world.place / "a.mp4", lambda *_: None)
 
 
 def read(world: World) -> None:
-    with CountedFile(world.place / "a.mov", "rb", nothing) as file:
+    with CountedFile(world.place / "a.mov", "rb", nothing, world.trees.open_file) as file:
         if os.fstat(file.fileno()).st_nlink == 1:
             assert file.read() in (SOURCE, THEIRS)
 
@@ -124,7 +118,7 @@ def settle(action: str) -> Callable[[World], None]:
         with suppress(FileNotFoundError):
             stat = os.lstat(world.place / "a.mov")
             world_identity = (stat.st_dev, stat.st_ino, len(SOURCE), OLD * 10**9)
-            settle_source(world.place / "a.mov", world_identity, action, world.state / "archive", "a.mov")
+            settle_source(world.trees, world.place / "a.mov", world_identity, action, world.state / "archive", "a.mov")
 
     return settled
 
@@ -136,50 +130,50 @@ def put_leftover(world: World) -> None:
 
 ACTS = {
     "default preset": Act(
-        lambda world: write_default_preset(world.place / PRESET_NAME),
+        lambda world: write_default_preset(world.trees, world.place / PRESET_NAME),
         names=(PRESET_NAME,),
         whole=lambda data: data == default_preset_text().encode(),
     ),
     "preset and its error text": Act(
-        lambda world: check_inbox_preset(world.place),
+        lambda world: check_inbox_preset(world.trees, world.place),
         wrong_preset,
         (PRESET_NAME, "preset.error.txt", "preset.error (2).txt"),
         lambda data: data == b"width = 100\n" or b"cannot be used" in data,
     ),
     "a preset that was mended": Act(
-        lambda world: check_inbox_preset(world.place),
+        lambda world: check_inbox_preset(world.trees, world.place),
         mended_preset,
         (PRESET_NAME, "preset.error.txt", "preset.error (2).txt"),
         lambda data: data == b"width = 960\n" or b"cannot be used" in data,
         puts_back=True,
     ),
     "error text": Act(
-        lambda world: write_error_text(world.place, "a.mov", "why"),
+        lambda world: world.outbox.write_error_text(world.place, "a.mov", "why"),
         names=("a.mov.error.txt",),
         whole=lambda data: data.startswith(b"why"),
     ),
     "another error text": Act(
-        lambda world: write_error_text(world.place, "a.mov", "why"),
-        lambda world: write_error_text(world.place, "a.mov", "why not"),
+        lambda world: world.outbox.write_error_text(world.place, "a.mov", "why"),
+        lambda world: world.outbox.write_error_text(world.place, "a.mov", "why not"),
         ("a.mov.error.txt", "a.mov.error (2).txt"),
         lambda data: data.startswith(b"why"),
         puts_back=True,
     ),
     "no error text any more": Act(
-        lambda world: remove_error_text(world.place, "a.mov"),
-        lambda world: write_error_text(world.place, "a.mov", "why"),
+        lambda world: world.outbox.remove_error_text(world.place, "a.mov"),
+        lambda world: world.outbox.write_error_text(world.place, "a.mov", "why"),
         ("a.mov.error.txt",),
         lambda data: data.startswith(b"why"),
         puts_back=True,
     ),
     "report": Act(
-        lambda world: write_report(world.place / "a.mp4", "x = 1"),
+        lambda world: world.outbox.write_report(world.place / "a.mp4", "x = 1"),
         names=("a.mp4.report.toml",),
         whole=lambda data: data.startswith(b"x = 1"),
     ),
     "result": Act(make_result, names=("a.mp4",), whole=lambda data: data == b"yyyyyy"),
-    "temporaries": Act(lambda world: remove_temporaries(world.place, 1), put_leftover),
-    "leftovers": Act(lambda world: remove_all(world.root / "share", OLD + 1, ()), put_leftover),
+    "temporaries": Act(lambda world: world.outbox.remove_temporaries(world.place, 1), put_leftover),
+    "leftovers": Act(lambda world: remove_all(world.trees, world.root / "share", OLD + 1, ()), put_leftover),
     "source read": Act(read, put_source, ("a.mov",), lambda data: data == SOURCE),
     "source archived": Act(settle("archive"), put_source, ("a.mov",), lambda data: data == SOURCE),
     "source deleted": Act(settle("delete"), put_source, ("a.mov",), lambda data: data == SOURCE),

@@ -10,6 +10,7 @@ import pytest
 
 from flashvsr.files.at import NotRegular
 from flashvsr.files.held import held, open_to_read, status
+from flashvsr.files.trees import NO_LINKS
 
 
 def read(path: Path) -> bytes:
@@ -23,7 +24,7 @@ def read(path: Path) -> bytes:
 def test_renamed_replaced_and_removed(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(b"first")
-    with held(path):
+    with held(NO_LINKS, path):
         path.rename(tmp_path / "b.mp4")
         assert read(path) == b"first"
         path.write_bytes(b"the second")
@@ -36,7 +37,7 @@ def test_renamed_replaced_and_removed(tmp_path: Path) -> None:
 def test_held_by_several_who_let_go_in_any_order(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(b"first")
-    first, second = held(path), held(path)
+    first, second = held(NO_LINKS, path), held(NO_LINKS, path)
     first.__enter__()
     path.rename(tmp_path / "b.mp4")
     second.__enter__()

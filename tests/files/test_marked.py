@@ -11,6 +11,7 @@ import pytest
 
 from flashvsr.files import marked, moves
 from flashvsr.files.marked import LARGEST, MOST_NUMBERED, put, signed, withdraw
+from flashvsr.files.trees import NO_LINKS
 
 ABOUT = "a.mov"
 
@@ -25,20 +26,20 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_ours_is_replaced_and_removed(path: Path) -> None:
-    assert put(path, "first", ABOUT) == path
-    assert put(path, "second", ABOUT) == path
+    assert put(NO_LINKS, path, "first", ABOUT) == path
+    assert put(NO_LINKS, path, "second", ABOUT) == path
     assert path.read_text().startswith("second\n# flashvsr wrote this.")
     assert listing(path.parent) == [path.name]
-    withdraw(path, ABOUT)
-    withdraw(path, ABOUT)
+    withdraw(NO_LINKS, path, ABOUT)
+    withdraw(NO_LINKS, path, ABOUT)
     assert listing(path.parent) == []
-    withdraw(path.parent / "nowhere" / "x.txt", ABOUT)
+    withdraw(NO_LINKS, path.parent / "nowhere" / "x.txt", ABOUT)
 
 
 def test_the_same_text_is_not_written_again(path: Path) -> None:
-    put(path, "why", ABOUT)
+    put(NO_LINKS, path, "why", ABOUT)
     before = path.stat()
-    assert put(path, "why", ABOUT) == path
+    assert put(NO_LINKS, path, "why", ABOUT) == path
     assert path.stat() == before
 
 
@@ -69,9 +70,9 @@ def test_what_is_theirs_stays_and_ours_is_numbered(path: Path, make: Callable[[P
     theirs = path.lstat()
     beside = path.with_name("a.mov.error (2).txt")
     for text in ("first", "second"):
-        assert put(path, text, ABOUT) == beside
+        assert put(NO_LINKS, path, text, ABOUT) == beside
         assert beside.read_text().startswith(text)
-    withdraw(path, ABOUT)
+    withdraw(NO_LINKS, path, ABOUT)
     assert not beside.exists()
     assert path.lstat() == theirs
 
@@ -79,26 +80,26 @@ def test_what_is_theirs_stays_and_ours_is_numbered(path: Path, make: Callable[[P
 def test_ours_is_found_behind_a_gap(path: Path) -> None:
     """The person took their own away meanwhile, and ours still has its number."""
     path.write_text("mine")
-    put(path, "why", ABOUT)
+    put(NO_LINKS, path, "why", ABOUT)
     path.unlink()
-    assert put(path, "why", ABOUT).name == "a.mov.error (2).txt"  # the same: not written again
+    assert put(NO_LINKS, path, "why", ABOUT).name == "a.mov.error (2).txt"  # the same: not written again
     assert listing(path.parent) == ["a.mov.error (2).txt"]
-    assert put(path, "why not", ABOUT) == path
+    assert put(NO_LINKS, path, "why not", ABOUT) == path
     assert listing(path.parent) == [path.name]
     (path.parent / "a.mov.error (2).txt").write_bytes(signed("why", ABOUT))
-    withdraw(path, ABOUT)
+    withdraw(NO_LINKS, path, ABOUT)
     assert listing(path.parent) == []
 
 
 def test_a_text_without_end_is_cut_and_known_again(path: Path) -> None:
     for letter in "xü":
-        assert put(path, letter * (2 * LARGEST), ABOUT) == path
+        assert put(NO_LINKS, path, letter * (2 * LARGEST), ABOUT) == path
     assert listing(path.parent) == [path.name]
     assert LARGEST - 1000 < path.stat().st_size <= LARGEST
 
 
 def test_a_change_at_the_last_moment_is_kept(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    put(path, "why", ABOUT)
+    put(NO_LINKS, path, "why", ABOUT)
     move = moves.move_new
 
     def saved(*arguments: Any) -> None:
@@ -107,18 +108,18 @@ def test_a_change_at_the_last_moment_is_kept(path: Path, monkeypatch: pytest.Mon
         move(*arguments)
 
     monkeypatch.setattr(marked, "move_new", saved)
-    withdraw(path, ABOUT)
+    withdraw(NO_LINKS, path, ABOUT)
     assert path.read_text() == "mine, saved in that very moment"
     assert listing(path.parent) == [path.name]
 
 
 def test_long_names_of_two_sources_that_become_one(tmp_path: Path) -> None:
     path = tmp_path / ("x" * 245 + ".error.txt")
-    first, second = (put(path, f"about {about}", about) for about in ("x" * 250 + "1", "x" * 250 + "2"))
+    first, second = (put(NO_LINKS, path, f"about {about}", about) for about in ("x" * 250 + "1", "x" * 250 + "2"))
     assert first == path
     assert second.name.endswith(" (2).txt")
-    assert put(path, "why", "x" * 250 + "2") == second
-    withdraw(path, "x" * 250 + "1")
+    assert put(NO_LINKS, path, "why", "x" * 250 + "2") == second
+    withdraw(NO_LINKS, path, "x" * 250 + "1")
     assert listing(tmp_path) == [second.name]
 
 
@@ -128,7 +129,7 @@ def test_so_many_files_of_that_name_that_looking_takes_long_are_an_error(path: P
     for number in range(2, MOST_NUMBERED + 1):
         os.link(path, path.with_name(f"a.mov.error ({number}).txt"))
     with pytest.raises(FileExistsError, match=f"{MOST_NUMBERED} files of that name lie there already; remove them"):
-        put(path, "text", ABOUT)
-    withdraw(path, ABOUT)
+        put(NO_LINKS, path, "text", ABOUT)
+    withdraw(NO_LINKS, path, ABOUT)
     assert len(listing(path.parent)) == MOST_NUMBERED
     assert path.read_text() == "mine"

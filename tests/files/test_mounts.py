@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from flashvsr.errors import Transient
-from flashvsr.files import trees
 from flashvsr.files.mounts import Mounts, ShareAway
+from flashvsr.files.trees import NO_LINKS, Trees
 
 ROOT = "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"
 
@@ -20,10 +20,10 @@ ROOT = "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"
 class Table:
     """A mount table of the test's own."""
 
-    def __init__(self, tmp_path: Path) -> None:
+    def __init__(self, tmp_path: Path, trees: Trees = NO_LINKS) -> None:
         self.file = tmp_path / "mountinfo"
         self.share = tmp_path / "nas"
-        self.mounts = Mounts(tmp_path, self.file)
+        self.mounts = Mounts(tmp_path, trees, self.file)
         self.show()
 
     def show(self, *points: Path, device: str = "0:40") -> None:
@@ -41,7 +41,7 @@ def test_a_share_that_goes_away_and_comes_back(table: Table, tmp_path: Path) -> 
     table.show(table.share)
     table.mounts.check(outbox)
     table.show()
-    for mounts in (table.mounts, Mounts(tmp_path, table.file)):  # also for the next service
+    for mounts in (table.mounts, Mounts(tmp_path, NO_LINKS, table.file)):  # also for the next service
         with pytest.raises(ShareAway, match=rf"nothing is mounted at {table.share}.*mounts\.json"):
             mounts.check(outbox)
         assert not mounts.present(outbox)
@@ -111,12 +111,12 @@ def test_forgetting_is_a_persons_decision(table: Table) -> None:
     table.mounts.check(table.share)
 
 
-def test_a_link_in_a_tree_of_others_is_not_remembered(table: Table, tmp_path: Path) -> None:
+def test_a_link_in_a_tree_of_others_is_not_remembered(tmp_path: Path) -> None:
     """Somebody put a link into the outbox, to wherever they liked, and took it away again."""
+    table = Table(tmp_path, Trees((tmp_path / "nas" / "out",)))
     outbox, elsewhere = table.share / "out", tmp_path / "elsewhere"
     outbox.mkdir(parents=True)
     elsewhere.mkdir()
-    trees.guard([outbox])
     (outbox / "clips").symlink_to(elsewhere)
     table.show(table.share, elsewhere)
     table.mounts.check(outbox)
@@ -130,13 +130,13 @@ def test_a_link_in_a_tree_of_others_is_not_remembered(table: Table, tmp_path: Pa
     assert not table.mounts.present(outbox / "clips")  # what protects the share still does
 
 
-def test_a_place_that_was_left_is_forgotten_while_its_share_is_there(table: Table, tmp_path: Path) -> None:
+def test_a_place_that_was_left_is_forgotten_while_its_share_is_there(tmp_path: Path) -> None:
     """The root itself may be a link, an administrator's, who aims it elsewhere."""
+    table = Table(tmp_path, Trees((tmp_path / "nas",)))
     old, new = tmp_path / "old", tmp_path / "new"
     old.mkdir()
     new.mkdir()
     table.share.symlink_to(old)
-    trees.guard([table.share])
     table.show(old)
     table.mounts.check(table.share)
     table.share.unlink()
@@ -192,7 +192,7 @@ def test_a_damaged_memory_is_made_anew(
 ) -> None:
     damage(table.mounts.path)
     table.show(table.share)
-    for mounts in (table.mounts, Mounts(table.mounts.path.parent, table.file)):
+    for mounts in (table.mounts, Mounts(table.mounts.path.parent, NO_LINKS, table.file)):
         mounts.check(table.share)
     assert caplog.text.count("remembered anew") == 1
     assert json.loads(table.mounts.path.read_text()) == {str(table.share): str(table.share)}
@@ -211,9 +211,9 @@ def test_a_disk_that_fails_is_no_damage(table: Table, monkeypatch: pytest.Monkey
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     with monkeypatch.context() as patch:
-        patch.setattr(trees, "open_file", fail)
+        patch.setattr(Trees, "open_file", fail)
         with pytest.raises(Transient, match=r"cannot read .*mounts\.json"):
-            Mounts(table.mounts.path.parent, table.file).check(table.share)
+            Mounts(table.mounts.path.parent, NO_LINKS, table.file).check(table.share)
     assert json.loads(table.mounts.path.read_text())
 
 
@@ -224,16 +224,16 @@ def test_the_memory_is_read_once_for_each_change(table: Table, monkeypatch: pyte
     table.mounts.check(table.share / "a")
     opened: list[Path] = []
 
-    def open_file(path: Path, flags: int) -> int:
+    def open_file(_: Trees, path: Path, flags: int) -> int:
         opened.append(path)
         return os.open(path, flags)
 
-    monkeypatch.setattr(trees, "open_file", open_file)
+    monkeypatch.setattr(Trees, "open_file", open_file)
     for number in range(100):
         table.mounts.check(table.share / f"clips-{number}")
     assert not opened
 
 
 def test_where_nothing_can_be_told_nothing_is_refused(tmp_path: Path) -> None:
-    Mounts(tmp_path, tmp_path / "none").check(tmp_path)
+    Mounts(tmp_path, NO_LINKS, tmp_path / "none").check(tmp_path)
     assert not (tmp_path / "mounts.json").exists()

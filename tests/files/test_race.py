@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from flashvsr.files import trees
 from flashvsr.files.made import Exchanged
-from flashvsr.outbox.publish import new_result, publish, write_error_text
+from flashvsr.files.trees import Trees
+from flashvsr.outbox.publish import Outbox
 from flashvsr.settings.preset import PRESET_NAME, default_preset_text, write_default_preset
 
 ROUNDS = 150
@@ -44,7 +44,6 @@ def secret(tmp_path: Path) -> Path:
 def place(tmp_path: Path, secret: Path) -> Iterator[Path]:
     place = tmp_path / "share" / "clips"
     place.mkdir(parents=True)
-    trees.guard([place.parent])
     racer = subprocess.Popen([sys.executable, "-c", RACER, place, secret], stdout=subprocess.PIPE, text=True)
     assert racer.stdout is not None
     assert racer.stdout.readline() == "ready\n"
@@ -55,17 +54,18 @@ def place(tmp_path: Path, secret: Path) -> Iterator[Path]:
 
 def test_nothing_is_given_away(place: Path, secret: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda descriptor: os.sched_yield())  # there the other one got its chance
-    refused = 0
+    trees, refused = Trees((place.parent,)), 0
+    outbox = Outbox(trees)
     for round_ in range(ROUNDS):
         text = f"why {round_}"
         try:
-            write_default_preset(place / PRESET_NAME)
+            write_default_preset(trees, place / PRESET_NAME)
             assert (place / PRESET_NAME).read_text() == default_preset_text()
             (place / PRESET_NAME).unlink()
-            assert write_error_text(place, "a.mov", text).read_text().startswith(text)
-            with new_result(place / f".flashvsr-1-{round_:08x}.mp4.part") as made:
+            assert outbox.write_error_text(place, "a.mov", text).read_text().startswith(text)
+            with outbox.new_result(place / f".flashvsr-1-{round_:08x}.mp4.part") as made:
                 made.write(text.encode())
-                assert publish(made, place / "a.mp4", lambda *_: None).read_text() == text
+                assert outbox.publish(made, place / "a.mp4", lambda *_: None).read_text() == text
         except Exception as error:
             if not isinstance(error.__cause__, Exchanged | FileNotFoundError):
                 raise

@@ -8,6 +8,7 @@ import pytest
 
 from flashvsr.errors import NoSpace
 from flashvsr.files.space import bytes_at_crf, check_low_water, check_room, expected_bytes, free_bytes
+from flashvsr.files.trees import NO_LINKS
 
 GIB = 1 << 30
 
@@ -15,11 +16,11 @@ GIB = 1 << 30
 def test_directories_on_one_disk_share_its_room(tmp_path: Path) -> None:
     free = free_bytes(tmp_path)
     most = int(free * 0.6)
-    check_room([(tmp_path / "not" / "made yet", most)], 0)
+    check_room(NO_LINKS, [(tmp_path / "not" / "made yet", most)], 0)
     with pytest.raises(NoSpace, match="are needed"):
-        check_room([(tmp_path / "a", most), (tmp_path / "b", most)], 0)
+        check_room(NO_LINKS, [(tmp_path / "a", most), (tmp_path / "b", most)], 0)
     with pytest.raises(NoSpace, match="are needed"):
-        check_room([(tmp_path, most)], most)
+        check_room(NO_LINKS, [(tmp_path, most)], most)
     assert not (tmp_path / "not").exists()
 
 

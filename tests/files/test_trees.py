@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flashvsr import cli
-from flashvsr.errors import Transient
-from flashvsr.files import trees
-from flashvsr.video.media import open_own
+from flashvsr.files import at
+from flashvsr.files.trees import NO_LINKS, OWN, Trees
+from flashvsr.settings.config import Config
+from flashvsr.settings.service_tables import ExtraInbox, Paths
 
 
 @pytest.fixture
-def share(tmp_path: Path) -> Iterator[Path]:
-    """A guarded tree with a directory and a file, beside things that are none of its business."""
+def share(tmp_path: Path) -> Path:
+    """The root of a tree with a directory and a file, beside things that are none of its business."""
     root = tmp_path / "share"
     (root / "season").mkdir(parents=True)
     (root / "season" / "a.mp4").write_text("ours")
     (tmp_path / "private").mkdir()
     (tmp_path / "private" / "a.mp4").write_text("secret")
-    trees.guard([root])
-    yield root
-    trees.guard([])
+    return root
+
+
+@pytest.fixture
+def trees(share: Path) -> Trees:
+    return Trees((share,))
 
 
 def swap(share: Path) -> None:
@@ -37,21 +38,26 @@ def swap(share: Path) -> None:
     (share / "season").symlink_to(share.parent / "private")
 
 
-ACTS: dict[str, Callable[[Path], Any]] = {
-    "read": lambda path: trees.open_file(path, os.O_RDONLY),
-    "write": lambda path: trees.open_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
-    "look": lambda path: trees.lstat(path),
-    "remove": lambda path: trees.unlink(path),
-    "open the directory": lambda path: trees.open_directory(path.parent),
-    "make a directory": lambda path: trees.open_directory(path.parent / "new", create=True),
+def remove(trees: Trees, path: Path) -> None:
+    with trees.directory(path.parent) as directory:
+        at.remove(directory, path.name)
+
+
+ACTS: dict[str, Callable[[Trees, Path], Any]] = {
+    "read": lambda trees, path: trees.open_file(path, os.O_RDONLY),
+    "write": lambda trees, path: trees.open_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
+    "look": lambda trees, path: trees.lstat(path),
+    "remove": remove,
+    "open the directory": lambda trees, path: trees.open_directory(path.parent),
+    "make a directory": lambda trees, path: trees.open_directory(path.parent / "new", create=True),
 }
 
 
 @pytest.mark.parametrize("act", ACTS.values(), ids=ACTS.keys())
-def test_a_link_on_the_way_is_not_followed(share: Path, act: Callable[[Path], Any]) -> None:
+def test_a_link_on_the_way_is_not_followed(share: Path, trees: Trees, act: Callable[[Trees, Path], Any]) -> None:
     swap(share)
     with pytest.raises(OSError, match="a symbolic link is in the way") as caught:
-        act(share / "season" / "a.mp4")
+        act(trees, share / "season" / "a.mp4")
     assert caught.value.errno == errno.ELOOP
     private = share.parent / "private"
     assert {path.name: path.read_text() for path in private.iterdir()} == {"a.mp4": "secret"}
@@ -60,21 +66,21 @@ def test_a_link_on_the_way_is_not_followed(share: Path, act: Callable[[Path], An
 @pytest.mark.parametrize(
     ("flags", "why"), [(os.O_RDONLY, "symbolic link"), (os.O_RDWR | os.O_CREAT | os.O_TRUNC, "File exists")]
 )
-def test_a_link_in_place_of_the_file_is_not_followed(share: Path, flags: int, why: str) -> None:
+def test_a_link_in_place_of_the_file_is_not_followed(share: Path, trees: Trees, flags: int, why: str) -> None:
     (share / "link.mp4").symlink_to(share.parent / "private" / "a.mp4")
     with pytest.raises(OSError, match=why):
         trees.open_file(share / "link.mp4", flags)
     assert (share.parent / "private" / "a.mp4").read_text() == "secret"
-    trees.unlink(share / "link.mp4")
+    remove(trees, share / "link.mp4")
     assert (share.parent / "private" / "a.mp4").exists()
 
 
-def test_no_way_up(share: Path) -> None:
+def test_no_way_up(share: Path, trees: Trees) -> None:
     with pytest.raises(OSError, match="leads upwards"):
         trees.open_file(share / "season" / ".." / ".." / "private" / "a.mp4", os.O_RDONLY)
 
 
-def test_a_pipe_is_refused_not_waited_for(share: Path) -> None:
+def test_a_pipe_is_refused_not_waited_for(share: Path, trees: Trees) -> None:
     os.mkfifo(share / "pipe.mp4")
     with pytest.raises(OSError, match="not a regular file"):
         trees.open_file(share / "pipe.mp4", os.O_RDONLY)
@@ -83,16 +89,17 @@ def test_a_pipe_is_refused_not_waited_for(share: Path) -> None:
 def test_an_administrators_links_are_followed(share: Path) -> None:
     link = share.with_name("link")
     link.symlink_to(share)
-    trees.guard([link])
+    trees = Trees((link,))
     os.close(trees.open_file(link / "season" / "a.mp4", os.O_RDONLY))
     os.close(trees.open_file(share.parent / "link" / "season" / "a.mp4", os.O_RDONLY))
     swap(share)
-    trees.guard([share.parent / "elsewhere"])
-    os.close(trees.open_file(share / "season" / "a.mp4", os.O_RDONLY))  # not a tree of others
+    os.close(
+        Trees((share.parent / "elsewhere",)).open_file(share / "season" / "a.mp4", os.O_RDONLY)
+    )  # not a tree of others
 
 
 @pytest.mark.parametrize("flags", [os.O_WRONLY, os.O_RDWR, os.O_WRONLY | os.O_TRUNC, os.O_RDWR | os.O_CREAT])
-def test_what_is_there_is_not_written_to(share: Path, flags: int) -> None:
+def test_what_is_there_is_not_written_to(share: Path, trees: Trees, flags: int) -> None:
     """It may be another name of a file of ours."""
     os.link(share.parent / "private" / "a.mp4", share / "season" / "b.mp4")
     with pytest.raises(OSError, match=r"File exists|not written to"):
@@ -100,60 +107,37 @@ def test_what_is_there_is_not_written_to(share: Path, flags: int) -> None:
     assert (share.parent / "private" / "a.mp4").read_text() == "secret"
 
 
-def test_what_opens_files_by_name_gets_none_of_a_share(share: Path) -> None:
-    assert trees.own(share.parent / "private") == share.parent / "private"
-    with pytest.raises(OSError, match="not opened by its name"):
-        trees.own(share / "season" / "a.mp4")
-    with pytest.raises(Transient, match="not opened by its name"), open_own(share / "season" / "a.mp4"):
-        pass
+@pytest.mark.parametrize("act", ACTS.values(), ids=ACTS.keys())
+def test_who_does_not_know_where_shares_are_follows_no_link(share: Path, act: Callable[[Trees, Path], Any]) -> None:
+    os.close(NO_LINKS.open_file(share / "season" / "a.mp4", os.O_RDONLY))
+    test_a_link_on_the_way_is_not_followed(share, NO_LINKS, act)
 
 
-FORGETFUL = """
-import os, sys
-from pathlib import Path
-from flashvsr.files import trees
-place = Path(sys.argv[1])
-os.close(trees.open_file(place / "season" / "a.mp4", os.O_RDONLY))
-for act in (
-    lambda: trees.open_file(place / "season" / "link.mp4", os.O_RDONLY),
-    lambda: trees.open_file(place / "link" / "a.mp4", os.O_RDONLY),
-    lambda: trees.open_directory(place / "link"),
-    lambda: trees.lstat(place / "link" / "a.mp4"),
-):
-    try:
-        act()
-    except OSError as error:
-        assert "symbolic link" in str(error), error
-    else:
-        sys.exit("followed")
-os.close(trees.open_named(place / "link" / "a.mp4", os.O_RDONLY))  # an administrator's
-trees.guard([])
-os.close(trees.open_file(place / "link" / "a.mp4", os.O_RDONLY))
-"""
+def test_nor_in_place_of_a_file(share: Path) -> None:
+    (share / "link.mp4").symlink_to(share.parent / "private" / "a.mp4")
+    for flags in (os.O_RDONLY, os.O_RDWR | os.O_CREAT | os.O_TRUNC):
+        with pytest.raises(OSError, match="symbolic link"):
+            NO_LINKS.open_file(share / "link.mp4", flags)
+    assert (share.parent / "private" / "a.mp4").read_text() == "secret"
 
 
-def test_a_process_that_forgot_to_say_where_shares_are_follows_no_link(share: Path) -> None:
-    (share / "link").symlink_to(share.parent / "private")
-    (share / "season" / "link.mp4").symlink_to(share.parent / "private" / "a.mp4")
-    done = subprocess.run([sys.executable, "-c", FORGETFUL, share], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+def test_on_the_way_to_the_services_own_files_links_are_followed(share: Path) -> None:
+    swap(share)
+    os.close(OWN.open_file(share / "season" / "a.mp4", os.O_RDONLY))
+    assert OWN.root_of(share / "season") is None
 
 
-def test_every_command_says_where_shares_are(share: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "flashvsr.toml").write_text(f'[paths]\ninbox = "{share}"\noutbox = "{tmp_path / "out"}"\n')
-    seen: list[tuple[Path | None, Path | None]] = []
-
-    def command(config: object, options: object) -> int:
-        seen.append((trees.root_of(share / "clips"), trees.root_of(tmp_path / "out" / "clips")))
-        return 0
-
-    monkeypatch.setattr(cli, "_command", lambda options: command)
-    for arguments in (["status"], ["check"], ["upscale", "a", "b"], ["run"], ["retry", "1"]):
-        assert cli.main(["--config", str(tmp_path / "flashvsr.toml"), *arguments]) == 0
-    assert seen == [(share, tmp_path / "out")] * 5
+def test_the_settings_know_all_places_where_others_write(tmp_path: Path) -> None:
+    extra = ExtraInbox(tmp_path / "nas" / "in", tmp_path / "nas" / "out")
+    paths = Paths(tmp_path / "in", tmp_path / "out", tmp_path / "state", tmp_path / "models")
+    trees = Config(paths=paths, extra_inboxes=(extra,)).trees()
+    for place in (paths.inbox, paths.outbox, extra.path, extra.outbox):
+        assert trees.root_of(place / "clips" / "a.mp4") == place
+    for place in (paths.state, paths.models):
+        assert trees.root_of(place / "a.mp4") is None
 
 
-def test_a_walk_is_not_ended_by_depth_or_by_what_it_meets(share: Path) -> None:
+def test_a_walk_is_not_ended_by_depth_or_by_what_it_meets(share: Path, trees: Trees) -> None:
     deep = share
     for _ in range(200):
         deep = deep / "d"
@@ -166,15 +150,14 @@ def test_a_walk_is_not_ended_by_depth_or_by_what_it_meets(share: Path) -> None:
     assert len(os.listdir("/proc/self/fd")) == open_files  # noqa: PTH208
 
 
-def test_directories_are_made_on_the_way(share: Path) -> None:
+def test_directories_are_made_on_the_way(share: Path, trees: Trees) -> None:
     with trees.directory(share / "a" / "b", create=True) as inner:
         os.mkdir("c", dir_fd=inner)
     assert (share / "a" / "b" / "c").is_dir()
-    trees.guard([share / "new"])
-    os.close(trees.open_directory(share / "new" / "d", create=True))  # with the root itself
+    os.close(Trees((share / "new",)).open_directory(share / "new" / "d", create=True))  # with the root itself
 
 
-def test_no_moment_is_the_right_one_for_a_link(share: Path) -> None:
+def test_no_moment_is_the_right_one_for_a_link(share: Path, trees: Trees) -> None:
     """Somebody swaps the directory all the time: what is read is ours or nothing."""
     (share / "link").symlink_to(share.parent / "private")
     ended = threading.Event()

@@ -11,6 +11,7 @@ import pytest
 
 from flashvsr.errors import NoSpace, Transient
 from flashvsr.files import texts
+from flashvsr.files.trees import Trees
 from flashvsr.inbox import presets
 from flashvsr.inbox.presets import PresetGuard
 from flashvsr.inbox.shares import Shares
@@ -214,9 +215,9 @@ def test_a_wrong_preset_is_parsed_once_until_it_or_its_explanation_changes(
     parsed: list[Path] = []
     real = check_inbox_preset
 
-    def counting(inbox: Path, quality: int) -> object:
+    def counting(trees: Trees, inbox: Path, quality: int) -> object:
         parsed.append(inbox)
-        return real(inbox, quality)
+        return real(trees, inbox, quality)
 
     monkeypatch.setattr(presets, "check_inbox_preset", counting)
     bad = world.root / "bad"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from flashvsr.files import trees
+from flashvsr.files.trees import NO_LINKS
 from flashvsr.inbox import hints as notifier
 from flashvsr.inbox.inotify import Inotify
 from flashvsr.inbox.watch import InboxWatcher
@@ -130,7 +130,7 @@ def test_more_directories_than_watches(
 
 def test_a_flood_of_hints_becomes_one_scan(tmp_path: Path) -> None:
     watches = notifier.Listener()
-    with trees.directory(tmp_path) as opened:
+    with NO_LINKS.directory(tmp_path) as opened:
         watches.begin()
         watches.listen(tmp_path, opened)
         watches.end()

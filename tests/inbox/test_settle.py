@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from flashvsr.files.trees import NO_LINKS
 from flashvsr.inbox.rules import ignored, is_video_name
 from flashvsr.inbox.settle import Settler, has_writer
 from flashvsr.inbox.walk import MAX_DEPTH, folders, lookup
@@ -49,7 +50,7 @@ def found_below(inbox: Path, reported: list[str]) -> list[str]:
     """The paths of the files that a scan finds, inside the inbox."""
     return [
         folder.prefix + entry.name
-        for folder in folders(inbox, lambda path, why: reported.append(why))
+        for folder in folders(NO_LINKS, inbox, lambda path, why: reported.append(why))
         for entry in folder.files()
     ]
 
@@ -72,20 +73,20 @@ def test_settling(tmp_path: Path) -> None:
 def test_has_writer_of_this_and_another_process(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(b"x")
-    if has_writer(path) is None:
+    if has_writer(NO_LINKS, path) is None:
         pytest.skip("this file system gives no leases")
-    assert has_writer(path) is False
+    assert has_writer(NO_LINKS, path) is False
     with path.open("rb"):
-        assert has_writer(path) is False
+        assert has_writer(NO_LINKS, path) is False
     with path.open("ab"):
-        assert has_writer(path) is True
+        assert has_writer(NO_LINKS, path) is True
     code = "import sys; f = open(sys.argv[1], 'ab'); print(flush=True); sys.stdin.read()"
     child = subprocess.Popen([sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert child.stdout is not None
     child.stdout.readline()
-    assert has_writer(path) is True
+    assert has_writer(NO_LINKS, path) is True
     child.communicate()
-    assert has_writer(path) is False
+    assert has_writer(NO_LINKS, path) is False
 
 
 @pytest.mark.slow
@@ -103,7 +104,7 @@ def test_writers_who_come_while_we_ask_do_no_harm(tmp_path: Path) -> None:
     end = time.monotonic() + 1
     answers = set()
     while time.monotonic() < end:
-        answers.add(has_writer(path))
+        answers.add(has_writer(NO_LINKS, path))
     assert child.wait(10) == 0
     assert answers <= {True, False, None}
 
@@ -111,9 +112,9 @@ def test_writers_who_come_while_we_ask_do_no_harm(tmp_path: Path) -> None:
 def test_has_writer_cannot_tell(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "target")
     os.mkfifo(tmp_path / "pipe")
-    assert has_writer(tmp_path / "gone") is None
-    assert has_writer(tmp_path / "link") is None
-    assert has_writer(tmp_path / "pipe") is None
+    assert has_writer(NO_LINKS, tmp_path / "gone") is None
+    assert has_writer(NO_LINKS, tmp_path / "link") is None
+    assert has_writer(NO_LINKS, tmp_path / "pipe") is None
 
 
 def test_a_missing_inbox_is_not_an_empty_one(tmp_path: Path) -> None:
@@ -138,10 +139,10 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
         (tmp_path / str(index) / "a.mp4").write_bytes(b"x")
     before = sum(1 for _ in Path("/proc/self/fd").iterdir())
     assert len(found_below(tmp_path, [])) == 20
-    for folder in folders(tmp_path, lambda path, why: None):
+    for folder in folders(NO_LINKS, tmp_path, lambda path, why: None):
         assert next(folder.files(), None) is None
         break  # as an error in the middle of it would
-    assert lookup(tmp_path, "3/a.mp4") is not None
-    assert lookup(tmp_path, "3/b.mp4") is None
-    assert lookup(tmp_path, "3/a.mp4/c.mp4") is None
+    assert lookup(NO_LINKS, tmp_path, "3/a.mp4") is not None
+    assert lookup(NO_LINKS, tmp_path, "3/b.mp4") is None
+    assert lookup(NO_LINKS, tmp_path, "3/a.mp4/c.mp4") is None
     assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == before

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from flashvsr.files.trees import NO_LINKS
 from flashvsr.jobs.retention import prune
 from kits.inbox_world import POLL, World
 from kits.mounts import MakeMount
@@ -35,7 +36,7 @@ def test_an_unmounted_inbox_is_neither_empty_nor_written_to(world: World, mount:
     assert world.names() == ["waiting.mp4"]
     # The history must remember what is done although its source cannot be seen.
     later = time.time() + 31 * 86400
-    assert prune(world.queue, 30, later)["jobs"] == 0
+    assert prune(NO_LINKS, world.queue, 30, later)["jobs"] == 0
     share.attach()
     world.scan(POLL)
     world.step(POLL)

@@ -15,6 +15,7 @@ import pytest
 
 from flashvsr.errors import BadConfig, Damaged, NoSpace
 from flashvsr.files.state import StateDirectory
+from flashvsr.files.trees import NO_LINKS
 from flashvsr.jobs import damage, ledger
 from flashvsr.jobs.damage import heal, set_aside_notes
 from flashvsr.jobs.queue import Queue
@@ -133,7 +134,7 @@ def test_the_journal_goes_with_its_database(state: Path, lived: Queue, monkeypat
     assert (state / f"{aside.name}-shm").exists()
     with closing(Queue(state)) as queue:
         later = (state / "queue.db").stat().st_ctime + 31 * 86400
-        assert prune(queue, 30, later)["leftovers"] >= 3
+        assert prune(NO_LINKS, queue, 30, later)["leftovers"] >= 3
     assert not list(state.glob("queue.damaged*"))
     assert set_aside_notes(state) == []
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from flashvsr.files import objects
+from flashvsr.files.trees import NO_LINKS
 from flashvsr.jobs import ledger
 from flashvsr.jobs.damage import heal, set_aside_notes
 from flashvsr.jobs.intake import Source
@@ -179,7 +180,7 @@ def test_damaged_records_leave_with_the_history(lived: Path, queue: Queue) -> No
     heal(lived)
     later = (lived / "records.damaged" / "2.json.damaged").stat().st_ctime + 31 * 86400
     with closing(Queue(lived)) as opened:
-        assert prune(opened, 30, later)["leftovers"] == 1
+        assert prune(NO_LINKS, opened, 30, later)["leftovers"] == 1
     assert set_aside_notes(lived) == []
 
 

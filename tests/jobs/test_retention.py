@@ -10,6 +10,7 @@ import pytest
 
 from flashvsr.files import trees
 from flashvsr.files.mounts import Mounts
+from flashvsr.files.trees import NO_LINKS, Trees
 from flashvsr.jobs import retention
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.retention import prune
@@ -47,10 +48,10 @@ def test_old_things_go_and_new_ones_stay(
         (jobs / name / "0000.nut").write_bytes(b"chunk")
     now = time.time()
     nothing = {"jobs": 0, "archived": 0, "leftovers": 0}
-    assert prune(queue, 30, now + 29 * DAY) == nothing
-    assert prune(queue, 0, now + 999 * DAY) == nothing
+    assert prune(NO_LINKS, queue, 30, now + 29 * DAY) == nothing
+    assert prune(NO_LINKS, queue, 0, now + 999 * DAY) == nothing
     assert archived.exists()
-    removed = prune(queue, 30, now + 31 * DAY)
+    removed = prune(NO_LINKS, queue, 30, now + 31 * DAY)
     assert removed == {"jobs": 1, "archived": 1, "leftovers": 3}
     assert list(archive.iterdir()) == []
     assert [folder.name for folder in jobs.iterdir()] == [str(waiting)]
@@ -62,7 +63,7 @@ def test_the_age_of_an_archived_file_is_not_that_of_the_recording(queue: Queue, 
     old = archive / "1999.mp4"
     old.write_bytes(b"video")
     os.utime(old, (900_000_000, 900_000_000))
-    prune(queue, 30, time.time())
+    prune(NO_LINKS, queue, 30, time.time())
     assert old.exists()
 
 
@@ -72,7 +73,7 @@ def test_history_is_kept_while_the_source_is_there(
     """With on_success = "keep" a forgotten file would be taken for a new one and done again."""
     done(queue, claim(drop()))
     later = time.time() + 31 * DAY
-    assert prune(queue, 30, later)["jobs"] == 0
+    assert prune(NO_LINKS, queue, 30, later)["jobs"] == 0
     path = inbox / "clip.mp4"
     assert queue.intake.add(inbox, path, "clip.mp4", path.lstat()) is None
 
@@ -83,7 +84,7 @@ def test_an_unmounted_share_is_no_deletion(
     done(queue, claim(drop()))
     inbox.rename(tmp_path / "unmounted")
     inbox.mkdir()  # the empty mount point
-    assert prune(queue, 30, time.time() + 31 * DAY)["jobs"] == 0
+    assert prune(NO_LINKS, queue, 30, time.time() + 31 * DAY)["jobs"] == 0
 
 
 def test_a_link_in_the_archive_is_removed_not_followed(queue: Queue, places: tuple[Path, Path], tmp_path: Path) -> None:
@@ -93,7 +94,7 @@ def test_a_link_in_the_archive_is_removed_not_followed(queue: Queue, places: tup
     (precious / "photo").write_text("keep me")
     (archive / "link").symlink_to(precious)
     (jobs / "5").symlink_to(precious)
-    prune(queue, 30, time.time() + 31 * DAY)
+    prune(NO_LINKS, queue, 30, time.time() + 31 * DAY)
     assert (precious / "photo").read_text() == "keep me"
     assert not (archive / "link").is_symlink()
 
@@ -108,14 +109,14 @@ def test_a_long_history_is_read_without_its_reports_and_each_inbox_looked_at_onc
     asked: list[Path] = []
     real = retention._share_present
 
-    def present(inbox: Path, mounts: Any) -> bool:
+    def present(trees: Trees, mounts: Any, inbox: Path) -> bool:
         asked.append(inbox)
-        return real(inbox, mounts)
+        return real(trees, mounts, inbox)
 
     monkeypatch.setattr(retention, "_share_present", present)
     statements: list[str] = []
     queue.store.database.connection().set_trace_callback(statements.append)
-    assert prune(queue, 30, time.time() + 31 * DAY)["jobs"] == 20
+    assert prune(NO_LINKS, queue, 30, time.time() + 31 * DAY)["jobs"] == 20
     queue.store.database.connection().set_trace_callback(None)
     assert not any("report" in statement for statement in statements if "SELECT" in statement)
     assert asked == [inbox]

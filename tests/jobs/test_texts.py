@@ -14,6 +14,7 @@ import pytest
 
 from flashvsr.files.mounts import Mounts
 from flashvsr.files.report_text import LONGEST, bounded_report
+from flashvsr.files.trees import NO_LINKS
 from flashvsr.jobs.backends.sqlite.migrations import MIGRATIONS
 from flashvsr.jobs.intake import Source
 from flashvsr.jobs.ledger import Ledger
@@ -21,6 +22,7 @@ from flashvsr.jobs.owner import current_owner
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job
 from flashvsr.outbox.intent import Intent
+from flashvsr.outbox.publish import Outbox
 from flashvsr.system.text import MOST_LINES, MOST_WARNINGS, STORED, WARNING, storable
 from kits.nasty import NAMES, TEXTS, is_safe
 
@@ -123,10 +125,10 @@ def test_paths_come_back_byte_for_byte(tmp_path: Path, name: str) -> None:
     with closing(Queue(state / "state")) as queue:
         queue.history.restore(rows, 10)
         assert queue.jobs.get(number).source == str(source)
-    mounts = Mounts(state / "state")
+    mounts = Mounts(state / "state", NO_LINKS)
     mounts.check(inbox)
     assert list(mounts._known()) == [str(inbox)]
-    intent = Intent(state / "intent.json", "content")
+    intent = Intent(state / "intent.json", "content", Outbox(NO_LINKS))
     status = source.lstat()
     intent.record(source, status.st_size, status.st_mtime_ns)
     assert intent.fulfilled() == source

@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from flashvsr.files.trees import NO_LINKS
 from flashvsr.model.stream import StreamOptions
-from flashvsr.outbox.publish import target_for
+from flashvsr.outbox.targets import target_for
 from flashvsr.settings.config import Config
 from flashvsr.settings.preset import Preset
 from flashvsr.upscaling.control import Control
@@ -89,7 +90,7 @@ def chain(
     wanted = replace(SAME, **preset)
     out = folder / "out"
     out.mkdir(exist_ok=True)
-    task = Task(source, target_for(out, source.name, wanted.container), wanted, folder / "work", 1)
+    task = Task(source, target_for(out, source.name, wanted.container), wanted, folder / "work", 1, NO_LINKS)
     return upscale_file(task, engine or IdentityEngine(), config or Config(), control or Watching())
 
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flashvsr.files.trees import NO_LINKS
 from flashvsr.jobs.owner import current_owner
 from flashvsr.jobs.queue import Queue
-from flashvsr.outbox.publish import new_result, publish, temporary_for
+from flashvsr.outbox.publish import Outbox
 from flashvsr.settings.config import Config
 from flashvsr.settings.preset import Preset, preset_to_json
 from flashvsr.settings.service_tables import Paths, QueueSettings, Watch
@@ -21,6 +22,8 @@ from flashvsr.upscaling.control import Control
 from flashvsr.upscaling.task import Task
 from flashvsr.worker.loop import WorkerLoop
 from flashvsr.worker.orders import Orders
+
+OUTBOX = Outbox(NO_LINKS)
 
 FRAMES = 10
 
@@ -75,10 +78,10 @@ class Upscaling:
             control.progress(frame, FRAMES, 2.5)
         control.check_outbox()
         task = control.present(task)
-        with new_result(temporary_for(task.target, task.job_id)) as made:
+        with OUTBOX.new_result(OUTBOX.temporary_for(task.target, task.job_id)) as made:
             made.write(b"upscaled " + content)
             self.happen("publish")
-            result = publish(
+            result = OUTBOX.publish(
                 made,
                 task.target,
                 lambda path, size, mtime_ns: control.publishing(report(path), size, mtime_ns),

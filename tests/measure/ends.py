@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from flashvsr.bench.quality_report import machine
+from flashvsr.files.trees import NO_LINKS
 from flashvsr.model.resize import to_whole
 from flashvsr.model.stream import StreamOptions
 from flashvsr.model.windows import FRAMES_PER_WINDOW, window
@@ -187,7 +188,7 @@ def job(info: SourceInfo, engine: Played, rate: float) -> dict[str, float]:
         folder = Path(name)
         for part in ("work", "out"):
             (folder / part).mkdir()
-        task = Task(info.path, folder / "out" / "result.mp4", PRESET, folder / "work", 0)
+        task = Task(info.path, folder / "out" / "result.mp4", PRESET, folder / "work", 0, NO_LINKS)
         config = Config(paths=Paths(folder, folder / "out", folder, folder))
         cost, report = timed(lambda: upscale_file(task, engine, config, Control()))
         after = time.perf_counter() - engine.done

@@ -12,6 +12,7 @@ import pytest
 from flashvsr.errors import BadInput, Transient
 from flashvsr.files import moves
 from flashvsr.files.at import Identity
+from flashvsr.files.trees import NO_LINKS
 from flashvsr.outbox import disposal as module
 from flashvsr.outbox.disposal import settle_source
 
@@ -43,7 +44,7 @@ def identity(path: Path) -> Identity:
 
 
 def settle(source: Path, archive: Path, action: str, known: Identity | None = None) -> Path | None:
-    return settle_source(source, known or identity(source), action, archive, f"season 1/{source.name}")
+    return settle_source(NO_LINKS, source, known or identity(source), action, archive, f"season 1/{source.name}")
 
 
 def files_in(directory: Path) -> list[str]:
@@ -241,7 +242,7 @@ def test_a_deletion_cut_short_is_finished(source: Path, archive: Path, monkeypat
 
 def test_no_way_out_of_the_archive(source: Path, archive: Path) -> None:
     with pytest.raises(BadInput):
-        settle_source(source, identity(source), "archive", archive, "../../outside.mov")
+        settle_source(NO_LINKS, source, identity(source), "archive", archive, "../../outside.mov")
     assert source.exists()
 
 

@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from flashvsr.files.at import identity
+from flashvsr.files.trees import NO_LINKS
 from flashvsr.outbox.disposal import settle_source
 from flashvsr.outbox.intent import Intent
-from flashvsr.outbox.publish import new_result, publish, temporary_for, write_error_text, write_report
+from flashvsr.outbox.publish import Outbox
 from kits.durable import Steps
+
+OUTBOX = Outbox(NO_LINKS)
 
 # A text of ours that lies in a directory `out`, under its first name.
 WRITTEN = ["sync out/.flashvsr.tmp", "name out/.flashvsr.tmp -> out/{0}", "remove out/.flashvsr.tmp", "sync out/"]
@@ -26,7 +29,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def settled(source: Path, action: str, archive: Path) -> Path | None:
-    return settle_source(source, identity(source.lstat()), action, archive, source.name)
+    return settle_source(NO_LINKS, source, identity(source.lstat()), action, archive, source.name)
 
 
 def test_a_source_is_moved_into_the_archive(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,9 +89,9 @@ def test_a_result_without_a_row_gets_its_name_when_its_intent_is_there_to_stay(
     (tmp_path / "work").mkdir()
     target = tmp_path / "out" / "clip_partial.mp4"
     steps = Steps(monkeypatch, tmp_path)
-    with new_result(temporary_for(target, 1)) as made:
+    with OUTBOX.new_result(OUTBOX.temporary_for(target, 1)) as made:
         made.write(b"the first frames")
-        publish(made, target, Intent(tmp_path / "work" / "partial.json", "3").record)
+        OUTBOX.publish(made, target, Intent(tmp_path / "work" / "partial.json", "3", OUTBOX).record)
     assert steps.about("out", "work") == [
         "make out/",
         "sync out/.flashvsr.mp4.part",
@@ -103,7 +106,7 @@ def test_the_folder_of_a_result_is_there_to_stay_before_anything_is_in_it(
 ) -> None:
     (tmp_path / "out").mkdir()
     steps = Steps(monkeypatch, tmp_path)
-    temporary_for(tmp_path / "out" / "a" / "b" / "clip.mp4", 1)
+    OUTBOX.temporary_for(tmp_path / "out" / "a" / "b" / "clip.mp4", 1)
     assert steps.taken == ["make out/a/", "sync out/", "make out/a/b/", "sync out/a/"]
 
 
@@ -116,13 +119,13 @@ def test_a_result_on_a_share_without_links_and_renames_that_refuse(
     def refuse(*_: object, **__: object) -> None:
         raise OSError(95, "Operation not supported")
 
-    with new_result(temporary_for(target, 1)) as made:
+    with OUTBOX.new_result(OUTBOX.temporary_for(target, 1)) as made:
         made.write(b"the film")
         monkeypatch.setattr("flashvsr.files.moves._rename_noreplace", refuse)
         monkeypatch.setattr(os, "link", refuse)
         steps = Steps(monkeypatch, tmp_path)
         made.write(b", to its end")
-        publish(made, target, lambda *_: steps.note("record"))
+        OUTBOX.publish(made, target, lambda *_: steps.note("record"))
     assert steps.taken == [
         "sync .flashvsr.mp4.part",
         "record",
@@ -136,10 +139,10 @@ def test_an_error_text_and_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     out = tmp_path / "out"
     out.mkdir()
     steps = Steps(monkeypatch, tmp_path)
-    write_error_text(out, "clip.mov", "no video")
+    OUTBOX.write_error_text(out, "clip.mov", "no video")
     assert steps.taken == [step.format("clip.mov.error.txt") for step in WRITTEN]
     steps.taken.clear()
-    write_report(out / "clip.mp4", "frames = 3")
+    OUTBOX.write_report(out / "clip.mp4", "frames = 3")
     assert steps.taken == [step.format("clip.mp4.report.toml") for step in WRITTEN]
 
 
@@ -148,9 +151,9 @@ def test_a_text_that_replaces_another_is_on_the_disk_before_that_one_goes(
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    write_error_text(out, "clip.mov", "no video")
+    OUTBOX.write_error_text(out, "clip.mov", "no video")
     steps = Steps(monkeypatch, tmp_path)
-    write_error_text(out, "clip.mov", "still no video")
+    OUTBOX.write_error_text(out, "clip.mov", "still no video")
     assert steps.taken == [
         WRITTEN[0],
         *["name out/clip.mov.error.txt -> out/.flashvsr.tmp", "remove out/.flashvsr.tmp", "sync out/"],

@@ -12,8 +12,11 @@ import pytest
 
 from flashvsr.errors import Transient
 from flashvsr.outbox import intent as module
+from flashvsr.files.trees import NO_LINKS
 from flashvsr.outbox.intent import Intent
-from flashvsr.outbox.publish import new_result, publish
+from flashvsr.outbox.publish import Outbox
+
+OUTBOX = Outbox(NO_LINKS)
 
 
 class Died(BaseException):
@@ -21,9 +24,9 @@ class Died(BaseException):
 
 
 def make(outbox: Path, name: str, record: Callable[[Path, int, int], None]) -> Path:
-    with new_result(outbox / ".flashvsr-1-0123abcd.mp4.part") as made:
+    with OUTBOX.new_result(outbox / ".flashvsr-1-0123abcd.mp4.part") as made:
         made.write(b"half a film")
-        return publish(made, outbox / name, record)
+        return OUTBOX.publish(made, outbox / name, record)
 
 
 @pytest.mark.parametrize("name", ["a_partial.mp4", "r\u00e4w\udcff\n_partial.mp4"])
@@ -31,7 +34,7 @@ def test_known_after_the_rename_and_not_before(tmp_path: Path, name: str) -> Non
     outbox = tmp_path / "outbox"
     outbox.mkdir()
     (outbox / name).write_bytes(b"somebody else's")
-    intent = Intent(tmp_path / "partial.json", "240 frames")
+    intent = Intent(tmp_path / "partial.json", "240 frames", OUTBOX)
     assert intent.fulfilled() is None
 
     def die(result: Path, size: int, mtime_ns: int) -> None:
@@ -44,7 +47,7 @@ def test_known_after_the_rename_and_not_before(tmp_path: Path, name: str) -> Non
     published = make(outbox, name, intent.record)
     assert intent.fulfilled() == published
     assert published.read_bytes() == b"half a film"
-    assert Intent(tmp_path / "partial.json", "480 frames").fulfilled() is None  # more was finished since
+    assert Intent(tmp_path / "partial.json", "480 frames", OUTBOX).fulfilled() is None  # more was finished since
     assert not os.path.lexists(tmp_path / "partial.tmp")
 
 
@@ -79,7 +82,7 @@ def text(content: str | bytes) -> Callable[[Path], object]:
 def test_a_file_of_any_content_tells_nothing_and_stops_nothing(tmp_path: Path, spoil: Callable[[Path], object]) -> None:
     outbox = tmp_path / "outbox"
     outbox.mkdir()
-    intent = Intent(tmp_path / "partial.json", "x")
+    intent = Intent(tmp_path / "partial.json", "x", OUTBOX)
     spoil(intent.path)
     assert intent.fulfilled() is None
     published = make(outbox, "a_partial.mp4", intent.record)

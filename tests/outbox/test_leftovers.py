@@ -5,28 +5,28 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from flashvsr.files import at, trees
 from flashvsr.files.texts import hidden_text_name
+from flashvsr.files.trees import NO_LINKS, Trees
 from flashvsr.outbox.disposal import _hidden_name
 from flashvsr.outbox.leftovers import remove_all, remove_texts
-from flashvsr.outbox.publish import remove_temporaries, temporary_for
+from flashvsr.outbox.publish import Outbox
+
+OUTBOX = Outbox(NO_LINKS)
 
 OLD, LIMIT, YOUNG = 1_000_000_000, 1_000_000_500, 1_000_001_000
 RUNNING, OVER, FORGOTTEN = 3, 4, 77
 
 
 @pytest.fixture
-def outbox(tmp_path: Path) -> Iterator[Path]:
+def outbox(tmp_path: Path) -> Path:
     outbox = tmp_path / "outbox"
     (outbox / "clips" / "season 1").mkdir(parents=True)
-    trees.guard([outbox])
-    yield outbox
-    trees.guard([])
+    return outbox
 
 
 def put(path: Path, moment: float = OLD) -> Path:
@@ -56,20 +56,20 @@ def files(root: Path) -> set[Path]:
 def test_what_nobody_writes_any_more_goes_anywhere_in_an_outbox(outbox: Path) -> None:
     deep = outbox / "clips" / "season 1"
     for number in (OVER, FORGOTTEN):
-        put(temporary_for(deep / "a.mp4", number))
-    put(temporary_for(deep / "no suffix", OVER))
+        put(OUTBOX.temporary_for(deep / "a.mp4", number))
+    put(OUTBOX.temporary_for(deep / "no suffix", OVER))
     for directory in (outbox, deep):
         text(directory)
     stays = {
         put(deep / "a.mp4"),
         put(deep / ".flashvsr-notes.txt"),
         put(deep / ".flashvsr-4.part"),
-        put(temporary_for(deep / "a.mp4", RUNNING)),
-        put(temporary_for(deep / "a.mp4", OVER), YOUNG),
+        put(OUTBOX.temporary_for(deep / "a.mp4", RUNNING)),
+        put(OUTBOX.temporary_for(deep / "a.mp4", OVER), YOUNG),
         text(deep, YOUNG),
         *looking_like_ours(deep),
     }
-    assert remove_all(outbox, LIMIT, {RUNNING}) == 5
+    assert remove_all(Trees((outbox,)), outbox, LIMIT, {RUNNING}) == 5
     assert files(outbox) == stays
 
 
@@ -77,8 +77,13 @@ def test_in_an_inbox_only_texts_go_and_only_beside_the_preset(tmp_path: Path) ->
     (tmp_path / "mine").mkdir()
     text(tmp_path)
     source = tmp_path / _hidden_name((1, 2, 3, OLD * 10**9))
-    stays = {put(source), put(temporary_for(tmp_path / "a.mp4", OVER)), text(tmp_path / "mine"), text(tmp_path, YOUNG)}
-    assert remove_texts(tmp_path, LIMIT) == 1
+    stays = {
+        put(source),
+        put(OUTBOX.temporary_for(tmp_path / "a.mp4", OVER)),
+        text(tmp_path / "mine"),
+        text(tmp_path, YOUNG),
+    }
+    assert remove_texts(NO_LINKS, tmp_path, LIMIT) == 1
     assert files(tmp_path) == stays
 
 
@@ -87,29 +92,29 @@ def test_no_link_leads_out(outbox: Path, tmp_path: Path) -> None:
     private.mkdir()
     precious = text(private)
     (outbox / "clips" / "link").symlink_to(private)
-    assert remove_all(outbox, LIMIT, ()) == 0
+    assert remove_all(Trees((outbox,)), outbox, LIMIT, ()) == 0
     (outbox / "clips").rename(outbox / "away")
     (outbox / "clips").symlink_to(private)
-    assert remove_all(outbox / "clips", LIMIT, ()) == 0
+    assert remove_all(Trees((outbox,)), outbox / "clips", LIMIT, ()) == 0
     assert precious.exists()
 
 
 def test_where_nothing_was_ever_put(tmp_path: Path) -> None:
-    assert remove_all(tmp_path / "none", LIMIT, ()) == remove_texts(tmp_path / "none", LIMIT) == 0
+    assert remove_all(NO_LINKS, tmp_path / "none", LIMIT, ()) == remove_texts(NO_LINKS, tmp_path / "none", LIMIT) == 0
 
 
 def test_a_job_removes_its_own_temporaries_alone(outbox: Path) -> None:
-    put(temporary_for(outbox / "a.mp4", OVER))
-    stays = {*looking_like_ours(outbox), put(temporary_for(outbox / "a.mp4", FORGOTTEN)), put(outbox / "a.mp4")}
-    assert remove_temporaries(outbox, OVER) == 1
+    put(OUTBOX.temporary_for(outbox / "a.mp4", OVER))
+    stays = {*looking_like_ours(outbox), put(OUTBOX.temporary_for(outbox / "a.mp4", FORGOTTEN)), put(outbox / "a.mp4")}
+    assert Outbox(Trees((outbox,))).remove_temporaries(outbox, OVER) == 1
     assert files(outbox) == stays
-    assert remove_temporaries(outbox / "none", OVER) == 0
+    assert Outbox(Trees((outbox,))).remove_temporaries(outbox / "none", OVER) == 0
 
 
 def test_a_deep_tree_ends_nothing(outbox: Path) -> None:
     """Deeper than an inbox is looked into lies no result; what is above is found."""
     deep = outbox / "clips"
-    put(temporary_for(deep / "a.mp4", OVER))
+    put(OUTBOX.temporary_for(deep / "a.mp4", OVER))
     place = os.open(deep, os.O_RDONLY)
     for _ in range(1500):
         os.mkdir("d", dir_fd=place)
@@ -117,7 +122,7 @@ def test_a_deep_tree_ends_nothing(outbox: Path) -> None:
         os.close(place)
         place = inner
     os.close(place)
-    assert remove_all(outbox, LIMIT, ()) == 1
+    assert remove_all(Trees((outbox,)), outbox, LIMIT, ()) == 1
     subprocess.run(["rm", "-r", deep], check=True)  # what Python's own rmtree cannot
 
 

@@ -18,29 +18,25 @@ from flashvsr.errors import LeaseLost, Transient
 from flashvsr.files import made as made_module
 from flashvsr.files import moves
 from flashvsr.files.made import Made
-from flashvsr.outbox.publish import (
-    already_published,
-    new_result,
-    publish,
-    remove_error_text,
-    target_for,
-    temporary_for,
-    write_error_text,
-)
+from flashvsr.files.trees import NO_LINKS
+from flashvsr.outbox.publish import Outbox
+from flashvsr.outbox.targets import target_for
+
+OUTBOX = Outbox(NO_LINKS)
 
 Record = tuple[Path, int, int]
 
 
 @contextmanager
 def written(target: Path, content: bytes = b"result", job_id: int = 1) -> Iterator[Made]:
-    with new_result(temporary_for(target, job_id)) as made:
+    with OUTBOX.new_result(OUTBOX.temporary_for(target, job_id)) as made:
         made.write(content)
         yield made
 
 
 def published(target: Path, content: bytes = b"result") -> Path:
     with written(target, content) as made:
-        return publish(made, target, lambda *_: None)
+        return OUTBOX.publish(made, target, lambda *_: None)
 
 
 WAYS = {  # what has to fail for it
@@ -70,13 +66,13 @@ def test_the_intent_is_recorded_before_the_name_appears(tmp_path: Path) -> None:
     def record(path: Path, size: int, mtime_ns: int) -> None:
         assert made.path.exists()
         assert not path.exists()
-        assert not already_published(path, size, mtime_ns)
+        assert not OUTBOX.already_published(path, size, mtime_ns)
         records.append((path, size, mtime_ns))
 
     with written(target) as made:
-        assert publish(made, target, record) == target
+        assert OUTBOX.publish(made, target, record) == target
     assert [path for path, _, _ in records] == [target]
-    assert already_published(*records[0])
+    assert OUTBOX.already_published(*records[0])
     assert list(target.parent.iterdir()) == [target]
     assert target.read_bytes() == b"result"
 
@@ -101,11 +97,11 @@ def test_a_name_taken_at_the_last_moment(tmp_path: Path) -> None:
             target.write_bytes(b"somebody else's")
 
     with written(target) as made:
-        assert publish(made, target, record) == tmp_path / "a (2).mp4"
+        assert OUTBOX.publish(made, target, record) == tmp_path / "a (2).mp4"
     assert [path.name for path, _, _ in records] == ["a.mp4", "a (2).mp4"]
     assert target.read_bytes() == b"somebody else's"
-    assert not already_published(*records[0])
-    assert already_published(*records[1])
+    assert not OUTBOX.already_published(*records[0])
+    assert OUTBOX.already_published(*records[1])
     assert len(list(tmp_path.iterdir())) == 2
 
 
@@ -137,7 +133,7 @@ def test_a_lost_lease_publishes_nothing(tmp_path: Path) -> None:
 
     with written(target) as made:
         with pytest.raises(LeaseLost):
-            publish(made, target, record)
+            OUTBOX.publish(made, target, record)
         assert list(tmp_path.iterdir()) == [made.path]
     assert list(tmp_path.iterdir()) == []
 
@@ -163,7 +159,7 @@ def test_the_order_that_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest
     with written(target) as made:
         for name, noted in (("fsync", noted_fsync), ("link", noted_link), ("unlink", noted_unlink)):
             monkeypatch.setattr(os, name, noted)
-        publish(made, target, lambda *_: order.append("record"))
+        OUTBOX.publish(made, target, lambda *_: order.append("record"))
     assert order == [f"fsync {made.path}", "record", "name", f"remove {made.path.name}", f"fsync {tmp_path}"]
 
 
@@ -171,12 +167,12 @@ def test_already_published_compares(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(b"result")
     moment = path.stat().st_mtime_ns
-    assert already_published(path, 6, moment)
-    assert already_published(path, 6, moment - 1_900_000_000)  # a share may keep every other second only
-    assert not already_published(path, 7, moment)
-    assert not already_published(path, 6, moment - 60_000_000_000)
+    assert OUTBOX.already_published(path, 6, moment)
+    assert OUTBOX.already_published(path, 6, moment - 1_900_000_000)  # a share may keep every other second only
+    assert not OUTBOX.already_published(path, 7, moment)
+    assert not OUTBOX.already_published(path, 6, moment - 60_000_000_000)
     (tmp_path / "link").symlink_to(path)
-    assert not already_published(tmp_path / "link", 6, moment)
+    assert not OUTBOX.already_published(tmp_path / "link", 6, moment)
 
 
 def test_odd_names(tmp_path: Path) -> None:
@@ -192,33 +188,35 @@ def test_odd_names(tmp_path: Path) -> None:
         target = target_for(tmp_path / "out", name, "mp4")
         assert published(target, b"1") == target
         assert published(target, b"2") != target
-        text = write_error_text(tmp_path / "out", name, "no picture")
+        text = OUTBOX.write_error_text(tmp_path / "out", name, "no picture")
         assert text.read_text().startswith("no picture\n")
     assert len(list((tmp_path / "out").iterdir())) == 3 * len(names)
 
 
 def test_error_text_is_replaced_and_taken_back(tmp_path: Path) -> None:
     outbox = tmp_path / "not" / "yet"
-    write_error_text(outbox, "a.mov", "first")
-    path = write_error_text(outbox, "a.mov", "second, about ünï and raw \udcff\n")
+    OUTBOX.write_error_text(outbox, "a.mov", "first")
+    path = OUTBOX.write_error_text(outbox, "a.mov", "second, about ünï and raw \udcff\n")
     assert path == outbox / "a.mov.error.txt"
     assert path.read_text().startswith("second, about ünï and raw \\udcff\n")
     assert list(outbox.iterdir()) == [path]
-    remove_error_text(outbox, "a.mov")
-    remove_error_text(outbox, "a.mov")
+    OUTBOX.remove_error_text(outbox, "a.mov")
+    OUTBOX.remove_error_text(outbox, "a.mov")
     assert list(outbox.iterdir()) == []
 
 
 RACER = """
 import sys, time
 from pathlib import Path
-from flashvsr.outbox.publish import new_result, publish, temporary_for
+from flashvsr.files.trees import NO_LINKS
+from flashvsr.outbox.publish import Outbox
+outbox = Outbox(NO_LINKS)
 target, number, start = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
 for attempt in range(5):
-    with new_result(temporary_for(target, number)) as made:
+    with outbox.new_result(outbox.temporary_for(target, number)) as made:
         made.write(f"{number}-{attempt}".encode())
         time.sleep(max(0, start - time.time()))
-        print(publish(made, target, lambda *_: None).name)
+        print(outbox.publish(made, target, lambda *_: None).name)
 """
 FORCED = """
 import errno
@@ -272,7 +270,7 @@ def test_what_the_file_system_says_becomes_advice(
     monkeypatch.setattr(moves, "_rename_noreplace", fail)
     with written(target) as made:
         with pytest.raises(Transient, match=advice) as caught:
-            publish(made, target, lambda *_: None)
+            OUTBOX.publish(made, target, lambda *_: None)
         assert made.path.exists()
     assert "a\\nb.mp4" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -284,9 +282,9 @@ def test_a_full_disk(small_disk: Path) -> None:
         with pytest.raises(OSError, match="No space left"):
             (small_disk / "filler").write_bytes(b"x" * (2 << 20))
         with pytest.raises(Transient, match="No space left on device; free some space there"):
-            write_error_text(small_disk, "a.mov", "no picture " * 1000)
+            OUTBOX.write_error_text(small_disk, "a.mov", "no picture " * 1000)
         assert sorted(path.name for path in small_disk.iterdir()) == [made.path.name, "filler"]
-        assert publish(made, target, lambda *_: None) == target  # a finished result needs no more space
+        assert OUTBOX.publish(made, target, lambda *_: None) == target  # a finished result needs no more space
 
 
 def test_no_room_for_a_second_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,10 +315,10 @@ def test_permission_denied(open_path: Path) -> None:
     target = outbox / "a.mp4"
     with written(target) as made:
         actions: tuple[Callable[[], object], ...] = (
-            lambda: publish(made, target, lambda *_: None),
+            lambda: OUTBOX.publish(made, target, lambda *_: None),
             lambda: published(target),
-            lambda: temporary_for(outbox / "new" / "a.mp4", 1),
-            lambda: write_error_text(outbox, "a.mov", "no picture"),
+            lambda: OUTBOX.temporary_for(outbox / "new" / "a.mp4", 1),
+            lambda: OUTBOX.write_error_text(outbox, "a.mov", "no picture"),
         )
         for action in actions:
             advice = "Permission denied; let the user that runs flashvsr write there"

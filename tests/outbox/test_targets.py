@@ -8,7 +8,11 @@ import pytest
 
 from flashvsr.errors import BadInput
 from flashvsr.files.names import fitted, numbered, those_numbered
-from flashvsr.outbox.publish import remove_temporaries, target_for, temporary_for
+from flashvsr.files.trees import NO_LINKS
+from flashvsr.outbox.publish import Outbox
+from flashvsr.outbox.targets import target_for
+
+OUTBOX = Outbox(NO_LINKS)
 
 OUT = Path("/out")
 
@@ -39,7 +43,7 @@ def test_long_names_fit_with_everything_added(letter: str, tmp_path: Path) -> No
     stem = letter * (room // len(os.fsencode(letter)))
     target = target_for(tmp_path, f"{stem}.m", "mp4", "_partial")
     second = list(islice(numbered(target.name), 12))[-1]
-    for name in (target.name, second, temporary_for(target, 1_000_000).name, fitted(stem, ".error.txt")):
+    for name in (target.name, second, OUTBOX.temporary_for(target, 1_000_000).name, fitted(stem, ".error.txt")):
         assert len(os.fsencode(name)) <= 255
         (tmp_path / name).write_bytes(b"")  # the file system agrees
     assert target.name.endswith("_partial.mp4")
@@ -71,13 +75,13 @@ def test_numbers_are_told_from_names_that_only_look_like_them() -> None:
 
 def test_temporaries_are_fresh_hidden_and_removed_by_job(tmp_path: Path) -> None:
     target = tmp_path / "new" / "a.mp4"
-    mine = [temporary_for(target, 12) for _ in range(2)]
-    other = temporary_for(target, 123)
+    mine = [OUTBOX.temporary_for(target, 12) for _ in range(2)]
+    other = OUTBOX.temporary_for(target, 123)
     assert mine[0] != mine[1]
     for path in (*mine, other):
         assert path.parent == target.parent
         assert path.name.startswith(".flashvsr-")
         assert path.name.endswith(".mp4.part")
         path.write_bytes(b"x")
-    assert remove_temporaries(target.parent, 12) == 2
+    assert OUTBOX.remove_temporaries(target.parent, 12) == 2
     assert list(target.parent.iterdir()) == [other]

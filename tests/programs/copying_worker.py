@@ -14,9 +14,12 @@ import types
 from pathlib import Path
 from typing import Any
 
-from flashvsr.outbox.publish import new_result, publish, temporary_for
+from flashvsr.files.trees import NO_LINKS
+from flashvsr.outbox.publish import Outbox
 from flashvsr.upscaling import entry
 from flashvsr.worker import faults, sweep
+
+OUTBOX = Outbox(NO_LINKS)
 
 NOTES = Path(os.environ["FAKE_NOTES"])
 
@@ -35,9 +38,9 @@ def upscale_file(task: Any, engine: Any, config: Any, control: Any) -> Any:
     def report(path: Path) -> Any:
         return types.SimpleNamespace(result=path, model="copy", warnings=[], to_json=lambda: "{}")
 
-    with new_result(temporary_for(task.target, task.job_id)) as made:
+    with OUTBOX.new_result(OUTBOX.temporary_for(task.target, task.job_id)) as made:
         made.write(content)
-        result = publish(made, task.target, lambda path, *facts: control.publishing(report(path), *facts))
+        result = OUTBOX.publish(made, task.target, lambda path, *facts: control.publishing(report(path), *facts))
     return report(result)
 
 

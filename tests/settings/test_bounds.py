@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from flashvsr.errors import BadConfig
+from flashvsr.files.trees import NO_LINKS
 from flashvsr.settings.bounds import CONFIG_LIMITS, MOST_BRACKETS, MOST_PARTS, PRESET_LIMITS, too_much
 from flashvsr.settings.preset import (
     PRESET_ERROR_NAME,
@@ -143,7 +144,7 @@ def test_many_long_problems_are_cut_to_a_text_that_can_be_stored(tmp_path: Path)
     inbox.mkdir(parents=True)
     (inbox / PRESET_NAME).write_text("".join(f"'{'k' * 300}{number}' = '{'v' * 16}'\n" for number in range(150)))
     with pytest.raises(BadConfig, match=r"(?s)^150 problems.*and 14\d more$") as caught:
-        check_inbox_preset(inbox)
+        check_inbox_preset(NO_LINKS, inbox)
     assert len(str(caught.value)) < LONGEST_MESSAGE
     assert str(caught.value) in (inbox / PRESET_ERROR_NAME).read_text()
 

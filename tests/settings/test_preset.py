@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from flashvsr.errors import BadConfig
+from flashvsr.files.trees import NO_LINKS
 from flashvsr.settings.options import render
 from flashvsr.settings.preset import (
     Preset,
@@ -181,7 +182,7 @@ def test_the_shipped_default_preset_is_what_an_inbox_gets() -> None:
 
 @pytest.mark.parametrize("path", sorted(PRESETS.glob("*.toml")), ids=lambda path: path.stem)
 def test_shipped_presets_load_and_show_every_option_with_its_comment(path: Path) -> None:
-    preset = load_preset(path)
+    preset = load_preset(NO_LINKS, path)
     assert list(tomllib.loads(path.read_text())) == [item.name for item in fields(Preset)]
     assert path.read_text().endswith("\n\n" + render(Preset, preset))
     assert (preset == Preset()) == (path.stem == "default")

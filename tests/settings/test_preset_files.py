@@ -12,6 +12,7 @@ import pytest
 
 from flashvsr.errors import BadConfig
 from flashvsr.files import at, marked
+from flashvsr.files.trees import NO_LINKS, OWN
 from flashvsr.settings.preset import (
     PRESET_ERROR_NAME,
     PRESET_NAME,
@@ -29,16 +30,16 @@ def listing(folder: Path) -> list[str]:
 
 def test_the_default_preset_is_written_whole_and_loads(tmp_path: Path) -> None:
     path = tmp_path / PRESET_NAME
-    write_default_preset(path, default_quality=8)
+    write_default_preset(NO_LINKS, path, default_quality=8)
     assert path.read_text() == default_preset_text(8)
-    assert load_preset(path) == Preset(quality=8)
+    assert load_preset(NO_LINKS, path) == Preset(quality=8)
     assert listing(tmp_path) == [PRESET_NAME]
 
 
 def test_the_default_preset_never_replaces_one(tmp_path: Path) -> None:
     path = tmp_path / PRESET_NAME
     path.write_text("width = 640\n")
-    write_default_preset(path)
+    write_default_preset(NO_LINKS, path)
     assert path.read_text() == "width = 640\n"
     assert listing(tmp_path) == [PRESET_NAME]
 
@@ -51,10 +52,10 @@ def test_the_default_preset_is_written_where_there_are_no_hard_links(
 
     monkeypatch.setattr(os, "link", no_links)
     path = tmp_path / PRESET_NAME
-    write_default_preset(path)
+    write_default_preset(NO_LINKS, path)
     assert path.read_text() == default_preset_text()
     path.write_text("width = 640\n")
-    write_default_preset(path)
+    write_default_preset(NO_LINKS, path)
     assert path.read_text() == "width = 640\n"
     assert listing(tmp_path) == [PRESET_NAME]
 
@@ -63,11 +64,11 @@ def test_the_default_preset_is_written_where_there_are_no_hard_links(
 def test_written_files_respect_the_umask(tmp_path: Path, umask: int, mode: int) -> None:
     before = os.umask(umask)
     try:
-        write_default_preset(tmp_path / PRESET_NAME)
+        write_default_preset(NO_LINKS, tmp_path / PRESET_NAME)
         (tmp_path / "x").mkdir()
         (tmp_path / "x" / PRESET_NAME).write_text("widht = 1")
         with pytest.raises(BadConfig):
-            check_inbox_preset(tmp_path / "x")
+            check_inbox_preset(NO_LINKS, tmp_path / "x")
     finally:
         os.umask(before)
     for path in (tmp_path / PRESET_NAME, tmp_path / "x" / PRESET_ERROR_NAME):
@@ -75,7 +76,7 @@ def test_written_files_respect_the_umask(tmp_path: Path, umask: int, mode: int) 
 
 
 def test_an_inbox_without_preset_gets_one(tmp_path: Path) -> None:
-    assert check_inbox_preset(tmp_path, 7) == Preset(quality=7)
+    assert check_inbox_preset(NO_LINKS, tmp_path, 7) == Preset(quality=7)
     assert listing(tmp_path) == [PRESET_NAME]
 
 
@@ -83,24 +84,24 @@ def test_a_wrong_preset_is_explained_beside_it_until_mended(tmp_path: Path) -> N
     preset, explanation = tmp_path / PRESET_NAME, tmp_path / PRESET_ERROR_NAME
     preset.write_text("width = 100\nfitt = 'pad'\n")
     with pytest.raises(BadConfig) as caught:
-        check_inbox_preset(tmp_path)
+        check_inbox_preset(NO_LINKS, tmp_path)
     assert str(caught.value) in explanation.read_text()
     assert f"{preset}:1: width = 100" in explanation.read_text()
 
     first = explanation.stat()
     with pytest.raises(BadConfig):
-        check_inbox_preset(tmp_path)
+        check_inbox_preset(NO_LINKS, tmp_path)
     assert explanation.stat() == first, "an unchanged explanation is not written again"
 
     preset.write_text("width = 960\nfitt = 'pad'\n")
     with pytest.raises(BadConfig):
-        check_inbox_preset(tmp_path)
+        check_inbox_preset(NO_LINKS, tmp_path)
     assert "width = 100" not in explanation.read_text()
     assert "fitt: unknown key" in explanation.read_text()
     assert listing(tmp_path) == [PRESET_ERROR_NAME, PRESET_NAME]
 
     preset.write_text("width = 960\n")
-    assert check_inbox_preset(tmp_path) == Preset()
+    assert check_inbox_preset(NO_LINKS, tmp_path) == Preset()
     assert listing(tmp_path) == [PRESET_NAME]
 
 
@@ -112,7 +113,7 @@ def test_an_explanation_that_cannot_be_written_is_mentioned(tmp_path: Path, monk
     (tmp_path / PRESET_NAME).write_text("width = 100\n")
     monkeypatch.setattr(at, "create", read_only)
     with pytest.raises(BadConfig, match=r"(?s)width = 100.*could not be written to.*Read-only"):
-        check_inbox_preset(tmp_path)
+        check_inbox_preset(NO_LINKS, tmp_path)
     assert listing(tmp_path) == [PRESET_NAME]
 
 
@@ -121,10 +122,10 @@ def test_an_explanation_that_cannot_be_removed_does_not_hold_the_inbox(
 ) -> None:
     (tmp_path / PRESET_NAME).write_text("width = 100\n")
     with pytest.raises(BadConfig):
-        check_inbox_preset(tmp_path)
+        check_inbox_preset(NO_LINKS, tmp_path)
     (tmp_path / PRESET_NAME).write_text("width = 960\n")
     monkeypatch.setattr(marked, "move_new", read_only)
-    assert check_inbox_preset(tmp_path) == Preset(width=960)
+    assert check_inbox_preset(NO_LINKS, tmp_path) == Preset(width=960)
     assert "cannot be removed" in caplog.text
     assert listing(tmp_path) == [PRESET_ERROR_NAME, PRESET_NAME]
 
@@ -148,11 +149,11 @@ def test_what_a_person_put_there_stays_and_the_explanation_comes_beside_it(
     beside = "preset.error (2).txt"
     for _ in range(2):
         with pytest.raises(BadConfig):
-            check_inbox_preset(tmp_path)
+            check_inbox_preset(NO_LINKS, tmp_path)
         assert "width = 100" in (tmp_path / beside).read_text()
         assert listing(tmp_path) == [beside, PRESET_ERROR_NAME, PRESET_NAME]
     (tmp_path / PRESET_NAME).write_text("width = 960\n")
-    check_inbox_preset(tmp_path)
+    check_inbox_preset(NO_LINKS, tmp_path)
     assert listing(tmp_path) == [PRESET_ERROR_NAME, PRESET_NAME]
     assert (tmp_path / PRESET_ERROR_NAME).lstat().st_ino == theirs.st_ino
 
@@ -160,31 +161,31 @@ def test_what_a_person_put_there_stays_and_the_explanation_comes_beside_it(
 def test_an_explanation_that_a_person_changed_is_theirs(tmp_path: Path) -> None:
     (tmp_path / PRESET_NAME).write_text("width = 100\n")
     with pytest.raises(BadConfig):
-        check_inbox_preset(tmp_path)
+        check_inbox_preset(NO_LINKS, tmp_path)
     with (tmp_path / PRESET_ERROR_NAME).open("a") as file:
         file.write("Anna: I will look at it on Monday\n")
     (tmp_path / PRESET_NAME).write_text("width = 960\n")
-    check_inbox_preset(tmp_path)
+    check_inbox_preset(NO_LINKS, tmp_path)
     assert "Anna" in (tmp_path / PRESET_ERROR_NAME).read_text()
 
 
 def test_a_missing_inbox_is_named_and_not_created(tmp_path: Path) -> None:
-    for check in (check_inbox_preset, lambda inbox: load_preset(inbox / PRESET_NAME)):
+    for check in (check_inbox_preset, lambda trees, inbox: load_preset(trees, inbox / PRESET_NAME)):
         with pytest.raises(BadConfig, match="folder does not exist; is the share mounted"):
-            check(tmp_path / "gone")
+            check(NO_LINKS, tmp_path / "gone")
     assert not (tmp_path / "gone").exists()
 
 
 def test_an_inbox_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(BadConfig, match="Not a directory"):
-        check_inbox_preset(tmp_path / "file")
+        check_inbox_preset(NO_LINKS, tmp_path / "file")
 
 
 def test_a_folder_that_cannot_be_written_to_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(at, "create", read_only)
     with pytest.raises(BadConfig, match=r"Read-only file system.*put a preset\.toml there"):
-        check_inbox_preset(tmp_path)
+        check_inbox_preset(NO_LINKS, tmp_path)
 
 
 def test_permission_denied_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +195,7 @@ def test_permission_denied_says_what_to_do(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / PRESET_NAME).touch()
     monkeypatch.setattr(os, "open", denied)
     with pytest.raises(BadConfig, match="Permission denied; let the user that runs flashvsr read it"):
-        load_preset(tmp_path / PRESET_NAME)
+        load_preset(NO_LINKS, tmp_path / PRESET_NAME)
 
 
 def test_a_link_is_not_followed_out_of_the_inbox(tmp_path: Path) -> None:
@@ -204,12 +205,12 @@ def test_a_link_is_not_followed_out_of_the_inbox(tmp_path: Path) -> None:
     inbox.mkdir()
     (inbox / PRESET_NAME).symlink_to(secret)
     with pytest.raises(BadConfig, match="symbolic link"):
-        check_inbox_preset(inbox)
+        check_inbox_preset(NO_LINKS, inbox)
     assert "password" not in (inbox / PRESET_ERROR_NAME).read_text()
     (inbox / PRESET_NAME).unlink()
     (inbox / PRESET_NAME).symlink_to(tmp_path / "nowhere")
     with pytest.raises(BadConfig, match="symbolic link"):
-        check_inbox_preset(inbox)
+        check_inbox_preset(NO_LINKS, inbox)
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -221,7 +222,7 @@ def test_a_link_in_place_of_the_explanation_is_not_written_through(tmp_path: Pat
     (inbox / PRESET_NAME).write_text("x = 1")
     (inbox / PRESET_ERROR_NAME).symlink_to(victim)
     with pytest.raises(BadConfig):
-        check_inbox_preset(inbox)
+        check_inbox_preset(NO_LINKS, inbox)
     assert victim.read_text() == "mine"
     assert (inbox / PRESET_ERROR_NAME).is_symlink()
 
@@ -229,14 +230,14 @@ def test_a_link_in_place_of_the_explanation_is_not_written_through(tmp_path: Pat
 def test_the_command_line_may_name_a_link(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text("width = 640")
     (tmp_path / "b.toml").symlink_to("a.toml")
-    assert load_preset(tmp_path / "b.toml", follow_symlinks=True).width == 640
+    assert load_preset(OWN, tmp_path / "b.toml").width == 640
 
 
 @pytest.mark.timeout(20)
 def test_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / PRESET_NAME)
     with pytest.raises(BadConfig, match="not a regular file"):
-        load_preset(tmp_path / PRESET_NAME)
+        load_preset(NO_LINKS, tmp_path / PRESET_NAME)
 
 
 @pytest.mark.parametrize(
@@ -252,15 +253,15 @@ def test_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
 def test_what_is_no_utf8_text_is_refused(tmp_path: Path, data: bytes, expected: str) -> None:
     (tmp_path / PRESET_NAME).write_bytes(data)
     with pytest.raises(BadConfig, match=expected):
-        load_preset(tmp_path / PRESET_NAME)
+        load_preset(NO_LINKS, tmp_path / PRESET_NAME)
 
 
 def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path: Path) -> None:
     (tmp_path / PRESET_NAME).write_bytes(b"\xef\xbb\xbf# comment\r\nwidth = 640\r\n")
-    assert load_preset(tmp_path / PRESET_NAME).width == 640
+    assert load_preset(NO_LINKS, tmp_path / PRESET_NAME).width == 640
     (tmp_path / PRESET_NAME).write_bytes(b"\xef\xbb\xbfseed = 1\r\nwidth = 64\r\n")
     with pytest.raises(BadConfig, match=r"preset\.toml:2: width = 64"):
-        load_preset(tmp_path / PRESET_NAME)
+        load_preset(NO_LINKS, tmp_path / PRESET_NAME)
 
 
 def test_a_name_that_is_no_utf8_can_be_explained(tmp_path: Path) -> None:
@@ -268,5 +269,5 @@ def test_a_name_that_is_no_utf8_can_be_explained(tmp_path: Path) -> None:
     inbox.mkdir()
     (inbox / PRESET_NAME).write_text("x = 1")
     with pytest.raises(BadConfig):
-        check_inbox_preset(inbox)
+        check_inbox_preset(NO_LINKS, inbox)
     assert "x: unknown key" in (inbox / PRESET_ERROR_NAME).read_text()

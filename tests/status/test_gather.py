@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from flashvsr.files.state import StateDirectory, state_lock
+from flashvsr.files.trees import NO_LINKS
 from flashvsr.jobs.queue import Queue
 from flashvsr.settings.config import Config
 from flashvsr.settings.preset import PRESET_NAME
@@ -138,7 +139,7 @@ def test_an_inbox_that_is_away_and_a_root_without_inboxes_are_told(tmp_path: Pat
     (problem,) = gather(empty, None).problems
     assert problem.subject == str(tmp_path / "none")
     assert "there is no inbox in it" in problem.text
-    assert gathering._look_at(tmp_path / "away", 6).problem == "does not exist; create it, or mount its share"
+    assert gathering._look_at(NO_LINKS, tmp_path / "away", 6).problem == "does not exist; create it, or mount its share"
 
 
 @pytest.mark.usefixtures("no_presets")

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from flashvsr.errors import Interrupted, SourceRenamed, Transient
+from flashvsr.files.trees import NO_LINKS
 from flashvsr.model.stream import StreamOptions
 from flashvsr.model.windows import FRAMES_PER_WINDOW
 from flashvsr.outbox.publish import new_result
@@ -160,7 +161,7 @@ class Tight(IdentityEngine):
 
 def run(source: Path, folder: Path, engine: Tight) -> Any:
     (folder / "out").mkdir()
-    task = Task(source, folder / "out" / "clip.mp4", SAME, folder / "work", 1)
+    task = Task(source, folder / "out" / "clip.mp4", SAME, folder / "work", 1, NO_LINKS)
     return upscale_file(task, engine, CONFIG, Watching())
 
 

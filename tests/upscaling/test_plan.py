@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from flashvsr.errors import BadInput, Interrupted, NoSpace, Transient
-from flashvsr.outbox.publish import temporary_for
+from flashvsr.files.trees import NO_LINKS, Trees
+from flashvsr.outbox.publish import Outbox
 from flashvsr.settings.config import Config
 from flashvsr.settings.processing_tables import Chunks, Preprocess, SourceLimits, Streaming
 from flashvsr.upscaling import first_look
@@ -35,6 +36,8 @@ from flashvsr.video.probe import SourceInfo
 from kits.chain import SAME, IdentityEngine, Watching, chain
 from kits.videos import numbered, write_video
 
+OUTBOX = Outbox(NO_LINKS)
+
 FRAMES, SIZE = 60, 16
 CONFIG = Config(chunks=Chunks(size=SIZE))
 
@@ -50,7 +53,7 @@ class NoModel(IdentityEngine):
 def task(tmp_path: Path) -> Task:
     source = write_video(tmp_path / "clip.mp4", [numbered(n) for n in range(FRAMES)])
     (tmp_path / "out").mkdir()
-    return Task(source, tmp_path / "out" / "clip.mp4", SAME, tmp_path / "work", 1)
+    return Task(source, tmp_path / "out" / "clip.mp4", SAME, tmp_path / "work", 1, NO_LINKS)
 
 
 def planned(task: Task, config: Config = CONFIG, control: Control | None = None) -> Plan:
@@ -162,7 +165,7 @@ def test_room_is_asked_for_what_is_missing(task: Task) -> None:
 
 
 def test_what_an_attempt_that_died_left_in_the_outbox_is_removed(task: Task) -> None:
-    left, others = temporary_for(task.target, 1), temporary_for(task.target, 2)
+    left, others = OUTBOX.temporary_for(task.target, 1), OUTBOX.temporary_for(task.target, 2)
     for path in (left, others):
         path.touch()
     planned(task)
@@ -189,7 +192,7 @@ class Examining(Prober):
 
     examined = 0
 
-    def examine(self, info: SourceInfo, progress: object = None) -> Scan:
+    def examine(self, trees: Trees, info: SourceInfo, progress: object = None) -> Scan:
         self.examined += 1
         return INTERLACED
 

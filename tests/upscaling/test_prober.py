@@ -18,6 +18,7 @@ import pytest
 from flashvsr.errors import BadInput, Cancelled, Crashed, Transient
 from flashvsr.files import trees
 from flashvsr.files.at import identity
+from flashvsr.files.trees import OWN, Trees
 from flashvsr.settings.config import Config
 from flashvsr.settings.processing_tables import SourceLimits
 from flashvsr.upscaling import prober as module
@@ -47,7 +48,6 @@ def prober() -> Iterator[Prober]:
     made = Prober(MEMORY)
     yield made
     made.close()
-    trees.guard([])
 
 
 @pytest.fixture(scope="module")
@@ -76,16 +76,16 @@ def once(act: Callable[[], None]) -> Callable[[], None]:
 
 @pytest.mark.parametrize("clip", ALL_CLIPS, ids=lambda path: path.name)
 def test_it_tells_what_probing_here_tells(clip: Path, prober: Prober) -> None:
-    info = prober.probe(clip, ANY)
+    info = prober.probe(OWN, clip, ANY)
     assert replace(info, identity=None) == probe(clip, ANY)
-    assert prober.examine(info) == examine(info)
+    assert prober.examine(OWN, info) == examine(info)
 
 
 def test_one_child_answers_for_many_files(prober: Prober) -> None:
-    prober.probe(CLIP, ANY)
+    prober.probe(OWN, CLIP, ANY)
     first = pid_of(prober)
     for clip in ALL_CLIPS:
-        prober.probe(clip, ANY)
+        prober.probe(OWN, clip, ANY)
     assert pid_of(prober) == first
 
 
@@ -95,12 +95,12 @@ def test_files_that_ask_for_much(name: str, prober: Prober, tmp_path: Path) -> N
     bomb = BOMBS[name](tmp_path / name)
     assert bomb.stat().st_blocks * 512 < 8 * MIB
     with suppress(BadInput):
-        prober.probe(bomb, ANY)
-    assert prober.probe(CLIP, ANY).codec == "h264"
+        prober.probe(OWN, bomb, ANY)
+    assert prober.probe(OWN, CLIP, ANY).codec == "h264"
 
 
 def test_the_kernel_holds_it_to_its_limits(prober: Prober) -> None:
-    prober.probe(CLIP, ANY)
+    prober.probe(OWN, CLIP, ANY)
     pid = pid_of(prober)
     own = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     assert MEMORY < resource.prlimit(pid, resource.RLIMIT_AS)[0] < own + 2 * MEMORY
@@ -110,7 +110,7 @@ def test_the_kernel_holds_it_to_its_limits(prober: Prober) -> None:
 
 def test_without_a_limit_there_is_none() -> None:
     prober = Prober(0)
-    prober.probe(CLIP, ANY)
+    prober.probe(OWN, CLIP, ANY)
     assert resource.prlimit(pid_of(prober), resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY
     prober.close()
 
@@ -211,7 +211,7 @@ def test_the_facts_hold_the_limits_and_the_file_they_are_of(prober: Prober, tmp_
 def test_the_message_names_the_setting(prober: Prober, tmp_path: Path) -> None:
     bomb = attachments(tmp_path / "fonts.mkv")
     with pytest.raises(BadInput, match=r"fonts\.mkv needs more memory .* limits\.memory allows \(96 MiB\)"):
-        prober.probe(bomb, ANY)
+        prober.probe(OWN, bomb, ANY)
 
 
 BURDENED = """
@@ -232,7 +232,7 @@ def test_a_file_is_refused_for_memory_by_a_fresh_child_alone(prober: Prober, mon
     monkeypatch.setattr("flashvsr.upscaling.prober._COMMAND", (sys.executable, "-c", BURDENED))
     pids = set()
     for _ in range(3):
-        assert prober.probe(CLIP, ANY).codec == "h264"
+        assert prober.probe(OWN, CLIP, ANY).codec == "h264"
         pids.add(pid_of(prober))
     assert len(pids) == 3
 
@@ -254,7 +254,7 @@ def test_nonsense_is_not_taken_for_facts(said: str, prober: Prober, monkeypatch:
     code = f"import sys; sys.stdin.readline(); print({said}, flush=True); sys.stdin.read()"
     monkeypatch.setattr("flashvsr.upscaling.prober._COMMAND", (sys.executable, "-c", code))
     with pytest.raises(Crashed, match="makes no sense"):
-        prober.probe(CLIP, ANY)
+        prober.probe(OWN, CLIP, ANY)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT], ids=lambda number: number.name)
@@ -262,19 +262,19 @@ def test_an_end_by_a_signal_costs_this_file_an_attempt_alone(
     number: signal.Signals, prober: Prober, long: Path
 ) -> None:
     with pytest.raises(Crashed, match=rf"examines .*long\.mpeg ended by {number.name}"):
-        prober.probe(long, ANY, once(lambda: os.kill(pid_of(prober), number)))
-    assert prober.probe(long, ANY).codec == "mpeg2video"
+        prober.probe(OWN, long, ANY, once(lambda: os.kill(pid_of(prober), number)))
+    assert prober.probe(OWN, long, ANY).codec == "mpeg2video"
 
 
 @pytest.mark.parametrize("moment", ["between", "during"])
 def test_the_next_file_does_not_pay_for_the_one_before(moment: str, prober: Prober, long: Path) -> None:
     """A heap that one file has spoilt may break at the next."""
-    prober.probe(CLIP, ANY)
+    prober.probe(OWN, CLIP, ANY)
     pid = pid_of(prober)
     if moment == "between":
         os.kill(pid, signal.SIGKILL)
     progress = once(lambda: os.kill(pid, signal.SIGABRT) if moment == "during" else None)
-    assert prober.probe(long, ANY, progress).codec == "mpeg2video"
+    assert prober.probe(OWN, long, ANY, progress).codec == "mpeg2video"
     assert pid_of(prober) != pid
 
 
@@ -283,15 +283,15 @@ def test_one_that_computes_for_too_long_is_ended(prober: Prober, long: Path) -> 
         os.kill(pid_of(prober), signal.SIGXCPU)
 
     with pytest.raises(BadInput, match="takes the processor much too long"):
-        prober.probe(long, ANY, once(spent))
+        prober.probe(OWN, long, ANY, once(spent))
 
 
 def test_one_that_falls_silent_is_given_up(prober: Prober, long: Path) -> None:
     prober.patience = 0.3
     with pytest.raises(Crashed, match=r"came to nothing for 0 s and was given up"):
-        prober.probe(long, ANY, once(lambda: os.kill(pid_of(prober), signal.SIGSTOP)))
+        prober.probe(OWN, long, ANY, once(lambda: os.kill(pid_of(prober), signal.SIGSTOP)))
     prober.patience = 60
-    assert prober.probe(long, ANY).codec == "mpeg2video"
+    assert prober.probe(OWN, long, ANY).codec == "mpeg2video"
 
 
 WORKING = """
@@ -310,7 +310,7 @@ def test_one_that_gets_on_may_take_longer_than_silence_may(prober: Prober, monke
     prober.patience = 3.0
     signs: list[None] = []
     with pytest.raises(BadInput, match="read to its end"):
-        prober.probe(CLIP, ANY, lambda: signs.append(None))
+        prober.probe(OWN, CLIP, ANY, lambda: signs.append(None))
     assert len(signs) == 14
 
 
@@ -319,42 +319,41 @@ def test_what_progress_raises_ends_the_work(prober: Prober, long: Path) -> None:
         raise Cancelled("cancelled")
 
     with pytest.raises(Cancelled):
-        prober.probe(long, ANY, cancel)
+        prober.probe(OWN, long, ANY, cancel)
     assert prober._child is None
-    assert prober.probe(long, ANY).codec == "mpeg2video"
+    assert prober.probe(OWN, long, ANY).codec == "mpeg2video"
 
 
 def test_errors_keep_their_kind(prober: Prober, tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_bytes(b"no video")
     with pytest.raises(BadInput, match="is not a video file"):
-        prober.probe(tmp_path / "text.mp4", ANY)
+        prober.probe(OWN, tmp_path / "text.mp4", ANY)
     with pytest.raises(BadInput, match="does not exist"):
-        prober.probe(tmp_path / "none.mp4", ANY)
+        prober.probe(OWN, tmp_path / "none.mp4", ANY)
     with pytest.raises(BadInput, match=r"limits\.side"):
-        prober.probe(CLIP, FileLimits(side=16))
-    gone = replace(prober.probe(CLIP, ANY), video_index=77)
+        prober.probe(OWN, CLIP, FileLimits(side=16))
+    gone = replace(prober.probe(OWN, CLIP, ANY), video_index=77)
     with pytest.raises(Crashed, match="the log has the details"):
-        prober.examine(gone)
+        prober.examine(OWN, gone)
 
 
 def test_links_in_shares_are_not_followed_there_either(prober: Prober, tmp_path: Path) -> None:
     (tmp_path / "link.mp4").symlink_to(CLIP)
-    trees.guard([])
-    assert prober.probe(tmp_path / "link.mp4", ANY).codec == "h264"
-    trees.guard([tmp_path])
+    assert prober.probe(OWN, tmp_path / "link.mp4", ANY).codec == "h264"
     with pytest.raises(Transient, match="symbolic link"):
-        prober.probe(tmp_path / "link.mp4", ANY)
+        prober.probe(Trees((tmp_path,)), tmp_path / "link.mp4", ANY)
 
 
 def test_names_that_are_no_text(prober: Prober, tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"f\xe4hre.mp4")
     path.write_bytes(CLIP.read_bytes())
-    assert prober.probe(path, ANY).path == path
+    assert prober.probe(OWN, path, ANY).path == path
 
 
 PARENT = """
 import sys, time
 from pathlib import Path
+from flashvsr.files.trees import OWN
 from flashvsr.video.limits import Limits
 from flashvsr.upscaling import prober as module
 from flashvsr.upscaling.prober import Prober
@@ -366,7 +365,7 @@ from flashvsr.upscaling.probing_child import (
     _is_for_memory,
 )
 prober = Prober(1 << 30)
-prober.probe(Path(sys.argv[1]), Limits())
+prober.probe(OWN, Path(sys.argv[1]), Limits())
 print(prober._child._process.pid, flush=True)
 time.sleep(60)
 """

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from flashvsr.errors import Cancelled
+from flashvsr.files.trees import NO_LINKS
 from flashvsr.settings.config import Config
 from flashvsr.settings.preset import Preset
 from flashvsr.settings.processing_tables import Chunks
@@ -32,7 +33,7 @@ def test_a_partial_video_ends_at_the_damage(kind: str, tmp_path: Path, clip: Pat
     with pytest.raises(Cancelled):
         chain(clip, tmp_path, CONFIG, Watching(stop_at=FRAMES - 5, error=Cancelled("cancelled")))
     DAMAGES[kind](stored_chunks(tmp_path / "work")[2].path)
-    task = Task(clip, tmp_path / "out" / "clip.mp4", Preset(), tmp_path / "work", 1)
+    task = Task(clip, tmp_path / "out" / "clip.mp4", Preset(), tmp_path / "work", 1, NO_LINKS)
     partial = salvage(task, CONFIG, "cancelled")
     assert partial is not None
     assert [number_of(picture) for picture in played(partial).pictures] == list(range(2 * SIZE))
@@ -42,5 +43,5 @@ def test_no_partial_video_of_nothing(tmp_path: Path, clip: Path) -> None:
     with pytest.raises(Cancelled):
         chain(clip, tmp_path, CONFIG, Watching(stop_at=FRAMES - 5, error=Cancelled("cancelled")))
     flip(stored_chunks(tmp_path / "work")[0].path)
-    task = Task(clip, tmp_path / "out" / "clip.mp4", Preset(), tmp_path / "work", 1)
+    task = Task(clip, tmp_path / "out" / "clip.mp4", Preset(), tmp_path / "work", 1, NO_LINKS)
     assert salvage(task, CONFIG, "cancelled") is None

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from flashvsr.errors import BadInput, FlashVSRError, Interrupted, Transient
-from flashvsr.files import trees
-from flashvsr.outbox.publish import new_result, publish
+from flashvsr.files.trees import NO_LINKS, OWN, Trees
+from flashvsr.outbox.publish import Outbox
 from flashvsr.video import mux
+from flashvsr.video.media import hold_source
 from flashvsr.video.mux import assemble
 from flashvsr.video.probe import SourceInfo, probe
 from flashvsr.video.verify import verify
@@ -207,7 +208,6 @@ def test_a_result_is_checked_and_named_whatever_is_put_in_its_place(tmp_path: Pa
     chunks, _ = make_chunks(info, SIZE, tmp_path / "work")
     share = tmp_path / "share"
     share.mkdir()
-    trees.guard([share])
     victim = tmp_path / "victim"
     victim.write_bytes(b"secret")
     calls = 0
@@ -219,12 +219,14 @@ def test_a_result_is_checked_and_named_whatever_is_put_in_its_place(tmp_path: Pa
             made.path.rename(share / "taken")
             made.path.symlink_to(victim)
 
-    with new_result(share / ".flashvsr-1-0123abcd.mp4.part") as made:
+    trees = Trees((share,))
+    outbox = Outbox(trees)
+    with outbox.new_result(share / ".flashvsr-1-0123abcd.mp4.part") as made:
         joined = assemble(chunks, info, made.path, "copy", "mp4", progress=exchange, opener=made.opener)
         verify(made.path, 35, SIZE, 1.4, 1, opener=made.opener)
         with pytest.raises(Transient, match="symbolic link"):
-            verify(made.path, 35, SIZE, 1.4, 1)
-        result = publish(made, share / "a.mp4", lambda *_: None)
+            verify(made.path, 35, SIZE, 1.4, 1, opener=trees.open_file)
+        result = outbox.publish(made, share / "a.mp4", lambda *_: None)
     assert calls > 20
     assert joined.frames == len(frames_of(result)) == 35
     assert result.samefile(share / "taken")
@@ -235,10 +237,11 @@ def test_a_result_is_checked_and_named_whatever_is_put_in_its_place(tmp_path: Pa
 @pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir], ids=["pipe", "directory"])
 def test_a_source_that_became_something_else_is_not_waited_for(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "a.mov")
-    for roots in ([tmp_path], []):
-        trees.guard(roots)
-        with pytest.raises(BadInput, match="not a regular file"):
-            probe(tmp_path / "a.mov")
+    with pytest.raises(BadInput, match="not a regular file"):
+        probe(tmp_path / "a.mov")
+    for trees in (Trees((tmp_path,)), OWN, NO_LINKS):
+        with pytest.raises(BadInput, match="not a regular file"), hold_source(trees, tmp_path / "a.mov"):
+            pass
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import pytest
 from av.stream import Disposition
 
 from flashvsr.errors import BadInput, Transient
-from flashvsr.files import trees
+from flashvsr.files.trees import Trees
 from flashvsr.video.decode import decode
 from flashvsr.video.probe import probe
 from kits.paths import CLIPS
@@ -119,10 +119,10 @@ def test_a_failing_disk_is_transient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_source_that_may_not_be_read_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path, *args: object) -> int:
+    def refuse(_: Trees, path: Path, *args: object) -> int:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
-    monkeypatch.setattr(trees, "open_file", refuse)
+    monkeypatch.setattr(Trees, "open_file", refuse)
     with pytest.raises(Transient, match="let the user that runs flashvsr read it"):
         clip_info("movie-hello.mpeg")
 

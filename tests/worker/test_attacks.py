@@ -5,20 +5,18 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from flashvsr.errors import BadConfig, BadInput, Transient
-from flashvsr.files import trees
-from flashvsr.outbox.publish import new_result, remove_temporaries, temporary_for, write_error_text
+from flashvsr.outbox.publish import Outbox
 from flashvsr.settings.kinds import Flag, Number, OneOf, Whole
 from flashvsr.settings.options import options
 from flashvsr.settings.preset import Preset, check_inbox_preset
 from flashvsr.video.counted import CountedFile, nothing
-from flashvsr.video.media import open_source
+from flashvsr.video.media import hold_source, open_source
 from flashvsr.video.probe import probe
 from kits.played import Bench
 from kits.videos import ALL_CLIPS
@@ -27,12 +25,11 @@ SECRET = b"secret"
 
 
 @pytest.fixture
-def private(tmp_path: Path) -> Iterator[Path]:
+def private(tmp_path: Path) -> Path:
     """A directory that the service could reach and write to, and must not."""
     folder = tmp_path / "private"
     folder.mkdir()
-    yield folder
-    trees.guard([])
+    return folder
 
 
 def disguise(source: Path, private: Path) -> Path:
@@ -111,16 +108,18 @@ def test_an_error_text_and_its_removal_do_not_leave_the_outbox(bench: Bench, pri
     loop = bench.new_loop()
     loop.step()
     with pytest.raises(Transient, match="symbolic link"):
-        write_error_text(bench.outbox / "season", "a.mov", "no picture")
+        Outbox(bench.config.trees()).write_error_text(bench.outbox / "season", "a.mov", "no picture")
     with pytest.raises(OSError, match="symbolic link"):
-        remove_temporaries(bench.outbox / "season", 1)
+        Outbox(bench.config.trees()).remove_temporaries(bench.outbox / "season", 1)
     assert {path.name: path.read_bytes() for path in private.iterdir()} == {
         "a.mov.error.txt": SECRET,
         ".flashvsr-1-abcd.part": SECRET,
     }
     # A link in place of the text itself is somebody's: the text comes beside it.
     (bench.outbox / "b.mov.error.txt").symlink_to(private / "a.mov.error.txt")
-    assert write_error_text(bench.outbox, "b.mov", "no picture").name == "b.mov.error (2).txt"
+    assert (
+        Outbox(bench.config.trees()).write_error_text(bench.outbox, "b.mov", "no picture").name == "b.mov.error (2).txt"
+    )
     assert (bench.outbox / "b.mov.error.txt").is_symlink()
     assert (private / "a.mov.error.txt").read_bytes() == SECRET
 
@@ -130,15 +129,15 @@ def test_a_guessed_temporary_name_is_no_way_out(bench: Bench, private: Path, mon
     victim = private / "victim"
     victim.write_bytes(SECRET)
     target = bench.outbox / "a.mp4"
-    temporary = temporary_for(target, 1)
+    temporary = Outbox(bench.config.trees()).temporary_for(target, 1)
     temporary.symlink_to(victim)
     (bench.outbox / f".flashvsr-{os.getpid()}-guessed.tmp").symlink_to(victim)
     with pytest.raises(OSError, match="File exists"):
-        CountedFile(temporary, "w+b", nothing)
-    with pytest.raises(Transient, match="File exists"), new_result(temporary):
+        CountedFile(temporary, "w+b", nothing, bench.config.trees().open_file)
+    with pytest.raises(Transient, match="File exists"), Outbox(bench.config.trees()).new_result(temporary):
         pass
     with pytest.raises(Transient):
-        write_error_text(bench.outbox, "a.mov", "no picture")
+        Outbox(bench.config.trees()).write_error_text(bench.outbox, "a.mov", "no picture")
     assert victim.read_bytes() == SECRET
 
 
@@ -156,6 +155,8 @@ def test_a_video_elsewhere_is_not_read(bench: Bench, private: Path, way: str) ->
         probe(path)
     with pytest.raises(Transient, match="symbolic link"), open_source(path):
         pass
+    with pytest.raises(Transient, match="symbolic link"), hold_source(bench.config.trees(), path):
+        pass
 
 
 def test_sources_are_opened_for_reading_alone(bench: Bench) -> None:
@@ -170,7 +171,7 @@ def test_no_preset_is_read_or_written_through_a_link(bench: Bench, private: Path
     before = {path.name: path.read_bytes() for path in private.iterdir()}
     aim(bench.inbox, private)
     with pytest.raises(BadConfig, match="symbolic link"):
-        check_inbox_preset(bench.inbox)
+        check_inbox_preset(bench.config.trees(), bench.inbox)
     assert {path.name: path.read_bytes() for path in private.iterdir()} == before
 
 
@@ -188,7 +189,7 @@ def test_what_is_made_is_for_the_group_too(bench: Bench) -> None:
         bench.outbox.parent.chmod(0o2775)
         bench.add("season/a.mov")
         bench.new_loop().step()
-        write_error_text(bench.outbox, "b.mov", "no picture")
+        Outbox(bench.config.trees()).write_error_text(bench.outbox, "b.mov", "no picture")
     finally:
         os.umask(before)
     for directory in (bench.outbox, bench.outbox / "season"):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from flashvsr.errors import BadInput, Cancelled
+from flashvsr.files.trees import NO_LINKS
 from flashvsr.settings.config import Config
 from flashvsr.settings.preset import Preset
 from flashvsr.settings.processing_tables import Chunks
@@ -65,7 +66,7 @@ def test_a_partial_video_is_noted_when_it_is_on_the_disk(
     with pytest.raises(Cancelled):
         chain(clip, tmp_path, SETTINGS, Watching(stop_at=24, error=Cancelled("cancelled")))
     steps = Steps(monkeypatch, tmp_path)
-    task = Task(clip, tmp_path / "out" / "clip.mp4", Preset(), tmp_path / "work", 1)
+    task = Task(clip, tmp_path / "out" / "clip.mp4", Preset(), tmp_path / "work", 1, NO_LINKS)
     assert salvage(task, SETTINGS, "cancelled") is not None
     assert steps.about("out/", "work/") == [
         "sync out/.flashvsr.mp4.part",

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from flashvsr.errors import BadConfig, Cancelled, Damaged, Interrupted, LeaseLost
-from flashvsr.files import trees
 from flashvsr.files.mounts import ShareAway
 from flashvsr.jobs.owner import Owner, current_owner
 from flashvsr.settings.config import Config
@@ -202,8 +201,9 @@ def test_links_are_followed_in_no_tree_that_a_reload_brings(bench: Bench) -> Non
     new = ExtraInbox(bench.root / "new inbox", bench.root / "new outbox")
     bench.config = replace(bench.config, extra_inboxes=(new,))
     bench.arrivals.queued.append(signal.SIGHUP)
+    bench.add("a.mov")
     bench.loop.step()
-    assert {new.path, new.outbox} <= set(trees.roots() or ())
+    assert {new.path, new.outbox} <= set(bench.upscaling.tasks[-1].trees.roots or ())
 
 
 def test_control_asks_the_queue_at_most_twice_a_second(bench: Bench) -> None:

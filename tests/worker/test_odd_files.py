@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from flashvsr.errors import BadInput
+from flashvsr.files.trees import NO_LINKS
 from flashvsr.jobs.retention import prune
 from kits.played import Bench, crash
 
@@ -70,7 +71,7 @@ def test_numbers_that_no_job_has_stop_no_sweep(bench: Bench) -> None:
     assert bench.loop.step() is True
     assert bench.job(number).state == "done"
     later = (jobs / ("9" * 30)).stat().st_mtime + 31 * 86400
-    prune(bench.queue, 30, later)
+    prune(NO_LINKS, bench.queue, 30, later)
     assert list(jobs.iterdir()) == []
 
 

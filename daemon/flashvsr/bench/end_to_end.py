@@ -75,7 +75,7 @@ def measure_job(
             (folder / part).mkdir()
         source = folder / "clip.mp4"
         write_clip(source, *job.clip, frames)
-        task = Task(source, folder / "outbox" / "clip.mp4", job.preset, folder / "work", job_id=0)
+        task = Task(source, folder / "outbox" / "clip.mp4", job.preset, folder / "work", 0, config.trees())
         started = time.perf_counter()
         report = upscale_file(task, ShowsSource(engine) if shows_source else engine, config, _Counting(on_frames))
         seconds = time.perf_counter() - started

@@ -22,6 +22,7 @@ from flashvsr.system.text import printable
 if TYPE_CHECKING:
     from flashvsr.bench.enlargers import Enlarger
     from flashvsr.bench.quality import Comparison, Measured
+    from flashvsr.files.trees import Trees
     from flashvsr.upscaling.engine import Engine
 
 BOTH = "both"
@@ -33,8 +34,10 @@ def quality(config: Config, options: argparse.Namespace) -> int:
     What is wrong with any of them is said before the first is measured. One that fails later costs only itself.
     """
     from flashvsr.bench import quality_report as report
+    from flashvsr.video.media import hold_source
 
-    tasks = _tasks(options)
+    trees = config.trees()
+    tasks = _tasks(trees, options)
     strips, numbers = _places(options, tasks)
     others = _others(options.against)
     measured: list[Measured] = []
@@ -44,7 +47,8 @@ def quality(config: Config, options: argparse.Namespace) -> int:
         progress.say(f"model {engine.name} on {engine.label}")
         for task, strip in zip(tasks, strips, strict=True):
             try:
-                measured.append(_measure(task, engine, others, progress, strip))
+                with hold_source(trees, task.info.path):
+                    measured.append(_measure(task, engine, others, progress, strip))
             except (BadInput, Transient) as error:
                 failures.append(str(error))
                 progress.say(f"flashvsr: {error}")
@@ -64,15 +68,17 @@ def quality(config: Config, options: argparse.Namespace) -> int:
     return 0
 
 
-def _tasks(options: argparse.Namespace) -> list[Comparison]:
+def _tasks(trees: Trees, options: argparse.Namespace) -> list[Comparison]:
     """Each video with each filter. Raises BadInput with everything that is wrong with the videos."""
     from flashvsr.bench.quality import FILTERS, Comparison, measured_size
+    from flashvsr.video.media import hold_source
     from flashvsr.video.probe import probe
 
     tasks, problems = [], []
     for path in options.videos:
         try:
-            info = probe(path)
+            with hold_source(trees, path):
+                info = probe(path)
             size = measured_size(info, options.scale, options.size)
         except FlashVSRError as error:
             problems.append(str(error))

@@ -19,6 +19,7 @@ from flashvsr.commands.say import say
 from flashvsr.commands.screen import Screen
 from flashvsr.errors import FlashVSRError
 from flashvsr.files.state import StateDirectory
+from flashvsr.files.trees import OWN
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import DONE, FINISHED, Job, state_word
 from flashvsr.settings.config import Config
@@ -148,9 +149,11 @@ def _check_alive(service: subprocess.Popen[bytes], folder: Path) -> None:
 
 
 def _keep(result: Path, output: Path) -> tuple[Path, Path]:
+    from flashvsr.video.media import hold_source
     from flashvsr.video.picture import before_after
 
     kept, picture = output / RESULT, output / PICTURE
     shutil.copyfile(result, kept)
-    before_after(CLIP, kept, picture)
+    with hold_source(OWN, CLIP), hold_source(OWN, kept):
+        before_after(CLIP, kept, picture)
     return kept.absolute(), picture.absolute()

@@ -38,7 +38,7 @@ def _upscaled(config: Config, options: argparse.Namespace, preset: Preset, conso
 
     source, target = options.source, options.target
     name = printable(source.name)
-    upscaler = Upscaler(config)
+    upscaler = Upscaler(config, trees=config.trees())
     upscaler.check(source, target, preset=preset)
     with job_progress(console) as progress:
         upscaler.load(progress.say)  # which a Ctrl-C ends at once
@@ -53,10 +53,8 @@ def _upscaled(config: Config, options: argparse.Namespace, preset: Preset, conso
 
 def _preset(config: Config, options: argparse.Namespace) -> Preset:
     quality = config.export.quality
-    if options.preset is None:
-        preset = Preset(quality=quality)
-    else:
-        preset = load_preset(options.preset, quality, follow_symlinks=True)
+    file = options.preset
+    preset = Preset(quality=quality) if file is None else load_preset(config.trees(), file, quality)
     return override(preset, options.assignments)
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from flashvsr.files import at, trees
+from flashvsr.files import at
+from flashvsr.files.trees import OWN
 
 
 def name_durably(path: Path, name: Path) -> None:
@@ -16,7 +17,7 @@ def name_durably(path: Path, name: Path) -> None:
 
     Survives a power cut when it returns. Raises OSError.
     """
-    with at.closing(trees.open_file(path, os.O_RDONLY)) as descriptor:
+    with at.closing(OWN.open_file(path, os.O_RDONLY)) as descriptor:
         os.fsync(descriptor)
     path.replace(name)
     sync_names(name.parent)
@@ -24,5 +25,5 @@ def name_durably(path: Path, name: Path) -> None:
 
 def sync_names(directory: Path) -> None:
     """Bring a directory's list of names to the disk. Raises OSError."""
-    with trees.directory(directory) as descriptor:
+    with OWN.directory(directory) as descriptor:
         at.sync_directory(descriptor)

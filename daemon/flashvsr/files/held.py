@@ -4,7 +4,8 @@ A source is opened several times, for its facts, its picture, its sound. By its 
 file, or none: people rename, and so do programs that unpack or sort. While a path is held, whoever reads it reads the
 file that had this name at first.
 
-This holds for the whole process, as the trees do: code that reads a source does not know who works on it.
+This is the one place that opens a source, and where it is told how: code that reads one knows neither who works on it
+nor where others may write. So what nobody holds is opened without following any link.
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flashvsr.files import trees
+from flashvsr.files.trees import NO_LINKS, Trees
 
 _held: dict[Path, list[int]] = {}  # descriptors, of each who holds it
 _lock = threading.Lock()  # a descriptor must not be closed between the look for it and its use
 
 
 @contextmanager
-def held(path: Path) -> Iterator[None]:
-    """Hold the file that now has this name. Raises OSError where it cannot be opened."""
-    descriptor = open_to_read(path)
+def held(trees: Trees, path: Path) -> Iterator[None]:
+    """Hold the file that now has this name, or the one held by it already. Raises OSError where it cannot be opened."""
+    descriptor = _opened(trees, path)
     with _lock:
         _held.setdefault(path, []).append(descriptor)
     try:
@@ -42,10 +43,7 @@ def open_to_read(path: Path) -> int:
 
     Never waits, for a pipe for example. Raises OSError.
     """
-    with _lock:
-        if path in _held:
-            return os.dup(_held[path][0])
-    return trees.open_file(path, os.O_RDONLY)
+    return _opened(NO_LINKS, path)
 
 
 def status(path: Path) -> os.stat_result:
@@ -55,3 +53,10 @@ def status(path: Path) -> os.stat_result:
         return os.fstat(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _opened(trees: Trees, path: Path) -> int:
+    with _lock:
+        if path in _held:
+            return os.dup(_held[path][0])
+    return trees.open_file(path, os.O_RDONLY)

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from flashvsr.files import at, trees
+from flashvsr.files import at
 from flashvsr.files.advice import NO_SECOND_NAME
 from flashvsr.files.moves import move_new
 
@@ -25,13 +25,13 @@ class Exchanged(OSError):
 class Made:
     """A context: the hidden file `path` is new, and gone in the end unless it was named. Every method raises OSError.
 
-    With `directory`, a descriptor, the file is made there.
+    It is made in `directory`, the descriptor of the one that `path` names.
     """
 
-    def __init__(self, path: Path, mode: int = 0o666, directory: int | None = None) -> None:
+    def __init__(self, path: Path, directory: int, mode: int = 0o666) -> None:
         self.path = path
         self._named = False
-        self._directory = trees.open_directory(path.parent) if directory is None else os.dup(directory)
+        self._directory = os.dup(directory)
         try:
             self.descriptor = at.create(self._directory, path.name, mode)
         except BaseException:

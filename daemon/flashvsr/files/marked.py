@@ -12,11 +12,12 @@ import hashlib
 import os
 from pathlib import Path
 
-from flashvsr.files import at, trees
+from flashvsr.files import at
 from flashvsr.files.advice import BLOCKED, DENIED, GONE
 from flashvsr.files.moves import move_new, move_numbered
 from flashvsr.files.names import numbered, those_numbered
 from flashvsr.files.texts import encoded, hidden_text, hidden_text_name, read_up_to
+from flashvsr.files.trees import Trees
 
 # A comment in TOML as well.
 _MARK = b"# flashvsr wrote this. It replaces and removes it only as long as nothing in it is changed: "
@@ -27,7 +28,7 @@ MOST_NUMBERED = 30  # files of one name that are looked at: each may be as large
 _NOT_OURS = DENIED | GONE | BLOCKED
 
 
-def put(path: Path, text: str, about: str) -> Path:
+def put(trees: Trees, path: Path, text: str, about: str) -> Path:
     """Write a text about `about`, in place of ours of that name; returns where it lies. Raises OSError.
 
     One that lies there already is not written again. Where too many files of that name lie there, that is an error.
@@ -54,7 +55,7 @@ def put(path: Path, text: str, about: str) -> Path:
     raise AssertionError("the numbers of names have no end")
 
 
-def withdraw(path: Path, about: str) -> None:
+def withdraw(trees: Trees, path: Path, about: str) -> None:
     """Remove our texts of that name about `about`, if there are any. Raises OSError."""
     try:
         with trees.directory(path.parent) as directory:

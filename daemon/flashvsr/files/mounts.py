@@ -19,12 +19,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from flashvsr.errors import Transient
-from flashvsr.files import trees
 from flashvsr.files.advice import explained
 from flashvsr.files.at import NotRegular
 from flashvsr.files.filesystems import MOUNTINFO, MountTable
 from flashvsr.files.state import StateDirectory
 from flashvsr.files.texts import LARGEST, write_replacing
+from flashvsr.files.trees import OWN, Trees
 from flashvsr.system.text import printable
 
 log = logging.getLogger(__name__)
@@ -39,10 +39,11 @@ class ShareAway(Transient):
 
 
 class Mounts:
-    """What is remembered in a state directory. Several processes may use it at once."""
+    """What is remembered in a state directory. Several processes may use it at once. `trees`: where no link counts."""
 
-    def __init__(self, state: Path, mountinfo: Path = MOUNTINFO) -> None:
+    def __init__(self, state: Path, trees: Trees, mountinfo: Path = MOUNTINFO) -> None:
         self.path = StateDirectory(state).mounts
+        self._trees = trees
         self._mountinfo = mountinfo
         self._read: tuple[_Version, dict[str, str]] | None = None
 
@@ -62,7 +63,7 @@ class Mounts:
         table = MountTable(self._mountinfo)
         if not table:
             return {}  # a system without /proc: nothing can be told
-        known, real = dict(self._known()), _RealPaths()
+        known, real = dict(self._known()), _RealPaths(self._trees)
         away: dict[Path, ShareAway] = {}
         new: dict[str, str] = {}
         for directory in directories:
@@ -135,7 +136,7 @@ class Mounts:
 def _parsed(path: Path) -> dict[str, str]:
     """Read the file. Raises OSError, or one of _DAMAGED if it is none that this class wrote."""
     try:
-        with open(path, "rb", opener=trees.open_file) as file:
+        with open(path, "rb", opener=OWN.open_file) as file:
             data = file.read(LARGEST + 1)
     except (NotRegular, PermissionError) as error:
         raise ValueError(str(error)) from error
@@ -167,11 +168,12 @@ def _is_away(point: str, now: str, table: MountTable) -> bool:
 class _RealPaths:
     """Where paths lead. In a tree no link counts but those on the way to its root, which is resolved once."""
 
-    def __init__(self) -> None:
+    def __init__(self, trees: Trees) -> None:
+        self._trees = trees
         self._found: dict[Path, str] = {}
 
     def __call__(self, path: Path) -> str:
-        root = trees.root_of(path)
+        root = self._trees.root_of(path)
         if root is None or root == Path(root.anchor):
             return self._resolved(path)
         return str(Path(self._resolved(root), path.relative_to(root)))

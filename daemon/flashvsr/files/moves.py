@@ -6,27 +6,20 @@ import ctypes
 import errno
 import functools
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-from flashvsr.files import at, trees
+from flashvsr.files import at
 from flashvsr.files.advice import NO_LINKS, UNSUPPORTED
 from flashvsr.files.names import numbered
+from flashvsr.files.trees import Trees
 
 MTIME_SLACK_NS = 2_000_000_000  # the coarsest clock of a file system that a share may have (FAT)
 
 _RENAME_NOREPLACE = 1
 
 
-@contextmanager
-def opened(directory: Path) -> Iterator[int]:
-    """Open a directory: renames then happen in that very one, whatever becomes of its path."""
-    with trees.directory(directory) as descriptor:
-        yield descriptor
-
-
-def make_directories(directory: Path) -> None:
+def make_directories(trees: Trees, directory: Path) -> None:
     """Create a directory and its parents, each one durable before anything is put into it."""
     with trees.directory(directory, create=True):
         pass

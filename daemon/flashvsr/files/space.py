@@ -8,20 +8,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flashvsr.errors import NoSpace
-from flashvsr.files import at, trees
+from flashvsr.files import at
 from flashvsr.files.advice import explained
+from flashvsr.files.trees import OWN, Trees
 from flashvsr.system.text import printable
 
 _GIB = 1 << 30
 
 
 def free_bytes(directory: Path) -> int:
-    """Bytes that can be written at `directory`, or where it will be made. Raises Transient if that cannot be told."""
-    return _status(directory)[1]
+    """Bytes that can be written at `directory`, one of the service's own, or where it will be made.
+
+    Raises Transient if that cannot be told.
+    """
+    return _status(OWN, directory)[1]
 
 
 def check_low_water(directory: Path, least: int) -> None:
-    """Raise NoSpace if fewer than `least` bytes are free."""
+    """Raise NoSpace if fewer than `least` bytes are free at a directory of the service's own."""
     free = free_bytes(directory)
     if free < least:
         raise NoSpace(
@@ -29,14 +33,14 @@ def check_low_water(directory: Path, least: int) -> None:
         )
 
 
-def check_room(needs: Sequence[tuple[Path, int]], least: int) -> None:
+def check_room(trees: Trees, needs: Sequence[tuple[Path, int]], least: int) -> None:
     """Raise NoSpace unless there is room for the bytes that each directory will take, and `least` beside them.
 
     Directories on one file system share its room.
     """
     wanted: dict[int, int] = {}
     for directory, size in needs:
-        device, free = _status(directory)
+        device, free = _status(trees, directory)
         wanted[device] = wanted.get(device, least) + size
         if free < wanted[device]:
             raise NoSpace(
@@ -55,7 +59,7 @@ def bytes_at_crf(width: int, height: int, frames: int, crf: int) -> int:
     return int(width * height * frames * 0.1 / 8 * math.exp2((20 - crf) / 6))
 
 
-def _status(directory: Path) -> tuple[int, int]:
+def _status(trees: Trees, directory: Path) -> tuple[int, int]:
     with explained("look at", directory), at.closing(trees.nearest_directory(directory)) as existing:
         status = os.fstatvfs(existing)
         return os.fstat(existing).st_dev, status.f_bavail * status.f_frsize

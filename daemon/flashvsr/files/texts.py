@@ -7,28 +7,26 @@ import secrets
 from pathlib import Path
 
 from flashvsr.errors import BadConfig
-from flashvsr.files import at, trees
+from flashvsr.files import at
 from flashvsr.files.advice import reason
 from flashvsr.files.made import Made
 from flashvsr.files.names import OUR_PREFIX
+from flashvsr.files.trees import OWN, Trees
 
 LARGEST = 1 << 20  # bytes; what people write by hand is a few KiB, anything this large was put there by mistake
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")  # its byte order marks
 OWN_MODE = 0o644  # of the service's own files: not even the group of a share writes to them
 
 
-def read_text(path: Path, largest: int = LARGEST, *, follow_symlinks: bool = True) -> str:
+def read_text(trees: Trees, path: Path, largest: int = LARGEST, *, follow_symlinks: bool = True) -> str:
     """Read a UTF-8 text file of at most `largest` bytes, with or without a byte order mark.
 
     FileNotFoundError passes through; everything else that is wrong raises BadConfig with the file's name.
-    A pipe or device is refused instead of waited for.
+    A pipe or device is refused instead of waited for. `follow_symlinks`: whether the name itself may be a link, where
+    `trees` has no say in it.
     """
     try:
-        if follow_symlinks:
-            descriptor = trees.open_named(path, os.O_RDONLY)
-        else:
-            descriptor = trees.open_file(path, os.O_RDONLY | os.O_NOFOLLOW)
-        with at.closing(descriptor):
+        with at.closing(trees.open_file(path, os.O_RDONLY | (0 if follow_symlinks else os.O_NOFOLLOW))) as descriptor:
             data = read_up_to(descriptor, largest + 1)
     except FileNotFoundError:
         raise
@@ -49,7 +47,7 @@ def read_text(path: Path, largest: int = LARGEST, *, follow_symlinks: bool = Tru
         ) from error
 
 
-def write_new(path: Path, text: str) -> bool:
+def write_new(trees: Trees, path: Path, text: str) -> bool:
     """Write a file that does not exist yet; return False, changing nothing, if there is one. Raises OSError.
 
     The file appears whole.
@@ -68,7 +66,7 @@ def write_replacing(path: Path, text: str) -> None:
     Raises OSError, and leaves no temporary file behind then.
     """
     with (
-        trees.directory(path.parent) as directory,
+        OWN.directory(path.parent) as directory,
         hidden_text(path.parent, directory, encoded(text), OWN_MODE) as made,
     ):
         made.replace(path.name)
@@ -76,7 +74,7 @@ def write_replacing(path: Path, text: str) -> None:
 
 def hidden_text(place: Path, directory: int, data: bytes, mode: int = 0o666) -> Made:
     """Make a hidden file with this content in the opened directory `place`, on the disk when it returns."""
-    made = Made(place / hidden_text_name(), mode, directory)
+    made = Made(place / hidden_text_name(), directory, mode)
     try:
         made.write(data)
         made.sync()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from flashvsr.errors import FlashVSRError
+from flashvsr.files.trees import Trees
 from flashvsr.inbox.contained import unforeseen
 from flashvsr.inbox.settle import has_writer
 from flashvsr.inbox.stock import Stock, obstacle
@@ -26,7 +27,8 @@ Locate = Callable[[Path], tuple[Path, str] | None]
 class Handover:
     """Makes jobs of settled files; one that cannot be handed over waits, and holds up no other."""
 
-    def __init__(self, queue: Queue, stock: Stock, locate: Locate) -> None:
+    def __init__(self, trees: Trees, queue: Queue, stock: Stock, locate: Locate) -> None:
+        self._trees = trees
         self._queue = queue
         self._stock = stock
         self._locate = locate
@@ -55,19 +57,19 @@ class Handover:
 
     def _look(self, path: Path, beside: dict[Path, Companions], now: float) -> Source | None:
         place = self._locate(path)
-        stat = None if place is None else lookup(*place)
+        stat = None if place is None else lookup(self._trees, *place)
         if place is None or stat is None or obstacle(path, stat):
             self._stock.settler.forget(path)
             return None
         if not self._stock.settler.observe(path, stat, now):
             return None
         if path.parent not in beside:
-            beside[path.parent] = Companions(names_beside(*place))
+            beside[path.parent] = Companions(names_beside(self._trees, *place))
         if stat.st_size == 0:
             self._wait(path, "", now)
         elif beside[path.parent].of(path.name):
             self._wait(path, "still being downloaded or copied", now)
-        elif has_writer(path):
+        elif has_writer(self._trees, path):
             self._wait(path, "still open for writing in some program", now)
         else:
             return Source.of(place[0], path, place[1], stat)
@@ -76,7 +78,7 @@ class Handover:
     def _add(self, ready: Sequence[Source], held: Mapping[str, str], now: float) -> Sequence[tuple[Source, int | None]]:
         """Return the files that the queue took, with the numbers of their jobs; None where a file has one already."""
         try:
-            return list(zip(ready, self._queue.intake.add_many(ready, held), strict=True))
+            return list(zip(ready, self._queue.intake.add_many(ready, held, self._trees), strict=True))
         except FlashVSRError:
             raise  # what is wrong is the queue, not a file
         except Exception as error:

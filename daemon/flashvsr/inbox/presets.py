@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flashvsr.errors import BadConfig
-from flashvsr.files import trees
+from flashvsr.files.trees import Trees
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import HELD, QUEUED
 from flashvsr.settings.preset import PRESET_ERROR_NAME, PRESET_NAME, check_inbox_preset, write_default_preset
@@ -32,7 +32,8 @@ class _Verdict:
 class PresetGuard:
     """Knows which inboxes have a wrong preset, and why: `broken` maps the inbox's path to the message."""
 
-    def __init__(self, queue: Queue, default_quality: int) -> None:
+    def __init__(self, trees: Trees, queue: Queue, default_quality: int) -> None:
+        self._trees = trees
         self._queue = queue
         self._quality = default_quality
         self._verdicts: dict[Path, _Verdict] = {}
@@ -50,10 +51,10 @@ class PresetGuard:
         explanation beside it does; one that cannot be read is tried again.
         """
         verdict = self._verdicts.get(inbox)
-        if verdict is not None and verdict.preset is not None and verdict.preset == _version(inbox / PRESET_NAME):
+        if verdict is not None and verdict.preset is not None and verdict.preset == self._version(inbox / PRESET_NAME):
             if not verdict.wrong:
                 return None
-            if verdict.explanation == _version(inbox / PRESET_ERROR_NAME):
+            if verdict.explanation == self._version(inbox / PRESET_ERROR_NAME):
                 self._hold(inbox, verdict.wrong)
                 return verdict.wrong
         return self._judge(inbox)
@@ -68,11 +69,11 @@ class PresetGuard:
         before = self.broken.get(str(inbox))
         version: _Version = None
         try:
-            if _version(inbox / PRESET_NAME) is None:
+            if self._version(inbox / PRESET_NAME) is None:
                 with suppress(BadConfig):  # the check below says why it cannot be written
-                    write_default_preset(inbox / PRESET_NAME, self._quality)
-            version = _version(inbox / PRESET_NAME)  # before it is read: an edit in between shows at the next scan
-            check_inbox_preset(inbox, self._quality)
+                    write_default_preset(self._trees, inbox / PRESET_NAME, self._quality)
+            version = self._version(inbox / PRESET_NAME)  # before it is read: an edit in between shows at the next scan
+            check_inbox_preset(self._trees, inbox, self._quality)
         except BadConfig as error:
             message = str(error)
             self.broken[str(inbox)] = message
@@ -89,7 +90,7 @@ class PresetGuard:
         return None
 
     def _note(self, inbox: Path, version: _Version, wrong: str) -> None:
-        explanation = _version(inbox / PRESET_ERROR_NAME) if wrong else None
+        explanation = self._version(inbox / PRESET_ERROR_NAME) if wrong else None
         self._verdicts[inbox] = _Verdict(version, explanation, wrong)
 
     def _hold(self, inbox: Path, message: str) -> int:
@@ -101,6 +102,13 @@ class PresetGuard:
             self._inboxes_with[state] = self._queue.intake.inboxes_with(state)
         return self._inboxes_with[state]
 
+    def _version(self, path: Path) -> _Version:
+        try:
+            stat = self._trees.lstat(path)
+        except OSError:
+            return None
+        return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
 
 def _is_out_of_reach(error: BaseException | None) -> bool:
     """Tell a file that could not be read, which may pass without a change of it, from one that says wrong things."""
@@ -109,11 +117,3 @@ def _is_out_of_reach(error: BaseException | None) -> bool:
             return True
         error = error.__cause__
     return False
-
-
-def _version(path: Path) -> _Version:
-    try:
-        stat = trees.lstat(path)
-    except OSError:
-        return None
-    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns

@@ -9,7 +9,7 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from flashvsr.files import trees
+from flashvsr.files.trees import Trees
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Settler:
         return list(self._seen)
 
 
-def has_writer(path: Path) -> bool | None:
+def has_writer(trees: Trees, path: Path) -> bool | None:
     """Tell whether some process of this machine has the file open for writing; None if that cannot be told.
 
     A read lease is only granted on a file that nobody writes to (fcntl(2), F_SETLEASE). It needs the file's

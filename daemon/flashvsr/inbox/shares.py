@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from flashvsr.errors import Transient
-from flashvsr.files import trees
 from flashvsr.files.advice import advice
 from flashvsr.files.mounts import Mounts
 from flashvsr.inbox.rules import ignored, is_video_name
@@ -30,7 +29,8 @@ class Shares:
     def __init__(self, config: Config, queue: Queue) -> None:
         self._config = config
         self._queue = queue
-        self._mounts = Mounts(config.paths.state)
+        self._trees = config.trees()
+        self._mounts = Mounts(config.paths.state, self._trees)
         self._writable: set[Path] = set()
         self._devices: dict[Path, int] = {}
         self._earlier: dict[Path, set[int]] | None = None
@@ -56,7 +56,7 @@ class Shares:
             if outbox not in seen or outbox in self._writable:
                 continue
             try:
-                check_writable(outbox, root if outbox.is_relative_to(root) else outbox)
+                check_writable(self._trees, outbox, root if outbox.is_relative_to(root) else outbox)
             except Transient as error:
                 report(outbox, str(error))
             else:
@@ -67,7 +67,7 @@ class Shares:
         """Report videos that lie in the inbox root itself, where no preset applies to them."""
         root = self._config.paths.inbox
         try:
-            with trees.directory(root) as opened, os.scandir(opened) as entries:
+            with self._trees.directory(root) as opened, os.scandir(opened) as entries:
                 stray = sorted(
                     entry.name
                     for entry in entries
@@ -88,7 +88,7 @@ class Shares:
 
     def _is_there(self, directory: Path, report: Report) -> bool:
         try:
-            with trees.directory(directory) as opened, os.scandir(opened) as entries:
+            with self._trees.directory(directory) as opened, os.scandir(opened) as entries:
                 device = os.fstat(opened).st_dev
                 empty = next(entries, None) is None
         except FileNotFoundError:
@@ -131,7 +131,7 @@ class Shares:
     def _create_first(self, root: Path, report: Report) -> None:
         first = root / FIRST_INBOX
         try:
-            with trees.directory(first, create=True):
+            with self._trees.directory(first, create=True):
                 pass
         except OSError as error:
             report(root, f"has no inbox, and the folder {FIRST_INBOX} cannot be created in it: {error.strerror}")

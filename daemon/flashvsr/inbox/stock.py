@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 from flashvsr.files.at import Identity, identity
+from flashvsr.files.trees import Trees
 from flashvsr.inbox.rules import is_misnamed_preset, is_video_name
 from flashvsr.inbox.scan_problems import ScanProblems
 from flashvsr.inbox.settle import Settler
@@ -24,7 +25,8 @@ Unknown = Callable[[list[Source]], list[Source]]
 class Stock:
     """Knows each file of each inbox by its path inside; `settler` has those that may still grow."""
 
-    def __init__(self, settler: Settler, unknown: Unknown) -> None:
+    def __init__(self, trees: Trees, settler: Settler, unknown: Unknown) -> None:
+        self._trees = trees
         self.settler = settler
         self.waits: dict[Path, str] = {}  # settling files that stand still and have to wait all the same: why
         self._unknown = unknown
@@ -55,7 +57,7 @@ class Stock:
         still: dict[str, Identity] = {}
         new: list[Source] = []
         seen: set[Path] = set()
-        for folder in folders(inbox, problems.below(inbox), skip, listen):
+        for folder in folders(self._trees, inbox, problems.below(inbox), skip, listen):
             changed, beside = self._sort(folder, inbox, known, still, problems)
             waiting = Companions(beside)
             for source, name in changed:

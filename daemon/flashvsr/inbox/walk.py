@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flashvsr.files import at, trees
+from flashvsr.files import at
 from flashvsr.files.advice import BLOCKED, GONE
+from flashvsr.files.trees import Trees
 from flashvsr.inbox.rules import ignored, ignored_folder
 
 MAX_DEPTH = 64
@@ -74,7 +75,7 @@ class Folder:
 
 
 def folders(
-    inbox: Path, report: Report, skip: frozenset[Path] = frozenset(), listen: Listen | None = None
+    trees: Trees, inbox: Path, report: Report, skip: frozenset[Path] = frozenset(), listen: Listen | None = None
 ) -> Iterator[Folder]:
     """Yield the inbox and every directory below it that is not ignored by name; read `files` of each to its end.
 
@@ -99,11 +100,11 @@ def folders(
             os.close(folder.descriptor)
 
 
-def lookup(inbox: Path, relative: str) -> os.stat_result | None:
+def lookup(trees: Trees, inbox: Path, relative: str) -> os.stat_result | None:
     """Return the `lstat` of a regular file of the inbox; None if it is gone, or reached by a link only."""
     *parents, name = relative.split("/")
     try:
-        with _opened(inbox, parents) as directory:
+        with _opened(trees, inbox, parents) as directory:
             stat = at.status(directory, name)
     except OSError as error:
         if error.errno in GONE | BLOCKED:
@@ -137,14 +138,14 @@ def too_long(path: Path) -> bool:
     return len(os.fsencode(path)) > LONGEST_PATH
 
 
-def names_beside(inbox: Path, relative: str) -> list[str]:
+def names_beside(trees: Trees, inbox: Path, relative: str) -> list[str]:
     """Return all names in the directory of a file of the inbox. Raises OSError."""
-    with _opened(inbox, relative.split("/")[:-1]) as directory:
+    with _opened(trees, inbox, relative.split("/")[:-1]) as directory:
         return at.names(directory)
 
 
 @contextmanager
-def _opened(inbox: Path, parents: list[str]) -> Iterator[int]:
+def _opened(trees: Trees, inbox: Path, parents: list[str]) -> Iterator[int]:
     """Open a directory below the inbox step by step, so that no link on the way is followed."""
     directory = trees.open_directory(inbox)
     for name in parents:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flashvsr.errors import NoSpace, Transient
-from flashvsr.files import trees
 from flashvsr.files.filesystems import MOUNTINFO, fstype_of, is_network
 from flashvsr.inbox.contained import Contained
 from flashvsr.inbox.handover import Handover
@@ -53,15 +52,16 @@ class InboxWatcher:
         mountinfo: Path = MOUNTINFO,
     ) -> None:
         self._config = config
+        self._trees = config.trees()
         self._queue = queue
         self._clock = clock
         self._mountinfo = mountinfo
         self._settler = Settler(config.watch.settle_seconds)
-        self._stock = Stock(self._settler, queue.intake.unknown)
-        self._handover = Handover(queue, self._stock, self._locate)
+        self._stock = Stock(self._trees, self._settler, queue.intake.unknown)
+        self._handover = Handover(self._trees, queue, self._stock, self._locate)
         self._notifier = Listener()
         self._shares = Shares(config, queue)
-        self._presets = PresetGuard(queue, config.export.quality)
+        self._presets = PresetGuard(self._trees, queue, config.export.quality)
         self._contained = Contained()
         self._inboxes: dict[Path, InboxDir] = {}
         self._skip: frozenset[Path] = frozenset()
@@ -156,7 +156,7 @@ class InboxWatcher:
 
     def _look(self, path: Path, inbox: Path, relative: str, now: float) -> None:
         try:
-            stat = lookup(inbox, relative)
+            stat = lookup(self._trees, inbox, relative)
         except OSError as error:
             log.debug("%s cannot be looked at, the next scan will: %s", printable(path), error.strerror)
             return
@@ -221,7 +221,7 @@ class InboxWatcher:
 
     def _listen_for_inboxes(self, root: Path) -> None:
         try:
-            with trees.directory(root) as descriptor:
+            with self._trees.directory(root) as descriptor:
                 self._notifier.listen(root, descriptor)
         except OSError as error:
             log.debug("%s cannot be opened, which the scan reports: %s", printable(root), error)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import peewee as pw
 
-from flashvsr.files import trees
 from flashvsr.files.advice import BLOCKED
+from flashvsr.files.trees import NO_LINKS, Trees
 from flashvsr.jobs.schema import CANCELLED, FAILED, HELD, QUEUED, RUNNING, SUPERSEDED, Job
 from flashvsr.jobs.store import Store
 from flashvsr.jobs.table import JobTable, fresh_start, no_result
@@ -53,7 +53,9 @@ class Intake:
         """Make a job of one file; see `add_many`."""
         return self.add_many([Source.of(inbox, source, relative, stat)])[0]
 
-    def add_many(self, sources: Sequence[Source], held: Mapping[str, str] | None = None) -> list[int | None]:
+    def add_many(
+        self, sources: Sequence[Source], held: Mapping[str, str] | None = None, trees: Trees = NO_LINKS
+    ) -> list[int | None]:
         """Make jobs of files, in order; the number of each job, or None for a file that is known already.
 
         Known is the same device, inode, size and mtime, or the same path, size and mtime (a share gets new
@@ -61,10 +63,11 @@ class Intake:
         and a failed one is tried again under it. A new version of a file replaces the old one's
         job if that still waits. A file whose job is done and archived or deleted it is known no longer: whoever
         drops it again wants it done again. Jobs of an inbox named in `held` start as held, with the reason given there.
+        `trees`: by which it is told whether a file still lies under a name that it had.
         """
         numbers: list[int | None] = []
         for batch in _batches(sources):
-            left = self._left_names(batch)  # asks the share, which may hang: outside the transaction
+            left = self._left_names(trees, batch)  # asks the share, which may hang: outside the transaction
             with self._store.writing():
                 met = self._met(batch)
                 for source in batch:
@@ -125,7 +128,7 @@ class Intake:
         with self._store.writing():
             return int(self._store.run(Job.update(state=new, error=error, error_kind=kind).where(there)))
 
-    def _left_names(self, sources: Sequence[Source]) -> frozenset[str]:
+    def _left_names(self, trees: Trees, sources: Sequence[Source]) -> frozenset[str]:
         """Return the names, known to the queue, under which these files no longer lie: they were renamed."""
         wanted = {(source.device, source.inode): source.source for source in sources}
         devices, inodes = zip(*wanted, strict=True)
@@ -135,7 +138,7 @@ class Intake:
             row.source
             for row in rows
             if wanted.get((row.device, row.inode), row.source) != row.source
-            and not _lies_at(row.source, row.device, row.inode)
+            and not _lies_at(trees, row.source, row.device, row.inode)
         )
 
     def _met(self, sources: Sequence[Source]) -> set[_Mark]:
@@ -233,7 +236,7 @@ def _batches(sources: Sequence[Source]) -> Iterator[Sequence[Source]]:
     return (sources[start : start + _BATCH] for start in range(0, len(sources), _BATCH))
 
 
-def _lies_at(path: str, device: int, inode: int) -> bool:
+def _lies_at(trees: Trees, path: str, device: int, inode: int) -> bool:
     """Tell whether that file is (or, where the share does not answer, may be) at that path."""
     try:
         stat = trees.lstat(Path(path))

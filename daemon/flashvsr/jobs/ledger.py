@@ -18,6 +18,7 @@ from flashvsr.files.moves import make_directories
 from flashvsr.files.objects import Unusable, read_object, set_aside
 from flashvsr.files.state import StateDirectory
 from flashvsr.files.texts import write_replacing
+from flashvsr.files.trees import OWN
 from flashvsr.jobs.rows import LARGEST_NUMBER, wrong_value
 from flashvsr.jobs.schema import Job
 from flashvsr.system.text import printable
@@ -41,7 +42,7 @@ class Ledger:
         row = {name: getattr(job, name) for name in Job._meta.sorted_field_names if name not in _LEFT_OUT}
         path = self._path(job.id)
         with explained("write", path):
-            make_directories(self.folder)
+            make_directories(OWN, self.folder)
             _give_to_owner(self.folder)
             try:
                 self._write(path, row)

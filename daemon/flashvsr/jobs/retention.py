@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 from pathlib import Path
 
-from flashvsr.files import at, trees
+from flashvsr.files import at
 from flashvsr.files.mounts import Mounts
 from flashvsr.files.state import StateDirectory
+from flashvsr.files.trees import Trees
 from flashvsr.jobs.history import Ended
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.rows import LARGEST_NUMBER
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 _DAY = 86_400.0
 
 
-def prune(queue: Queue, days: float, now: float) -> dict[str, int]:
+def prune(trees: Trees, queue: Queue, days: float, now: float) -> dict[str, int]:
     """Remove what is older than `days` (0 keeps all); `now` in seconds since the epoch.
 
     Counts what went: "jobs" of the history, "archived" sources, "leftovers" (`<state>/jobs/<job number>…`,
@@ -36,15 +37,16 @@ def prune(queue: Queue, days: float, now: float) -> dict[str, int]:
     leftovers = _prune_leftovers(queue, {job.id for job in over}, limit)
     leftovers += _prune_damaged(queue.state, limit)
     archived = _prune_archive(queue.state.archive, limit)
-    present = lru_cache(maxsize=None)(partial(_share_present, mounts=Mounts(queue.state.path)))  # asked once an inbox
+    mounts = Mounts(queue.state.path, trees)
+    present = lru_cache(maxsize=None)(partial(_share_present, trees, mounts))  # asked once an inbox
     return {
-        "jobs": queue.history.forget([job.id for job in over if job.departed or _source_gone(job, present)]),
+        "jobs": queue.history.forget([job.id for job in over if job.departed or _source_gone(trees, job, present)]),
         "archived": archived,
         "leftovers": leftovers,
     }
 
 
-def _source_gone(job: Ended, present: Callable[[Path], bool]) -> bool:
+def _source_gone(trees: Trees, job: Ended, present: Callable[[Path], bool]) -> bool:
     """Tell whether the source is surely gone; while it may be there, its row keeps it from being redone."""
     try:
         return not trees.exists(Path(job.source)) and present(Path(job.inbox))
@@ -52,7 +54,7 @@ def _source_gone(job: Ended, present: Callable[[Path], bool]) -> bool:
         return False
 
 
-def _share_present(inbox: Path, mounts: Mounts) -> bool:
+def _share_present(trees: Trees, mounts: Mounts, inbox: Path) -> bool:
     """Tell an inbox without this file from an unmounted share, of which only an empty directory is seen."""
     if not mounts.present(inbox):
         return False

@@ -14,11 +14,12 @@ import shutil
 import stat as stat_bits
 from pathlib import Path
 
-from flashvsr.files import at, trees
+from flashvsr.files import at
 from flashvsr.files.advice import explained
 from flashvsr.files.at import Identity, sync_directory
-from flashvsr.files.moves import MTIME_SLACK_NS, make_directories, move_new, move_numbered, opened
+from flashvsr.files.moves import MTIME_SLACK_NS, make_directories, move_new, move_numbered
 from flashvsr.files.names import OUR_PREFIX, numbered
+from flashvsr.files.trees import OWN, Trees
 from flashvsr.outbox.targets import inside
 from flashvsr.system.text import printable
 
@@ -28,18 +29,22 @@ log = logging.getLogger(__name__)
 _BLOCK = 1 << 20
 
 
-def settle_source(source: Path, identity: Identity, action: str, archive_dir: Path, relative: str) -> Path | None:
+def settle_source(
+    trees: Trees, source: Path, identity: Identity, action: str, archive_dir: Path, relative: str
+) -> Path | None:
     """Archive, delete or keep `source`; returns where it was archived, None otherwise.
 
     A source that is gone or has changed since the job was made (`identity`) is left alone; one that is gone because an
-    earlier attempt archived it is found there. `relative` gives its place in the archive, where nothing is replaced.
+    earlier attempt archived it is found there. `relative` gives its place in the archive, a directory of the service's
+    own, where nothing is replaced.
+
     Raises Transient if the file system refuses; the source is then still where it was.
     """
     if action == "keep":
         return None
     with explained(action, source):
         try:
-            with opened(source.parent) as directory:
+            with trees.directory(source.parent) as directory:
                 name = _present_name(directory, source.name, identity)
                 if _identity(name, directory) != identity:
                     log.info("%s changed while it was processed and stays where it is", printable(source))
@@ -64,8 +69,8 @@ def _present_name(directory: int, name: str, identity: Identity) -> str:
 
 def _archive(directory: int, name: str, source: Path, identity: Identity, wanted: Path) -> Path | None:
     with explained("archive to", wanted.parent):
-        make_directories(wanted.parent)
-        archive = trees.open_directory(wanted.parent)
+        make_directories(OWN, wanted.parent)
+        archive = OWN.open_directory(wanted.parent)
     with at.closing(archive):
         _close_to_others(archive)
         try:
@@ -112,7 +117,7 @@ def _archived_before(wanted: Path, identity: Identity) -> Path | None:
     for name in numbered(wanted.name):
         path = wanted.with_name(name)
         try:
-            stat = trees.lstat(path)
+            stat = OWN.lstat(path)
         except FileNotFoundError:
             return copy
         if at.identity(stat) == identity:

@@ -11,18 +11,19 @@ from typing import TypeGuard
 from flashvsr.files.advice import explained
 from flashvsr.files.objects import Unusable, clear_name, read_object
 from flashvsr.files.texts import write_replacing
-from flashvsr.outbox.publish import already_published
+from flashvsr.outbox.publish import Outbox
 
 
 @dataclass(frozen=True)
 class Intent:
     """For publications that the queue has no row for. `content` says what is published, in any words.
 
-    An intent about another content is no longer ours.
+    An intent about another content is no longer ours. `outbox`: where it is published.
     """
 
     path: Path
     content: str
+    outbox: Outbox
 
     def record(self, result: Path, size: int, mtime_ns: int) -> None:
         """Make the intent durable; for `publish`. Raises Transient."""
@@ -44,7 +45,7 @@ class Intent:
             return None
         if not isinstance(size, int) or not isinstance(mtime_ns, int):
             return None
-        return Path(result) if already_published(Path(result), size, mtime_ns) else None
+        return Path(result) if self.outbox.already_published(Path(result), size, mtime_ns) else None
 
 
 def _is_path(value: object) -> TypeGuard[str]:

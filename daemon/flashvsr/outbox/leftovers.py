@@ -9,8 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 from stat import S_ISREG
 
-from flashvsr.files import at, trees
+from flashvsr.files import at
 from flashvsr.files.names import OUR_PREFIX
+from flashvsr.files.trees import Trees
 from flashvsr.outbox.publish import RESULT_NAME
 from flashvsr.system.text import printable
 
@@ -21,25 +22,25 @@ _TEXT = re.compile(re.escape(OUR_PREFIX) + r"\d+-[0-9a-f]{8}\.tmp", re.ASCII)
 DEEPEST = 80  # levels of an outbox: more than an inbox is looked into, so more than results have
 
 
-def remove_texts(directory: Path, limit: float) -> int:
+def remove_texts(trees: Trees, directory: Path, limit: float) -> int:
     """Remove half-written texts in a directory, not below it, that nobody wrote to since `limit`; how many.
 
     `limit`: seconds since the epoch, so long ago that whoever wrote has given up. What cannot be removed is logged.
     """
-    return _remove(directory, limit, lambda name: bool(_TEXT.fullmatch(name)), 0)
+    return _remove(trees, directory, limit, lambda name: bool(_TEXT.fullmatch(name)), 0)
 
 
-def remove_all(outbox: Path, limit: float, running: Container[int]) -> int:
+def remove_all(trees: Trees, outbox: Path, limit: float, running: Container[int]) -> int:
     """Remove half-written texts and results anywhere in an outbox. Results of the jobs `running` stay."""
 
     def is_left(name: str) -> bool:
         result = RESULT_NAME.fullmatch(name)
         return bool(_TEXT.fullmatch(name)) if result is None else int(result[1]) not in running
 
-    return _remove(outbox, limit, is_left, DEEPEST)
+    return _remove(trees, outbox, limit, is_left, DEEPEST)
 
 
-def _remove(top: Path, limit: float, is_left: Callable[[str], bool], deepest: int) -> int:
+def _remove(trees: Trees, top: Path, limit: float, is_left: Callable[[str], bool], deepest: int) -> int:
     removed = 0
     try:
         for directory, names in trees.walk(top, deepest):

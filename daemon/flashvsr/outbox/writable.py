@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flashvsr.errors import NoSpace, Transient
-from flashvsr.files import at, trees
+from flashvsr.files import at
 from flashvsr.files.advice import failure
 from flashvsr.files.texts import hidden_text_name
+from flashvsr.files.trees import Trees
 
 FRESH_SECONDS = 60.0
 
@@ -20,7 +21,7 @@ class OutboxClosed(Transient):
     """Nothing can be written to an outbox: its rights, a read-only file system, the sandbox. A person has to help."""
 
 
-def check_writable(directory: Path, root: Path) -> None:
+def check_writable(trees: Trees, directory: Path, root: Path) -> None:
     """Make an empty hidden file where `directory` is or will be made, and remove it again; creates nothing else.
 
     `root`: the outbox as the settings name it. Raises OutboxClosed, or NoSpace, that says what to do.
@@ -46,9 +47,9 @@ class WritableOutboxes:
         self._clock = clock
         self._fresh: dict[Path, float] = {}  # until when nobody asks again
 
-    def check(self, directory: Path, root: Path) -> None:
+    def check(self, trees: Trees, directory: Path, root: Path) -> None:
         now = self._clock()
         self._fresh = {path: until for path, until in self._fresh.items() if until > now}
         if directory not in self._fresh:
-            check_writable(directory, root)
+            check_writable(trees, directory, root)
             self._fresh[directory] = now + FRESH_SECONDS

@@ -13,6 +13,7 @@ from flashvsr.errors import BadConfig, Transient
 from flashvsr.files.objects import clear_name
 from flashvsr.files.state import StateDirectory
 from flashvsr.files.texts import read_text, write_replacing
+from flashvsr.files.trees import OWN
 from flashvsr.settings.bounds import CONFIG_LIMITS
 from flashvsr.settings.config import TABLES, Config, load_config
 from flashvsr.settings.escaped import written
@@ -57,7 +58,7 @@ def keep_worker_config(config: Config) -> None:
     """
     path = StateDirectory(config.paths.state).worker_settings
     try:
-        found: str | None = read_text(path, CONFIG_LIMITS.bytes, follow_symlinks=False)
+        found: str | None = read_text(OWN, path, CONFIG_LIMITS.bytes, follow_symlinks=False)
     except (FileNotFoundError, BadConfig):
         found = None
     # Compared as it is written: a name that is no text has another form in a file.

@@ -10,7 +10,6 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from flashvsr.errors import BadConfig, Damaged, FlashVSRError
-from flashvsr.files import trees
 from flashvsr.files.state import prepare_state, state_lock
 from flashvsr.inbox.watch import InboxWatcher
 from flashvsr.jobs.damage import EX_DAMAGED, heal
@@ -106,7 +105,6 @@ class Supervisor:
         return closing(Queue(state))
 
     def _start(self) -> None:
-        trees.guard(self._config.trees())
         self._forget_workers()
         self._recover_jobs()
         gpu = self._config.gpu
@@ -245,7 +243,6 @@ class Supervisor:
 
     def _take_over(self, config: Config, waiting: Sequence[str]) -> None:
         self._config = config
-        trees.guard(config.trees())
         logs.set_level(config.service.log_level)
         for note in config.notes:
             log.warning("%s", note)

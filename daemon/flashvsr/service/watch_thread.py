@@ -161,7 +161,7 @@ class WatchThread:
             log.warning("the clock was set; nothing is removed for its age before it has run steadily for an hour")
             return
         days = self._config.retention.days
-        removed = prune(queue, days, time.time())
+        removed = prune(self._config.trees(), queue, days, time.time())
         if any(removed.values()):
             text = ", ".join(f"{count} {what}" for what, count in removed.items())
             log.info("older than %d days and removed: %s", days, text)
@@ -169,11 +169,11 @@ class WatchThread:
             log.info("%d half-written hidden files of crashed processes removed", left)
 
     def _remove_temporaries(self, queue: Queue, limit: float) -> int:
-        config, running = self._config, {job.id for job in queue.jobs.select([RUNNING])}
+        config, trees, running = self._config, self._config.trees(), {job.id for job in queue.jobs.select([RUNNING])}
         state, inboxes = queue.state, (inbox.path for inbox in config.inboxes())
         outboxes = {config.paths.outbox, *(extra.outbox for extra in config.extra_inboxes)}
-        removed = sum(remove_texts(place, limit) for place in (state.path, state.records, *inboxes))
-        return removed + sum(remove_all(outbox, limit, running) for outbox in outboxes)
+        removed = sum(remove_texts(trees, place, limit) for place in (state.path, state.records, *inboxes))
+        return removed + sum(remove_all(trees, outbox, limit, running) for outbox in outboxes)
 
     def _wall_clock_was_set(self) -> bool:
         """Whether the wall clock jumped since the last look: by a wrong one everything may seem old enough to go."""

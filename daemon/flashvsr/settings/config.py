@@ -10,6 +10,7 @@ from typing import cast
 
 from flashvsr.errors import BadConfig
 from flashvsr.files.texts import read_text
+from flashvsr.files.trees import OWN, Trees
 from flashvsr.settings.bounds import CONFIG_LIMITS
 from flashvsr.settings.crosscheck import INBOX, OTHER, OUTBOX, ConfiguredFolder, check_folders, check_not_available
 from flashvsr.settings.document import (
@@ -94,10 +95,10 @@ class Config:
             *(InboxDir(extra.path, extra.outbox, extra.path.name) for extra in self.extra_inboxes),
         )
 
-    def trees(self) -> tuple[Path, ...]:
-        """List the roots of the directories that other people write to, for `flashvsr.files.trees`."""
+    def trees(self) -> Trees:
+        """Return the way to files, by which no link is followed where other people write: in inboxes and outboxes."""
         extra = (path for inbox in self.extra_inboxes for path in (inbox.path, inbox.outbox))
-        return (self.paths.inbox, self.paths.outbox, *extra)
+        return Trees((self.paths.inbox, self.paths.outbox, *extra))
 
 
 TABLES: Mapping[str, type] = {
@@ -153,7 +154,7 @@ def _absolute(path: Path) -> Path:
 
 def _read_file(path: Path, required: bool, problems: list[str]) -> str | None:
     try:
-        return read_text(path, CONFIG_LIMITS.bytes)
+        return read_text(OWN, path, CONFIG_LIMITS.bytes)
     except FileNotFoundError:
         if required:
             problems.append(f"{path}: there is no such file; give the path of a flashvsr.toml")

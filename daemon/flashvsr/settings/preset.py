@@ -11,10 +11,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from flashvsr.errors import BadConfig
-from flashvsr.files import marked, trees
+from flashvsr.files import marked
 from flashvsr.files.advice import advice
 from flashvsr.files.objects import Unusable, object_of
 from flashvsr.files.texts import read_text, write_new
+from flashvsr.files.trees import Trees
 from flashvsr.settings.bounds import PRESET_LIMITS
 from flashvsr.settings.document import Document, parse, parse_value, raise_problems, read_table
 from flashvsr.settings.kinds import Flag, Number, OneOf, Whole, shown
@@ -118,15 +119,12 @@ class Preset:
     )
 
 
-def load_preset(path: Path, default_quality: int = 6, *, follow_symlinks: bool = False) -> Preset:
-    """Read and check a preset file. Raises BadConfig with all problems: file, line, key, found, allowed.
-
-    Symbolic links are refused unless asked for: whoever may write to a share could aim one anywhere.
-    """
+def load_preset(trees: Trees, path: Path, default_quality: int = 6) -> Preset:
+    """Read and check a preset file. Raises BadConfig with all problems: file, line, key, found, allowed."""
     try:
-        text = read_text(path, PRESET_LIMITS.bytes, follow_symlinks=follow_symlinks)
+        text = read_text(trees, path, PRESET_LIMITS.bytes)
     except FileNotFoundError as error:
-        homeless = _is_missing(path.parent)
+        homeless = _is_missing(trees, path.parent)
         missing = "its folder does not exist; is the share mounted?" if homeless else "there is no such file"
         raise BadConfig(f"{path}: {missing}") from error
     return parse_preset(text, str(path), default_quality)
@@ -211,13 +209,13 @@ def default_preset_text(default_quality: int = 6) -> str:
     )
 
 
-def write_default_preset(path: Path, default_quality: int = 6) -> None:
+def write_default_preset(trees: Trees, path: Path, default_quality: int = 6) -> None:
     """Write a commented preset with every option; one that exists already stays untouched.
 
     Raises BadConfig if the folder is missing or cannot be written to.
     """
     try:
-        write_new(path, default_preset_text(default_quality))
+        write_new(trees, path, default_preset_text(default_quality))
     except FileNotFoundError as error:
         raise BadConfig(f"{path.parent}: the folder does not exist; is the share mounted?") from error
     except OSError as error:
@@ -228,7 +226,7 @@ def write_default_preset(path: Path, default_quality: int = 6) -> None:
         ) from error
 
 
-def check_inbox_preset(inbox: Path, default_quality: int = 6) -> Preset:
+def check_inbox_preset(trees: Trees, inbox: Path, default_quality: int = 6) -> Preset:
     """Load the preset of an inbox, writing the default one first if there is none.
 
     Raises BadConfig after explaining the problems in PRESET_ERROR_NAME beside the preset; once the preset is
@@ -236,12 +234,12 @@ def check_inbox_preset(inbox: Path, default_quality: int = 6) -> Preset:
     """
     path = inbox / PRESET_NAME
     try:
-        if _is_missing(path):
-            write_default_preset(path, default_quality)
-        preset = load_preset(path, default_quality)
+        if _is_missing(trees, path):
+            write_default_preset(trees, path, default_quality)
+        preset = load_preset(trees, path, default_quality)
     except BadConfig as error:
-        raise BadConfig(*error.lines, *_explain(inbox, str(error))) from error
-    _withdraw(inbox / PRESET_ERROR_NAME)
+        raise BadConfig(*error.lines, *_explain(trees, inbox, str(error))) from error
+    _withdraw(trees, inbox / PRESET_ERROR_NAME)
     return preset
 
 
@@ -251,14 +249,14 @@ def _checked(document: Document, defaults: Preset, problems: list[str]) -> Prese
     return replace(defaults, **{key: setting.value for key, setting in accepted.items()})
 
 
-def _is_missing(path: Path) -> bool:
+def _is_missing(trees: Trees, path: Path) -> bool:
     try:
         return not trees.exists(path)
     except OSError:  # loading the preset says what is wrong
         return False
 
 
-def _explain(inbox: Path, message: str) -> tuple[str, ...]:
+def _explain(trees: Trees, inbox: Path, message: str) -> tuple[str, ...]:
     """Put the problems beside the preset, no person's text out of its place; return lines to add if that fails."""
     path = inbox / PRESET_ERROR_NAME
     text = (
@@ -267,7 +265,7 @@ def _explain(inbox: Path, message: str) -> tuple[str, ...]:
         "Correct it and save. The videos then start by themselves and this text disappears.\n"
     )
     try:
-        marked.put(path, text, PRESET_NAME)
+        marked.put(trees, path, text, PRESET_NAME)
     except FileNotFoundError:  # no inbox, so nobody to read it there; the message says so already
         return ()
     except OSError as error:
@@ -275,8 +273,8 @@ def _explain(inbox: Path, message: str) -> tuple[str, ...]:
     return ()
 
 
-def _withdraw(path: Path) -> None:
+def _withdraw(trees: Trees, path: Path) -> None:
     try:
-        marked.withdraw(path, PRESET_NAME)
+        marked.withdraw(trees, path, PRESET_NAME)
     except OSError as error:
         log.warning("%s no longer applies but cannot be removed: %s", path, error.strerror)

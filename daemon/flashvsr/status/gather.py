@@ -13,6 +13,7 @@ from typing import Literal
 from flashvsr.errors import BadConfig
 from flashvsr.files.advice import in_the_way, out_of_reach
 from flashvsr.files.state import service_process
+from flashvsr.files.trees import Trees
 from flashvsr.jobs.damage import set_aside_notes
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import FINISHED, HELD, QUEUED, RUNNING, Job, Worker
@@ -193,7 +194,7 @@ def _known(config: Config, told: Told) -> tuple[InboxState, tuple[InboxState, ..
 
 def _look(config: Config) -> tuple[InboxState, tuple[InboxState, ...]]:
     """The root of the inboxes and all of them, looked at now."""
-    inboxes = tuple(_look_at(inbox.path, config.export.quality) for inbox in config.inboxes())
+    inboxes = tuple(_look_at(config.trees(), inbox.path, config.export.quality) for inbox in config.inboxes())
     return InboxState(config.paths.inbox, _root_problem(config.paths.inbox, empty=not inboxes)), inboxes
 
 
@@ -208,7 +209,7 @@ def _root_problem(root: Path, empty: bool) -> str:
     return "there is no inbox in it; create a directory in it (the service makes default/)" if empty else ""
 
 
-def _look_at(inbox: Path, default_quality: int) -> InboxState:
+def _look_at(trees: Trees, inbox: Path, default_quality: int) -> InboxState:
     try:
         if obstacle := in_the_way(inbox):
             return InboxState(inbox, f"{obstacle}, or name another directory")
@@ -218,7 +219,7 @@ def _look_at(inbox: Path, default_quality: int) -> InboxState:
             return InboxState(inbox, "cannot be read; give the service's user access")
         if not (inbox / PRESET_NAME).exists():
             return InboxState(inbox, note="no preset yet, the service writes one with the defaults")
-        preset = load_preset(inbox / PRESET_NAME, default_quality)
+        preset = load_preset(trees, inbox / PRESET_NAME, default_quality)
     except BadConfig as error:
         return InboxState(inbox, preset_problem=str(error))
     except OSError as error:

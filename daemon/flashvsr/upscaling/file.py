@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +16,8 @@ import torch
 
 from flashvsr.errors import FlashVSRError, SourceRenamed, Transient
 from flashvsr.files.made import Made
-from flashvsr.outbox.publish import new_result, publish, temporary_for, write_report
+from flashvsr.files.trees import OWN
+from flashvsr.outbox.publish import Outbox
 from flashvsr.settings.config import Config
 from flashvsr.system.memory import free_gpu_memory
 from flashvsr.upscaling import passage
@@ -53,7 +55,7 @@ def upscale_file(task: Task, engine: AnyEngine, config: Config, control: Control
     """
     notes = [engine.note] if engine.note else []
     remakes = 0
-    with hold_source(task.source):  # from here on its name may change
+    with hold_source(task.trees, task.source):  # from here on its name may change
         while True:
             try:
                 return _attempt(task, engine, config, control, notes)
@@ -75,9 +77,10 @@ def upscale_file(task: Task, engine: AnyEngine, config: Config, control: Control
 def _attempt(task: Task, engine: AnyEngine, config: Config, control: Control, notes: Sequence[str]) -> Report:
     attempt = Attempt()
     plan = prepare(task, engine, config, control)
-    decoder = decode(plan.picture, plan.geometry.scaled, plan.decoding)
-    output = ChunkedOutput(plan.store, plan.encoder, list(plan.chunks), plan.chunk_frames, decoder.captions)
-    passage.run(plan, engine, decoder, output, control)
+    with _normalised_held(plan):
+        decoder = decode(plan.picture, plan.geometry.scaled, plan.decoding)
+        output = ChunkedOutput(plan.store, plan.encoder, list(plan.chunks), plan.chunk_frames, decoder.captions)
+        passage.run(plan, engine, decoder, output, control)
     warnings = [*notes, *plan.warnings, *decoder.warnings]
 
     def told(joined: Assembled, source: Path, result: Path) -> Report:
@@ -87,19 +90,24 @@ def _attempt(task: Task, engine: AnyEngine, config: Config, control: Control, no
     remove_others(task.workdir, None)
     if task.preset.report:
         try:
-            write_report(report.result, report.to_toml())
+            Outbox(task.trees).write_report(report.result, report.to_toml())
         except FlashVSRError as error:
             report.warnings.append(f"the report could not be written beside the result: {error}")
     return report
 
 
+def _normalised_held(plan: Plan) -> AbstractContextManager[None]:
+    """Hold what is decoded, where that is not the source."""
+    return nullcontext() if plan.picture is plan.source else hold_source(OWN, plan.picture.path)
+
+
 def _publish(plan: Plan, chunks: list[Chunk], last_step: int, control: Control, told: Told) -> Report:
     """Join, verify, rename, all where the source's name of that moment puts the result."""
-    task = plan.task
+    task, outbox = plan.task, Outbox(plan.task.trees)
     while True:
         control.check_outbox()
         task = control.present(task)
-        with new_result(temporary_for(task.target, task.job_id)) as made:
+        with outbox.new_result(outbox.temporary_for(task.target, task.job_id)) as made:
             joined = assemble(
                 chunks,
                 plan.source,
@@ -136,5 +144,5 @@ def _name(task: Task, made: Made, told: Callable[[Path], Report], control: Contr
         reports.append(told(path))
         control.publishing(reports[-1], size, mtime_ns)
 
-    publish(made, task.target, record)
+    Outbox(task.trees).publish(made, task.target, record)
     return reports[-1]

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flashvsr.errors import BadInput, FlashVSRError
-from flashvsr.files import trees
 from flashvsr.files.advice import failure
+from flashvsr.files.trees import NO_LINKS, OWN, Trees
 from flashvsr.outbox.writable import check_writable
 from flashvsr.settings.config import Config, load_config
 from flashvsr.settings.preset import Preset, load_preset, with_values
@@ -66,7 +66,7 @@ def upscale(
     Args:
         source: the video.
         target: the result, an .mp4 or .mkv file that does not exist yet, or a directory for it. The container follows
-            its name. Links on the way to either are followed, unless this process guards trees.
+            its name. Links on the way to either are followed.
         preset: a `Preset`, the path of a preset.toml, or None for the defaults.
         config: a `Config` or the path of a flashvsr.toml, for where weights lie, how files are read, limits; None for
             the defaults. Neither /etc/flashvsr nor the environment is looked at.
@@ -97,10 +97,13 @@ class Upscaler:
     """Does one file after the other with a model that is loaded once, at the first of them.
 
     Arguments and errors are those of `upscale`. Not for several threads at once.
+
+    `trees`: of a caller who knows where other people write: in there no link is followed, whoever gave the path.
     """
 
-    def __init__(self, config: Config | AnyPath | None = None) -> None:
+    def __init__(self, config: Config | AnyPath | None = None, *, trees: Trees = NO_LINKS) -> None:
         self.config = _config(config)
+        self._trees = trees
         self._loaded: tuple[Upscaling, AnyEngine] | None = None
 
     def load(self, on_message: OnMessage | None = None) -> None:
@@ -111,9 +114,9 @@ class Upscaler:
         self, source: AnyPath, target: AnyPath, *, preset: Preset | AnyPath | None = None, **options: object
     ) -> None:
         """Raise what `upscale` would before it loads the model, also about the file. Changes nothing."""
-        order = _order(self.config, _path(source, "source"), _path(target, "target"), preset, options)
+        order = _order(self.config, self._trees, _path(source, "source"), _path(target, "target"), preset, options)
         control = _Hooks()
-        with _explained(order.target, control), _task(order) as task:
+        with _explained(order.target, control), _task(order, self._trees) as task:
             _look(task, self.config, control)
 
     def upscale(
@@ -128,9 +131,9 @@ class Upscaler:
         **options: object,
     ) -> Report:
         """Super-resolve one video file, see `upscale`."""
-        order = _order(self.config, _path(source, "source"), _path(target, "target"), preset, options)
+        order = _order(self.config, self._trees, _path(source, "source"), _path(target, "target"), preset, options)
         control = _Hooks(on_progress, on_working, on_message)
-        with _explained(order.target, control), _task(order) as task:
+        with _explained(order.target, control), _task(order, self._trees) as task:
             if self._loaded is None:  # what needs no model to be refused is not to wait for one
                 _look(task, self.config, control)
             upscaling, engine = self._load(control)
@@ -197,29 +200,34 @@ class _Order:
 
 
 def _order(
-    config: Config, source: Path, target: Path, preset: Preset | AnyPath | None, options: dict[str, object]
+    config: Config,
+    trees: Trees,
+    source: Path,
+    target: Path,
+    preset: Preset | AnyPath | None,
+    options: dict[str, object],
 ) -> _Order:
-    wanted = with_values(_preset(preset, config), options, "the options of upscale")
+    wanted = with_values(_preset(trees, preset, config), options, "the options of upscale")
     with _explained(target, _Hooks()):  # such as a name that is too long
         if not source.is_file():
             raise BadInput(f"{printable(source)} is no file; give the path of a video")
         target, wanted = _target(target, source, wanted)
-        folder = _absolute(target.parent)
-    check_writable(folder, folder)
-    return _Order(_absolute(source), folder / target.name, wanted)
+        folder = _absolute(trees, target.parent)
+    check_writable(trees, folder, folder)
+    return _Order(_absolute(trees, source), folder / target.name, wanted)
 
 
 @contextmanager
-def _task(order: _Order) -> Iterator[Task]:
+def _task(order: _Order, trees: Trees) -> Iterator[Task]:
     with tempfile.TemporaryDirectory(prefix="flashvsr-") as workdir:
-        yield Task(order.source, order.target, order.preset, _absolute(Path(workdir)), JOB_ID)
+        yield Task(order.source, order.target, order.preset, _absolute(trees, Path(workdir)), JOB_ID, trees)
 
 
 def _look(task: Task, config: Config, control: Control) -> None:
     from flashvsr.upscaling.first_look import first_look
     from flashvsr.video.media import hold_source
 
-    with hold_source(task.source):
+    with hold_source(task.trees, task.source):
         first_look(task, config, control)
 
 
@@ -237,9 +245,9 @@ def _target(target: Path, source: Path, preset: Preset) -> tuple[Path, Preset]:
     return target, replace(preset, container=container)
 
 
-def _absolute(path: Path) -> Path:
-    """The whole path. In a process that guards no trees nothing follows links, so those of the caller's are now."""
-    return path.resolve() if trees.roots() is None else path.absolute()
+def _absolute(trees: Trees, path: Path) -> Path:
+    """The whole path. Where trees are not known no link is followed, so those of the caller's are now."""
+    return path.resolve() if trees.roots is None else path.absolute()
 
 
 def _config(config: Config | AnyPath | None) -> Config:
@@ -248,12 +256,12 @@ def _config(config: Config | AnyPath | None) -> Config:
     return Config() if config is None else load_config(_path(config, "config"), {})
 
 
-def _preset(preset: Preset | AnyPath | None, config: Config) -> Preset:
+def _preset(trees: Trees, preset: Preset | AnyPath | None, config: Config) -> Preset:
     if isinstance(preset, Preset):
         return preset
     if preset is None:
         return Preset(quality=config.export.quality)
-    return load_preset(_path(preset, "preset"), config.export.quality, follow_symlinks=True)
+    return load_preset(OWN if trees.roots is None else trees, _path(preset, "preset"), config.export.quality)
 
 
 def _path(value: AnyPath, what: str) -> Path:

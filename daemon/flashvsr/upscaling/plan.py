@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 
 from flashvsr.model.stream import StreamOptions
 from flashvsr.model.windows import FRAMES_PER_WINDOW
-from flashvsr.outbox.publish import remove_temporaries
+from flashvsr.outbox.publish import Outbox
 from flashvsr.settings.config import Config
 from flashvsr.upscaling.budgets import chunk_frames, lq_room, own_threads
 from flashvsr.upscaling.control import Control
@@ -98,8 +98,10 @@ def prepare(task: Task, engine: AnyEngine, config: Config, control: Control) -> 
     """
     seen = first_look(task, config, control)
     info, geometry = seen.source, seen.geometry
-    remove_temporaries(task.target.parent, task.job_id)
-    scan = prober_for(config).examine(info, control.working) if task.preset.deinterlace == "auto" else Scan()
+    Outbox(task.trees).remove_temporaries(task.target.parent, task.job_id)
+    scan = Scan()
+    if task.preset.deinterlace == "auto":
+        scan = prober_for(config).examine(task.trees, info, control.working)
     decoding = DecodeOptions(0, config.streaming.decode_threads, scan, config.preprocess.hwaccel)
     status = source_status(task.source)
     version = (status.st_size, status.st_mtime_ns)

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from flashvsr.errors import BadInput, Crashed, FlashVSRError, Transient
-from flashvsr.files import held, trees
+from flashvsr.files import held
 from flashvsr.files.at import Identity, identity
+from flashvsr.files.trees import Trees
 from flashvsr.settings.config import Config
 from flashvsr.system.text import printable
 from flashvsr.upscaling.plain import from_plain, to_plain
@@ -29,6 +30,7 @@ from flashvsr.upscaling.probing_child import BAD_INPUT, INTERNAL, MEMORY, TRANSI
 from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.interlacing import Scan
 from flashvsr.video.limits import Limits
+from flashvsr.video.media import hold_source
 from flashvsr.video.probe import SourceInfo, check_file
 
 T = TypeVar("T")
@@ -59,26 +61,28 @@ class Prober:
         self.patience = patience
         self._child: _Child | None = None
 
-    def probe(self, path: Path, limits: Limits, progress: Progress = nothing) -> SourceInfo:
-        """Like `flashvsr.video.probe.probe`."""
-        check_file(path, limits)
-        before = _identity(path)
-        told = self._ask({"what": "probe", "path": str(path), "limits": to_plain(limits)}, path, progress)
+    def probe(self, trees: Trees, path: Path, limits: Limits, progress: Progress = nothing) -> SourceInfo:
+        """Like `flashvsr.video.probe.probe`. `trees`: the way to the file."""
+        with hold_source(trees, path):
+            check_file(path, limits)
+            before = _identity(path)
+            told = self._ask(trees, {"what": "probe", "path": str(path), "limits": to_plain(limits)}, path, progress)
         # Another file that gets the name meanwhile may ask for anything, and nobody has opened it yet.
         return replace(_facts(SourceInfo, told, path), path=path, limits=limits, identity=before)
 
-    def examine(self, info: SourceInfo, progress: Progress = nothing) -> Scan:
+    def examine(self, trees: Trees, info: SourceInfo, progress: Progress = nothing) -> Scan:
         """Like `flashvsr.video.interlacing.examine`."""
-        return _facts(Scan, self._ask({"what": "examine", "info": to_plain(info)}, info.path, progress), info.path)
+        with hold_source(trees, info.path):
+            told = self._ask(trees, {"what": "examine", "info": to_plain(info)}, info.path, progress)
+        return _facts(Scan, told, info.path)
 
     def close(self) -> None:
         child, self._child = self._child, None
         if child is not None:
             child.kill()
 
-    def _ask(self, request: dict[str, Any], path: Path, progress: Progress) -> Any:
-        roots = trees.roots()
-        request["roots"] = None if roots is None else [str(root) for root in roots]
+    def _ask(self, trees: Trees, request: dict[str, Any], path: Path, progress: Progress) -> Any:
+        request["roots"] = None if trees.roots is None else [str(root) for root in trees.roots]
         request["size"] = (_identity(path) or _NOTHING)[2]
         fresh = self._child is None
         try:

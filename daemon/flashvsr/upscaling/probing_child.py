@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from flashvsr.errors import BadInput, Transient
-from flashvsr.files import trees
+from flashvsr.files.trees import Trees
 from flashvsr.system.lifeline import die_with
 from flashvsr.upscaling.plain import from_plain, to_plain
 from flashvsr.video.allocations import bound_allocations, largest_block
 from flashvsr.video.interlacing import Scan, examine
 from flashvsr.video.limits import Limits
+from flashvsr.video.media import hold_source
 from flashvsr.video.probe import SourceInfo, probe
 
 SIGN_SECONDS = 0.1
@@ -74,8 +75,6 @@ class _Child:
 
     def answer(self, request: dict[str, Any]) -> None:
         """Do what is asked, and say what came of it."""
-        if request["roots"] is not None:
-            trees.guard(map(Path, request["roots"]))
         try:
             told = {"answer": to_plain(self._do(request))}
         except Exception as error:
@@ -85,6 +84,8 @@ class _Child:
         self._say(told)
 
     def _do(self, request: dict[str, Any]) -> SourceInfo | Scan:
+        roots = request["roots"]
+        trees = Trees(None if roots is None else tuple(map(Path, roots)))
         reading = int(request["size"]) // BYTES_PER_SECOND
         if request["what"] == "probe":
             path, limits = Path(request["path"]), from_plain(Limits, request["limits"])
@@ -92,11 +93,13 @@ class _Child:
             bound_allocations(block)
             # One block more, so that whoever comes to the end of it has taken more than `memory`.
             self._limit(self._memory + block, PROBE_SECONDS + reading)
-            return probe(path, limits, self._sign)
+            with hold_source(trees, path):
+                return probe(path, limits, self._sign)
         info = from_plain(SourceInfo, request["info"])
         pictures = info.width * info.height * DECODERS_BYTES_PER_PIXEL
         self._limit(self._memory + pictures, EXAMINE_SECONDS + reading)
-        return examine(info, self._sign)
+        with hold_source(trees, info.path):
+            return examine(info, self._sign)
 
     def _limit(self, memory: int, seconds: int) -> None:
         """Have the kernel refuse more memory, and end this process when it has computed for so long from now on."""

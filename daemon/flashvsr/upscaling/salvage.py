@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flashvsr.outbox.intent import Intent
-from flashvsr.outbox.publish import new_result, publish, target_for, temporary_for
+from flashvsr.outbox.publish import Outbox
+from flashvsr.outbox.targets import target_for
 from flashvsr.settings.config import Config
 from flashvsr.upscaling.prober import prober_for
 from flashvsr.upscaling.task import Task
@@ -41,23 +42,24 @@ def _salvage(task: Task, config: Config, reason: str, working: Callable[[], None
     chunks = whole_chunks(task.workdir, working)
     if not chunks:
         return None
-    with hold_source(task.source):
+    with hold_source(task.trees, task.source):
         return _publish(task, config, chunks, reason, working)
 
 
 def _publish(task: Task, config: Config, chunks: list[Chunk], reason: str, working: Callable[[], None]) -> Path:
-    info = prober_for(config).probe(task.source, Limits(memory=config.limits.memory), working)
+    info = prober_for(config).probe(task.trees, task.source, Limits(memory=config.limits.memory), working)
+    outbox = Outbox(task.trees)
     target = target_for(task.target.parent, task.target.name, task.preset.container, "_partial")
-    intent = Intent(task.workdir / PARTIAL_NAME, str(chunks[-1].end))
+    intent = Intent(task.workdir / PARTIAL_NAME, str(chunks[-1].end), outbox)
     published = intent.fulfilled()
     if published is not None:
         return published  # the attempt before this one died just after the rename
     shown = plan(info.width, info.height, task.preset).shown
     audio, container = task.preset.audio, task.preset.container
-    with new_result(temporary_for(target, task.job_id)) as made:
+    with outbox.new_result(outbox.temporary_for(target, task.job_id)) as made:
         assemble(
             chunks, info, made.path, audio, container, partial=True, progress=working, opener=made.opener, shown=shown
         )
-        published = publish(made, target, intent.record)
+        published = outbox.publish(made, target, intent.record)
     log.info("%d frames kept as %s (%s)", chunks[-1].end, published.name, reason)
     return published

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from flashvsr.files.trees import Trees
 from flashvsr.settings.preset import Preset
 
 
@@ -18,6 +19,7 @@ class Task:
         preset: what happens to it.
         workdir: a folder of the job's own, for its chunks. What is there already is gone on with.
         job_id: tells the hidden files of one job from those of another.
+        trees: the way to source and target, which may lie where other people write.
     """
 
     source: Path
@@ -25,3 +27,4 @@ class Task:
     preset: Preset
     workdir: Path
     job_id: int
+    trees: Trees

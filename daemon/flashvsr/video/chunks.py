@@ -28,6 +28,7 @@ from flashvsr.files.advice import LOST, failure
 from flashvsr.files.durable import name_durably, sync_names
 from flashvsr.files.objects import clear_name
 from flashvsr.files.texts import write_replacing
+from flashvsr.files.trees import OWN
 from flashvsr.video.captions import Captions
 from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.decode import Rgb
@@ -175,7 +176,7 @@ class ChunkWriter:
         self._digest = RunningDigest(self._path)
         try:
             # NUT would shift the whole stream to make the first, negative decode times positive.
-            self._out = MediaWriter(self._path, "nut", {"avoid_negative_ts": "disabled"})
+            self._out = MediaWriter(self._path, "nut", {"avoid_negative_ts": "disabled"}, opener=OWN.open_file)
         except (FFmpegError, OSError) as error:
             raise write_error(self._path, error) from error
         try:

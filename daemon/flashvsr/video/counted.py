@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from flashvsr.files import trees
+from flashvsr.files.trees import NO_LINKS
 
 _LARGEST_FILE = 1 << 62  # bytes; reading somewhat further on would be refused, as a disk's failures are
 FLUSH_BYTES = 1 << 26  # written between two flushes: no single one, nor the fsync at the end, takes long
@@ -31,7 +31,7 @@ def nothing() -> None:
 class CountedFile(io.FileIO):
     """A file that calls `progress` after each read and write; what that raises ends the reading or writing."""
 
-    def __init__(self, path: Path, mode: str, progress: Progress, opener: Opener = trees.open_file) -> None:
+    def __init__(self, path: Path, mode: str, progress: Progress, opener: Opener = NO_LINKS.open_file) -> None:
         super().__init__(path, mode, opener=opener)
         self._progress = progress
         self._unflushed = 0
@@ -138,7 +138,7 @@ class ReadFile:
 class WrittenFile:
     """A file for FFmpeg to write from its start, as `opener` opens it. No call of FFmpeg's raises: see `failure`."""
 
-    def __init__(self, path: Path, progress: Progress = nothing, opener: Opener = trees.open_file) -> None:
+    def __init__(self, path: Path, progress: Progress = nothing, opener: Opener = NO_LINKS.open_file) -> None:
         self.failure = FirstFailure()
         self._progress = progress
         self._abandoned = False

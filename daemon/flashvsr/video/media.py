@@ -20,9 +20,10 @@ from av.error import EOFError as AvEOFError
 from av.error import FFmpegError
 
 from flashvsr.errors import BadInput, FlashVSRError, Transient
-from flashvsr.files import held, trees
+from flashvsr.files import held
 from flashvsr.files.advice import failure
 from flashvsr.files.at import Identity, NotRegular, identity
+from flashvsr.files.trees import OWN, Trees
 from flashvsr.system.text import printable
 from flashvsr.video.counted import Opener, Progress, Readable, ReadFile, nothing
 from flashvsr.video.pyav import SOURCE_TEXT
@@ -72,6 +73,8 @@ def open_source(
     `hardware`: a device type such as "cuda" to decode on; where there is none, `warn` hears of it and the CPU decodes.
     `known`: the file that it has to be, of which it is known that it can be opened; Transient for another one.
 
+    On the way to a file that is not held, see `hold_source`, no link is followed.
+
     Raises BadInput when the file is missing, empty, not a regular file or not a known media format, and
     Transient when the operating system fails to read it.
     """
@@ -98,11 +101,14 @@ def beginning(path: Path, size: int) -> bytes:
 
 
 @contextmanager
-def hold_source(path: Path) -> Iterator[None]:
-    """Until the end of this, whoever opens the source opens the file that has its name now. Raises as `open_source`."""
+def hold_source(trees: Trees, path: Path) -> Iterator[None]:
+    """Until the end of this, whoever opens the source opens the file that has its name now. Raises as `open_source`.
+
+    `trees`: the way to it, by which it is opened here and nowhere else.
+    """
     with ExitStack() as stack:
         with _telling(path):
-            stack.enter_context(held.held(path))
+            stack.enter_context(held.held(trees, path))
         yield
 
 
@@ -209,7 +215,7 @@ def _open_container(path: Path, file: Readable, hwaccel: HWAccel | None = None) 
 @contextmanager
 def open_own(path: Path) -> Iterator[InputContainer]:
     """Open a file this package wrote into a directory of its own. Raises FlashVSRError or Transient."""
-    with _read_back(path, lambda: held.open_to_read(trees.own(path))) as container:
+    with _read_back(path, lambda: OWN.open_file(path, os.O_RDONLY)) as container:
         yield container
 
 

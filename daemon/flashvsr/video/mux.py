@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from av.error import FFmpegError, InvalidDataError, PatchWelcomeError
 
 from flashvsr.errors import FlashVSRError, Transient
-from flashvsr.files import trees
+from flashvsr.files.trees import NO_LINKS
 from flashvsr.video.audio import Timed
 from flashvsr.video.boxes import drop_second_mark
 from flashvsr.video.chunks import Chunk
@@ -60,7 +60,7 @@ def assemble(
     container: str,
     partial: bool = False,
     progress: Progress = nothing,
-    opener: Opener = trees.open_file,
+    opener: Opener = NO_LINKS.open_file,
     last_step: int | None = None,
     shown: Shown = WHOLE,
 ) -> Assembled:

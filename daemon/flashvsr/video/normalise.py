@@ -15,10 +15,12 @@ from av.error import FFmpegError
 
 from flashvsr.errors import BadConfig
 from flashvsr.files.advice import LOST, failure
+from flashvsr.files.trees import OWN
 from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.decode import DecodeOptions, decode, output_grid
 from flashvsr.video.digests import digest_of
 from flashvsr.video.encode import EncoderSettings, VideoEncoder, output_format, problem_of
+from flashvsr.video.media import hold_source
 from flashvsr.video.probe import SourceInfo, probe
 from flashvsr.video.stream_writer import StreamWriter
 from flashvsr.video.writing import create, write_error
@@ -73,7 +75,8 @@ def normalise(
     plain = replace(info, bits=8)
     if not _is_whole(target, progress):
         warnings += _write(plain, size, replace(decoding, first_frame=0), settings, target, progress)
-    found = probe(target)
+    with hold_source(OWN, target):
+        found = probe(target)
     clock = output_grid(info)
     seen = replace(
         found, frame_rate=info.frame_rate, time_base=clock.time_base, start=Fraction(0), frame_count=info.frame_count,
@@ -91,7 +94,8 @@ def _write(
     video, temporary = encoder.format, target.with_suffix(".tmp")
     ticks = str(video.time_base.denominator)
     try:
-        with create(temporary, "mp4", {"movie_timescale": ticks, "video_track_timescale": ticks}) as out:
+        scales = {"movie_timescale": ticks, "video_track_timescale": ticks}
+        with create(temporary, "mp4", scales, opener=OWN.open_file) as out:
             writer = StreamWriter(out, encoder, decoder.captions)
             for frame in decoder:
                 writer.write(frame.rgb, frame.pts)

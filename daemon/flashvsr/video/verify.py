@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from flashvsr.errors import FlashVSRError
-from flashvsr.files import trees
+from flashvsr.files.trees import NO_LINKS
 from flashvsr.video.counted import Opener, Progress, nothing
 from flashvsr.video.media import open_made
 from flashvsr.video.pyav import fraction
@@ -19,7 +19,7 @@ def verify(
     duration: float,
     audio_tracks: int | None = None,
     progress: Progress = nothing,
-    opener: Opener = trees.open_file,
+    opener: Opener = NO_LINKS.open_file,
 ) -> None:
     """Check a finished file: frames, picture size (width, height), duration in seconds, audio tracks.
 

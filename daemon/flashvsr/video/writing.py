@@ -12,8 +12,8 @@ import av
 from av.error import FFmpegError
 
 from flashvsr.errors import FlashVSRError
-from flashvsr.files import trees
 from flashvsr.files.advice import ENVIRONMENT, GONE, failure
+from flashvsr.files.trees import NO_LINKS
 from flashvsr.system.text import printable
 from flashvsr.video.counted import Opener, Progress, WrittenFile, nothing
 
@@ -48,7 +48,7 @@ class MediaWriter:
         container_format: str,
         options: dict[str, str] | None = None,
         progress: Progress = nothing,
-        opener: Opener = trees.open_file,
+        opener: Opener = NO_LINKS.open_file,
     ) -> None:
         self._path = path
         self._file = WrittenFile(path, progress, opener)
@@ -102,7 +102,7 @@ def create(
     container_format: str,
     options: dict[str, str] | None = None,
     progress: Progress = nothing,
-    opener: Opener = trees.open_file,
+    opener: Opener = NO_LINKS.open_file,
 ) -> Iterator[OutputContainer]:
     """Write a media file that `opener` opens, from its start.
 

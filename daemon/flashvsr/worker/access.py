@@ -17,7 +17,6 @@ class Access:
 
     def __init__(self, config: Callable[[], Config]) -> None:
         self._config = config
-        self._mounts = Mounts(config().paths.state)
         self._writable = WritableOutboxes()
 
     def check_shares(self, job: Job) -> None:
@@ -27,13 +26,17 @@ class Access:
 
     def check_inbox(self, job: Job) -> None:
         """Raise ShareAway while the inbox is only a mount point."""
-        self._mounts.check(Path(job.inbox))
+        self._mounts().check(Path(job.inbox))
 
     def check_outbox(self, job: Job) -> None:
         """Raise ShareAway while the outbox is only a mount point; BadConfig if the settings no longer name it."""
-        self._mounts.check(outbox_of(self._config(), job))
+        self._mounts().check(outbox_of(self._config(), job))
 
     def check_writable(self, job: Job) -> None:
         """Raise OutboxClosed, or NoSpace, if nothing can be written where the job's result will go."""
         config = self._config()
-        self._writable.check(result_folder(config, job), outbox_root(config, job))
+        self._writable.check(config.trees(), result_folder(config, job), outbox_root(config, job))
+
+    def _mounts(self) -> Mounts:
+        config = self._config()
+        return Mounts(config.paths.state, config.trees())

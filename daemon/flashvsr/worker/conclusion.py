@@ -17,7 +17,7 @@ from flashvsr.errors import BadConfig, Damaged, FlashVSRError, LeaseLost, Transi
 from flashvsr.files.advice import explained
 from flashvsr.files.objects import clear_name
 from flashvsr.jobs.schema import DONE, Job
-from flashvsr.outbox.publish import remove_error_text, remove_temporaries, write_error_text
+from flashvsr.outbox.publish import Outbox
 from flashvsr.settings.config import Config
 from flashvsr.settings.preset import preset_of_job
 from flashvsr.system.text import printable, storable
@@ -75,9 +75,9 @@ class Conclusion:
         try:
             self._access.check_outbox(job)
             folder = result_folder(self._config(), job)
-            remove_temporaries(folder, job.id)
+            self._outbox.remove_temporaries(folder, job.id)
             if job.state == DONE:
-                remove_error_text(folder, Path(job.relative).name)  # of an attempt that failed
+                self._outbox.remove_error_text(folder, Path(job.relative).name)  # of an attempt that failed
         except (OSError, FlashVSRError) as error:
             log.warning("the outbox could not be tidied: %s", error)
         self.marker(job.id).remove()
@@ -126,8 +126,12 @@ class Conclusion:
         text = f"{storable(message)}\n{finished}To try again: flashvsr retry {job.id}\n"
         try:
             self._access.check_outbox(job)
-            write_error_text(result_folder(self._config(), job), Path(job.relative).name, text)
+            self._outbox.write_error_text(result_folder(self._config(), job), Path(job.relative).name, text)
         except Transient:
             raise
         except (OSError, FlashVSRError) as error:
             log.warning("the reason could not be written to the outbox: %s", error)
+
+    @property
+    def _outbox(self) -> Outbox:
+        return Outbox(self._config().trees())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from flashvsr.errors import Cancelled, Interrupted, LeaseLost, SourceRenamed
 from flashvsr.files.space import check_low_water, check_room
+from flashvsr.files.trees import NO_LINKS, Trees
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job
 from flashvsr.system.text import printable
@@ -24,12 +25,6 @@ if TYPE_CHECKING:
 HEARTBEAT_SECONDS = 0.5
 
 
-def checked(job: Job) -> Job:
-    """Return the job if its file is where it was. Raises as `check_source` does."""
-    check_source(job)
-    return job
-
-
 class JobControl(Control):
     """Called from within the work, after frames: a thread saying "alive" would hide a worker that hangs."""
 
@@ -41,8 +36,9 @@ class JobControl(Control):
         clock: Callable[[], float] = time.monotonic,
         check_shares: Callable[[Job], None] = lambda _: None,
         min_free: int = 0,
-        follow: Callable[[Job], Job] = checked,
+        follow: Callable[[Job], Job] | None = None,
         task: Callable[[Job], Task] | None = None,
+        trees: Trees = NO_LINKS,
     ) -> None:
         self._queue = queue
         self._job = job
@@ -51,8 +47,9 @@ class JobControl(Control):
         self._clock = clock
         self._check_shares = check_shares
         self._min_free = min_free  # bytes of the state directory's file system
-        self._follow = follow  # to the name that the job's file has now; raises as `check_source` does
+        self._follow = follow or self._checked  # to the name that the job's file has now
         self._task = task  # what the work on the job is, by its row
+        self._trees = trees
         self._next_heartbeat = -1.0
         self._last: tuple[int, int | None, float] = (job.frames_done, job.frames_total, 0.0)
 
@@ -88,7 +85,7 @@ class JobControl(Control):
 
     def check_room(self, needs: Sequence[tuple[Path, int]]) -> None:
         """Raise NoSpace unless these bytes fit into these directories, and some more."""
-        check_room(needs, self._min_free)
+        check_room(self._trees, needs, self._min_free)
 
     def check_outbox(self) -> None:
         """Raise ShareAway if the outbox, or the inbox, is only the mount point of a share that went away."""
@@ -120,3 +117,8 @@ class JobControl(Control):
             report_json=report.to_json(),
             warnings=list(report.warnings),
         )
+
+    def _checked(self, job: Job) -> Job:
+        """Return the job if its file is where it was. Raises as `check_source` does."""
+        check_source(self._trees, job)
+        return job

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flashvsr.errors import BadConfig, BadInput, Damaged, FlashVSRError, Interrupted, LeaseLost, NoSpace, SourceRenamed
-from flashvsr.files import trees
 from flashvsr.files.objects import object_of
 from flashvsr.files.report_text import report_toml
 from flashvsr.files.space import check_low_water
 from flashvsr.jobs.owner import current_owner
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import QUEUED, Job
-from flashvsr.outbox.publish import already_published, write_report
+from flashvsr.outbox.publish import Outbox
 from flashvsr.outbox.writable import OutboxClosed
 from flashvsr.settings.config import Config
 from flashvsr.settings.preset import Preset, check_inbox_preset, preset_of_job, preset_to_json
@@ -56,7 +55,6 @@ class WorkerLoop:
         orders: Orders,
         read_config: Callable[[], Config],
     ) -> None:
-        trees.guard(config.trees())
         self._config = config
         self._queue = queue
         self._slot = slot
@@ -114,9 +112,9 @@ class WorkerLoop:
         try:
             job = self._located(job)
             # Only now: a missing preset is written, and not below the mount point of a share that is away.
-            if not _is_published(job):
+            if not self._is_published(job):
                 try:
-                    preset = check_inbox_preset(Path(job.inbox), self._config.export.quality)
+                    preset = check_inbox_preset(self._config.trees(), Path(job.inbox), self._config.export.quality)
                 except BadConfig as error:
                     return self._hold(job, error)
                 self._load_engine(job)
@@ -138,7 +136,7 @@ class WorkerLoop:
         """Return the job under the name its file has now; raises what keeps it from being done where it is."""
         self._access.check_shares(job)  # else a result that is out would pass for one that is not
         try:
-            if not _is_published(job):
+            if not self._is_published(job):
                 job = self._whereabouts.follow(job)
                 self._access.check_shares(job)
                 self._access.check_writable(job)
@@ -195,12 +193,13 @@ class WorkerLoop:
             min_free=self._config.queue.min_free,
             follow=self._whereabouts.follow,
             task=lambda now: task_of(self._config, now, preset),
+            trees=self._config.trees(),
         )
 
     def _run(self, job: Job, preset: Preset) -> None:
         control = self._control(job, preset)
         try:
-            if _is_published(job):
+            if self._is_published(job):
                 self._record_published(job, preset)
             else:
                 self._work(job, preset, control)
@@ -233,7 +232,7 @@ class WorkerLoop:
         log.info("done already: %s", printable(result))
         if preset.report and job.report:
             try:
-                write_report(result, report_toml(object_of(job.report)))
+                self._outbox.write_report(result, report_toml(object_of(job.report)))
             except (FlashVSRError, ValueError) as error:  # also of a row that is damaged
                 log.warning("the report could not be written beside the result: %s", error)
         # `publishing` recorded the rest before the rename; only a row of an earlier version lacks it.
@@ -321,7 +320,6 @@ class WorkerLoop:
         if config.model != self._config.model:
             self._engine.forget()
         self._config = config
-        trees.guard(config.trees())
         logs.set_level(config.service.log_level)
 
     def _show(self, state: str, job_id: int | None = None, error: str | None = None) -> None:
@@ -330,9 +328,12 @@ class WorkerLoop:
             self._shown = (state, job_id, error)
             self._queue.workers.set(self._slot, self._owner.pid, self._label, state, job_id, error)
 
+    @property
+    def _outbox(self) -> Outbox:
+        return Outbox(self._config.trees())
 
-def _is_published(job: Job) -> bool:
-    """Whether the result is in the outbox although the job was not recorded as done."""
-    if not job.result or job.result_size is None or job.result_mtime_ns is None:
-        return False
-    return already_published(Path(job.result), job.result_size, job.result_mtime_ns)
+    def _is_published(self, job: Job) -> bool:
+        """Whether the result is in the outbox although the job was not recorded as done."""
+        if not job.result or job.result_size is None or job.result_mtime_ns is None:
+            return False
+        return self._outbox.already_published(Path(job.result), job.result_size, job.result_mtime_ns)

@@ -59,6 +59,7 @@ def task_of(config: Config, job: Job, preset: Preset) -> Task:
         preset=preset,
         workdir=work_directory(config, job.id),
         job_id=job.id,
+        trees=config.trees(),
     )
 
 

@@ -9,7 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from flashvsr.errors import FlashVSRError
-from flashvsr.files import at, trees
+from flashvsr.files import at
+from flashvsr.files.trees import Trees
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import DONE, Job
 from flashvsr.outbox.disposal import settle_source
@@ -47,22 +48,24 @@ class Settling:
             return settled
 
     def _settle(self, job: Job) -> bool:
-        identity, action = (job.device, job.inode, job.size, job.mtime_ns), self._config().watch.on_success
+        config = self._config()
+        trees, action = config.trees(), config.watch.on_success
+        identity = job.device, job.inode, job.size, job.mtime_ns
         try:
             self._access.check_inbox(job)
             job = self._whereabouts.present(job)
             # Device and inode as they are now: a share that was mounted again has others. If the source is gone or
             # another one, the recorded ones let a removal that a crash cut short be completed.
             with suppress(SourceGone, SourceChanged):
-                identity = at.identity(check_source(job))
-            archive = archive_of(self._config(), job)
-            archived = settle_source(Path(job.source), identity, action, archive, job.relative)
+                identity = at.identity(check_source(trees, job))
+            archive = archive_of(config, job)
+            archived = settle_source(trees, Path(job.source), identity, action, archive, job.relative)
         except FlashVSRError as error:
             why = _why_it_stays(Path(job.source).parent, error)
             if self._queue.history.source_stays(job.id, why):
                 log.warning("%s", why)
             return False
-        departed = action != "keep" and _is_gone(Path(job.source))
+        departed = action != "keep" and _is_gone(trees, Path(job.source))
         self._queue.history.settled(job.id, archived, departed)
         return True
 
@@ -77,7 +80,7 @@ def _why_it_stays(folder: Path, error: FlashVSRError) -> str:
     return f"the source stays in the inbox for now: {error}"
 
 
-def _is_gone(source: Path) -> bool:
+def _is_gone(trees: Trees, source: Path) -> bool:
     """Whether it is surely not there; a share that fails to answer is no answer."""
     try:
         return not trees.exists(source)

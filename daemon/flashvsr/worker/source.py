@@ -7,7 +7,7 @@ import stat as stat_bits
 from pathlib import Path
 
 from flashvsr.errors import BadInput, FlashVSRError, Transient
-from flashvsr.files import trees
+from flashvsr.files.trees import Trees
 from flashvsr.jobs.schema import Job
 from flashvsr.system.text import printable
 
@@ -26,7 +26,7 @@ class InboxGone(Transient):
     """The whole inbox is not there: renamed, removed, or its share is away."""
 
 
-def check_source(job: Job) -> os.stat_result:
+def check_source(trees: Trees, job: Job) -> os.stat_result:
     """Return what the source is now. Raises SourceGone, SourceChanged, or Transient while its share is away.
 
     Path, size and modification time decide, as they do when the queue takes a file in. Device and inode do
@@ -36,7 +36,7 @@ def check_source(job: Job) -> os.stat_result:
     try:
         status = trees.lstat(source)
     except FileNotFoundError:
-        _check_mounted(job)
+        _check_mounted(trees, job)
         raise SourceGone(f"the file is gone: {printable(source)}; copy it there again") from None
     except OSError as error:
         raise _unreachable(source, error) from error
@@ -47,7 +47,7 @@ def check_source(job: Job) -> os.stat_result:
     return status
 
 
-def _check_mounted(job: Job) -> None:
+def _check_mounted(trees: Trees, job: Job) -> None:
     """A share that is not mounted is an empty directory on another device; nothing was deleted then."""
     inbox = Path(job.inbox)
     try:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from flashvsr.errors import Damaged, FlashVSRError
-from flashvsr.files import trees
 from flashvsr.files.at import identity
+from flashvsr.files.trees import Trees
 from flashvsr.inbox.rules import is_video_name
 from flashvsr.inbox.walk import folders
 from flashvsr.jobs.intake import Source
@@ -44,7 +44,7 @@ class Whereabouts:
         """
         job = self._queue.jobs.get(job.id) or job  # the watcher may have noticed first
         try:
-            check_source(job)
+            check_source(self._config().trees(), job)
         except (SourceGone, SourceChanged, InboxGone):
             found = self._find(job)
             renamed = None if found is None else self._queue.intake.renamed(job.id, found)
@@ -67,7 +67,8 @@ class Whereabouts:
         inode = job.device, job.inode
         for _ in range(2):
             source = self._found.get(inode)
-            if source is not None and _is_there(source) and (source.size, source.mtime_ns) == (job.size, job.mtime_ns):
+            same = source is not None and (source.size, source.mtime_ns) == (job.size, job.mtime_ns)
+            if source is not None and same and _is_there(self._config().trees(), source):
                 return source
             if self._clock() < self._next_look:
                 return None
@@ -87,7 +88,7 @@ class Whereabouts:
         others = frozenset({paths.outbox, paths.state, paths.models, *inboxes, *inboxes.values()})
         for inbox in inboxes:
             try:
-                for folder in folders(inbox, _leave_out, others):
+                for folder in folders(config.trees(), inbox, _leave_out, others):
                     for entry in folder.files():
                         if is_video_name(entry.name) and (stat := folder.stat(entry)) is not None:
                             yield Source.of(inbox, folder.path / entry.name, folder.prefix + entry.name, stat)
@@ -100,7 +101,7 @@ def _leave_out(path: Path, reason: str) -> None:
     log.debug("%s %s", printable(path), reason)
 
 
-def _is_there(source: Source) -> bool:
+def _is_there(trees: Trees, source: Source) -> bool:
     try:
         status = trees.lstat(Path(source.source))
     except OSError:
