@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flashvsr.files.trees import NO_LINKS
 from flashvsr.jobs.owner import current_owner
 from flashvsr.jobs.queue import Queue
 from flashvsr.outbox.publish import Outbox
@@ -22,8 +21,6 @@ from flashvsr.upscaling.control import Control
 from flashvsr.upscaling.task import Task
 from flashvsr.worker.loop import WorkerLoop
 from flashvsr.worker.orders import Orders
-
-OUTBOX = Outbox(NO_LINKS)
 
 FRAMES = 10
 
@@ -78,10 +75,11 @@ class Upscaling:
             control.progress(frame, FRAMES, 2.5)
         control.check_outbox()
         task = control.present(task)
-        with OUTBOX.new_result(OUTBOX.temporary_for(task.target, task.job_id)) as made:
+        outbox = Outbox(task.trees)
+        with outbox.new_result(outbox.temporary_for(task.target, task.job_id)) as made:
             made.write(b"upscaled " + content)
             self.happen("publish")
-            result = OUTBOX.publish(
+            result = outbox.publish(
                 made,
                 task.target,
                 lambda path, size, mtime_ns: control.publishing(report(path), size, mtime_ns),

@@ -14,12 +14,9 @@ import types
 from pathlib import Path
 from typing import Any
 
-from flashvsr.files.trees import NO_LINKS
 from flashvsr.outbox.publish import Outbox
 from flashvsr.upscaling import entry
 from flashvsr.worker import faults, sweep
-
-OUTBOX = Outbox(NO_LINKS)
 
 NOTES = Path(os.environ["FAKE_NOTES"])
 
@@ -38,9 +35,10 @@ def upscale_file(task: Any, engine: Any, config: Any, control: Any) -> Any:
     def report(path: Path) -> Any:
         return types.SimpleNamespace(result=path, model="copy", warnings=[], to_json=lambda: "{}")
 
-    with OUTBOX.new_result(OUTBOX.temporary_for(task.target, task.job_id)) as made:
+    outbox = Outbox(task.trees)
+    with outbox.new_result(outbox.temporary_for(task.target, task.job_id)) as made:
         made.write(content)
-        result = OUTBOX.publish(made, task.target, lambda path, *facts: control.publishing(report(path), *facts))
+        result = outbox.publish(made, task.target, lambda path, *facts: control.publishing(report(path), *facts))
     return report(result)
 
 

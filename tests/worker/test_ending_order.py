@@ -17,7 +17,8 @@ from flashvsr.jobs.claims import Claims
 from flashvsr.jobs.history import History
 from flashvsr.jobs.owner import Owner
 from flashvsr.jobs.schema import Job
-from flashvsr.worker import conclusion, sweep
+from flashvsr.outbox.publish import Outbox
+from flashvsr.worker import sweep
 from flashvsr.worker.conclusion import Conclusion
 from flashvsr.worker.marker import MOST_TRIES
 from flashvsr.worker.whereabouts import Whereabouts
@@ -100,7 +101,7 @@ def test_a_text_that_has_to_wait_costs_the_partial_video_no_try(
         raise Transient("the share does not answer")
 
     with monkeypatch.context() as patch:
-        patch.setattr(conclusion, "write_error_text", refuse)
+        patch.setattr(Outbox, "write_error_text", refuse)
         for _ in range(2 * MOST_TRIES + 1):
             bench.new_loop().step()
     assert bench.job(number).state == "failed"
@@ -274,7 +275,7 @@ def test_a_text_that_waits_is_written_by_the_next_worker(bench: Bench, monkeypat
         raise Transient("the share does not answer")
 
     with monkeypatch.context() as patch:
-        patch.setattr(conclusion, "write_error_text", refuse)
+        patch.setattr(Outbox, "write_error_text", refuse)
         patch.setattr(bench.queue.claims, "fail", after(bench.queue.claims.fail))
         with pytest.raises(Killed):
             bench.loop.step()

@@ -22,7 +22,7 @@ from kits.waiting import last_lines
 PROGRAM = """
 import os, signal, sys, time, types
 from pathlib import Path
-from flashvsr.outbox.publish import new_result, publish, temporary_for
+from flashvsr.outbox.publish import Outbox
 from flashvsr.upscaling import entry
 
 def upscale_file(task, engine, config, control):
@@ -36,9 +36,10 @@ def upscale_file(task, engine, config, control):
     def report(path):
         return types.SimpleNamespace(result=path, model="copy", warnings=["so"], to_json=lambda: '{"frames": 1000}')
     told = lambda path, size, mtime_ns: control.publishing(report(path), size, mtime_ns)
-    with new_result(temporary_for(task.target, task.job_id)) as made:
+    outbox = Outbox(task.trees)
+    with outbox.new_result(outbox.temporary_for(task.target, task.job_id)) as made:
         made.write(task.source.read_bytes())
-        result = publish(made, task.target, told)
+        result = outbox.publish(made, task.target, told)
     if task.source.with_name("die").exists():
         task.source.with_name("die").unlink()
         os.kill(os.getpid(), signal.SIGKILL)
