@@ -33,7 +33,7 @@ MOMENTS = {
     "the next chunk has begun": (f"{CHUNKS}:ChunkWriter.write", 10, AFTER),
     "two chunks are durable": (f"{CHUNKS}:ChunkWriter.close", 2, AFTER),
     "all chunks are durable": (f"{CHUNKS}:ChunkWriter.close", 4, AFTER),
-    "the outbox was prepared": (f"{UPSCALE}.file:temporary_for", 1, AFTER),
+    "the outbox was prepared": ("flashvsr.outbox.publish:Outbox.temporary_for", 1, AFTER),
     "about to join": (f"{UPSCALE}.file:assemble", 1, BEFORE),
     "joining": ("flashvsr.video.mux:_Assembly._write", 2, AFTER),
     "joined": (f"{UPSCALE}.file:assemble", 1, AFTER),

@@ -46,7 +46,7 @@ def test_a_report_that_cannot_be_written_costs_no_result(tmp_path: Path, monkeyp
     def full(*_: object) -> None:
         raise Transient("no space")
 
-    monkeypatch.setattr("flashvsr.upscaling.file.write_report", full)
+    monkeypatch.setattr("flashvsr.outbox.publish.Outbox.write_report", full)
     report = chain(CLIPS / "carphone_pristine.mp4", tmp_path, report=True)
     assert report.result.exists()
     assert "no space" in report.warnings[-1]
