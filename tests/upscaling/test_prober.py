@@ -30,6 +30,10 @@ from flashvsr.upscaling.probing_child import (
     PROBE_SECONDS,
     _is_for_memory,
 )
+from flashvsr.upscaling.plain import to_plain
+from flashvsr.upscaling.prober import Prober
+from flashvsr.upscaling.probing_child import BAD_INPUT, TRANSIENT
+from flashvsr.video.counted import nothing
 from flashvsr.video.interlacing import examine
 from flashvsr.video.limits import Limits as FileLimits
 from flashvsr.video.probe import probe
@@ -342,6 +346,16 @@ def test_links_in_shares_are_not_followed_there_either(prober: Prober, tmp_path:
     assert prober.probe(OWN, tmp_path / "link.mp4", ANY).codec == "h264"
     with pytest.raises(Transient, match="symbolic link"):
         prober.probe(Trees((tmp_path,)), tmp_path / "link.mp4", ANY)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_nor_by_the_child_when_one_is_put_there_after_the_look(known: bool, prober: Prober, tmp_path: Path) -> None:
+    link = tmp_path / "link.mp4"
+    link.symlink_to(CLIP)
+    request = {"what": "probe", "path": str(link), "limits": to_plain(ANY), "size": 1}
+    told = prober._exchange(request | {"roots": [str(tmp_path)] if known else None}, link, nothing)
+    assert told["error"] == TRANSIENT
+    assert "symbolic link" in told["message"]
 
 
 def test_names_that_are_no_text(prober: Prober, tmp_path: Path) -> None:
