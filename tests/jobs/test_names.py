@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flashvsr.files import trees
+from flashvsr.files.trees import NO_LINKS, Trees
 from flashvsr.jobs import intake as module
 from flashvsr.jobs.intake import LONGEST_REASON, Source
 from flashvsr.jobs.queue import Queue
@@ -170,17 +170,17 @@ def test_a_name_that_cannot_be_asked_for_may_be_the_files(
     def refuse(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(trees, "lstat", refuse)
-    assert module._lies_at("/in/a.mp4", 1, 2) is lies
+    monkeypatch.setattr(Trees, "lstat", refuse)
+    assert module._lies_at(NO_LINKS, "/in/a.mp4", 1, 2) is lies
 
 
 def test_a_name_is_that_of_the_file_with_its_numbers(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     path.touch()
     stat = path.lstat()
-    assert module._lies_at(str(path), stat.st_dev, stat.st_ino)
-    assert not module._lies_at(str(path), stat.st_dev + 1, stat.st_ino)
-    assert not module._lies_at(str(path), stat.st_dev, stat.st_ino + 1)
+    assert module._lies_at(NO_LINKS, str(path), stat.st_dev, stat.st_ino)
+    assert not module._lies_at(NO_LINKS, str(path), stat.st_dev + 1, stat.st_ino)
+    assert not module._lies_at(NO_LINKS, str(path), stat.st_dev, stat.st_ino + 1)
 
 
 @pytest.fixture

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from flashvsr.files import trees
 from flashvsr.files.mounts import Mounts
-from flashvsr.files.trees import NO_LINKS, Trees
+from flashvsr.files.trees import NO_LINKS, OWN, Trees
 from flashvsr.jobs import retention
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.retention import prune
@@ -129,7 +128,7 @@ def test_a_source_that_left_is_forgotten_though_its_name_is_taken_again(
     archived, kept = done(queue, claim(drop("a.mp4"))), done(queue, claim(drop("b.mp4")))
     queue.history.settled(archived, Path("/archive/a.mp4"), departed=True)
     queue.history.settled(kept, None, departed=False)
-    assert prune(queue, 30, time.time() + 31 * DAY)["jobs"] == 1
+    assert prune(NO_LINKS, queue, 30, time.time() + 31 * DAY)["jobs"] == 1
     assert [job.id for job in queue.jobs.select()] == [kept]
 
 
@@ -141,16 +140,21 @@ def test_a_share_that_does_not_answer_is_no_deletion(
     number = done(queue, claim(drop()))
     (inbox / "clip.mp4").unlink()
 
-    def silent(*_: object) -> None:
-        raise OSError(112, "Host is down")
+    real = getattr(Trees, function)
+
+    def silent(trees: Trees, path: Path) -> Any:
+        if path.is_relative_to(inbox):
+            raise OSError(112, "Host is down")
+        return real(trees, path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(trees, function, silent)
-        assert prune(queue, 30, time.time() + 31 * DAY)["jobs"] == 0
+        patch.setattr(Trees, function, silent)
+        # OWN looks for a name without opening its directory, so that each of the two fails by itself.
+        assert prune(OWN, queue, 30, time.time() + 31 * DAY)["jobs"] == 0
     with monkeypatch.context() as patch:
         patch.setattr(Mounts, "present", lambda *_: False)
-        assert prune(queue, 30, time.time() + 31 * DAY)["jobs"] == 0
-    assert prune(queue, 30, time.time() + 31 * DAY)["jobs"] == 1
+        assert prune(NO_LINKS, queue, 30, time.time() + 31 * DAY)["jobs"] == 0
+    assert prune(NO_LINKS, queue, 30, time.time() + 31 * DAY)["jobs"] == 1
     assert queue.jobs.get(number) is None
 
 
@@ -165,7 +169,7 @@ def test_an_inbox_that_was_removed_is_gone_where_its_neighbours_are(
     inbox.rmdir()
     if neighbour:
         (inbox.parent / "other").mkdir()
-    assert prune(queue, 30, time.time() + 31 * DAY)["jobs"] == (1 if neighbour else 0)
+    assert prune(NO_LINKS, queue, 30, time.time() + 31 * DAY)["jobs"] == (1 if neighbour else 0)
 
 
 def test_leftovers_of_nobody_go_when_they_are_old_and_those_of_what_is_over_at_once(
@@ -179,23 +183,23 @@ def test_leftovers_of_nobody_go_when_they_are_old_and_those_of_what_is_over_at_o
         os.utime(jobs / name, (old, old))
     for name in ("902", "young notes"):
         (jobs / name).mkdir()
-    assert prune(queue, 30, time.time())["leftovers"] == 5
+    assert prune(NO_LINKS, queue, 30, time.time())["leftovers"] == 5
     assert {path.name for path in jobs.iterdir()} == {f"{over}", f"{waiting}", "902", "young notes"}
     (inbox / "a.mp4").unlink()
     with queue.store.writing():
         queue.jobs.change(over, finished=old)
     (jobs / f"{over}").touch()
-    assert prune(queue, 30, time.time()) == {"jobs": 1, "archived": 0, "leftovers": 1}
+    assert prune(NO_LINKS, queue, 30, time.time()) == {"jobs": 1, "archived": 0, "leftovers": 1}
 
 
 def test_an_empty_folder_of_the_archive_stays_while_it_is_new(queue: Queue, places: tuple[Path, Path]) -> None:
     """A source may be on its way there."""
     archive, _ = places
-    assert prune(queue, 30, time.time())["archived"] == 0
+    assert prune(NO_LINKS, queue, 30, time.time())["archived"] == 0
     assert (archive / "default" / "season 1").is_dir()
     (archive / "default" / "season 1" / "clip.mp4").touch()
-    assert prune(queue, 30, time.time() + 29 * DAY)["archived"] == 0
-    assert prune(queue, 30, time.time() + 31 * DAY)["archived"] == 1
+    assert prune(NO_LINKS, queue, 30, time.time() + 29 * DAY)["archived"] == 0
+    assert prune(NO_LINKS, queue, 30, time.time() + 31 * DAY)["archived"] == 1
     assert list(archive.iterdir()) == []
 
 
@@ -208,8 +212,8 @@ def test_what_was_set_aside_goes_by_the_time_of_that(queue: Queue) -> None:
     for path in aside:
         path.touch()
         os.utime(path, (900_000_000, 900_000_000))
-    assert prune(queue, 30, time.time() + 29 * DAY)["leftovers"] == 0
-    assert prune(queue, 30, time.time() + 31 * DAY)["leftovers"] == 3
+    assert prune(NO_LINKS, queue, 30, time.time() + 29 * DAY)["leftovers"] == 0
+    assert prune(NO_LINKS, queue, 30, time.time() + 31 * DAY)["leftovers"] == 3
     assert not any(path.exists() for path in aside)
     assert queue.path.exists()
 
@@ -228,15 +232,15 @@ def test_what_cannot_be_removed_is_not_counted_and_keeps_no_other(
         unlink(path, missing_ok)
 
     monkeypatch.setattr(Path, "unlink", closed)
-    assert prune(queue, 30, time.time() + 31 * DAY)["archived"] == 1
+    assert prune(NO_LINKS, queue, 30, time.time() + 31 * DAY)["archived"] == 1
     assert "cannot remove" in caplog.text
     caplog.clear()
     monkeypatch.setattr(os, "scandir", lambda *_: (_ for _ in ()).throw(OSError(5, "Input/output error")))
-    assert prune(queue, 30, time.time() + 31 * DAY)["archived"] == 0
+    assert prune(NO_LINKS, queue, 30, time.time() + 31 * DAY)["archived"] == 0
     assert "cannot look into" in caplog.text
 
 
 def test_where_nothing_was_ever_put_nothing_is_said(queue: Queue, caplog: pytest.LogCaptureFixture) -> None:
-    assert prune(queue, 30, time.time()) == {"jobs": 0, "archived": 0, "leftovers": 0}
-    assert prune(queue, -1, time.time()) == {"jobs": 0, "archived": 0, "leftovers": 0}
+    assert prune(NO_LINKS, queue, 30, time.time()) == {"jobs": 0, "archived": 0, "leftovers": 0}
+    assert prune(NO_LINKS, queue, -1, time.time()) == {"jobs": 0, "archived": 0, "leftovers": 0}
     assert caplog.text == ""

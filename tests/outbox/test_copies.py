@@ -18,6 +18,7 @@ from flashvsr.errors import NoSpace, Transient
 from flashvsr.files import at
 from flashvsr.files.at import Identity
 from flashvsr.files.moves import MTIME_SLACK_NS
+from flashvsr.files.trees import Trees
 from flashvsr.outbox import disposal as module
 
 CONTENT = b"the source" * 10
@@ -41,6 +42,7 @@ class Places:
             descriptors.append(os.open(place, os.O_RDONLY))
             stack.callback(os.close, descriptors[-1])
         self.directory, self.target = descriptors
+        self.trees = Trees((self.inbox,))
         self.source = put(self.inbox / "a.mov")
         self.identity: Identity = at.identity(self.source.lstat())
 
@@ -157,13 +159,13 @@ def test_of_several_copies_the_last_is_the_one_that_was_not_told_of(places: Plac
     put(places.archive / "a (3).mov", b"another film")
     elsewhere = (places.identity[0] + 1, inode, size, mtime_ns)  # a source of another file system
     places.source.unlink()
-    gone = module.settle_source(places.source, elsewhere, "archive", places.archive, "a.mov")
+    gone = module.settle_source(places.trees, places.source, elsewhere, "archive", places.archive, "a.mov")
     assert gone == places.archive / "a (2).mov"
 
 
 def test_a_strangers_file_by_the_hidden_name_is_not_the_source(places: Places) -> None:
     stranger = put(places.inbox / module._hidden_name(places.identity), b"a stranger's")
-    archived = module.settle_source(places.source, places.identity, "archive", places.archive, "a.mov")
+    archived = module.settle_source(places.trees, places.source, places.identity, "archive", places.archive, "a.mov")
     assert archived == places.archive / "a.mov"
     assert places.archived() == {"a.mov": CONTENT}
     assert stranger.read_bytes() == b"a stranger's"
@@ -188,7 +190,7 @@ def test_a_file_system_without_modes_takes_sources_all_the_same(
 ) -> None:
     places.archive.chmod(0o777)
     monkeypatch.setattr(os, "fchmod", refuse(PermissionError(errno.EPERM, "Operation not permitted")))
-    assert module.settle_source(places.source, places.identity, "archive", places.archive, "a.mov")
+    assert module.settle_source(places.trees, places.source, places.identity, "archive", places.archive, "a.mov")
 
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
@@ -201,7 +203,7 @@ ACROSS = OSError(errno.EXDEV, "Invalid cross-device link")
         ({"make_directories": FULL}, "cannot archive to {archive}: No space left"),
         ({"move_numbered": ACROSS, "_copy": FULL}, "cannot archive to {archive}: No space left"),
         ({"move_numbered": OSError(errno.EACCES, "Permission denied")}, "cannot archive {source}: Permission denied"),
-        ({"opened": OSError(errno.EIO, "Input/output error")}, "cannot archive {source}: Input/output error"),
+        ({"directory": OSError(errno.EIO, "Input/output error")}, "cannot archive {source}: Input/output error"),
     ],
     ids=["folder", "copy", "move", "inbox"],
 )
@@ -209,9 +211,9 @@ def test_what_the_disk_refuses_is_told_with_its_place(
     places: Places, fails: dict[str, OSError], told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, error in fails.items():
-        monkeypatch.setattr(module, name, refuse(error))
+        monkeypatch.setattr(Trees if name == "directory" else module, name, refuse(error))
     with pytest.raises(Transient) as raised:
-        module.settle_source(places.source, places.identity, "archive", places.archive, "a.mov")
+        module.settle_source(places.trees, places.source, places.identity, "archive", places.archive, "a.mov")
     assert told.format(archive=places.archive, source=places.source) in str(raised.value)
     assert isinstance(raised.value, NoSpace) == ("No space" in told)
     assert places.source.read_bytes() == CONTENT

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from flashvsr.errors import Transient
-from flashvsr.outbox import intent as module
 from flashvsr.files.trees import NO_LINKS
+from flashvsr.outbox import intent as module
 from flashvsr.outbox.intent import Intent
 from flashvsr.outbox.publish import Outbox
 
@@ -93,7 +93,7 @@ def test_what_lies_there_now_must_be_what_was_published(tmp_path: Path) -> None:
     result = tmp_path / "a_partial.mp4"
     result.write_bytes(b"half a film")
     stat = result.stat()
-    intent = Intent(tmp_path / "partial.json", "x")
+    intent = Intent(tmp_path / "partial.json", "x", OUTBOX)
     intent.record(result, stat.st_size, stat.st_mtime_ns)
     assert intent.fulfilled() == result
     for told in ({"mtime_ns": "1"}, {"mtime_ns": None}, {"size": 1}, {"mtime_ns": stat.st_mtime_ns - 10**10}):
@@ -104,11 +104,11 @@ def test_what_lies_there_now_must_be_what_was_published(tmp_path: Path) -> None:
 
 def test_a_disk_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Transient, match=r"cannot write .*partial\.json"):
-        Intent(tmp_path / "none" / "partial.json", "x").record(tmp_path / "a.mp4", 1, 2)
+        Intent(tmp_path / "none" / "partial.json", "x", OUTBOX).record(tmp_path / "a.mp4", 1, 2)
 
     def refuse(*_: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(module, "read_object", refuse)
     with pytest.raises(Transient, match=r"cannot read .*partial\.json: Input/output error"):
-        Intent(tmp_path / "partial.json", "x").fulfilled()
+        Intent(tmp_path / "partial.json", "x", OUTBOX).fulfilled()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flashvsr.files import at, trees
+from flashvsr.files import at
 from flashvsr.files.texts import hidden_text_name
 from flashvsr.files.trees import NO_LINKS, Trees
 from flashvsr.outbox.disposal import _hidden_name
@@ -130,14 +130,16 @@ def test_only_names_that_are_quite_ours_are_ours(tmp_path: Path, outbox: Path) -
     names = [".flashvsr-4-0123abcd.tmp.txt", ".flashvsr-\u0663-0123abcd.tmp", ".flashvsr-4-0123ABCD.tmp", "x.tmp"]
     names += [".flashvsr-4-0123abcd.mp4.part.bak", ".flashvsr-\u0664-0123abcd.mp4.part"]
     stays = {put(outbox / name) for name in names}
-    assert remove_texts(outbox, LIMIT) == remove_all(outbox, LIMIT, ()) == remove_temporaries(outbox, 4) == 0
+    trees = Trees((outbox,))
+    assert remove_texts(trees, outbox, LIMIT) == remove_all(trees, outbox, LIMIT, ()) == 0
+    assert Outbox(trees).remove_temporaries(outbox, 4) == 0
     assert files(outbox) == stays
 
 
 def test_what_was_written_at_the_limit_stays(outbox: Path) -> None:
     stays = text(outbox, LIMIT)
     text(outbox, LIMIT - 1)
-    assert remove_texts(outbox, LIMIT) == 1
+    assert remove_texts(Trees((outbox,)), outbox, LIMIT) == 1
     assert files(outbox) == {stays}
 
 
@@ -155,6 +157,6 @@ def test_what_its_owner_removes_meanwhile_keeps_no_other(
         return look(directory, name)
 
     monkeypatch.setattr(at, "status", first_is_gone)
-    assert remove_texts(outbox, LIMIT) == 2
-    assert remove_texts(outbox / "none", LIMIT) == 0
+    assert remove_texts(Trees((outbox,)), outbox, LIMIT) == 2
+    assert remove_texts(Trees((outbox,)), outbox / "none", LIMIT) == 0
     assert caplog.text == "", "nothing is wrong with that"

@@ -9,17 +9,12 @@ from pathlib import Path
 import pytest
 
 from flashvsr.errors import Transient
-from flashvsr.files import marked, trees
+from flashvsr.files import marked
 from flashvsr.files.moves import MTIME_SLACK_NS
-from flashvsr.outbox.publish import (
-    already_published,
-    new_result,
-    publish,
-    remove_error_text,
-    temporary_for,
-    write_error_text,
-    write_report,
-)
+from flashvsr.files.trees import NO_LINKS, Trees
+from flashvsr.outbox.publish import Outbox
+
+OUTBOX = Outbox(NO_LINKS)
 
 MOMENT = 1_700_000_000_000_000_000
 
@@ -35,49 +30,49 @@ def result(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("late", [0, MTIME_SLACK_NS - 1, 1 - MTIME_SLACK_NS])
 def test_a_result_is_known_by_its_size_and_time(result: Path, late: int) -> None:
-    assert already_published(result, 6, MOMENT + late)
-    assert not already_published(result, 5, MOMENT + late)
-    assert not already_published(result.with_name("b.mp4"), 6, MOMENT + late)
+    assert OUTBOX.already_published(result, 6, MOMENT + late)
+    assert not OUTBOX.already_published(result, 5, MOMENT + late)
+    assert not OUTBOX.already_published(result.with_name("b.mp4"), 6, MOMENT + late)
 
 
 @pytest.mark.parametrize("late", [MTIME_SLACK_NS, -MTIME_SLACK_NS, 10**15, -(10**15)])
 def test_another_time_is_another_file(result: Path, late: int) -> None:
-    assert not already_published(result, 6, MOMENT + late)
+    assert not OUTBOX.already_published(result, 6, MOMENT + late)
 
 
 def test_a_link_is_no_result(result: Path) -> None:
     link = result.with_name("link.mp4")
     link.symlink_to("a.mp4x")  # as long as the result
     os.utime(link, ns=(MOMENT, MOMENT), follow_symlinks=False)
-    assert not already_published(link, 6, MOMENT)
+    assert not OUTBOX.already_published(link, 6, MOMENT)
 
 
 def test_a_share_that_does_not_answer_says_nothing(result: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def silent(*_: object) -> None:
         raise OSError(errno.EHOSTDOWN, "Host is down")
 
-    monkeypatch.setattr(trees, "lstat", silent)
+    monkeypatch.setattr(Trees, "lstat", silent)
     with pytest.raises(Transient, match=f"cannot look for {result}: Host is down"):
-        already_published(result, 6, MOMENT)
+        OUTBOX.already_published(result, 6, MOMENT)
 
 
 def test_only_names_that_are_free_are_recorded(result: Path) -> None:
     result.with_name("a (2).mp4").mkdir()
     told: list[Path] = []
-    with new_result(temporary_for(result, 1)) as made:
+    with OUTBOX.new_result(OUTBOX.temporary_for(result, 1)) as made:
         made.write(b"another")
-        published = publish(made, result, lambda path, *_: told.append(path))
+        published = OUTBOX.publish(made, result, lambda path, *_: told.append(path))
     assert told == [published] == [result.with_name("a (3).mp4")]
 
 
 @pytest.mark.parametrize("content", ["mine", None])
 def test_an_error_text_is_taken_back_only_while_it_is_ours(result: Path, content: str | None) -> None:
-    path = write_error_text(result.parent, "a.mov", "no picture\n")
+    path = OUTBOX.write_error_text(result.parent, "a.mov", "no picture\n")
     if content is not None:
         path.write_text(content)
-    remove_error_text(result.parent, "a.mov")
+    OUTBOX.remove_error_text(result.parent, "a.mov")
     assert path.exists() == (content is not None)
-    remove_error_text(result.parent, "a.mov")
+    OUTBOX.remove_error_text(result.parent, "a.mov")
 
 
 def test_what_cannot_be_taken_back_is_told(result: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,15 +81,15 @@ def test_what_cannot_be_taken_back_is_told(result: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(marked, "withdraw", refuse)
     with pytest.raises(Transient, match=r"cannot remove .*a\.mov\.error\.txt: Read-only"):
-        remove_error_text(result.parent, "a.mov")
+        OUTBOX.remove_error_text(result.parent, "a.mov")
 
 
 def test_our_texts_are_known_again_where_the_share_is_mounted_elsewhere(result: Path) -> None:
-    write_report(result, "frames = 1\n")
-    write_error_text(result.parent, "a.mov", "no picture\n")
+    OUTBOX.write_report(result, "frames = 1\n")
+    OUTBOX.write_error_text(result.parent, "a.mov", "no picture\n")
     moved = result.parent.rename(result.parent.with_name("mounted elsewhere"))
-    assert write_report(moved / "a.mp4", "frames = 2\n") == moved / "a.mp4.report.toml"
-    assert write_error_text(moved, "a.mov", "no sound\n") == moved / "a.mov.error.txt"
-    remove_error_text(moved, "a.mov")
+    assert OUTBOX.write_report(moved / "a.mp4", "frames = 2\n") == moved / "a.mp4.report.toml"
+    assert OUTBOX.write_error_text(moved, "a.mov", "no sound\n") == moved / "a.mov.error.txt"
+    OUTBOX.remove_error_text(moved, "a.mov")
     assert sorted(path.name for path in moved.iterdir()) == ["a.mp4", "a.mp4.report.toml"]
     assert (moved / "a.mp4.report.toml").read_text().startswith("frames = 2\n")

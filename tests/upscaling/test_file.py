@@ -19,7 +19,7 @@ from flashvsr.errors import Interrupted, SourceRenamed, Transient
 from flashvsr.files.trees import NO_LINKS
 from flashvsr.model.stream import StreamOptions
 from flashvsr.model.windows import FRAMES_PER_WINDOW
-from flashvsr.outbox.publish import new_result
+from flashvsr.outbox.publish import Outbox
 from flashvsr.settings.config import Config
 from flashvsr.settings.processing_tables import Chunks
 from flashvsr.upscaling import file as module
@@ -278,11 +278,13 @@ def test_a_source_that_is_moved_takes_its_result_along(
             found = super().present(task)
             return replace(found, target=tmp_path / "elsewhere" / "a.mp4") if self.asked > 1 else found
 
-    def noted(path: Path) -> Any:
-        places.append(path.parent)
-        return new_result(path)
+    new_result = Outbox.new_result
 
-    monkeypatch.setattr(module, "new_result", noted)
+    def noted(outbox: Outbox, path: Path) -> Any:
+        places.append(path.parent)
+        return new_result(outbox, path)
+
+    monkeypatch.setattr(Outbox, "new_result", noted)
     report = chain(clip, tmp_path, CONFIG, Moving(1))
     assert report.result == tmp_path / "elsewhere" / "a.mp4"
     assert places == [tmp_path / "out", tmp_path / "elsewhere"]

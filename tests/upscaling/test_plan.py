@@ -310,14 +310,17 @@ class Noting(Prober):
         super().__init__(0)
         self.limits: list[Limits] = []
         self.waiting: list[object] = []
+        self.trees: list[Trees] = []
 
-    def probe(self, path: Path, limits: Limits, progress: Progress = nothing) -> SourceInfo:
+    def probe(self, trees: Trees, path: Path, limits: Limits, progress: Progress = nothing) -> SourceInfo:
         self.limits.append(limits)
+        self.trees.append(trees)
         self.waiting.append(progress)
-        return prober_for(CONFIG).probe(path, limits, progress)
+        return prober_for(CONFIG).probe(trees, path, limits, progress)
 
-    def examine(self, info: SourceInfo, progress: Progress = nothing) -> Scan:
+    def examine(self, trees: Trees, info: SourceInfo, progress: Progress = nothing) -> Scan:
         self.waiting.append(progress)
+        self.trees.append(trees)
         return Scan()
 
 
@@ -330,6 +333,7 @@ def test_every_limit_holds_and_whoever_waits_hears_of_the_look(task: Task, monke
     planned(replace(task, preset=replace(SAME, deinterlace="auto")), replace(CONFIG, limits=allowed), control)
     assert asked.limits == [Limits(1 << 30, 1000, 640, 512 << 20)]
     assert asked.waiting == [control.working, control.working]
+    assert asked.trees == [task.trees, task.trees]
     assert blocks == [largest_block(512 << 20, 128 * 128)]
 
 

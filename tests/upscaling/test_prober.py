@@ -16,23 +16,21 @@ from pathlib import Path
 import pytest
 
 from flashvsr.errors import BadInput, Cancelled, Crashed, Transient
-from flashvsr.files import trees
 from flashvsr.files.at import identity
 from flashvsr.files.trees import OWN, Trees
 from flashvsr.settings.config import Config
 from flashvsr.settings.processing_tables import SourceLimits
 from flashvsr.upscaling import prober as module
+from flashvsr.upscaling.plain import to_plain
 from flashvsr.upscaling.prober import Prober
 from flashvsr.upscaling.probing_child import (
     BAD_INPUT,
     BYTES_PER_SECOND,
     MOST_SECONDS,
     PROBE_SECONDS,
+    TRANSIENT,
     _is_for_memory,
 )
-from flashvsr.upscaling.plain import to_plain
-from flashvsr.upscaling.prober import Prober
-from flashvsr.upscaling.probing_child import BAD_INPUT, TRANSIENT
 from flashvsr.video.counted import nothing
 from flashvsr.video.interlacing import examine
 from flashvsr.video.limits import Limits as FileLimits
@@ -126,28 +124,28 @@ def computed(pid: int) -> float:
 
 
 def test_the_time_is_for_each_file_and_for_each_of_its_bytes(prober: Prober, tmp_path: Path) -> None:
-    prober.probe(CLIP, ANY)
+    prober.probe(OWN, CLIP, ANY)
     while computed(pid_of(prober)) < 1:
-        prober.probe(CLIP, ANY)
+        prober.probe(OWN, CLIP, ANY)
     before = computed(pid_of(prober))
-    prober.probe(CLIP, ANY)
+    prober.probe(OWN, CLIP, ANY)
     allowed = resource.prlimit(pid_of(prober), resource.RLIMIT_CPU)[0]
     assert int(before) + PROBE_SECONDS <= allowed < before + PROBE_SECONDS + 10
     large = tmp_path / "large.mp4"
     large.write_bytes(CLIP.read_bytes())
     os.truncate(large, 2000 * BYTES_PER_SECOND)
     with suppress(BadInput):
-        prober.probe(large, ANY)
+        prober.probe(OWN, large, ANY)
     assert 2000 <= resource.prlimit(pid_of(prober), resource.RLIMIT_CPU)[0] - allowed < 2010
     os.truncate(large, 100 * MOST_SECONDS * BYTES_PER_SECOND)
     with suppress(BadInput):
-        prober.probe(large, ANY)
+        prober.probe(OWN, large, ANY)
     assert resource.prlimit(pid_of(prober), resource.RLIMIT_CPU)[0] < MOST_SECONDS + 60
 
 
 def test_signals_to_the_whole_group_are_left_to_the_worker(prober: Prober) -> None:
     """A worker that is asked to stop goes on until its chunk is finished, and may need it for that."""
-    prober.probe(CLIP, ANY)
+    prober.probe(OWN, CLIP, ANY)
     status = Path(f"/proc/{pid_of(prober)}/status").read_text()
     ignored = int(status.partition("SigIgn:")[2].split()[0], 16)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
@@ -174,7 +172,7 @@ def test_this_process_has_one_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(module, "_own", None)
     first = module.prober(MEMORY, 40)
     try:
-        first.probe(CLIP, ANY)
+        first.probe(OWN, CLIP, ANY)
         pid = pid_of(first)
         assert module.prober(MEMORY, 50) is first
         assert (first.patience, pid_of(first)) == (50, pid), "the child lives on"
@@ -203,12 +201,12 @@ def test_the_facts_hold_the_limits_and_the_file_they_are_of(prober: Prober, tmp_
     path, limits = tmp_path / "clip.mp4", replace(ANY, frames=77)
     path.write_bytes(CLIP.read_bytes())
     before = identity(path.stat())
-    info = prober.probe(path, limits)
+    info = prober.probe(OWN, path, limits)
     assert (info.path, info.limits, info.identity) == (path, limits, before)
     longer = path.with_suffix(".mpeg")
     longer.write_bytes((CLIPS / "movie-hello.mpeg").read_bytes() * 60)
     before = identity(longer.stat())
-    found = prober.probe(longer, ANY, once(lambda: os.utime(longer, (1, 1))))
+    found = prober.probe(OWN, longer, ANY, once(lambda: os.utime(longer, (1, 1))))
     assert found.identity == before != identity(longer.stat())
 
 
@@ -369,15 +367,7 @@ import sys, time
 from pathlib import Path
 from flashvsr.files.trees import OWN
 from flashvsr.video.limits import Limits
-from flashvsr.upscaling import prober as module
 from flashvsr.upscaling.prober import Prober
-from flashvsr.upscaling.probing_child import (
-    BAD_INPUT,
-    BYTES_PER_SECOND,
-    MOST_SECONDS,
-    PROBE_SECONDS,
-    _is_for_memory,
-)
 prober = Prober(1 << 30)
 prober.probe(OWN, Path(sys.argv[1]), Limits())
 print(prober._child._process.pid, flush=True)

@@ -10,6 +10,7 @@ import pytest
 
 from flashvsr.errors import BadConfig
 from flashvsr.files.mounts import ShareAway
+from flashvsr.files.trees import Trees
 from flashvsr.jobs.schema import Job
 from flashvsr.settings.config import Config
 from flashvsr.settings.service_tables import ExtraInbox, Paths
@@ -32,8 +33,8 @@ class Asked:
         asked = self
 
         class Mounts:
-            def __init__(self, state: Path) -> None:
-                assert state == PATHS.state
+            def __init__(self, state: Path, trees: Trees) -> None:
+                assert (state, trees) == (PATHS.state, asked.config.trees())
 
             def check(self, directory: Path) -> None:
                 asked.shares.append(directory)
@@ -41,7 +42,8 @@ class Asked:
                     raise ShareAway(str(directory))
 
         class Writable:
-            def check(self, *folders: Path) -> None:
+            def check(self, trees: Trees, *folders: Path) -> None:
+                assert trees == asked.config.trees()
                 asked.writable.append((folders[0], folders[1]))
 
         monkeypatch.setattr(module, "Mounts", Mounts)

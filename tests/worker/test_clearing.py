@@ -10,15 +10,17 @@ import pytest
 
 from flashvsr.errors import BadConfig, BadInput, Damaged, FlashVSRError, LeaseLost, NoSpace, Transient
 from flashvsr.files.mounts import ShareAway
+from flashvsr.files.trees import NO_LINKS
 from flashvsr.jobs.schema import CANCELLED, DONE, FAILED, Job
-from flashvsr.outbox.publish import temporary_for, write_error_text
+from flashvsr.outbox.publish import Outbox
 from flashvsr.settings.preset import Preset, preset_to_json
-from flashvsr.worker import conclusion as module
 from flashvsr.worker.access import Access
 from flashvsr.worker.conclusion import Conclusion
 from flashvsr.worker.faults import Outcome, Verdict
 from flashvsr.worker.marker import MOST_TRIES
 from kits.played import Bench, crash
+
+OUTBOX = Outbox(NO_LINKS)
 
 FAIL = Verdict(Outcome.FAIL, "no picture", "bad_input")
 CANCEL = Verdict(Outcome.CANCEL, "cancelled")
@@ -166,7 +168,7 @@ def test_what_ends_the_work_itself_records_nothing(ending: Ending, error: Except
 def test_a_text_that_cannot_be_written_at_all_keeps_no_job_from_ending(
     ending: Ending, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "write_error_text", refuse(error))
+    monkeypatch.setattr(Outbox, "write_error_text", refuse(error))
     assert ending.conclude(FAIL) is True
     assert ending.recorded == [ending.folder / "clip_partial.mp4"]
     assert not ending.marker.exists()
@@ -188,11 +190,11 @@ def test_what_cannot_be_recorded_leaves_the_chunks(ending: Ending) -> None:
 @pytest.mark.parametrize("state", [FAILED, CANCELLED, DONE])
 def test_what_is_cleared_away(ending: Ending, state: str) -> None:
     ending.job.state = state
-    ours = temporary_for(ending.folder / "clip.mp4", ending.job.id)
-    other = temporary_for(ending.folder / "clip.mp4", ending.job.id + 1)
+    ours = OUTBOX.temporary_for(ending.folder / "clip.mp4", ending.job.id)
+    other = OUTBOX.temporary_for(ending.folder / "clip.mp4", ending.job.id + 1)
     for path in (ours, other, ending.marker):
         path.touch()
-    write_error_text(ending.folder, "clip.mov", "no picture")
+    OUTBOX.write_error_text(ending.folder, "clip.mov", "no picture")
     ending.conclusion.clear(ending.job)
     assert [path.exists() for path in (ours, other)] == [False, True]
     assert (ending.text is None) == (state == DONE)
@@ -204,7 +206,7 @@ def test_what_is_cleared_away(ending: Ending, state: str) -> None:
 def test_below_an_outbox_that_is_away_nothing_is_removed(
     ending: Ending, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    left = temporary_for(ending.folder / "clip.mp4", ending.job.id)
+    left = OUTBOX.temporary_for(ending.folder / "clip.mp4", ending.job.id)
     left.touch()
     ending.marker.touch()
     monkeypatch.setattr(ending.access, "check_outbox", refuse(error))
@@ -216,7 +218,7 @@ def test_below_an_outbox_that_is_away_nothing_is_removed(
 
 def test_an_outbox_that_cannot_be_tidied_keeps_no_job(ending: Ending, monkeypatch: pytest.MonkeyPatch) -> None:
     ending.marker.touch()
-    monkeypatch.setattr(module, "remove_temporaries", refuse(PermissionError("closed")))
+    monkeypatch.setattr(Outbox, "remove_temporaries", refuse(PermissionError("closed")))
     ending.conclusion.clear(ending.job)
     assert not ending.marker.exists()
 

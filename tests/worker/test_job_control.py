@@ -11,6 +11,7 @@ import pytest
 
 from flashvsr.errors import Interrupted, NoSpace, SourceRenamed, Transient
 from flashvsr.files.mounts import ShareAway
+from flashvsr.files.trees import Trees
 from flashvsr.jobs.owner import current_owner
 from flashvsr.jobs.schema import Job
 from flashvsr.worker import job_control as module
@@ -116,9 +117,10 @@ def test_the_room_that_is_asked_for_leaves_what_must_stay_free(
     control: Callable[..., JobControl], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(module, "check_room", lambda needs, min_free: asked.append((list(needs), min_free)))
-    control(min_free=77).check_room([(Path("/out"), 5)])
-    assert asked == [([(Path("/out"), 5)], 77)]
+    monkeypatch.setattr(module, "check_room", lambda trees, needs, free: asked.append((trees, list(needs), free)))
+    trees = Trees((Path("/out"),))
+    control(min_free=77, trees=trees).check_room([(Path("/out"), 5)])
+    assert asked == [(trees, [(Path("/out"), 5)], 77)]
 
 
 def test_the_shares_are_those_of_the_job_as_it_is_called_now(control: Callable[..., JobControl], job: Job) -> None:

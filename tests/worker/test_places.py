@@ -56,8 +56,9 @@ def test_the_work_on_a_job() -> None:
     task = places.task_of(CONFIG, job("/films"), preset)
     assert (task.source, task.target) == (Path("/films/a/b/c.mov"), Path("/done/films/a/b/c.mkv"))
     assert (task.preset, task.workdir, task.job_id) == (preset, Path("/state/jobs/7"), 7)
+    assert task.trees == CONFIG.trees()
     assert places.work_directory(CONFIG, 7) == task.workdir
-    assert places.ending_marker(CONFIG, 7) == Path("/state/jobs/7.ending")
+    assert places.ending_marker(CONFIG, 7)._path == Path("/state/jobs/7.ending")
 
 
 def test_nothing_leads_out_of_an_outbox() -> None:

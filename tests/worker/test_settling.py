@@ -12,8 +12,9 @@ from typing import Any, NoReturn
 import pytest
 
 from flashvsr.errors import Transient
-from flashvsr.files import at, trees
+from flashvsr.files import at
 from flashvsr.files.mounts import ShareAway
+from flashvsr.files.trees import Trees
 from flashvsr.jobs.owner import current_owner
 from flashvsr.worker import settling as module
 from flashvsr.worker.marker import Marker
@@ -49,13 +50,16 @@ class Settled:
         self.marker = bench.workdir(self.number).with_name(f"{self.number}.ending")
         monkeypatch.setattr(module, "settle_source", self._settle_source)
 
-    def _settle_source(self, source: Path, identity: Any, action: str, archive: Path, relative: str) -> Path | None:
+    def _settle_source(
+        self, trees: Trees, source: Path, identity: Any, action: str, archive: Path, relative: str
+    ) -> Path | None:
+        assert trees == self.config.trees()
         self.asked.append((source, identity, action, archive, relative))
         if self.takes:
             source.unlink(missing_ok=True)
         return self.archived
 
-    def settle(self, action: str = "archive") -> bool:
+    def settle(self, action: str = "archive") -> bool | None:
         self.config = replace(self.bench.config, watch=replace(self.bench.config.watch, on_success=action))
         return self.settling.settle(self.number)
 
@@ -91,7 +95,7 @@ def test_it_has_left_only_if_it_is_surely_not_there(
 
 
 def test_a_share_that_does_not_answer_does_not_say_that_it_left(done: Settled, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trees, "exists", refuse(OSError(errno.EHOSTDOWN, "Host is down")))
+    monkeypatch.setattr(Trees, "exists", refuse(OSError(errno.EHOSTDOWN, "Host is down")))
     assert done.settle() is True
     assert done.job.departed is False
 
@@ -130,7 +134,7 @@ def test_a_renamed_source_is_taken_away_under_its_new_name(done: Settled) -> Non
 
 def test_what_another_worker_is_at_is_left_to_it(done: Settled) -> None:
     with Marker(done.marker).alone():
-        assert done.settle() is True
+        assert done.settle() is None
     assert (done.asked, done.job.settled) == ([], None)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flashvsr.errors import BadInput, FlashVSRError, Transient
-from flashvsr.files import trees
+from flashvsr.files.trees import Trees
 from flashvsr.jobs.schema import Job
 from flashvsr.worker.source import InboxGone, SourceChanged, SourceGone, check_source
 
@@ -32,16 +32,20 @@ def job(source: Path) -> Job:
     return Job(id=1, **names, **content)
 
 
+def checked(job: Job) -> os.stat_result:
+    return check_source(Trees((Path(job.inbox).parent,)), job)
+
+
 def raised(job: Job) -> FlashVSRError:
     with pytest.raises(FlashVSRError) as caught:
-        check_source(job)
+        checked(job)
     return caught.value
 
 
 def test_the_same_file_is_told_as_it_is_now(source: Path, job: Job) -> None:
-    assert check_source(job).st_ino == source.lstat().st_ino
+    assert checked(job).st_ino == source.lstat().st_ino
     job.device, job.inode = job.device + 1, job.inode + 1
-    assert check_source(job).st_dev == source.lstat().st_dev, "a share that was mounted again has other numbers"
+    assert checked(job).st_dev == source.lstat().st_dev, "a share that was mounted again has other numbers"
 
 
 def shorten(path: Path) -> None:
@@ -106,8 +110,8 @@ def test_what_does_not_answer_is_no_deletion(
         raise FileNotFoundError(errno.ENOENT, "No such file or directory")
 
     if gone:
-        monkeypatch.setattr(trees, "lstat", missing)
-    monkeypatch.setattr(trees, function, silent)
+        monkeypatch.setattr(Trees, "lstat", missing)
+    monkeypatch.setattr(Trees, function, silent)
     error = raised(job)
     assert type(error) is Transient
     assert "Host is down; is the share mounted and readable?" in str(error)

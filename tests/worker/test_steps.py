@@ -13,6 +13,7 @@ import pytest
 
 from flashvsr.errors import BadConfig, Damaged, NoSpace, Transient
 from flashvsr.jobs.schema import Job
+from flashvsr.outbox.publish import Outbox
 from flashvsr.outbox.writable import OutboxClosed
 from flashvsr.settings.service_tables import QueueSettings
 from flashvsr.system import logs
@@ -130,7 +131,7 @@ def test_a_report_that_cannot_be_written_keeps_no_result_from_being_recorded(
 ) -> None:
     (bench.inbox / "preset.toml").write_text("report = true\n")
     number = killed_after_publishing(bench)
-    monkeypatch.setattr(module, "write_report", refuse(Transient("the share does not answer")))
+    monkeypatch.setattr(Outbox, "write_report", refuse(Transient("the share does not answer")))
     bench.new_loop().step()
     assert bench.job(number).state == "done"
 
@@ -138,10 +139,10 @@ def test_a_report_that_cannot_be_written_keeps_no_result_from_being_recorded(
 @pytest.mark.parametrize("lacking", ["result", "result_size", "result_mtime_ns"])
 def test_what_is_not_wholly_known_is_not_taken_for_published(bench: Bench, lacking: str) -> None:
     number = killed_after_publishing(bench)
-    assert module._is_published(bench.job(number))
+    assert bench.loop._is_published(bench.job(number))
     with bench.queue.store.writing():
         bench.queue.jobs.change(number, **{lacking: None})
-    assert not module._is_published(bench.job(number))
+    assert not bench.loop._is_published(bench.job(number))
 
 
 def test_the_model_of_a_result_is_what_its_report_says(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,7 +250,7 @@ def test_what_the_work_on_a_job_is_given(bench: Bench, monkeypatch: pytest.Monke
     loop.step()
     assert bench.job(number).state == "done"
     (more,) = given
-    assert more["min_free"] == 5
+    assert (more["min_free"], more["trees"]) == (5, bench.config.trees())
     assert (more["check_shares"], more["follow"]) == (loop._access.check_shares, loop._whereabouts.follow)
     films = bench.root / "inbox" / "films"
     task = more["task"](Job(id=number, inbox=str(films), source=str(films / "a.mov"), relative="a.mov"))

@@ -177,9 +177,9 @@ def test_a_source_that_could_be_settled_after_all_begins_anew(played: Played) ->
     played.add(3, DONE, finished=NOW - 3600)
     played.ends = False
     for _ in range(5):
-        played.sweep.settle(3)
+        played.sweep.settle_or_postpone(3)
     played.ends = True
-    played.sweep.settle(3)
+    played.sweep.settle_or_postpone(3)
     assert played.after(0) == [("settle", 3, 3)], "it does not wait any more"
     played.ends = False
     played.after(10)

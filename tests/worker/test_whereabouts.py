@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from flashvsr.errors import Damaged
+from flashvsr.files.trees import Trees
 from flashvsr.inbox.walk import folders
 from flashvsr.settings.service_tables import ExtraInbox
 from flashvsr.worker import whereabouts as module
@@ -30,10 +31,11 @@ class Seeker:
         self.config = bench.config
         self.whereabouts = Whereabouts(bench.queue, lambda: self.config, lambda: self.clock)
 
-    def _folders(self, inbox: Path, *more: Any) -> Iterator[Any]:
+    def _folders(self, trees: Trees, inbox: Path, *more: Any) -> Iterator[Any]:
+        assert trees == self.config.trees()
         self.looks.append(inbox)
         self.clock += 2.0
-        yield from folders(inbox, *more)
+        yield from folders(trees, inbox, *more)
 
     def follow(self, number: int) -> str:
         return str(self.whereabouts.follow(self.bench.job(number)).source)
@@ -140,10 +142,10 @@ def test_an_inbox_that_cannot_be_looked_through_keeps_no_other_from_it(
     films.mkdir()
     (bench.inbox / "clip.mov").rename(films / "clip.mov")
 
-    def silent(inbox: Path, *more: Any) -> Iterator[Any]:
+    def silent(trees: Trees, inbox: Path, *more: Any) -> Iterator[Any]:
         if inbox == bench.inbox:
             raise PermissionError("closed")
-        return folders(inbox, *more)
+        return folders(trees, inbox, *more)
 
     monkeypatch.setattr(module, "folders", silent)
     assert seeker.follow(number) == str(films / "clip.mov")
