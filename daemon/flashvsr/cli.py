@@ -111,8 +111,11 @@ def _parser() -> _Parser:
 
     check = _add(commands, "check", "check", "check settings, presets, weights, GPU, encoders, space and the queue")
 
-    retry = _add(commands, "retry", "requests", "put a failed, cancelled or held job back into the queue", "retry")
+    retry = _add(commands, "retry", "requests", "put a failed, cancelled, skipped or held job back", "retry")
     retry.add_argument("job", type=int, metavar="ID")
+    retry.add_argument(
+        "--force", action="store_true", help="do it although its preset skips it, as large already as it may become"
+    )
     cancel = _add(
         commands,
         "cancel",

@@ -28,6 +28,10 @@ class BadInput(FlashVSRError):
     """The source file cannot be processed (not a video, no picture, too small). Trying again will not help."""
 
 
+class Skipped(FlashVSRError):
+    """There is nothing to do for this file by its preset. It stays where it is, and the status says why."""
+
+
 class Crashed(FlashVSRError):
     """A program that looked at the source ended without an answer. Costs an attempt; the next one may go better."""
 

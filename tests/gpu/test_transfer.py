@@ -30,9 +30,9 @@ WINDOW = 8
 LONGEST_NAP = 0.004  # seconds, of a thread
 LONGEST_HOLD = 4_000_000  # cycles for which a stream stands still, some milliseconds
 GEOMETRIES = {
-    "crop": plan(320, 180, Preset(width=0)),
+    "crop": plan(320, 180, Preset(fit="crop")),
     "pad": plan(200, 140, Preset(width=0, fit="pad")),
-    "large": plan(1280, 720, Preset()),
+    "large": plan(1280, 720, Preset(width=960, fit="crop")),
 }
 
 

@@ -156,7 +156,7 @@ def test_a_sound_database_a_new_one_and_a_newer_one_are_left_alone(tmp_path: Pat
     heal(tmp_path / "new")
     assert not (tmp_path / "new").exists()
     with closing(sqlite3.connect(state / "queue.db")) as database:
-        database.execute("ALTER TABLE job ADD COLUMN priority INTEGER")
+        database.execute("ALTER TABLE job ADD COLUMN colour INTEGER")
         database.execute("PRAGMA user_version = 99")
     heal(state)
     assert StateDirectory(state).all_aside() == []

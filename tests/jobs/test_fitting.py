@@ -38,7 +38,7 @@ def ours(version: int = NEWEST) -> list[str]:
     return [statement for step in MIGRATIONS[:version] for statement in step]
 
 
-OF_A_NEWER = [*ours(), "ALTER TABLE job ADD COLUMN priority INTEGER"]
+OF_A_NEWER = [*ours(), "ALTER TABLE job ADD COLUMN colour INTEGER"]
 
 SET_ASIDE: dict[str, tuple[Any, ...]] = {
     "higher than its tables": (NEWEST + 1, ours()),
@@ -122,4 +122,4 @@ def test_a_database_is_marked_with_its_version(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "queue.db")) as database:
         assert database.execute("PRAGMA application_id").fetchone() == (mark_of(NEWEST),)
         assert mismatch(database.execute, MIGRATIONS) is None
-        assert set(shape_of(database.execute)) == {"job", "worker"}
+        assert set(shape_of(database.execute)) == {"job", "rate", "worker"}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flashvsr.errors import FlashVSRError
+from flashvsr.errors import FlashVSRError, LeaseLost
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job
 
@@ -105,3 +105,26 @@ def test_a_held_job_can_be_cancelled_and_its_reason_goes(queue: Queue, drop: Dro
     row = queue.jobs.get(number)
     assert (row.state, row.error, row.error_kind) == ("cancelled", "cancelled", None)
     assert queue.ledger.numbers() == [number]
+def test_a_skipped_job_can_be_tried_again_and_forced(queue: Queue, drop: Drop, claim: Claim) -> None:
+    job = claim(drop())
+    queue.claims.skip(job.id, str(job.lease), "it is large enough")
+    skipped = queue.jobs.get(job.id) or job
+    assert (skipped.state, skipped.error, skipped.error_kind) == ("skipped", "it is large enough", None)
+    assert skipped.finished is not None
+    assert queue.ledger.numbers() == [job.id]
+    with pytest.raises(FlashVSRError, match="already skipped"):
+        queue.requests.cancel(job.id)
+    for force in (False, True):
+        queue.requests.retry(job.id, force=force)
+        again = queue.jobs.get(job.id) or job
+        assert (again.state, again.error, again.forced) == ("queued", None, force)
+        queue.requests.cancel(job.id)
+    queue.requests.retry(job.id)
+    assert not (queue.jobs.get(job.id) or job).forced, "a later retry without it asks anew"
+
+
+def test_only_the_owner_skips(queue: Queue, drop: Drop, claim: Claim) -> None:
+    job = claim(drop())
+    with pytest.raises(LeaseLost):
+        queue.claims.skip(job.id, "another", "it is large enough")
+    assert (queue.jobs.get(job.id) or job).state == "running"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from flashvsr.jobs.backends.sqlite import migrations
 from flashvsr.jobs.intake import Source
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job, Worker
+from kits.versions import as_version
 
 SOURCE = Source("/in", "/in/a.mp4", "a.mp4", 1, 2, 3, 4)
 
@@ -69,7 +71,7 @@ def test_a_failed_upgrade_changes_nothing(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
     Queue(tmp_path).close()
-    read(tmp_path, "ALTER TABLE job ADD COLUMN priority INTEGER")
+    read(tmp_path, "ALTER TABLE job ADD COLUMN colour INTEGER")
     read(tmp_path, "PRAGMA user_version = 99")
     with pytest.raises(BadConfig, match=r"version 99.*Install the newer flashvsr"):
         Queue(tmp_path)
@@ -123,4 +125,39 @@ def test_a_version_1_database_keeps_its_jobs(tmp_path: Path, monkeypatch: pytest
     queue = Queue(tmp_path)
     assert (queue.jobs.get(1).state, queue.jobs.get(1).departed) == ("done", False)
     assert queue.intake.add_many([SOURCE]) == [None]
+    queue.close()
+
+
+def test_a_version_3_database_keeps_its_rows_and_counts_on(tmp_path: Path) -> None:
+    """Its table of jobs is made anew: no column may be lost, and no number come back."""
+    queue = Queue(tmp_path)
+    sources = [replace(SOURCE, source=f"/in/{name}", relative=name, inode=number) for number, name in enumerate("xy")]
+    numbers = queue.intake.add_many(sources)
+    with queue.store.writing():
+        queue.jobs.change(1, state="done", report="{}", departed=True, settled=1.0, archived="/x", fps=2.5, model="m")
+        queue.store.run(Job.delete().where(Job.id == 2))
+    queue.workers.set("cpu", 1, "CPU", "idle")
+    before = read(tmp_path, "SELECT * FROM job")
+    queue.close()
+    as_version(tmp_path / "queue.db", 3)
+    queue = Queue(tmp_path)
+    assert read(tmp_path, "SELECT * FROM job") == before
+    assert [worker.slot for worker in queue.workers.all()] == ["cpu"]
+    job = queue.jobs.get(1)
+    assert job is not None
+    assert (job.forced, job.turn, job.priority, job.forecast) == (False, 0, 0, None)
+    assert numbers == [1, 2]
+    assert queue.intake.add_many([SOURCE]) == [3]
+    queue.close()
+
+
+def test_a_version_3_database_without_jobs_counts_on(tmp_path: Path) -> None:
+    queue = Queue(tmp_path)
+    queue.intake.add_many([SOURCE])
+    with queue.store.writing():
+        queue.store.run(Job.delete())
+    queue.close()
+    as_version(tmp_path / "queue.db", 3)
+    queue = Queue(tmp_path)
+    assert queue.intake.add_many([SOURCE]) == [2]
     queue.close()

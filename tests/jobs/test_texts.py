@@ -25,6 +25,7 @@ from flashvsr.outbox.intent import Intent
 from flashvsr.outbox.publish import Outbox
 from flashvsr.system.text import MOST_LINES, MOST_WARNINGS, STORED, WARNING, storable
 from kits.nasty import NAMES, TEXTS, is_safe
+from kits.versions import as_version
 
 Drop = Callable[..., int]
 Claim = Callable[[int], Job]
@@ -140,9 +141,8 @@ def test_raw_texts_of_an_earlier_version_are_read_safe_and_cut(queue: Queue, dro
     state = queue.path.parent
     queue.close()
     raw = "a\x1b[2J\u202e\nb"
+    as_version(state / "queue.db", 2)  # which bounded nothing
     with closing(sqlite3.connect(state / "queue.db")) as connection:
-        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) - 1}")
-        connection.execute("PRAGMA application_id = 0")  # that version had none
         connection.execute("UPDATE job SET error = ?, warnings = ? WHERE id = 1", (raw, json.dumps([raw, "\udce9"])))
         connection.execute(
             "UPDATE job SET error = ?, warnings = ?, report = ? WHERE id = 2",

@@ -46,6 +46,7 @@ class IdentityEngine:
     name = label = identity = "identity"
     device = torch.device("cpu")
     note = None
+    largest = 3840, 2160
 
     def save_memory(self) -> str | None:
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
@@ -18,30 +17,23 @@ from flashvsr.settings.config import Config
 from flashvsr.settings.preset import Preset, preset_to_json
 from flashvsr.settings.service_tables import Paths, QueueSettings, Watch
 from flashvsr.upscaling.control import Control
+from flashvsr.upscaling.report import Report
 from flashvsr.upscaling.task import Task
 from flashvsr.worker.loop import WorkerLoop
 from flashvsr.worker.orders import Orders
+from kits.reports import report_of
 
 FRAMES = 10
 
 
-@dataclass
-class Report:
-    result: Path
-    warnings: list[str]
-    model: str = "played"
-
-    def to_json(self) -> str:
-        return json.dumps({"frames": FRAMES})
-
-
-def report(result: Path) -> Any:
+def report(result: Path) -> Report:
     """In the place of the real one."""
-    return Report(result, ["a warning"])
+    return report_of(result, "played", FRAMES, ["a warning"])
 
 
 class Engine:
     name = "played"
+    largest = 3840, 2160
 
 
 @dataclass
@@ -85,7 +77,7 @@ class Upscaling:
                 lambda path, size, mtime_ns: control.publishing(report(path), size, mtime_ns),
             )
         self.happen("published")
-        return Report(result, ["a warning"])
+        return report(result)
 
     def salvage(self, task: Task, config: Config, reason: str, working: Callable[[], None]) -> Path | None:
         self.salvaged.append(reason)

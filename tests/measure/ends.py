@@ -49,7 +49,7 @@ from flashvsr.video.verify import verify
 
 T = TypeVar("T")
 
-PRESET = Preset(encoder="software")
+PRESET = Preset(width=960, fit="crop", encoder="software")
 KEPT = 3 * FRAMES_PER_WINDOW  # frames of the played model, that come again and again
 ENCODED = 120  # frames of which encoding is timed; the encoder holds back some 50
 NOISE = 0.25  # of the played model's noisy frames, in units of [-1, 1]
@@ -134,6 +134,7 @@ class Played:
 
     name = identity = "played"
     note = None
+    largest = 3840, 2160
     done = 0.0
 
     def __init__(self, device: torch.device, frames: Tensor, rate: float) -> None:

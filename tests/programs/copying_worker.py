@@ -16,7 +16,9 @@ from typing import Any
 
 from flashvsr.outbox.publish import Outbox
 from flashvsr.upscaling import entry
+from flashvsr.upscaling.report import Report
 from flashvsr.worker import faults, sweep
+from kits.reports import report_of
 
 NOTES = Path(os.environ["FAKE_NOTES"])
 
@@ -32,8 +34,8 @@ def upscale_file(task: Any, engine: Any, config: Any, control: Any) -> Any:
         time.sleep(0.05)
     task = control.present(task)
 
-    def report(path: Path) -> Any:
-        return types.SimpleNamespace(result=path, model="copy", warnings=[], to_json=lambda: "{}")
+    def report(path: Path) -> Report:
+        return report_of(path, "copy", 1)
 
     outbox = Outbox(task.trees)
     with outbox.new_result(outbox.temporary_for(task.target, task.job_id)) as made:
@@ -43,7 +45,7 @@ def upscale_file(task: Any, engine: Any, config: Any, control: Any) -> Any:
 
 
 copying = entry.Upscaling(
-    load_engine=lambda config, on_message: types.SimpleNamespace(name="copy"),
+    load_engine=lambda config, on_message: types.SimpleNamespace(name="copy", largest=(3840, 2160)),
     upscale_file=upscale_file,
     salvage=lambda *_: None,
 )

@@ -57,6 +57,11 @@ def test_an_empty_preset_has_the_defaults() -> None:
             "seed = 0",
             "seed = 9223372036854775807",
             "fit = 'pad'",
+            "limit = ''",
+            "limit = 'auto'",
+            "limit = '128x128'",
+            "limit = '16384x16384'",
+            "at_limit = 'restore'",
             "color_fix = 'wavelet'",
         ),
         *(
@@ -189,7 +194,7 @@ def test_shipped_presets_load_and_show_every_option_with_its_comment(path: Path)
 
 
 def test_there_are_presets_to_look_at() -> None:
-    assert {path.stem for path in PRESETS.glob("*.toml")} == {"default", "archive", "preview"}
+    assert {path.stem for path in PRESETS.glob("*.toml")} == {"default", "archive", "fast-1080p", "preview"}
 
 
 def test_values_of_a_program_are_checked_like_those_of_a_file() -> None:

@@ -102,6 +102,7 @@ def test_a_wrong_preset_is_explained_beside_it_until_mended(tmp_path: Path) -> N
 
     preset.write_text("width = 960\n")
     assert check_inbox_preset(NO_LINKS, tmp_path) == Preset()
+    assert check_inbox_preset(tmp_path) == Preset(width=960)
     assert listing(tmp_path) == [PRESET_NAME]
 
 

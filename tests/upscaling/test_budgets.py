@@ -85,7 +85,7 @@ def test_room_for_decoded_frames(asked: int, room: int, warns: bool) -> None:
     ("width", "deep", "batches"), [(480, False, 6), (960, False, 6), (960, True, 4), (1920, False, 3)]
 )
 def test_fewer_windows_wait_where_they_are_large(width: int, deep: bool, batches: int) -> None:
-    assert waiting_batches(FRAMES_PER_WINDOW, plan(1920, 1080, Preset(width=width)), deep=deep) == batches
+    assert waiting_batches(FRAMES_PER_WINDOW, plan(1920, 1080, Preset(width=width, fit="crop")), deep=deep) == batches
 
 
 def test_finished_chunks_need_their_room_no_more(tmp_path: Path) -> None:

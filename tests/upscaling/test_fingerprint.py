@@ -85,8 +85,8 @@ def test_another_geometry(interrupted: Path, monkeypatch: pytest.MonkeyPatch) ->
     """Of a flashvsr that plans otherwise."""
     geometry_of = geometry.plan
 
-    def shifted(width: int, height: int, preset: Preset) -> Geometry:
-        return replace(geometry_of(width, height, preset), offset=(2, 0))
+    def shifted(width: int, height: int, preset: Preset, *, force: bool) -> Geometry:
+        return replace(geometry_of(width, height, preset, force=force), offset=(2, 0))
 
     monkeypatch.setattr(first_look, "geometry_of", shifted)
     assert not goes_on(interrupted)

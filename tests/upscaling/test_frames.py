@@ -12,7 +12,7 @@ from flashvsr.video.geometry import Geometry, plan
 
 CPU = torch.device("cpu")
 PAD = plan(200, 140, Preset(width=0, scale=1.0, fit="pad"))
-CROP = plan(200, 140, Preset(width=0, scale=1.0))
+CROP = plan(200, 140, Preset(scale=1.0, fit="crop"))
 DOUBLED = plan(128, 64, Preset(width=0, scale=2.0))
 
 

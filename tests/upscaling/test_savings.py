@@ -99,7 +99,7 @@ def test_a_picture_too_large_for_a_gpu_of_ones_own_is_refused(
     for _ in range(3):
         engine.save_memory()
     gpu_memory(monkeypatch, total=8 * GB, others=GB, own=7 * GB)
-    with pytest.raises(BadInput, match=r"1920x1024 does not fit into the 8 GB of this GPU, .*; set a smaller width"):
+    with pytest.raises(BadInput, match=r"1920x1024 does not fit into the 8 GB of this GPU, .*; set a smaller limit"):
         engine.save_memory()
     gpu_memory(monkeypatch, total=8 * GB, others=5 * GB, own=3 * GB)
     with pytest.raises(Transient, match="beside the 5 GB that other programs use"):

@@ -13,6 +13,9 @@ import pytest
 from flashvsr.errors import BadConfig, BadInput, Transient
 from flashvsr.outbox.publish import Outbox
 from flashvsr.settings.kinds import Flag, Number, OneOf, Whole
+from flashvsr.files import trees
+from flashvsr.outbox.publish import new_result, remove_temporaries, temporary_for, write_error_text
+from flashvsr.settings.kinds import Dimensions, Flag, Number, OneOf, Whole
 from flashvsr.settings.options import options
 from flashvsr.settings.preset import Preset, check_inbox_preset
 from flashvsr.video.counted import CountedFile, nothing
@@ -177,7 +180,7 @@ def test_no_preset_is_read_or_written_through_a_link(bench: Bench, private: Path
 
 def test_a_preset_can_name_no_path_and_no_program() -> None:
     """Numbers and words from fixed lists: nothing that an edit on the share could aim somewhere."""
-    assert {type(option.kind) for option in options(Preset)} <= {OneOf, Flag, Number, Whole}
+    assert {type(option.kind) for option in options(Preset)} <= {OneOf, Flag, Number, Whole, Dimensions}
 
 
 def test_what_is_made_is_for_the_group_too(bench: Bench) -> None:

@@ -12,13 +12,17 @@ from typing import Any
 import pytest
 
 from flashvsr.errors import BadConfig, Cancelled, Damaged, Interrupted, LeaseLost
+from flashvsr.errors import BadConfig, Cancelled, Damaged, Interrupted, LeaseLost, Skipped
+from flashvsr.files import trees
 from flashvsr.files.mounts import ShareAway
 from flashvsr.jobs.owner import Owner, current_owner
+from flashvsr.outbox.publish import write_error_text
 from flashvsr.settings.config import Config
 from flashvsr.settings.service_tables import ExtraInbox, QueueSettings, Watch
 from flashvsr.worker.job_control import JobControl
 from flashvsr.worker.orders import Orders
-from kits.played import FRAMES, Bench, Engine, Report
+from kits.played import FRAMES, Bench, Engine, report
+from kits.reports import SIZE
 
 
 def test_nothing_to_do(bench: Bench) -> None:
@@ -36,7 +40,7 @@ def test_a_job_is_done(bench: Bench) -> None:
     assert (job.state, job.attempts, job.frames_done, job.model) == ("done", 1, FRAMES, "played")
     assert job.result == str(bench.outbox / "trip" / "day 1.mp4")
     assert job.warnings == ["a warning"]
-    assert json.loads(job.report) == {"frames": FRAMES}
+    assert json.loads(job.report)["frames"] == FRAMES
     assert json.loads(job.preset)["seed"] == bench.upscaling.tasks[0].preset.seed == 7
     assert bench.outputs() == ["trip/day 1.mp4"]
     assert not (bench.inbox / "trip" / "day 1.mov").exists()
@@ -259,5 +263,58 @@ def test_nothing_is_recorded_of_a_result_whose_share_went_away(bench: Bench) -> 
 
     control = JobControl(bench.queue, job, Orders(bench.arrivals), check_shares=away)
     with pytest.raises(ShareAway):
-        control.publishing(Report(bench.outbox / "clip.mp4", []), 1234, 99)  # type: ignore[arg-type]
+        control.publishing(report(bench.outbox / "clip.mp4"), 1234, 99)
     assert bench.job(job.id).result is None
+
+
+def test_a_limit_of_auto_is_fixed_at_the_claim(bench: Bench) -> None:
+    number = bench.add()
+    bench.loop.step()
+    assert json.loads(bench.job(number).preset)["limit"] == bench.upscaling.tasks[0].preset.limit == "3840x2160"
+
+
+def test_how_fast_it_was_is_remembered(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flashvsr.jobs.rates.LEAST_FRAMES", FRAMES)
+    bench.add()
+    bench.loop.step()
+    (rate,) = bench.queue.rates.all()
+    assert (rate.model, rate.width, rate.height, rate.frames, rate.seconds) == ("played", *SIZE, FRAMES, 1.0)
+
+
+def test_a_job_with_nothing_to_do_is_skipped_and_its_source_stays(bench: Bench) -> None:
+    number = bench.add()
+    write_error_text(bench.outbox, "clip.mov", "of an attempt before")
+    assert bench.outputs() == ["clip.mov.error.txt"]
+    bench.fail_at("start", Skipped("it is large enough"))
+    assert bench.loop.step() is True
+    job = bench.job(number)
+    assert (job.state, job.error, job.result, job.lease) == ("skipped", "it is large enough", None, None)
+    assert (bench.inbox / "clip.mov").exists()
+    assert bench.outputs() == []
+    assert not bench.workdir(number).exists()
+    stat = (bench.inbox / "clip.mov").lstat()
+    assert bench.queue.intake.add(bench.inbox, bench.inbox / "clip.mov", "clip.mov", stat) is None, (
+        "known as it lies there"
+    )
+    assert bench.loop.step() is False
+
+
+def test_a_forced_job_is_not_skipped(bench: Bench) -> None:
+    number = bench.add()
+    bench.fail_at("start", Skipped("it is large enough"))
+    bench.loop.step()
+    bench.queue.requests.retry(number, force=True)
+    bench.upscaling.at.clear()
+    bench.loop.step()
+    assert [task.force for task in bench.upscaling.tasks] == [False, True]
+    assert bench.job(number).state == "done"
+
+
+def test_a_skipped_job_that_died_before_it_was_cleared_leaves_nothing(bench: Bench) -> None:
+    number = bench.add()
+    bench.fail_at("start", Skipped("it is large enough"))
+    bench.loop.step()
+    bench.workdir(number).mkdir()
+    bench.new_loop().step()
+    assert not bench.workdir(number).exists()
+    assert bench.outputs() == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ import os, signal, sys, time, types
 from pathlib import Path
 from flashvsr.outbox.publish import Outbox
 from flashvsr.upscaling import entry
+from kits.reports import report_of
 
 def upscale_file(task, engine, config, control):
     if task.source.with_name("cuda").exists():
@@ -34,7 +36,7 @@ def upscale_file(task, engine, config, control):
         if task.source.with_name("go").exists():
             break
     def report(path):
-        return types.SimpleNamespace(result=path, model="copy", warnings=["so"], to_json=lambda: '{"frames": 1000}')
+        return report_of(path, "copy", 1000, ["so"])
     told = lambda path, size, mtime_ns: control.publishing(report(path), size, mtime_ns)
     outbox = Outbox(task.trees)
     with outbox.new_result(outbox.temporary_for(task.target, task.job_id)) as made:
@@ -46,7 +48,7 @@ def upscale_file(task, engine, config, control):
     return report(result)
 
 copying = entry.Upscaling(
-    load_engine=lambda config, on_message: types.SimpleNamespace(name="copy"),
+    load_engine=lambda config, on_message: types.SimpleNamespace(name="copy", largest=(3840, 2160)),
     upscale_file=upscale_file,
     salvage=lambda task, config, reason, working: None,
 )
@@ -163,7 +165,7 @@ def test_killed_between_the_rename_and_its_record(worker: Process, tmp_path: Pat
     worker.start()
     worker.until(lambda: (job := worker.queue.jobs.get(number)).state == "done" and job.settled)
     job = worker.queue.jobs.get(number)
-    assert (job.model, job.report, job.warnings) == ("copy", '{"frames": 1000}', ["so"])
+    assert (job.model, json.loads(job.report or "{}")["frames"], job.warnings) == ("copy", 1000, ["so"])
     assert [path.name for path in (tmp_path / "outbox" / "clips").iterdir()] == ["clip.mp4"]
     assert Path(job.archived or "").read_bytes() == b"a video"
     assert not (worker.inbox / "clip.mp4").exists()

@@ -36,12 +36,12 @@ class FileRun:
 
 
 # What people send most: 720p, made 960 wide and doubled, to 1920x1024.
-USUAL = FileRun((1280, 720), Preset(width=960, scale=2, codec="h264", encoder="software"))
+USUAL = FileRun((1280, 720), Preset(width=960, scale=2, limit="", fit="crop", encoder="software"))
 
 
 def doubling(size: Size) -> FileRun:
     """A clip of half the size in each direction, doubled."""
-    return FileRun((size[0] // 2, size[1] // 2), Preset(width=0, scale=2, codec="h264", encoder="software"))
+    return FileRun((size[0] // 2, size[1] // 2), Preset(width=0, scale=2, limit="", fit="crop", encoder="software"))
 
 
 @dataclass(frozen=True)

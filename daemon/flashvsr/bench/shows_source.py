@@ -19,7 +19,7 @@ class ShowsSource:
         self._engine = engine
         self.name, self.label, self.note = engine.name, engine.label, engine.note
         self.identity = f"{engine.identity}, showing the source"
-        self.device = engine.device
+        self.device, self.largest = engine.device, engine.largest
 
     def save_memory(self) -> str | None:
         return self._engine.save_memory()

@@ -21,7 +21,7 @@ from flashvsr.system.text import printable
 def retry(config: Config, options: argparse.Namespace) -> int:
     """Put a job back into the queue."""
     with existing_queue(config) as queue:
-        queue.requests.retry(options.job)
+        queue.requests.retry(options.job, force=options.force)
     say(f"job {options.job} waits to be done again")
     return 0
 

@@ -14,9 +14,9 @@ import peewee as pw
 
 from flashvsr.errors import LeaseLost
 from flashvsr.jobs.owner import Owner
-from flashvsr.jobs.schema import CANCELLED, DONE, FAILED, QUEUED, RUNNING, SUPERSEDED, Job
+from flashvsr.jobs.schema import CANCELLED, DONE, FAILED, QUEUED, RUNNING, SKIPPED, SUPERSEDED, Job
 from flashvsr.jobs.store import Store
-from flashvsr.jobs.table import NOT_OWNED, JobTable, partial_result
+from flashvsr.jobs.table import NOT_OWNED, ORDER, JobTable, no_result, partial_result
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +34,13 @@ class Claims:
         self._jobs = jobs
 
     def next_candidate(self, now: float) -> Job | None:
-        """Return the oldest queued job that may start (`now`: seconds since the epoch); claims nothing."""
+        """Return the queued job whose turn it is, of those that may start; claims nothing.
+
+        `now`: seconds since the epoch.
+        """
         ready = (Job.not_before <= now) | (Job.not_before > now + _LONGEST_DELAY)
         with self._store.reading():
-            row: Job | None = self._store.first(Job.select().where(Job.state == QUEUED, ready).order_by(Job.id))
+            row: Job | None = self._store.first(Job.select().where(Job.state == QUEUED, ready).order_by(*ORDER))
             return row
 
     def claim(self, job_id: int, preset_json: str, owner: Owner, slot: str, max_attempts: int) -> Job | None:
@@ -122,6 +125,11 @@ class Claims:
         """The worker stopped because a person cancelled; `result` is the partial video, if there is one."""
         with self._owned(job_id, lease):
             self._jobs.end(job_id, CANCELLED, error="cancelled", error_kind=None, **partial_result(result))
+
+    def skip(self, job_id: int, lease: str, reason: str) -> None:
+        """There is nothing to do for the job, for the reason given; its source stays."""
+        with self._owned(job_id, lease):
+            self._jobs.end(job_id, SKIPPED, error=reason, error_kind=None, **no_result())
 
     def requeue(
         self, job_id: int, lease: str, reason: str, kind: str, delay_seconds: float, count_attempt: bool

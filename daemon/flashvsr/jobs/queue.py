@@ -11,6 +11,7 @@ from flashvsr.jobs.claims import Claims
 from flashvsr.jobs.history import History
 from flashvsr.jobs.intake import Intake
 from flashvsr.jobs.ledger import Ledger
+from flashvsr.jobs.rates import Rates
 from flashvsr.jobs.requests import Requests
 from flashvsr.jobs.store import Store
 from flashvsr.jobs.table import JobTable
@@ -26,6 +27,7 @@ class Queue:
     - `requests`: what a person asks: try it again, cancel it
     - `history`: what is left to do about jobs that have ended, and for how long they are remembered
     - `workers`: which worker processes there are and what each is doing
+    - `rates`: how fast jobs were, by device, model and size
     - `ledger`: a copy of each ended job beside the database
     - `store`: transactions, for several steps that belong together
 
@@ -47,6 +49,7 @@ class Queue:
         self.requests = Requests(self.store, self.jobs)
         self.history = History(self.store, self.jobs, self.ledger)
         self.workers = WorkerTable(self.store)
+        self.rates = Rates(self.store)
 
     def close(self) -> None:
         """Close the connection; the object cannot be used afterwards."""

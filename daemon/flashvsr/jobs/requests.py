@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flashvsr.errors import FlashVSRError
-from flashvsr.jobs.schema import CANCELLED, FAILED, HELD, QUEUED, RUNNING, state_word
+from flashvsr.jobs.schema import CANCELLED, FAILED, HELD, QUEUED, RUNNING, SKIPPED, state_word
 from flashvsr.jobs.store import Store
 from flashvsr.jobs.table import JobTable, fresh_start, no_result
 from flashvsr.system.text import printable
@@ -16,20 +16,24 @@ class Requests:
         self._store = store
         self._jobs = jobs
 
-    def retry(self, job_id: int) -> None:
-        """Queue a failed, cancelled or held job again, with all its attempts."""
+    def retry(self, job_id: int, *, force: bool = False) -> None:
+        """Queue a failed, cancelled, skipped or held job again, with all its attempts.
+
+        `force`: it is done although its preset skips it.
+        """
         with self._store.writing():
             row = self._jobs.existing(job_id)
-            if row.state not in (FAILED, CANCELLED, HELD):
+            if row.state not in (FAILED, CANCELLED, SKIPPED, HELD):
                 raise FlashVSRError(
-                    f"Job {job_id} is {state_word(row.state)}; only failed, cancelled and held jobs can be tried again."
+                    f"Job {job_id} is {state_word(row.state)}; only failed, cancelled, skipped and held jobs can be "
+                    "tried again."
                 )
             if self._jobs.newer(row) is not None:
                 raise FlashVSRError(
                     f"Job {job_id} is about an older version of {printable(row.source)}; "
                     "the newer version has its own job."
                 )
-            self._jobs.begin_anew(job_id, state=QUEUED, **fresh_start(), **no_result())
+            self._jobs.begin_anew(job_id, state=QUEUED, forced=force, **fresh_start(), **no_result())
 
     def cancel(self, job_id: int) -> str:
         """Cancel a job: "cancelled" if it was waiting, "cancel_requested" if its worker has to stop first."""

@@ -15,8 +15,9 @@ from flashvsr.jobs.fields import (
 )
 
 QUEUED, RUNNING, DONE, FAILED, CANCELLED, HELD = "queued", "running", "done", "failed", "cancelled", "held"
-STATES = (QUEUED, RUNNING, DONE, FAILED, CANCELLED, HELD)
-FINISHED = (DONE, FAILED, CANCELLED)
+SKIPPED = "skipped"
+STATES = (QUEUED, RUNNING, DONE, FAILED, CANCELLED, HELD, SKIPPED)
+FINISHED = (DONE, FAILED, CANCELLED, SKIPPED)
 
 
 def state_word(state: str) -> str:
@@ -45,6 +46,10 @@ class Job(pw.Model):
     preset = pw.TextField(null=True)  # JSON, as it was when the job was claimed
     attempts = pw.IntegerField(default=0)
     not_before = pw.FloatField(default=0.0)
+    forced = pw.BooleanField(default=False)  # done although its preset would skip it
+    # What comes first: the highest `turn`, then `priority`, then the lowest number.
+    turn = pw.IntegerField(default=0)  # above 0 where a person put it first
+    priority = pw.IntegerField(default=0)  # of its inbox's preset
 
     owner_host = OptionalMessageField(null=True)
     owner_pid = pw.IntegerField(null=True)
@@ -62,6 +67,7 @@ class Job(pw.Model):
     error = OptionalMessageField(null=True)
     error_kind = pw.TextField(null=True)  # bad_input | transient | config | crash | internal
     warnings = WarningsField(default=list)
+    forecast = ReportField(null=True)  # JSON: what will be made of it, found out while it waits
 
     result = OptionalPathField(null=True)
     result_size = pw.IntegerField(null=True)
@@ -81,6 +87,22 @@ class Job(pw.Model):
 
     class Meta:
         table_name = "job"
+
+
+class Rate(pw.Model):
+    """How fast a model made pictures of one size on one device: `frames` in `seconds`, `updated` at that time."""
+
+    device = MessageField()
+    model = MessageField()
+    width = pw.IntegerField()
+    height = pw.IntegerField()
+    frames = pw.FloatField()
+    seconds = pw.FloatField()
+    updated = pw.FloatField()
+
+    class Meta:
+        table_name = "rate"
+        primary_key = pw.CompositeKey("device", "model", "width", "height")
 
 
 class Worker(pw.Model):

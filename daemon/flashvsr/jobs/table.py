@@ -14,6 +14,7 @@ from flashvsr.jobs.ledger import Ledger
 from flashvsr.jobs.schema import CANCELLED, FAILED, HELD, QUEUED, STATES, SUPERSEDED, Job
 from flashvsr.jobs.store import Store
 
+ORDER = (Job.turn.desc(), Job.priority.desc(), Job.id)  # of those that wait
 NOT_OWNED = {"owner_host": None, "owner_pid": None, "owner_start": None, "lease": None}
 
 

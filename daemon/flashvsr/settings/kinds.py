@@ -187,6 +187,35 @@ class ByteSize(Kind):
 
 
 @dataclass(frozen=True)
+class Dimensions(Kind):
+    """A size in pixels as text, "3840x2160", each side from `low` to `high`; or one of `words`."""
+
+    low: int
+    high: int
+    words: tuple[str, ...] = ()
+
+    @property
+    def allowed(self) -> str:
+        """The notation and the words."""
+        words = "".join(f"{toml_value(word)} or " for word in self.words)
+        return f'{words}a size such as "3840x2160", each side from {self.low} to {self.high}'
+
+    def accept(self, value: object, base: Path) -> str:
+        """Accept a listed word, or a size, which comes back without spaces and with an "x"."""
+        if not isinstance(value, str):
+            raise Refused("write it in quotes" if isinstance(value, int) else "")
+        if value in self.words:
+            return value
+        match = re.fullmatch(r"\s*([0-9]{1,5})\s*[xX\u00d7]\s*([0-9]{1,5})\s*", value)
+        if match is None:
+            raise Refused
+        width, height = int(match[1]), int(match[2])
+        if not (self.low <= width <= self.high and self.low <= height <= self.high):
+            raise Refused
+        return f"{width}x{height}"
+
+
+@dataclass(frozen=True)
 class FilePath(Kind):
     """A path; `~` is the home directory, a relative one starts at the folder of the file that names it."""
 

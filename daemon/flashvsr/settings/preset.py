@@ -18,7 +18,7 @@ from flashvsr.files.texts import read_text, write_new
 from flashvsr.files.trees import Trees
 from flashvsr.settings.bounds import PRESET_LIMITS
 from flashvsr.settings.document import Document, parse, parse_value, raise_problems, read_table
-from flashvsr.settings.kinds import Flag, Number, OneOf, Whole, shown
+from flashvsr.settings.kinds import Dimensions, Flag, Number, OneOf, Whole, shown
 from flashvsr.settings.options import comment_block, option, render
 from flashvsr.settings.suggestions import for_preset_key
 
@@ -33,29 +33,45 @@ class Preset:
     """The options of one inbox; a job keeps those it was claimed with."""
 
     width: int = field(
-        default=960,
+        default=0,
         metadata=option(
             Whole(128, 4096, also=(0,)),
-            "How many pixels wide the picture is that goes into the model. The source is made this wide first, smaller "
-            "or larger; its height follows. Then the model makes it scale times as large: 960 with a scale of 2 gives "
-            "1920. 0 leaves the source at its own size. Odd numbers become the next even one. Common: 640 768 896 960 "
-            "1024 1152 1280.",
+            "0 gives the model the source at its own size. Another number makes the longer side of the source that "
+            "long first, smaller or larger. Then the model makes it scale times as large: 960 with a scale of 2 gives "
+            "1920. Odd numbers become the next even one. Common: 640 768 896 960 1024 1152 1280.",
         ),
     )
     scale: float = field(
         default=2.0,
-        metadata=option(Number(1, 8), "How many times wider and higher the result is than the picture of that width."),
+        metadata=option(Number(1, 8), "How many times wider and higher the result is than what the model gets."),
+    )
+    limit: str = field(
+        default="auto",
+        metadata=option(
+            Dimensions(128, 16384, words=("auto", "")),
+            "The largest result, for a wide picture; it is turned for a high one. What would be larger is made "
+            "smaller before the model, just as far as needed. auto is 1920x1080, 2560x1440 or 3840x2160: the largest "
+            'for which the GPU has memory; 1920x1080 without a GPU. "" is no limit.',
+        ),
+    )
+    at_limit: str = field(
+        default="skip",
+        metadata=option(
+            OneOf(("skip", "restore")),
+            "What happens to a video that is as large already as its result may be. skip leaves it alone, and the "
+            "status says so. restore sends it through the model all the same, and the result has its size.",
+        ),
     )
     quality: int = field(
         default=6, metadata=option(Whole(1, 10), "Quality of the result. 10 is the best, and makes the largest file.")
     )
     fit: str = field(
-        default="crop",
+        default="pad",
         metadata=option(
             OneOf(("crop", "pad")),
-            "The model works on multiples of 128 pixels. crop cuts the edges evenly down to the next multiple: 960x540 "
-            "at a scale of 2 becomes 1920x1024. pad adds to the edges and takes that off again afterwards, so that the "
-            "result has exactly scale times the size: 1920x1080.",
+            "The model works on multiples of 128 pixels. pad adds to the edges and takes that off again afterwards: "
+            "nothing of the picture is lost, 960x540 at a scale of 2 becomes 1920x1080. crop cuts the edges evenly "
+            "down to the next multiple, which is a little faster: 1920x1024.",
         ),
     )
     sparse_ratio: float = field(
@@ -117,6 +133,18 @@ class Preset:
             "was done, how fast, and all warnings. `flashvsr status ID` shows the same.",
         ),
     )
+
+    @property
+    def largest(self) -> tuple[int, int] | None:
+        """`limit` as numbers: (width, height) of the largest wide result; None where there is none, or not yet."""
+        if self.limit in ("", "auto"):
+            return None
+        width, height = self.limit.split("x")
+        return int(width), int(height)
+
+    def fixed(self, largest: tuple[int, int]) -> Preset:
+        """With numbers for a limit of "auto": the largest (width, height) for which the device has memory."""
+        return replace(self, limit="{}x{}".format(*largest)) if self.limit == "auto" else self
 
 
 def load_preset(trees: Trees, path: Path, default_quality: int = 6) -> Preset:
@@ -205,7 +233,11 @@ def default_preset_text(default_quality: int = 6) -> str:
     return preset_text(
         Preset(quality=default_quality),
         "What happens to the videos in this folder. Edit and save: it applies to the next video that starts. "
-        f"If something is wrong with it, the videos wait and {PRESET_ERROR_NAME} beside it says why.",
+        f"If something is wrong with it, the videos wait and {PRESET_ERROR_NAME} beside it says why. "
+        "With the values below a video becomes twice as wide and high: 854x480 becomes 1708x960, and 1920x1080 becomes "
+        "3840x2160 where the GPU has the memory for it. Without a GPU nothing becomes larger than 1920x1080. A video "
+        "that is as large already as it may become, such as 4K, is left alone. A minute of 480p takes about 30 seconds "
+        "on an H200 GPU, about 20 minutes on two cores without one.",
     )
 
 

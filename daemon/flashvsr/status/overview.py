@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flashvsr.files.report_text import report_toml
-from flashvsr.jobs.schema import DONE, FAILED, HELD, QUEUED, RUNNING, state_word
+from flashvsr.jobs.schema import DONE, FAILED, HELD, QUEUED, RUNNING, SKIPPED, state_word
 from flashvsr.status.snapshot import JobState, Problem, Snapshot, WorkerState
 from flashvsr.status.words import clock_text, counts_text, service_text
 from flashvsr.system.text import printable
@@ -88,7 +88,7 @@ def _progress(job: JobState) -> str:
 
 def _what(job: JobState, moment: float) -> str:
     """The one thing worth knowing: why it waits or failed, or where the result is."""
-    if job.error and job.state in (QUEUED, HELD, FAILED):
+    if job.error and job.state in (QUEUED, HELD, FAILED, SKIPPED):
         wait = job.not_before - moment if job.not_before else 0
         return f"{job.error}{f' (again in {wait:.0f} s)' if job.state == QUEUED and wait > 0 else ''}"
     result = printable(job.result) if job.result is not None else None

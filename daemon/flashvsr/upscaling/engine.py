@@ -20,6 +20,7 @@ from flashvsr.model.stream import Stream, StreamOptions, StreamSpec
 from flashvsr.settings.config import Config
 from flashvsr.settings.processing_tables import Model as ModelSettings
 from flashvsr.system.memory import keep_freed_memory
+from flashvsr.upscaling.largest import largest_result
 from flashvsr.upscaling.savings import PLENTY, SAVINGS, Thrift, check_main_memory, next_saving, shortage
 from flashvsr.weights import choice as weights
 
@@ -62,6 +63,10 @@ class AnyEngine(Protocol):
     def device(self) -> torch.device:
         """Where it wants its frames."""
 
+    @property
+    def largest(self) -> tuple[int, int]:
+        """(width, height) of the largest wide result that its device has memory for."""
+
     def stream(self, size: tuple[int, int], options: StreamOptions, origin: int) -> FrameStream:
         """Start a video of `size` (width, height); `origin`: windows of it that lie before the first frame."""
 
@@ -102,6 +107,10 @@ class Engine:
     @property
     def device(self) -> torch.device:
         return self.model.device
+
+    @property
+    def largest(self) -> tuple[int, int]:
+        return largest_result(self.model, fused=self.fused is not None)
 
     def stream(self, size: tuple[int, int], options: StreamOptions, origin: int) -> Stream:
         self._size = size

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -50,9 +51,11 @@ def upscale_file(task: Task, engine: AnyEngine, config: Config, control: Control
 
     Raises:
         BadInput: the source cannot be processed.
+        Skipped: it is as large already as its result may be.
         Transient: the file system, a share or the GPU is in the way.
         Cancelled, Interrupted, LeaseLost: from `control`; finished frames are durable then, except for a lost lease.
     """
+    task = replace(task, preset=task.preset.fixed(engine.largest))
     notes = [engine.note] if engine.note else []
     remakes = 0
     with hold_source(task.trees, task.source):  # from here on its name may change

@@ -33,12 +33,13 @@ def first_look(task: Task, config: Config, control: Control) -> Seen:
     Raises:
         BadInput: the source cannot be processed.
         BadConfig: no encoder works for it.
+        Skipped: it is as large already as its result may be.
         Transient: the file system or a share is in the way, or there is too little room.
         Whatever `control` raises.
     """
     limits = Limits(config.limits.file_bytes, config.limits.frames, config.limits.side, config.limits.memory)
     info = prober_for(config).probe(task.trees, task.source, limits, control.working)
-    geometry = geometry_of(info.width, info.height, task.preset)
+    geometry = geometry_of(info.width, info.height, task.preset, force=task.force)
     sizes = ((info.width, info.height), geometry.scaled, geometry.output)
     bound_allocations(largest_block(limits.memory, *map(math.prod, sizes)))
     # Before the work: hours of it for an outbox out of reach would be a pity.

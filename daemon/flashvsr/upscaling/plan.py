@@ -21,6 +21,7 @@ from flashvsr.video.chunks import Chunk, ChunkStore
 from flashvsr.video.decode import DecodeOptions
 from flashvsr.video.encode import VideoEncoder
 from flashvsr.video.geometry import Geometry
+from flashvsr.video.geometry import notes as notes_on_sizes
 from flashvsr.video.interlacing import Scan
 from flashvsr.video.media import source_status
 from flashvsr.video.normalise import NormaliseSettings, name_for, normalise, remove_others
@@ -33,6 +34,9 @@ Version = tuple[int, int]  # of a source: its bytes, and its time in nanoseconds
 # Before the first new frame of a resumed job. What a layer keeps depends on what the one before it kept, so the past
 # fades layer by layer: with 30 of them 96 frames are enough for 60 dB, 128 for 80 (tests/bench/results/seam.json).
 WARM_UP_FRAMES = 128
+
+# Keys of a preset that change no frame; what they do to the sizes stands in the geometry.
+NO_PART_OF_FRAMES = ("limit", "at_limit")
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,7 @@ def prepare(task: Task, engine: AnyEngine, config: Config, control: Control) -> 
 
     Raises:
         BadInput, BadConfig: the source cannot be processed, or no encoder works for it.
+        Skipped: the source is as large already as its result may be.
         Transient: the file system or a share is in the way, or there is too little room.
         Whatever `control` raises.
     """
@@ -116,7 +121,14 @@ def prepare(task: Task, engine: AnyEngine, config: Config, control: Control) -> 
     if picture is not info:
         decoding = replace(decoding, scan=Scan(), hardware="")  # has been done
     room, too_little = lq_room(config, picture, geometry)
-    notes = [*([scan.note] if scan.note else []), *losses, *encoder.warnings, *([too_little] if too_little else [])]
+    sizes_told = notes_on_sizes(info.width, info.height, task.preset, geometry)
+    notes = [
+        *sizes_told,
+        *([scan.note] if scan.note else []),
+        *losses,
+        *encoder.warnings,
+        *([too_little] if too_little else []),
+    ]
     return Plan(
         task=task,
         source=info,
@@ -166,7 +178,7 @@ def _fingerprint(
     """Everything that shapes the frames: chunks made under another fingerprint are not joined with new ones."""
     facts = {
         "source": version,
-        "preset": asdict(task.preset),
+        "preset": {key: value for key, value in asdict(task.preset).items() if key not in NO_PART_OF_FRAMES},
         "geometry": asdict(geometry),
         "engine": engine.identity,
         "encoder": encoder.identity,

@@ -54,7 +54,7 @@ def _publish(task: Task, config: Config, chunks: list[Chunk], reason: str, worki
     published = intent.fulfilled()
     if published is not None:
         return published  # the attempt before this one died just after the rename
-    shown = plan(info.width, info.height, task.preset).shown
+    shown = plan(info.width, info.height, task.preset, force=task.force).shown
     audio, container = task.preset.audio, task.preset.container
     with outbox.new_result(outbox.temporary_for(target, task.job_id)) as made:
         assemble(

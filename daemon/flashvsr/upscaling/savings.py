@@ -15,7 +15,8 @@ from flashvsr.model.windows import LATENTS_PER_GROUP, ring_slots
 
 STRIPS = 4  # more of them save little: see flashvsr.model.fused.strips
 OVERHEAD_BYTES = 2 << 30  # of a GPU that nobody works on: CUDA's own, and a desktop
-ADVICE = "set a smaller width or scale in the preset"
+ADVICE = "set a smaller limit in the preset, or a smaller width or scale"
+MOST_OF_MAIN_MEMORY = 0.9  # of it all, for what is locked there
 
 
 @dataclass(frozen=True)
@@ -51,15 +52,20 @@ def check_main_memory(model: FlashVSR, size: tuple[int, int], options: StreamOpt
 
     Raises BadInput where they never can: locking pages until the system has none left would end in a killed process.
     """
-    tokens = LATENTS_PER_GROUP * (size[0] // TOKEN_CELL) * (size[1] // TOKEN_CELL)
-    each = ring_slots(options.kv_ratio) * tokens * model.dit.params.dim * model.dtype.itemsize
-    rounded = 1 << (each - 1).bit_length()  # PyTorch locks powers of two
-    needed, there = 2 * model.dit.params.layers * rounded, _main_memory()
-    if needed > 0.9 * there:
+    needed, there = host_bytes(model, size, options), main_memory()
+    if needed > MOST_OF_MAIN_MEMORY * there:
         raise BadInput(
             f"a picture of {size[0]}x{size[1]} needs {needed / 2**30:.0f} GB of main memory for its attention caches, "
             f"as the GPU's does not suffice, and this machine has {there / 2**30:.0f}; {ADVICE}"
         )
+
+
+def host_bytes(model: FlashVSR, size: tuple[int, int], options: StreamOptions) -> int:
+    """Bytes of main memory that the attention caches of a picture of `size` (width, height) take there."""
+    tokens = LATENTS_PER_GROUP * (size[0] // TOKEN_CELL) * (size[1] // TOKEN_CELL)
+    each = ring_slots(options.kv_ratio) * tokens * model.dit.params.dim * model.dtype.itemsize
+    rounded = 1 << (each - 1).bit_length()  # PyTorch locks powers of two
+    return 2 * model.dit.params.layers * rounded
 
 
 def shortage(device: torch.device, size: tuple[int, int]) -> BadInput | Transient:
@@ -74,5 +80,6 @@ def shortage(device: torch.device, size: tuple[int, int]) -> BadInput | Transien
     return BadInput(f"{picture} into {gpu}, whatever is done to save memory; {ADVICE}")
 
 
-def _main_memory() -> int:
+def main_memory() -> int:
+    """Bytes of this machine's main memory."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

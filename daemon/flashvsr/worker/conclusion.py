@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from flashvsr.errors import BadConfig, Damaged, FlashVSRError, LeaseLost, Transient
 from flashvsr.files.advice import explained
 from flashvsr.files.objects import clear_name
-from flashvsr.jobs.schema import DONE, Job
+from flashvsr.jobs.schema import DONE, SKIPPED, Job
 from flashvsr.outbox.publish import Outbox
 from flashvsr.settings.config import Config
 from flashvsr.settings.preset import preset_of_job
@@ -53,10 +53,15 @@ class Conclusion:
     ) -> bool:
         """Publish what is finished, tell why there is no more, `record` the end, and clear the job away.
 
-        `record` gets the partial video, if there is one; it is called in any case, and what it raises comes out.
+        Of a job that is skipped there is neither. `record` gets the partial video, if there is one; it is called in
+        any case, and what it raises comes out.
         `working` is called whenever something got done. False: the partial video or the text has to wait (no space,
         a share away); then the chunks and the marker stay, and a sweep tries again.
         """
+        if verdict.outcome is Outcome.SKIP:
+            record(None)
+            self.clear(job, SKIPPED)
+            return True
         try:
             partial = self._partial(job, verdict.message, working)
             if verdict.outcome is not Outcome.CANCEL:
@@ -69,14 +74,14 @@ class Conclusion:
         self.clear(job)
         return True
 
-    def clear(self, job: Job) -> None:
-        """Drop the job's chunks and half-written files: nobody needs them any more."""
+    def clear(self, job: Job, state: str | None = None) -> None:
+        """Drop the job's chunks and half-written files: nobody needs them any more. `state`: newer than its row's."""
         shutil.rmtree(work_directory(self._config(), job.id), ignore_errors=True)
         try:
             self._access.check_outbox(job)
             folder = result_folder(self._config(), job)
             self._outbox.remove_temporaries(folder, job.id)
-            if job.state == DONE:
+            if (state or job.state) in (DONE, SKIPPED):
                 self._outbox.remove_error_text(folder, Path(job.relative).name)  # of an attempt that failed
         except (OSError, FlashVSRError) as error:
             log.warning("the outbox could not be tidied: %s", error)

@@ -15,6 +15,7 @@ from flashvsr.errors import (
     Interrupted,
     LeaseLost,
     NoSpace,
+    Skipped,
     SourceRenamed,
     Transient,
 )
@@ -47,6 +48,7 @@ class Outcome(Enum):
     REQUEUE = "requeue"
     FAIL = "fail"
     CANCEL = "cancel"
+    SKIP = "skip"  # there is nothing to do
     DROP = "drop"  # it is another worker's, leave everything as it is
 
 
@@ -75,6 +77,8 @@ def judge(error: Exception, job: Job, *, settle_seconds: float, max_attempts: in
         return Verdict(Outcome.DROP, text)
     if isinstance(error, Cancelled):
         return Verdict(Outcome.CANCEL, text)
+    if isinstance(error, Skipped):
+        return Verdict(Outcome.SKIP, text)
     if isinstance(error, Interrupted | SourceRenamed):
         return Verdict(Outcome.REQUEUE, text)
     if isinstance(error, SourceChanged):

@@ -14,7 +14,7 @@ from flashvsr.files.report_text import report_toml
 from flashvsr.files.space import check_low_water
 from flashvsr.jobs.owner import current_owner
 from flashvsr.jobs.queue import Queue
-from flashvsr.jobs.schema import QUEUED, Job
+from flashvsr.jobs.schema import CANCELLED, FAILED, QUEUED, SKIPPED, Job
 from flashvsr.outbox.publish import Outbox
 from flashvsr.outbox.writable import OutboxClosed
 from flashvsr.settings.config import Config
@@ -34,11 +34,13 @@ from flashvsr.worker.sweep import Sweep
 from flashvsr.worker.whereabouts import Whereabouts
 
 if TYPE_CHECKING:
+    from flashvsr.upscaling.engine import AnyEngine
     from flashvsr.upscaling.entry import Upscaling
 
 log = logging.getLogger(__name__)
 
 MESSAGE_SECONDS = 5.0  # a progress bar speaks often
+_ENDINGS = {Outcome.CANCEL: CANCELLED, Outcome.SKIP: SKIPPED, Outcome.FAIL: FAILED}  # the state of a job after it
 FULL_SECONDS = 2.0  # between two tries to write to a full disk
 
 
@@ -117,7 +119,7 @@ class WorkerLoop:
                     preset = check_inbox_preset(self._config.trees(), Path(job.inbox), self._config.export.quality)
                 except BadConfig as error:
                     return self._hold(job, error)
-                self._load_engine(job)
+                preset = preset.fixed(self._load_engine(job).largest)
         except Interrupted:
             return False
         except Damaged:
@@ -160,7 +162,7 @@ class WorkerLoop:
         logs.each_line(log, logging.WARNING, f"{held} jobs held, the preset of their inbox has errors:\n{error}")
         return held > 0
 
-    def _load_engine(self, job: Job) -> None:
+    def _load_engine(self, job: Job) -> AnyEngine:
         def tell(message: str) -> None:
             if self._orders.leave:
                 raise Interrupted("the service stops")
@@ -169,7 +171,7 @@ class WorkerLoop:
                 log.info("%s", message)
                 self._show("busy", job.id, message)
 
-        self._engine.get(self._config, tell)
+        return self._engine.get(self._config, tell)
 
     def _claim(self, job: Job, preset: Preset) -> Job | None:
         """Take the job, if no other worker has it and its attempts are not used up: then it is put in order."""
@@ -221,6 +223,9 @@ class WorkerLoop:
         report = self._upscaling.upscale_file(task, engine, self._config, control)
         self._queue.claims.finish(
             job.id, str(job.lease), report.result, report.model, report.to_json(), list(report.warnings)
+        )
+        self._queue.rates.note(
+            report.device, report.model, report.geometry.model, report.frames - report.resumed_at, report.seconds
         )
         for warning in report.warnings:
             log.warning("%s", warning)
@@ -291,14 +296,16 @@ class WorkerLoop:
         )
 
     def _end_for_good(self, job: Job, verdict: Verdict, control: JobControl) -> None:
-        cancelled = verdict.outcome is Outcome.CANCEL
-        log.warning("%s: %s", "cancelled" if cancelled else "failed", verdict.message)
+        ending = _ENDINGS[verdict.outcome]
+        log.log(logging.INFO if ending == SKIPPED else logging.WARNING, "%s: %s", ending, verdict.message)
         self._check_lease(job)
         lease, job = str(job.lease), self._whereabouts.present(job)  # a row read anew may have another's lease
 
         def record(partial: Path | None) -> None:
-            if cancelled:
+            if ending == CANCELLED:
                 self._queue.claims.cancelled(job.id, lease, partial)
+            elif ending == SKIPPED:
+                self._queue.claims.skip(job.id, lease, verdict.message)
             else:
                 self._queue.claims.fail(job.id, lease, verdict.message, verdict.kind, partial, [])
 

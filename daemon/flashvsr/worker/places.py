@@ -60,6 +60,7 @@ def task_of(config: Config, job: Job, preset: Preset) -> Task:
         workdir=work_directory(config, job.id),
         job_id=job.id,
         trees=config.trees(),
+        force=job.forced,
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flashvsr.jobs.queue import Queue
-from flashvsr.jobs.schema import CANCELLED, DONE, FAILED, SUPERSEDED, Job
+from flashvsr.jobs.schema import DONE, FAILED, FINISHED, SKIPPED, SUPERSEDED, Job
 from flashvsr.settings.config import Config
 from flashvsr.system import logs
 from flashvsr.worker.conclusion import Conclusion
@@ -55,10 +55,10 @@ class Sweep:
         """Put a job in order that is over, such as one cancelled while it waited. No lease is needed for that."""
         with logs.job(job_id), self._conclusion.marker(job_id).alone() as alone:
             job = self._queue.jobs.get(job_id)
-            if not alone or job is None or job.state not in (DONE, FAILED, CANCELLED):
+            if not alone or job is None or job.state not in FINISHED:
                 return
             job = self._whereabouts.present(job)
-            if job.state == DONE or job.result is not None or job.error == SUPERSEDED:
+            if job.state in (DONE, SKIPPED) or job.result is not None or job.error == SUPERSEDED:
                 self._conclusion.clear(job)  # the chunks are all that is left
             elif not self._conclusion.conclude(job, _verdict(job), lambda partial: self._record(job_id, partial)):
                 self._postpone(job_id)

@@ -66,7 +66,51 @@ _BOUNDED: Migration = (
     """,
 )
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST_TABLES, _DEPARTED, _BOUNDED)
+# A state more, which SQLite's check of a column takes only in a new table; the order of waiting jobs; what is known of
+# those; how fast this machine is. The highest number ever given stays known: AUTOINCREMENT counts on from it.
+_KEPT_COLUMNS = (
+    "id, inbox, source, relative, device, inode, size, mtime_ns, state, preset, attempts, not_before, "
+    "owner_host, owner_pid, owner_start, slot, lease, heartbeat, progress_at, progress_ticks, "
+    "frames_done, frames_total, fps, error, error_kind, warnings, result, result_size, result_mtime_ns, "
+    "cancel_requested, model, report, settled, archived, departed, created, claimed, finished"
+)
+_SKIPPED: Migration = (
+    """
+    CREATE TABLE job_of_version_4 (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        inbox BLOB NOT NULL, source BLOB NOT NULL, relative BLOB NOT NULL,
+        device INTEGER NOT NULL, inode INTEGER NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'done', 'failed', 'cancelled', 'held', 'skipped')),
+        preset TEXT, attempts INTEGER NOT NULL, not_before REAL NOT NULL,
+        forced INTEGER NOT NULL DEFAULT 0, turn INTEGER NOT NULL DEFAULT 0, priority INTEGER NOT NULL DEFAULT 0,
+        owner_host TEXT, owner_pid INTEGER, owner_start TEXT, slot TEXT, lease TEXT,
+        heartbeat REAL, progress_at REAL, progress_ticks REAL,
+        frames_done INTEGER NOT NULL, frames_total INTEGER, fps REAL,
+        error TEXT, error_kind TEXT, warnings TEXT NOT NULL, forecast TEXT,
+        result BLOB, result_size INTEGER, result_mtime_ns INTEGER,
+        cancel_requested INTEGER NOT NULL, model TEXT, report TEXT,
+        settled REAL, archived BLOB, departed INTEGER NOT NULL DEFAULT 0,
+        created REAL NOT NULL, claimed REAL, finished REAL
+    )
+    """,
+    f"INSERT INTO job_of_version_4 ({_KEPT_COLUMNS}) SELECT {_KEPT_COLUMNS} FROM job",
+    "DELETE FROM sqlite_sequence WHERE name = 'job_of_version_4'",
+    "INSERT INTO sqlite_sequence (name, seq) SELECT 'job_of_version_4', seq FROM sqlite_sequence WHERE name = 'job'",
+    "DROP TABLE job",
+    "ALTER TABLE job_of_version_4 RENAME TO job",
+    "CREATE UNIQUE INDEX job_identity ON job (device, inode, size, mtime_ns) WHERE departed = 0",
+    "CREATE INDEX job_source ON job (source)",
+    "CREATE INDEX job_state ON job (state, turn DESC, priority DESC, id)",
+    """
+    CREATE TABLE rate (
+        device TEXT NOT NULL, model TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
+        frames REAL NOT NULL, seconds REAL NOT NULL, updated REAL NOT NULL,
+        PRIMARY KEY (device, model, width, height)
+    )
+    """,
+)
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST_TABLES, _DEPARTED, _BOUNDED, _SKIPPED)
 
 
 def migrate(database: Any, path: Path, migrations: Sequence[Migration] | None = None) -> int:
