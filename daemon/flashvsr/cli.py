@@ -104,6 +104,15 @@ def _parser() -> _Parser:
         help="change one option of the preset; may be repeated",
     )  # fmt: skip
 
+    plan = _add(commands, "plan", "plan", "say what would be made of videos, and how long it takes; changes nothing")
+    plan.add_argument("files", type=Path, nargs="+", metavar="FILE", help="video file, in an inbox or anywhere")
+    plan.add_argument("--preset", type=Path, metavar="FILE", help="preset.toml to use instead of the inbox's")
+    plan.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="assignments",
+        help="change one option of the preset; may be repeated",
+    )  # fmt: skip
+    plan.add_argument("--json", action="store_true", help="print JSON")
+
     status = _add(commands, "status", "status", "show the jobs and how the service does")
     status.add_argument("job", type=int, nargs="?", metavar="ID", help="show everything about one job")
     status.add_argument("--json", action="store_true", help="print JSON")

@@ -17,11 +17,12 @@ from flashvsr.settings.config import Config
 from flashvsr.settings.preset import Preset, preset_to_json
 from flashvsr.settings.service_tables import Paths, QueueSettings, Watch
 from flashvsr.upscaling.control import Control
+from flashvsr.upscaling.forecast import Forecast
 from flashvsr.upscaling.report import Report
 from flashvsr.upscaling.task import Task
 from flashvsr.worker.loop import WorkerLoop
 from flashvsr.worker.orders import Orders
-from kits.reports import report_of
+from kits.reports import foreseen, report_of
 
 FRAMES = 10
 
@@ -45,6 +46,7 @@ class Upscaling:
     engines: int = 0
     size: int = 0  # bytes that a result is expected to take
     salvaged: list[str] = field(default_factory=list)
+    forecast: Callable[[Path, Preset, Config, bool], Forecast] = foreseen
 
     def happen(self, moment: Any) -> None:
         self.at.get(moment, lambda: None)()

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from flashvsr.settings.config import Config
 from flashvsr.settings.preset import Preset
+from flashvsr.upscaling.forecast import Forecast
 from flashvsr.upscaling.report import Report
 from flashvsr.video.geometry import Geometry
 
 SIZE = 256, 128
+
+
+FORECAST = Forecast((128, 64), "h264", 25.0, 0.4, 10, SIZE, SIZE, 1000, 1, 0, ())
+
+
+def foreseen(_source: Path, _preset: Preset, _config: Config, _force: bool) -> Forecast:
+    """What `forecast` would return for any file."""
+    return FORECAST
 
 
 def report_of(result: Path, model: str, frames: int, warnings: Sequence[str] = ()) -> Report:

@@ -18,7 +18,7 @@ from flashvsr.outbox.publish import Outbox
 from flashvsr.upscaling import entry
 from flashvsr.upscaling.report import Report
 from flashvsr.worker import faults, sweep
-from kits.reports import report_of
+from kits.reports import foreseen, report_of
 
 NOTES = Path(os.environ["FAKE_NOTES"])
 
@@ -48,6 +48,7 @@ copying = entry.Upscaling(
     load_engine=lambda config, on_message: types.SimpleNamespace(name="copy", largest=(3840, 2160)),
     upscale_file=upscale_file,
     salvage=lambda *_: None,
+    forecast=foreseen,
 )
 entry.load = lambda: copying  # without torch, which takes seconds to load and is not needed
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,30 +10,29 @@ import pytest
 import torch
 
 from flashvsr.upscaling import largest
-from flashvsr.upscaling.largest import COMMON, WITHOUT_GPU, largest_result
+from flashvsr.upscaling.engine import Engine
+from flashvsr.upscaling.largest import COMMON, PUBLISHED, WITHOUT_GPU, largest_result
 
 GIB = 1 << 30
 
 
-def model_on(device: str) -> Any:
-    params = SimpleNamespace(layers=30, dim=1536)
-    return SimpleNamespace(device=torch.device(device), dtype=torch.bfloat16, dit=SimpleNamespace(params=params))
+@pytest.fixture(autouse=True)
+def main_memory(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """The machine has plenty, until a test says how much (GiB)."""
+
+    def has(gib: int) -> None:
+        monkeypatch.setattr(largest, "main_memory", lambda: gib * GIB)
+
+    has(1024)
+    return has
 
 
-@pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Pretend a GPU of so much memory (GiB) in a machine of so much."""
-
-    def pretend(gpu: float, main: float = 1024) -> None:
-        properties = SimpleNamespace(total_memory=int(gpu * GIB))
-        monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _device: properties)
-        monkeypatch.setattr(largest, "main_memory", lambda: int(main * GIB))
-
-    return pretend
+def on(gpu: float, *, fused: bool = True) -> tuple[int, int]:
+    return largest_result(int(gpu * GIB), fused=fused)
 
 
 def test_without_a_gpu() -> None:
-    assert largest_result(model_on("cpu"), fused=False) == WITHOUT_GPU == (1920, 1080)
+    assert largest_result(None) == WITHOUT_GPU == (1920, 1080)
 
 
 @pytest.mark.parametrize(
@@ -47,28 +47,33 @@ def test_without_a_gpu() -> None:
         (4, (960, 540)),  # nothing fits; the smallest is tried
     ],
 )
-def test_by_the_memory_of_the_gpu(machine: Any, gpu: float, result: tuple[int, int]) -> None:
-    machine(gpu)
-    assert largest_result(model_on("cuda"), fused=True) == result
+def test_by_the_memory_of_the_gpu(gpu: float, result: tuple[int, int]) -> None:
+    assert on(gpu) == result
 
 
-def test_caches_in_main_memory_need_some(machine: Any) -> None:
-    machine(31.4, main=64)
-    assert largest_result(model_on("cuda"), fused=True) == (2560, 1440)
-    machine(31.4, main=24)
-    assert largest_result(model_on("cuda"), fused=True) == (1920, 1080), "without any saving"
-    machine(90, main=8)
-    assert largest_result(model_on("cuda"), fused=True) == (3840, 2160), "nothing has to be saved"
+def test_caches_in_main_memory_need_some(main_memory: Callable[[int], None]) -> None:
+    main_memory(64)
+    assert on(31.4) == (2560, 1440)
+    main_memory(24)
+    assert on(31.4) == (1920, 1080), "without any saving"
+    main_memory(8)
+    assert on(90) == (3840, 2160), "nothing has to be saved"
 
 
-def test_plain_pytorch_takes_more(machine: Any) -> None:
-    machine(31.4)
-    assert largest_result(model_on("cuda"), fused=False) == (1920, 1080)
+def test_plain_pytorch_takes_more() -> None:
+    assert on(31.4, fused=False) == (1920, 1080)
 
 
-def test_more_memory_is_never_worse(machine: Any) -> None:
-    found = []
-    for gpu in range(2, 140):
-        machine(gpu)
-        found.append(COMMON.index(largest_result(model_on("cuda"), fused=True)))
+def test_more_memory_is_never_worse() -> None:
+    found = [COMMON.index(on(gpu)) for gpu in range(2, 140)]
     assert found == sorted(found, reverse=True)
+
+
+@pytest.mark.parametrize(("device", "result"), [("cpu", (1920, 1080)), ("cuda", (1280, 720))])
+def test_an_engine_asks_its_own_device(device: str, result: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    properties = SimpleNamespace(total_memory=int(7.7 * GIB))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _device: properties)
+    params = SimpleNamespace(layers=PUBLISHED.layers, dim=PUBLISHED.dim)
+    model: Any = SimpleNamespace(device=torch.device(device), dtype=torch.bfloat16, dit=SimpleNamespace(params=params))
+    kernels: Any = object()
+    assert Engine(model, "name", "label", kernels).largest == result

@@ -25,7 +25,7 @@ import os, signal, sys, time, types
 from pathlib import Path
 from flashvsr.outbox.publish import Outbox
 from flashvsr.upscaling import entry
-from kits.reports import report_of
+from kits.reports import foreseen, report_of
 
 def upscale_file(task, engine, config, control):
     if task.source.with_name("cuda").exists():
@@ -51,6 +51,7 @@ copying = entry.Upscaling(
     load_engine=lambda config, on_message: types.SimpleNamespace(name="copy", largest=(3840, 2160)),
     upscale_file=upscale_file,
     salvage=lambda task, config, reason, working: None,
+    forecast=foreseen,
 )
 entry.load = lambda: copying
 from flashvsr.worker.__main__ import main

@@ -8,6 +8,7 @@ from flashvsr.files.filesystems import MOUNTINFO
 from flashvsr.files.state import StateDirectory
 from flashvsr.jobs.backends.sqlite.connector import SQLite
 from flashvsr.jobs.claims import Claims
+from flashvsr.jobs.forecasts import Forecasts
 from flashvsr.jobs.history import History
 from flashvsr.jobs.intake import Intake
 from flashvsr.jobs.ledger import Ledger
@@ -27,6 +28,7 @@ class Queue:
     - `requests`: what a person asks: try it again, cancel it
     - `history`: what is left to do about jobs that have ended, and for how long they are remembered
     - `workers`: which worker processes there are and what each is doing
+    - `forecasts`: what will be made of jobs that wait
     - `rates`: how fast jobs were, by device, model and size
     - `ledger`: a copy of each ended job beside the database
     - `store`: transactions, for several steps that belong together
@@ -49,6 +51,7 @@ class Queue:
         self.requests = Requests(self.store, self.jobs)
         self.history = History(self.store, self.jobs, self.ledger)
         self.workers = WorkerTable(self.store)
+        self.forecasts = Forecasts(self.store, self.jobs)
         self.rates = Rates(self.store)
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ from flashvsr.model.stream import Stream, StreamOptions, StreamSpec
 from flashvsr.settings.config import Config
 from flashvsr.settings.processing_tables import Model as ModelSettings
 from flashvsr.system.memory import keep_freed_memory
-from flashvsr.upscaling.largest import largest_result
+from flashvsr.upscaling.largest import Caches, largest_result
 from flashvsr.upscaling.savings import PLENTY, SAVINGS, Thrift, check_main_memory, next_saving, shortage
 from flashvsr.weights import choice as weights
 
@@ -110,7 +110,11 @@ class Engine:
 
     @property
     def largest(self) -> tuple[int, int]:
-        return largest_result(self.model, fused=self.fused is not None)
+        params = self.model.dit.params
+        caches = Caches(params.layers, params.dim, self.model.dtype.itemsize)
+        on_gpu = self.device.type == "cuda"
+        memory = torch.cuda.get_device_properties(self.device).total_memory if on_gpu else None
+        return largest_result(memory, fused=self.fused is not None, caches=caches)
 
     def stream(self, size: tuple[int, int], options: StreamOptions, origin: int) -> Stream:
         self._size = size

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from flashvsr.settings.config import Config
+    from flashvsr.settings.preset import Preset
     from flashvsr.upscaling.control import Control
     from flashvsr.upscaling.engine import AnyEngine
+    from flashvsr.upscaling.forecast import Forecast
     from flashvsr.upscaling.report import Report
     from flashvsr.upscaling.task import Task
 
@@ -23,17 +25,20 @@ class Upscaling:
         load_engine: see `flashvsr.upscaling.engine.load_engine`.
         upscale_file: see `flashvsr.upscaling.file.upscale_file`.
         salvage: see `flashvsr.upscaling.salvage.salvage`.
+        forecast: see `flashvsr.upscaling.forecaster.forecast`; the limit of the preset need not be fixed.
     """
 
     load_engine: Callable[[Config, Callable[[str], None]], AnyEngine]
     upscale_file: Callable[[Task, AnyEngine, Config, Control], Report]
     salvage: Callable[[Task, Config, str, Callable[[], None]], Path | None]
+    forecast: Callable[[Path, Preset, Config, bool], Forecast]
 
 
 def load() -> Upscaling:
     """The real functions. Loads torch and the decoders, which takes seconds the first time."""
     from flashvsr.upscaling.engine import load_engine
     from flashvsr.upscaling.file import upscale_file
+    from flashvsr.upscaling.forecaster import Forecaster
     from flashvsr.upscaling.salvage import salvage
 
-    return Upscaling(load_engine, upscale_file, salvage)
+    return Upscaling(load_engine, upscale_file, salvage, Forecaster())

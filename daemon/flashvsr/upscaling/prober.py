@@ -27,6 +27,7 @@ from flashvsr.settings.config import Config
 from flashvsr.system.text import printable
 from flashvsr.upscaling.plain import from_plain, to_plain
 from flashvsr.upscaling.probing_child import BAD_INPUT, INTERNAL, MEMORY, TRANSIENT
+from flashvsr.video.beside import Beside
 from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.interlacing import Scan
 from flashvsr.video.limits import Limits
@@ -75,6 +76,11 @@ class Prober:
         with hold_source(trees, info.path):
             told = self._ask(trees, {"what": "examine", "info": to_plain(info)}, info.path, progress)
         return _facts(Scan, told, info.path)
+
+    def beside(self, info: SourceInfo, audio: str, container: str, progress: Progress = nothing) -> Beside:
+        """Like `flashvsr.video.beside.beside`."""
+        request = {"what": "beside", "info": to_plain(info), "audio": audio, "container": container}
+        return _facts(Beside, self._ask(request, info.path, progress), info.path)
 
     def close(self) -> None:
         child, self._child = self._child, None

@@ -23,6 +23,7 @@ from flashvsr.files.trees import Trees
 from flashvsr.system.lifeline import die_with
 from flashvsr.upscaling.plain import from_plain, to_plain
 from flashvsr.video.allocations import bound_allocations, largest_block
+from flashvsr.video.beside import Beside, beside
 from flashvsr.video.interlacing import Scan, examine
 from flashvsr.video.limits import Limits
 from flashvsr.video.media import hold_source
@@ -86,6 +87,7 @@ class _Child:
     def _do(self, request: dict[str, Any]) -> SourceInfo | Scan:
         roots = request["roots"]
         trees = Trees(None if roots is None else tuple(map(Path, roots)))
+    def _do(self, request: dict[str, Any]) -> SourceInfo | Scan | Beside:
         reading = int(request["size"]) // BYTES_PER_SECOND
         if request["what"] == "probe":
             path, limits = Path(request["path"]), from_plain(Limits, request["limits"])
@@ -96,6 +98,9 @@ class _Child:
             with hold_source(trees, path):
                 return probe(path, limits, self._sign)
         info = from_plain(SourceInfo, request["info"])
+        if request["what"] == "beside":
+            self._limit(self._memory + largest_block(self._memory), PROBE_SECONDS + reading)
+            return beside(info, str(request["audio"]), str(request["container"]), self._sign)
         pictures = info.width * info.height * DECODERS_BYTES_PER_PIXEL
         self._limit(self._memory + pictures, EXAMINE_SECONDS + reading)
         with hold_source(trees, info.path):

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import torch
 
 from flashvsr.errors import BadInput, Transient
-from flashvsr.model.cells import TOKEN_CELL
 from flashvsr.model.network import FlashVSR
 from flashvsr.model.stream import StreamOptions
-from flashvsr.model.windows import LATENTS_PER_GROUP, ring_slots
+from flashvsr.upscaling.largest import MOST_OF_MAIN_MEMORY, Caches, main_memory
 
 STRIPS = 4  # more of them save little: see flashvsr.model.fused.strips
 OVERHEAD_BYTES = 2 << 30  # of a GPU that nobody works on: CUDA's own, and a desktop
 ADVICE = "set a smaller limit in the preset, or a smaller width or scale"
-MOST_OF_MAIN_MEMORY = 0.9  # of it all, for what is locked there
 
 
 @dataclass(frozen=True)
@@ -52,20 +49,14 @@ def check_main_memory(model: FlashVSR, size: tuple[int, int], options: StreamOpt
 
     Raises BadInput where they never can: locking pages until the system has none left would end in a killed process.
     """
-    needed, there = host_bytes(model, size, options), main_memory()
+    params = model.dit.params
+    caches = Caches(params.layers, params.dim, model.dtype.itemsize)
+    needed, there = caches.bytes_for(size, options.kv_ratio), main_memory()
     if needed > MOST_OF_MAIN_MEMORY * there:
         raise BadInput(
             f"a picture of {size[0]}x{size[1]} needs {needed / 2**30:.0f} GB of main memory for its attention caches, "
             f"as the GPU's does not suffice, and this machine has {there / 2**30:.0f}; {ADVICE}"
         )
-
-
-def host_bytes(model: FlashVSR, size: tuple[int, int], options: StreamOptions) -> int:
-    """Bytes of main memory that the attention caches of a picture of `size` (width, height) take there."""
-    tokens = LATENTS_PER_GROUP * (size[0] // TOKEN_CELL) * (size[1] // TOKEN_CELL)
-    each = ring_slots(options.kv_ratio) * tokens * model.dit.params.dim * model.dtype.itemsize
-    rounded = 1 << (each - 1).bit_length()  # PyTorch locks powers of two
-    return 2 * model.dit.params.layers * rounded
 
 
 def shortage(device: torch.device, size: tuple[int, int]) -> BadInput | Transient:
@@ -78,8 +69,3 @@ def shortage(device: torch.device, size: tuple[int, int]) -> BadInput | Transien
             f"{picture} beside the {others / 2**30:.0f} GB that other programs use of {gpu}; it is tried again later"
         )
     return BadInput(f"{picture} into {gpu}, whatever is done to save memory; {ADVICE}")
-
-
-def main_memory() -> int:
-    """Bytes of this machine's main memory."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -70,7 +70,7 @@ class Wishes:
 
 
 class Tracks:
-    """The tracks of `out` that are made from a source's. `audio`: how many of them are sound.
+    """The tracks of `out` that are made from a source's. `audio`, `subtitles`: how many of them are such.
 
     `damaged`: places that could not be read or written. `warnings`: what differs from the source, in words.
     """
@@ -79,7 +79,7 @@ class Tracks:
         self, source: InputContainer, out: OutputContainer, info: SourceInfo, wishes: Wishes, progress: Progress
     ) -> None:
         self.warnings: list[str] = []
-        self.audio = 0
+        self.audio = self.subtitles = 0
         self.damaged = 0
         self._source = source
         self._out = out
@@ -188,6 +188,7 @@ class Tracks:
             describe_stream(stream, made.target)
             self._tracks[stream.index], self._names[stream.index] = made, name
             self.audio += stream.type == "audio"
+            self.subtitles += stream.type == "subtitle"
 
     def _text(self, stream: SubtitleStream, name: str, codec: str, language: str | None) -> Track | None:
         container, start = self._wishes.container, self._info.start

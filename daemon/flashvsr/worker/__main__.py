@@ -19,6 +19,7 @@ from flashvsr.settings.config import load_config
 from flashvsr.system import logs
 from flashvsr.system.lifeline import die_with
 from flashvsr.system.signals import SignalQueue
+from flashvsr.worker.foresight import Foresight
 from flashvsr.worker.loop import FULL_SECONDS, WorkerLoop
 from flashvsr.worker.orders import SIGNALS, Orders
 
@@ -57,15 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     orders,
                     lambda: load_config(options.config),
                 )
-                while not (orders.leave or loop.broken):
-                    try:
-                        busy = loop.step()
-                    except NoSpace as error:  # the queue cannot be written; the model stays loaded meanwhile
-                        log.error("%s", error)
-                        arrivals.wait(FULL_SECONDS)
-                        continue
-                    if not busy:
-                        arrivals.wait(IDLE_SECONDS)
+                foresight = Foresight(queue, lambda: loop.config, upscaling)
+                foresight.start()
+                try:
+                    _work(loop, orders, arrivals)
+                finally:
+                    foresight.stop()
         except Damaged as error:
             log.error("%s", error)
             return EX_DAMAGED
@@ -73,6 +71,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             logs.each_line(log, logging.ERROR, str(error))
             return 1
     return 1 if loop.broken else 0
+
+
+def _work(loop: WorkerLoop, orders: Orders, arrivals: SignalQueue) -> None:
+    while not (orders.leave or loop.broken):
+        try:
+            busy = loop.step()
+        except NoSpace as error:  # the queue cannot be written; the model stays loaded meanwhile
+            log.error("%s", error)
+            arrivals.wait(FULL_SECONDS)
+            continue
+        if not busy:
+            arrivals.wait(IDLE_SECONDS)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

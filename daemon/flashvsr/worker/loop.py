@@ -82,6 +82,11 @@ class WorkerLoop:
         self._shown: tuple[str, int | None, str | None] | None = None
 
     @property
+    def config(self) -> Config:
+        """The settings as they are now."""
+        return self._config
+
+    @property
     def broken(self) -> bool:
         """Whether this process can do no further work; a new one may."""
         return self._broken or self._engine.broken

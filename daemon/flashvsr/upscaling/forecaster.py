@@ -1,0 +1,79 @@
+"""Finds out what will be made of a file, without a model: for `flashvsr plan` and for those who wait."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from flashvsr.errors import BadInput, Skipped
+from flashvsr.files.space import expected_bytes
+from flashvsr.settings.config import Config
+from flashvsr.settings.preset import Preset
+from flashvsr.system.devices import discover
+from flashvsr.upscaling.forecast import Forecast
+from flashvsr.upscaling.largest import largest_result
+from flashvsr.upscaling.prober import Prober
+from flashvsr.video.counted import Progress, nothing
+from flashvsr.video.geometry import Size, notes, plan
+from flashvsr.video.limits import Limits
+
+
+def forecast(
+    source: Path, preset: Preset, config: Config, prober: Prober, force: bool = False, progress: Progress = nothing
+) -> Forecast:
+    """Look at a source; the limit of `preset` is fixed.
+
+    Raises:
+        BadInput: it is no video that can be read.
+        Transient, Crashed: it cannot be looked at now.
+    """
+    limits = Limits(config.limits.file_bytes, config.limits.frames, config.limits.side, config.limits.memory)
+    info = prober.probe(source, limits, progress)
+    beside = prober.beside(info, preset.audio, preset.container, progress)
+    frames = info.frame_count
+    skipped = refused = ""
+    geometry = None
+    try:
+        geometry = plan(info.width, info.height, preset, force=force)
+    except Skipped as reason:
+        skipped = str(reason)
+    except BadInput as reason:
+        refused = str(reason)
+    about_sizes = notes(info.width, info.height, preset, geometry) if geometry else []
+    return Forecast(
+        source=(info.width, info.height),
+        codec=info.codec,
+        rate=float(info.frame_rate),
+        seconds=info.duration if info.duration is None or math.isfinite(info.duration) else None,
+        frames=frames,
+        result=geometry.output if geometry else None,
+        model=geometry.model if geometry else None,
+        size=expected_bytes(*geometry.output, frames, preset.quality) if geometry and frames else None,
+        audio=beside.audio,
+        subtitles=beside.subtitles,
+        remarks=(*about_sizes, *info.warnings, *beside.remarks),
+        skipped=skipped,
+        refused=refused,
+    )
+
+
+class Forecaster:
+    """Looks at one file after the other, as this process's device would do them."""
+
+    def __init__(self) -> None:
+        self._prober: Prober | None = None
+        self._largest: Size | None = None
+
+    def __call__(self, source: Path, preset: Preset, config: Config, force: bool = False) -> Forecast:
+        """Raises as `forecast` does."""
+        if self._largest is None:
+            self._largest = largest_result(discover("auto", 1)[0].memory, fused=config.model.attention != "torch")
+        if self._prober is None or self._prober.memory != config.limits.memory:
+            self.close()
+            self._prober = Prober(config.limits.memory)
+        return forecast(source, preset.fixed(self._largest), config, self._prober, force)
+
+    def close(self) -> None:
+        """End the process that looks into files; the next file starts another one."""
+        if self._prober is not None:
+            self._prober.close()
