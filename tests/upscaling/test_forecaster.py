@@ -11,8 +11,7 @@ import pytest
 from flashvsr.errors import BadInput
 from flashvsr.settings.config import Config
 from flashvsr.settings.preset import Preset
-from flashvsr.settings.processing_tables import Limits
-from flashvsr.system.devices import CPU
+from flashvsr.settings.processing_tables import SourceLimits
 from flashvsr.upscaling import forecaster
 from flashvsr.upscaling.forecaster import Forecaster, forecast
 from flashvsr.upscaling.prober import Prober
@@ -67,14 +66,13 @@ def test_what_is_no_video_is_refused(prober: Prober, tmp_path: Path) -> None:
 def test_the_limits_of_the_settings_hold(prober: Prober, tmp_path: Path) -> None:
     clip = write_video(tmp_path / "clip.mp4", [numbered(n) for n in range(4)], audio=tone(0.1))
     with pytest.raises(BadInput, match="limits"):
-        forecast(clip, Preset(), Config(limits=Limits(side=64)), prober)
+        forecast(clip, Preset(), Config(limits=SourceLimits(side=64)), prober)
 
 
 def test_a_limit_of_auto_is_that_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forecaster, "discover", lambda *_: (CPU,))
-    monkeypatch.setattr(forecaster, "largest_result", lambda memory, fused: (300, 300) if memory is None else (1, 1))
+    monkeypatch.setattr(forecaster, "largest_here", lambda attention: (1000, 1000) if attention == "auto" else (1, 1))
     with closing(Forecaster()) as look:
-        assert max(look(CLIP, Preset(), Config()).result or (0,)) == 300
+        assert max(look(CLIP, Preset(), Config()).result or (0,)) == 1000
         with pytest.raises(BadInput):
-            look(CLIP, Preset(), Config(limits=Limits(side=64)))
-        assert look(CLIP, Preset(limit="200x200"), Config(limits=Limits(memory=3 << 30))).result is not None
+            look(CLIP, Preset(), Config(limits=SourceLimits(side=64)))
+        assert look(CLIP, Preset(limit="800x800"), Config(limits=SourceLimits(memory=3 << 30))).result is not None

@@ -30,7 +30,6 @@ def tracks_of(path: Path) -> tuple[int, int]:
         (CLIPS / "ocean.webm", {"audio": "aac"}),
         (CLIPS / "ocean.webm", {"audio": "none"}),
         (DATA / "carried" / "iphone.mov", {}),
-        (DATA / "carried" / "muted.webm", {}),
     ],
     ids=lambda value: value.name if isinstance(value, Path) else " ".join(value.values()) or "default",
 )

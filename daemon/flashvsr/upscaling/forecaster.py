@@ -9,9 +9,8 @@ from flashvsr.errors import BadInput, Skipped
 from flashvsr.files.space import expected_bytes
 from flashvsr.settings.config import Config
 from flashvsr.settings.preset import Preset
-from flashvsr.system.devices import discover
 from flashvsr.upscaling.forecast import Forecast
-from flashvsr.upscaling.largest import largest_result
+from flashvsr.upscaling.largest import largest_here
 from flashvsr.upscaling.prober import Prober
 from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.geometry import Size, notes, plan
@@ -67,7 +66,7 @@ class Forecaster:
     def __call__(self, source: Path, preset: Preset, config: Config, force: bool = False) -> Forecast:
         """Raises as `forecast` does."""
         if self._largest is None:
-            self._largest = largest_result(discover("auto", 1)[0].memory, fused=config.model.attention != "torch")
+            self._largest = largest_here(config.model.attention)
         if self._prober is None or self._prober.memory != config.limits.memory:
             self.close()
             self._prober = Prober(config.limits.memory)

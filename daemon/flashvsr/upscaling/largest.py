@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from flashvsr.model.cells import TOKEN_CELL
 from flashvsr.model.windows import LATENTS_PER_GROUP, ring_slots
+from flashvsr.system.devices import discover
 from flashvsr.video.geometry import BLOCK, Size
 
 # The largest first. The last two are for GPUs with less memory than the first three need.
@@ -49,6 +50,11 @@ def largest_result(gpu_bytes: int | None, *, fused: bool = True, caches: Caches 
     if gpu_bytes is None:
         return WITHOUT_GPU
     return next((size for size in COMMON if _fits(size, gpu_bytes - _DRIVER, fused, caches)), COMMON[-1])
+
+
+def largest_here(attention: str) -> Size:
+    """The same for the first GPU that this process sees, without loading anything. `attention`: as in the settings."""
+    return largest_result(discover("auto", 1)[0].memory, fused=attention != "torch")
 
 
 def main_memory() -> int:

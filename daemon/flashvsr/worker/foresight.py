@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flashvsr.errors import BadConfig, BadInput, Damaged, FlashVSRError
 from flashvsr.jobs.forecasts import forecast_of
@@ -16,7 +17,9 @@ from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job
 from flashvsr.settings.config import Config
 from flashvsr.settings.preset import PRESET_NAME, Preset, load_preset, preset_to_json
-from flashvsr.upscaling.entry import Upscaling
+
+if TYPE_CHECKING:
+    from flashvsr.upscaling.entry import Upscaling
 
 log = logging.getLogger(__name__)
 
