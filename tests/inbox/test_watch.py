@@ -13,8 +13,9 @@ import pytest
 
 from flashvsr.files import mounts
 from flashvsr.inbox.settle import Settler
+from flashvsr.jobs.owner import current_owner
 from flashvsr.jobs.schema import SUPERSEDED
-from flashvsr.settings.preset import PRESET_ERROR_NAME, PRESET_NAME
+from flashvsr.settings.preset import PRESET_ERROR_NAME, PRESET_NAME, Preset, preset_to_json
 from kits.inbox_world import POLL, SETTLE, World
 
 
@@ -265,6 +266,49 @@ def test_a_job_held_by_a_worker_is_released_by_the_next_edit(world: World) -> No
     (world.inbox / PRESET_NAME).write_text("scale = 4\n")
     world.scan()
     assert world.names() == ["a.mp4"]
+
+
+def skip(world: World, name: str, preset: Preset) -> int:
+    """Let a job end as skipped under this preset."""
+    job = next(job for job in world.queue.jobs.select(["queued"]) if job.relative == name)
+    claimed = world.queue.claims.claim(job.id, preset_to_json(preset), current_owner(), "cpu", 9)
+    assert claimed is not None
+    world.queue.claims.skip(job.id, str(claimed.lease), "it is large enough")
+    return int(job.id)
+
+
+def test_skipped_jobs_are_looked_at_again_under_another_preset_and_only_then(world: World) -> None:
+    fixed = Preset().fixed((1920, 1080))
+    for name in ("a.mp4", "b.mp4"):
+        world.drop(name)
+    world.settle()
+    number = skip(world, "a.mp4", fixed)
+    skip(world, "b.mp4", replace(fixed, scale=4.0))
+    world.scan()
+    assert world.names("skipped") == ["a.mp4", "b.mp4"], "the preset has not changed since this process read it"
+    world.restart()
+    world.scan()
+    assert world.names("skipped") == ["a.mp4"], "this one was skipped under this preset, the limit being fixed for it"
+    (world.inbox / PRESET_NAME).write_text('limit = "3840x2160"\n')
+    world.scan()
+    assert world.names() == ["a.mp4", "b.mp4"]
+    job = world.queue.jobs.get(number)
+    assert job is not None
+    assert (job.attempts, job.error, job.finished) == (0, None, None)
+    world.scan()
+    assert world.names("skipped") == []
+
+
+def test_skipped_jobs_of_another_inbox_stay(world: World) -> None:
+    world.drop("a.mp4")
+    other = world.root / "other"
+    world.drop("b.mp4", inbox=other)
+    world.settle()
+    for name in ("a.mp4", "b.mp4"):
+        skip(world, name, Preset().fixed((1920, 1080)))
+    (other / PRESET_NAME).write_text("scale = 3\n")
+    world.scan()
+    assert world.names("skipped") == ["a.mp4"]
 
 
 def test_an_unreadable_directory_does_not_hide_the_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,15 @@ from pathlib import Path
 from flashvsr.errors import BadConfig
 from flashvsr.files.trees import Trees
 from flashvsr.jobs.queue import Queue
-from flashvsr.jobs.schema import HELD, QUEUED
-from flashvsr.settings.preset import PRESET_ERROR_NAME, PRESET_NAME, check_inbox_preset, write_default_preset
+from flashvsr.jobs.schema import HELD, QUEUED, SKIPPED
+from flashvsr.settings.preset import (
+    PRESET_ERROR_NAME,
+    PRESET_NAME,
+    Preset,
+    check_inbox_preset,
+    preset_from_json,
+    write_default_preset,
+)
 from flashvsr.system.text import printable
 
 log = logging.getLogger(__name__)
@@ -74,6 +81,9 @@ class PresetGuard:
                     write_default_preset(self._trees, inbox / PRESET_NAME, self._quality)
             version = self._version(inbox / PRESET_NAME)  # before it is read: an edit in between shows at the next scan
             check_inbox_preset(self._trees, inbox, self._quality)
+                    write_default_preset(inbox / PRESET_NAME, self._quality)
+            version = _version(inbox / PRESET_NAME)  # before it is read: an edit in between shows at the next scan
+            preset = check_inbox_preset(inbox, self._quality)
         except BadConfig as error:
             message = str(error)
             self.broken[str(inbox)] = message
@@ -87,6 +97,12 @@ class PresetGuard:
         released = self._queue.intake.release(inbox) if str(inbox) in self._waiting(HELD) else 0
         if before is not None or released:
             log.info("inbox %s: the preset is right, %d held jobs go on", printable(inbox), released)
+        if str(inbox) in self._waiting(SKIPPED):
+            again = self._queue.intake.reconsider(inbox, lambda stored: not _same(preset, stored))
+            if again:
+                log.info(
+                    "inbox %s: the preset is another one, %d skipped jobs are looked at again", printable(inbox), again
+                )
         return None
 
     def _note(self, inbox: Path, version: _Version, wrong: str) -> None:
@@ -117,3 +133,20 @@ def _is_out_of_reach(error: BaseException | None) -> bool:
             return True
         error = error.__cause__
     return False
+
+
+def _same(preset: Preset, stored: str | None) -> bool:
+    """Whether a job was skipped under this preset, for which its limit was fixed; nothing of it can be read: yes."""
+    try:
+        before = preset_from_json(stored or "")
+    except BadConfig:
+        return True
+    return before == (preset if before.largest is None else preset.fixed(before.largest))
+
+
+def _version(path: Path) -> _Version:
+    try:
+        stat = trees.lstat(path)
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns

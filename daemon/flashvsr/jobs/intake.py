@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import peewee as pw
 from flashvsr.files.advice import BLOCKED
 from flashvsr.files.trees import NO_LINKS, Trees
 from flashvsr.jobs.schema import CANCELLED, FAILED, HELD, QUEUED, RUNNING, SUPERSEDED, Job
+from flashvsr.jobs.schema import CANCELLED, FAILED, HELD, QUEUED, RUNNING, SKIPPED, SUPERSEDED, Job
 from flashvsr.jobs.store import Store
 from flashvsr.jobs.table import JobTable, fresh_start, no_result
 
@@ -119,6 +120,15 @@ class Intake:
     def release(self, inbox: Path) -> int:
         """Let the held jobs of `inbox` go on; how many these were."""
         return self._move(inbox, HELD, QUEUED, None, None)
+
+    def reconsider(self, inbox: Path, differs: Callable[[str | None], bool]) -> int:
+        """Queue those skipped jobs of `inbox` again whose preset, as the row has it, `differs`; how many these were."""
+        skipped = Job.select().where(Job.inbox == str(inbox), Job.state == SKIPPED)
+        with self._store.writing():
+            rows = [row for row in self._store.run(skipped) if differs(row.preset) and self._jobs.newer(row) is None]
+            for row in rows:
+                self._jobs.begin_anew(row.id, state=QUEUED, **fresh_start(), **no_result())
+            return len(rows)
 
     def _move(self, inbox: Path, old: str, new: str, error: str | None, kind: str | None) -> int:
         there = (Job.inbox == str(inbox)) & (Job.state == old)
