@@ -309,6 +309,8 @@ def test_the_number_of_frames_is_known_at_the_end_at_last(queue: Queue, drop: Dr
         queue.claims.finish(job.id, str(job.lease), Path("/out/a.mp4"), "nano", "{}", [])
         totals.append(queue.jobs.get(job.id).frames_total)
     assert totals == [80, 90]
+
+
 def test_what_comes_first(queue: Queue, drop: Callable[..., int]) -> None:
     """Those that a person put first, the last of them before the others; then by priority; then as they came."""
     first, second, third, fourth, fifth = (drop(f"{number}.mp4") for number in range(5))

@@ -105,6 +105,8 @@ def test_a_held_job_can_be_cancelled_and_its_reason_goes(queue: Queue, drop: Dro
     row = queue.jobs.get(number)
     assert (row.state, row.error, row.error_kind) == ("cancelled", "cancelled", None)
     assert queue.ledger.numbers() == [number]
+
+
 def test_a_skipped_job_can_be_tried_again_and_forced(queue: Queue, drop: Drop, claim: Claim) -> None:
     job = claim(drop())
     queue.claims.skip(job.id, str(job.lease), "it is large enough")

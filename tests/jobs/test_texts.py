@@ -15,7 +15,6 @@ import pytest
 from flashvsr.files.mounts import Mounts
 from flashvsr.files.report_text import LONGEST, bounded_report
 from flashvsr.files.trees import NO_LINKS
-from flashvsr.jobs.backends.sqlite.migrations import MIGRATIONS
 from flashvsr.jobs.intake import Source
 from flashvsr.jobs.ledger import Ledger
 from flashvsr.jobs.owner import current_owner

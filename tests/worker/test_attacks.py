@@ -12,9 +12,6 @@ import pytest
 
 from flashvsr.errors import BadConfig, BadInput, Transient
 from flashvsr.outbox.publish import Outbox
-from flashvsr.settings.kinds import Flag, Number, OneOf, Whole
-from flashvsr.files import trees
-from flashvsr.outbox.publish import new_result, remove_temporaries, temporary_for, write_error_text
 from flashvsr.settings.kinds import Dimensions, Flag, Number, OneOf, Whole
 from flashvsr.settings.options import options
 from flashvsr.settings.preset import Preset, check_inbox_preset

@@ -11,9 +11,7 @@ from typing import Any
 
 import pytest
 
-from flashvsr.errors import BadConfig, Cancelled, Damaged, Interrupted, LeaseLost
 from flashvsr.errors import BadConfig, Cancelled, Damaged, Interrupted, LeaseLost, Skipped
-from flashvsr.files import trees
 from flashvsr.files.mounts import ShareAway
 from flashvsr.jobs.owner import Owner, current_owner
 from flashvsr.outbox.publish import write_error_text

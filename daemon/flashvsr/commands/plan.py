@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from flashvsr.commands.say import say, say_json
 from flashvsr.errors import BadConfig, FlashVSRError, NoSpace
-from flashvsr.files import trees
 from flashvsr.files.space import check_room
 from flashvsr.files.state import StateDirectory
 from flashvsr.jobs.backends.sqlite.database_file import is_empty
@@ -80,14 +79,14 @@ class _Told:
         from flashvsr.upscaling.forecaster import forecast
 
         self._preset = preset
-        made = self._forecast = forecast(self._path, preset, self._config, prober)
+        made = self._forecast = forecast(self._config.trees(), self._path, preset, self._config, prober)
         if made.model is None or made.frames is None:
             return
         gpu = self._slot.memory is not None
         self._time = estimate(made.frames, made.model, self._rates, self._slot.label, self._model, gpu=gpu)
         try:
             needs = [(self._config.paths.state, made.size or 0), (outbox or self._config.paths.outbox, made.size or 0)]
-            check_room(needs, self._config.queue.min_free)
+            check_room(self._config.trees(), needs, self._config.queue.min_free)
         except NoSpace as error:
             self.waits = str(error)
 
@@ -136,10 +135,10 @@ def _preset(config: Config, path: Path, options: argparse.Namespace) -> tuple[Pr
     quality = config.export.quality
     inbox = next((inbox for inbox in config.inboxes() if path.is_relative_to(inbox.path.resolve())), None)
     if options.preset is not None:
-        preset = load_preset(options.preset, quality, follow_symlinks=True)
-    elif inbox is not None and trees.exists(inbox.path / PRESET_NAME):
+        preset = load_preset(config.trees(), options.preset, quality)
+    elif inbox is not None and config.trees().exists(inbox.path / PRESET_NAME):
         try:
-            preset = load_preset(inbox.path / PRESET_NAME, quality)
+            preset = load_preset(config.trees(), inbox.path / PRESET_NAME, quality)
         except BadConfig as error:
             raise BadConfig("it would be held, as the preset of its inbox has errors:", *error.lines) from error
     else:

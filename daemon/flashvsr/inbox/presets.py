@@ -80,10 +80,7 @@ class PresetGuard:
                 with suppress(BadConfig):  # the check below says why it cannot be written
                     write_default_preset(self._trees, inbox / PRESET_NAME, self._quality)
             version = self._version(inbox / PRESET_NAME)  # before it is read: an edit in between shows at the next scan
-            check_inbox_preset(self._trees, inbox, self._quality)
-                    write_default_preset(inbox / PRESET_NAME, self._quality)
-            version = _version(inbox / PRESET_NAME)  # before it is read: an edit in between shows at the next scan
-            preset = check_inbox_preset(inbox, self._quality)
+            preset = check_inbox_preset(self._trees, inbox, self._quality)
         except BadConfig as error:
             message = str(error)
             self.broken[str(inbox)] = message
@@ -142,11 +139,3 @@ def _same(preset: Preset, stored: str | None) -> bool:
     except BadConfig:
         return True
     return before == (preset if before.largest is None else preset.fixed(before.largest))
-
-
-def _version(path: Path) -> _Version:
-    try:
-        stat = trees.lstat(path)
-    except OSError:
-        return None
-    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns

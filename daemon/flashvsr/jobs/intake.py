@@ -12,7 +12,6 @@ import peewee as pw
 
 from flashvsr.files.advice import BLOCKED
 from flashvsr.files.trees import NO_LINKS, Trees
-from flashvsr.jobs.schema import CANCELLED, FAILED, HELD, QUEUED, RUNNING, SUPERSEDED, Job
 from flashvsr.jobs.schema import CANCELLED, FAILED, HELD, QUEUED, RUNNING, SKIPPED, SUPERSEDED, Job
 from flashvsr.jobs.store import Store
 from flashvsr.jobs.table import JobTable, fresh_start, no_result

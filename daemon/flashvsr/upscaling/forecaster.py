@@ -7,6 +7,7 @@ from pathlib import Path
 
 from flashvsr.errors import BadInput, Skipped
 from flashvsr.files.space import expected_bytes
+from flashvsr.files.trees import Trees
 from flashvsr.settings.config import Config
 from flashvsr.settings.preset import Preset
 from flashvsr.upscaling.forecast import Forecast
@@ -18,17 +19,23 @@ from flashvsr.video.limits import Limits
 
 
 def forecast(
-    source: Path, preset: Preset, config: Config, prober: Prober, force: bool = False, progress: Progress = nothing
+    trees: Trees,
+    source: Path,
+    preset: Preset,
+    config: Config,
+    prober: Prober,
+    force: bool = False,
+    progress: Progress = nothing,
 ) -> Forecast:
-    """Look at a source; the limit of `preset` is fixed.
+    """Look at a source; the limit of `preset` is fixed. `trees`: the way to the file.
 
     Raises:
         BadInput: it is no video that can be read.
         Transient, Crashed: it cannot be looked at now.
     """
     limits = Limits(config.limits.file_bytes, config.limits.frames, config.limits.side, config.limits.memory)
-    info = prober.probe(source, limits, progress)
-    beside = prober.beside(info, preset.audio, preset.container, progress)
+    info = prober.probe(trees, source, limits, progress)
+    beside = prober.beside(trees, info, preset.audio, preset.container, progress)
     frames = info.frame_count
     skipped = refused = ""
     geometry = None
@@ -70,7 +77,7 @@ class Forecaster:
         if self._prober is None or self._prober.memory != config.limits.memory:
             self.close()
             self._prober = Prober(config.limits.memory)
-        return forecast(source, preset.fixed(self._largest), config, self._prober, force)
+        return forecast(config.trees(), source, preset.fixed(self._largest), config, self._prober, force)
 
     def close(self) -> None:
         """End the process that looks into files; the next file starts another one."""

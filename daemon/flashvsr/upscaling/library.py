@@ -228,10 +228,8 @@ def _look(task: Task, config: Config, control: Control) -> None:
     from flashvsr.upscaling.largest import largest_here
     from flashvsr.video.media import hold_source
 
-    with hold_source(task.trees, task.source):
-        first_look(task, config, control)
     fixed = task.preset.fixed(largest_here(config.model.attention))
-    with hold_source(task.source):
+    with hold_source(task.trees, task.source):
         first_look(replace(task, preset=fixed), config, control)
 
 

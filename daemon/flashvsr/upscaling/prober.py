@@ -77,10 +77,14 @@ class Prober:
             told = self._ask(trees, {"what": "examine", "info": to_plain(info)}, info.path, progress)
         return _facts(Scan, told, info.path)
 
-    def beside(self, info: SourceInfo, audio: str, container: str, progress: Progress = nothing) -> Beside:
+    def beside(
+        self, trees: Trees, info: SourceInfo, audio: str, container: str, progress: Progress = nothing
+    ) -> Beside:
         """Like `flashvsr.video.beside.beside`."""
         request = {"what": "beside", "info": to_plain(info), "audio": audio, "container": container}
-        return _facts(Beside, self._ask(request, info.path, progress), info.path)
+        with hold_source(trees, info.path):
+            told = self._ask(trees, request, info.path, progress)
+        return _facts(Beside, told, info.path)
 
     def close(self) -> None:
         child, self._child = self._child, None

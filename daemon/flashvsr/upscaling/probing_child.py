@@ -84,10 +84,9 @@ class _Child:
             told = {"error": MEMORY}
         self._say(told)
 
-    def _do(self, request: dict[str, Any]) -> SourceInfo | Scan:
+    def _do(self, request: dict[str, Any]) -> SourceInfo | Scan | Beside:
         roots = request["roots"]
         trees = Trees(None if roots is None else tuple(map(Path, roots)))
-    def _do(self, request: dict[str, Any]) -> SourceInfo | Scan | Beside:
         reading = int(request["size"]) // BYTES_PER_SECOND
         if request["what"] == "probe":
             path, limits = Path(request["path"]), from_plain(Limits, request["limits"])
@@ -100,7 +99,8 @@ class _Child:
         info = from_plain(SourceInfo, request["info"])
         if request["what"] == "beside":
             self._limit(self._memory + largest_block(self._memory), PROBE_SECONDS + reading)
-            return beside(info, str(request["audio"]), str(request["container"]), self._sign)
+            with hold_source(trees, info.path):
+                return beside(info, str(request["audio"]), str(request["container"]), self._sign)
         pictures = info.width * info.height * DECODERS_BYTES_PER_PIXEL
         self._limit(self._memory + pictures, EXAMINE_SECONDS + reading)
         with hold_source(trees, info.path):

@@ -69,7 +69,7 @@ class Foresight(threading.Thread):
     def _preset(self, inbox: Path) -> Preset | None:
         """That of the inbox as it is now; None where it has errors, which hold its jobs, or cannot be reached."""
         try:
-            return load_preset(inbox / PRESET_NAME, self._config().export.quality)
+            return load_preset(self._config().trees(), inbox / PRESET_NAME, self._config().export.quality)
         except (BadConfig, OSError):
             return None
 
