@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from flashvsr.errors import BadInput
+from flashvsr.files.trees import NO_LINKS
 from flashvsr.settings.config import Config
 from flashvsr.settings.preset import Preset
 from flashvsr.settings.processing_tables import SourceLimits
@@ -30,7 +31,7 @@ def prober() -> Iterator[Prober]:
 
 def test_the_result_is_what_was_foretold(prober: Prober, tmp_path: Path) -> None:
     preset = Preset(scale=1.0, encoder="software", limit="")
-    found = forecast(CLIP, preset, Config(), prober)
+    found = forecast(NO_LINKS, CLIP, preset, Config(), prober)
     report = chain(CLIP, tmp_path, fit="pad", quality=preset.quality)
     assert found.result == report.geometry.output
     assert found.model == report.geometry.model
@@ -45,13 +46,13 @@ def test_the_result_is_what_was_foretold(prober: Prober, tmp_path: Path) -> None
 
 
 def test_what_would_be_skipped_or_refused_says_why(prober: Prober) -> None:
-    skipped = forecast(CLIP, Preset(limit="128x128"), Config(), prober)
+    skipped = forecast(NO_LINKS, CLIP, Preset(limit="128x128"), Config(), prober)
     assert "pixels already" in skipped.skipped
     assert (skipped.result, skipped.model, skipped.size, skipped.refused) == (None, None, None, "")
-    forced = forecast(CLIP, Preset(limit="128x128"), Config(), prober, force=True)
+    forced = forecast(NO_LINKS, CLIP, Preset(limit="128x128"), Config(), prober, force=True)
     assert forced.skipped == ""
     assert forced.result is not None
-    refused = forecast(CLIP, Preset(width=4096, scale=8.0, limit=""), Config(), prober)
+    refused = forecast(NO_LINKS, CLIP, Preset(width=4096, scale=8.0, limit=""), Config(), prober)
     assert "encoders take" in refused.refused
     assert (refused.result, refused.skipped) == (None, "")
 
@@ -60,13 +61,13 @@ def test_what_is_no_video_is_refused(prober: Prober, tmp_path: Path) -> None:
     text = tmp_path / "notes.mp4"
     text.write_text("not a video")
     with pytest.raises(BadInput, match=r"notes\.mp4"):
-        forecast(text, Preset(), Config(), prober)
+        forecast(NO_LINKS, text, Preset(), Config(), prober)
 
 
 def test_the_limits_of_the_settings_hold(prober: Prober, tmp_path: Path) -> None:
     clip = write_video(tmp_path / "clip.mp4", [numbered(n) for n in range(4)], audio=tone(0.1))
     with pytest.raises(BadInput, match="limits"):
-        forecast(clip, Preset(), Config(limits=SourceLimits(side=64)), prober)
+        forecast(NO_LINKS, clip, Preset(), Config(limits=SourceLimits(side=64)), prober)
 
 
 def test_a_limit_of_auto_is_that_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ import pytest
 from flashvsr.errors import BadConfig, Cancelled, Damaged, Interrupted, LeaseLost, Skipped
 from flashvsr.files.mounts import ShareAway
 from flashvsr.jobs.owner import Owner, current_owner
-from flashvsr.outbox.publish import write_error_text
+from flashvsr.outbox.publish import Outbox
 from flashvsr.settings.config import Config
 from flashvsr.settings.service_tables import ExtraInbox, QueueSettings, Watch
 from flashvsr.worker.job_control import JobControl
@@ -281,7 +281,7 @@ def test_how_fast_it_was_is_remembered(bench: Bench, monkeypatch: pytest.MonkeyP
 
 def test_a_job_with_nothing_to_do_is_skipped_and_its_source_stays(bench: Bench) -> None:
     number = bench.add()
-    write_error_text(bench.outbox, "clip.mov", "of an attempt before")
+    Outbox(bench.config.trees()).write_error_text(bench.outbox, "clip.mov", "of an attempt before")
     assert bench.outputs() == ["clip.mov.error.txt"]
     bench.fail_at("start", Skipped("it is large enough"))
     assert bench.loop.step() is True
