@@ -91,7 +91,7 @@ def test_what_is_done_or_waits_is_neither_tried_again_nor_cancelled(queue: Queue
     waiting, done = drop("a.mp4"), claim(drop("b.mp4"))
     queue.claims.finish(done.id, str(done.lease), Path("/out/b.mp4"), "nano", "{}", [])
     for number, word in ((waiting, "waiting"), (done.id, "done")):
-        with pytest.raises(FlashVSRError, match=f"Job {number} is {word}; only failed, cancelled and held"):
+        with pytest.raises(FlashVSRError, match=f"Job {number} is {word}; only failed, cancelled, skipped and held"):
             queue.requests.retry(number)
     with pytest.raises(FlashVSRError, match=f"Job {done.id} is already done; there is nothing to cancel"):
         queue.requests.cancel(done.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -146,7 +147,7 @@ def test_a_file_that_was_taken_away_has_its_result_under_its_last_name(
     publish(asked, bench.outbox / "clip.mp4")
     row = bench.job(job.id)
     assert (row.result, row.result_size, row.result_mtime_ns) == (str(bench.outbox / "clip.mp4"), 1234, 99)
-    assert (row.model, row.report, row.warnings) == ("played", '{"frames": 10}', ["a warning"])
+    assert (row.model, json.loads(row.report)["frames"], row.warnings) == ("played", 10, ["a warning"])
 
 
 @pytest.mark.parametrize("error", [SourceChanged("changed"), Transient("no answer")])

@@ -229,9 +229,8 @@ class WorkerLoop:
         self._queue.claims.finish(
             job.id, str(job.lease), report.result, report.model, report.to_json(), list(report.warnings)
         )
-        self._queue.rates.note(
-            report.device, report.model, report.geometry.model, report.frames - report.resumed_at, report.seconds
-        )
+        frames = report.frames - report.resumed_at
+        self._queue.rates.note(report.device, report.model, report.geometry.model, frames, report.seconds)
         for warning in report.warnings:
             log.warning("%s", warning)
         log.info("done: %s", printable(report.result))
@@ -291,14 +290,8 @@ class WorkerLoop:
     def _put_back(self, job: Job, verdict: Verdict) -> None:
         when = f"again in {verdict.delay:.0f} s" if verdict.delay else "goes on later"
         log.log(logging.WARNING if verdict.delay else logging.INFO, "%s; %s", verdict.message, when)
-        self._queue.claims.requeue(
-            job.id,
-            str(job.lease),
-            verdict.message,
-            verdict.kind,
-            verdict.delay,
-            count_attempt=verdict.counted,
-        )
+        told = verdict.message, verdict.kind, verdict.delay
+        self._queue.claims.requeue(job.id, str(job.lease), *told, count_attempt=verdict.counted)
 
     def _end_for_good(self, job: Job, verdict: Verdict, control: JobControl) -> None:
         ending = _ENDINGS[verdict.outcome]
