@@ -116,6 +116,10 @@ def _parser() -> _Parser:
     status = _add(commands, "status", "status", "show the jobs and how the service does")
     status.add_argument("job", type=int, nargs="?", metavar="ID", help="show everything about one job")
     status.add_argument("--json", action="store_true", help="print JSON")
+    status.add_argument(
+        "--watch", action="store_true",
+        help="show it anew every two seconds until Ctrl-C; with --json, one line of JSON each time",
+    )  # fmt: skip
     status.add_argument("--all", action="store_true", help="list all finished jobs, not only the last ones")
 
     check = _add(commands, "check", "check", "check settings, presets, weights, GPU, encoders, space and the queue")

@@ -16,6 +16,7 @@ from flashvsr.inbox.settle import Settler
 from flashvsr.jobs.owner import current_owner
 from flashvsr.jobs.schema import SUPERSEDED
 from flashvsr.settings.preset import PRESET_ERROR_NAME, PRESET_NAME, Preset, preset_to_json
+from flashvsr.system.logs import LineFormatter
 from kits.inbox_world import POLL, SETTLE, World
 
 
@@ -238,6 +239,16 @@ def other_device(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
     """Pretend that the earlier files lay on another file system than the directories do now."""
     monkeypatch.setattr(world.queue.intake, "last_devices", lambda: {world.inbox: 1})
     world.watcher._shares._devices = dict.fromkeys(world.watcher._shares._devices, 1)
+
+
+def test_each_mistake_in_a_preset_is_a_line_of_the_log(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "flashvsr")
+    (world.inbox / PRESET_NAME).write_text("scale = 99\nquality = 99\n")
+    world.scan()
+    said = [LineFormatter(journal=True).format(record) for record in caplog.records]
+    assert "jobs wait, its preset is wrong" in said[0]
+    assert sum("scale" in line for line in said) == sum("quality" in line for line in said) == 1
+    assert not any("\\n" in line for line in said)
 
 
 def test_a_wrong_preset_holds_and_a_mended_one_releases(world: World) -> None:

@@ -61,6 +61,8 @@ class Upscaling:
         self.tasks.append(task)
         self.happen("start")
         content = task.source.read_bytes() if task.source.exists() else b""
+        made_of = report(task.target)
+        control.planned((128, 64), made_of.geometry, made_of.frames, ["smaller sound"])
         control.check_room([(task.workdir, self.size), (task.target.parent, self.size)])
         task.workdir.mkdir(exist_ok=True)
         for frame in range(1, FRAMES + 1):

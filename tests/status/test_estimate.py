@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flashvsr.status.estimate import GUESSED, MEASURED, NEAR, Estimate, estimate, estimate_text, span_text
+from flashvsr.status.estimate import GUESSED, MEASURED, NEAR, Estimate, estimate, estimate_text, measured, span_text
 
 SIZE = (1280, 768)
 RATE: Any = SimpleNamespace(device="CPU", model="nano", width=1280, height=768, frames=200.0, seconds=100.0)
@@ -65,6 +65,25 @@ def test_a_sum_is_as_sure_as_its_least_sure_part() -> None:
 )
 def test_spans(seconds: float, text: str) -> None:
     assert span_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (Estimate(1450, 1550, MEASURED), "about 25 min"),
+        (Estimate(1200, 2100, NEAR), "20-35 min"),
+        (Estimate(60, 7200, GUESSED), "perhaps 60 s to 2 h"),
+        (Estimate(86_400 * 3, 86_400 * 4, NEAR), "3-4 d"),
+    ],
+)
+def test_estimates_where_there_is_little_room(found: Estimate, text: str) -> None:
+    assert estimate_text(found, short=True) == text
+
+
+def test_what_goes_on_as_before_is_sure() -> None:
+    found = measured(100.0)
+    assert (found.basis, found.least < 100 < found.most) == (MEASURED, True)
+    assert estimate_text(found) == "about 2 minutes"
 
 
 @pytest.mark.parametrize(

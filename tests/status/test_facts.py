@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 from flashvsr.jobs.schema import STATES
+from flashvsr.status.estimate import Estimate
 from flashvsr.status.facts import facts
 from flashvsr.status.snapshot import InboxState, Problem, WorkerState
 from kits.snapshots import INBOX, MOMENT, job, snapshot
@@ -38,6 +39,18 @@ def test_everything_of_a_snapshot_is_in_it() -> None:
     ]
     assert [inbox["preset"] for inbox in found["inboxes"]] == ["ok", "width = 1", "away"]
     assert found["moment"] == MOMENT
+    assert found["queue"] == {"videos": 1, "unknown": 0, "ends": None}
+
+
+def test_times_and_sizes_are_numbers() -> None:
+    time = Estimate(60.0, 70.0, "near")
+    of = job(1, source_size=(640, 360), result_size=(1280, 720), seconds_left=time, done_in=time, remarks=("a",))
+    found = json.loads(json.dumps(facts(snapshot(jobs=[of], ends=time, unknown=2))))
+    assert found["queue"] == {"videos": 1, "unknown": 2, "ends": {"least": 60.0, "most": 70.0, "basis": "near"}}
+    (told,) = found["jobs"]
+    assert (told["source_size"], told["result_size"], told["model_size"]) == ([640, 360], [1280, 720], None)
+    assert told["seconds_left"] == told["done_in"] == found["queue"]["ends"]
+    assert told["remarks"] == ["a"]
 
 
 def test_paths_are_visible() -> None:

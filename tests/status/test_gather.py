@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -11,14 +12,17 @@ import pytest
 
 from flashvsr.files.state import StateDirectory, state_lock
 from flashvsr.files.trees import NO_LINKS
+from flashvsr.jobs.owner import current_owner
 from flashvsr.jobs.queue import Queue
 from flashvsr.settings.config import Config
 from flashvsr.settings.preset import PRESET_NAME
 from flashvsr.settings.service_tables import Paths
 from flashvsr.status import gather as gathering
 from flashvsr.status.facts import facts
-from flashvsr.status.gather import LOOK_SECONDS, Jobs, Live, ServiceGatherer, gather
+from flashvsr.status.gather import LOOK_SECONDS, Jobs, Live, ServiceGatherer, gather, gather_job
 from flashvsr.status.line import status_line
+from flashvsr.status.listing import LAST_ENDED, MOST_WAITING, REREAD_SECONDS
+from flashvsr.status.phase import LOADING, TURN
 from flashvsr.status.problems import MOST
 from flashvsr.status.service_file import ServiceFile
 from flashvsr.status.snapshot import Problem
@@ -110,7 +114,7 @@ def test_failed_jobs_are_counted_where_they_lie(gatherer: ServiceGatherer, queue
     queue.store.database.connection().set_trace_callback(None)
     about_failed = [statement for statement in statements if "failed" in statement]
     assert about_failed
-    assert all("COUNT" in statement for statement in about_failed)
+    assert all("COUNT" in statement or f"LIMIT {LAST_ENDED}" in statement for statement in about_failed)
 
 
 @pytest.mark.usefixtures("no_presets")
@@ -227,3 +231,117 @@ def test_as_many_jobs_as_were_asked_for(config: Config, queue: Queue, tmp_path: 
     assert [len(one.jobs) for one in taken] == [0, 11, 13]
     assert {one.queue.counts["failed"] for one in taken if one.queue} == {12}
     assert {one.queue.failed_today for one in taken if one.queue} == {12}
+
+
+def claim(queue: Queue, number: int) -> str:
+    job = queue.claims.claim(number, "{}", current_owner(), "cpu", 3)
+    assert job is not None
+    return str(job.lease)
+
+
+FORECAST = {"source": [64, 36], "result": [128, 72], "model": [128, 128], "frames": 100}
+
+
+def fill(queue: Queue, tmp_path: Path) -> None:
+    """Jobs 1 to 8 in all states. Job 5 is to come before the others that wait, job 7 ended after 8."""
+    for name in "abcdefgh":
+        queue.forecasts.note(add(queue, tmp_path, f"{name}.mp4"), json.dumps(FORECAST))
+    claim(queue, 2)
+    claim(queue, 1)
+    with queue.store.writing():
+        queue.jobs.change(5, turn=1)
+        queue.jobs.change(6, state="held", error="widht")
+    fail(queue, 8, days_ago=0.001)
+    fail(queue, 7)
+    queue.rates.note("CPU", "nano", (128, 128), 1000, 100.0)
+    queue.workers.set("cpu", 1, "CPU", "busy", 1)
+
+
+ORDER = [2, 1, 5, 3, 4, 6, 7, 8]
+
+
+def test_jobs_come_in_the_order_in_which_people_read_them(config: Config, queue: Queue, tmp_path: Path) -> None:
+    fill(queue, tmp_path)
+    taken = gather(config, queue)
+    assert [job.id for job in taken.jobs] == ORDER
+    assert {job.source_size for job in taken.jobs} == {(64, 36)}
+    assert [job.done_in for job in taken.jobs] == [None] * 8, "no service is there to do them"
+    assert taken.queue is not None
+    assert (taken.queue.ahead, taken.queue.ends) == (5, None)
+
+
+def test_command_and_service_know_the_same_of_the_queue(
+    config: Config, queue: Queue, gatherer: ServiceGatherer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(queue, tmp_path)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    gatherer.refresh()
+    inside = gatherer.snapshot(Live())
+    with state_lock(config.paths.state):
+        beside = gather(config, queue)
+        page = gather_job(config, queue, 3)
+        assert gather_job(config, queue, 99) is None
+        assert gather_job(config, queue, 1 << 70) is None
+    assert inside.jobs == beside.jobs
+    assert inside.queue == beside.queue
+    assert inside.queue is not None
+    assert inside.queue.ends is not None
+    assert (inside.queue.ends.basis, inside.queue.unknown) == ("measured", 0)
+    assert page is not None
+    assert page.job == inside.jobs[3]
+    assert page.job.done_in is not None
+    assert page.job.done_in.most == pytest.approx(1.05 * 30)  # behind one that runs, and job 5
+
+
+def test_the_service_looks_at_few_jobs_of_a_flood_and_counts_the_others(
+    gatherer: ServiceGatherer, queue: Queue, tmp_path: Path
+) -> None:
+    for index in range(MOST_WAITING + 3):
+        queue.forecasts.note(add(queue, tmp_path, f"{index}.mp4"), json.dumps(FORECAST))
+    queue.workers.set("cpu", 1, "CPU", "idle")
+    gatherer.refresh()
+    taken = gatherer.snapshot(Live())
+    assert [job.id for job in taken.jobs] == list(range(1, MOST_WAITING + 1))
+    assert taken.queue is not None
+    assert (taken.queue.ahead, taken.queue.unknown) == (MOST_WAITING + 3, 3)
+
+
+def test_while_a_job_runs_the_service_reads_the_others_now_and_then(
+    gatherer: ServiceGatherer, queue: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = add(queue, tmp_path, "a.mp4"), add(queue, tmp_path, "b.mp4")
+    lease = claim(queue, first)
+    gatherer.refresh()
+    queue.forecasts.note(second, json.dumps(FORECAST))
+    queue.claims.heartbeat(first, lease, 7, 10, 1.0)
+    gatherer.refresh()
+    running, waiting = gatherer.snapshot(Live()).jobs
+    assert (running.frames_done, waiting.source_size) == (7, None)
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + REREAD_SECONDS)
+    queue.claims.heartbeat(first, lease, 8, 10, 1.0)
+    gatherer.refresh()
+    running, waiting = gatherer.snapshot(Live()).jobs
+    assert (running.frames_done, waiting.source_size) == (8, (64, 36))
+
+
+def test_a_worker_that_loads_the_model_for_a_job(config: Config, queue: Queue, tmp_path: Path) -> None:
+    queue.workers.set("cpu", 1, "CPU", "busy", add(queue, tmp_path, "a.mp4"))
+    assert [job.phase for job in gather(config, queue).jobs] == [TURN], "what a worker of an earlier service left"
+    with state_lock(config.paths.state):
+        assert [job.phase for job in gather(config, queue).jobs] == [LOADING]
+
+
+@pytest.mark.parametrize(
+    "kept",
+    ["{", "[1]", '{"source": [1], "result": "x", "model": [0, 1], "frames": "9", "remarks": 7, "skipped": null}'],
+)
+def test_a_forecast_of_any_content_is_no_harm(config: Config, queue: Queue, tmp_path: Path, kept: str) -> None:
+    number = add(queue, tmp_path, "a.mp4")
+    with queue.store.writing():
+        queue.store.database.execute_sql("UPDATE job SET forecast = ?", (kept,))
+    (job,) = gather(config, queue).jobs
+    assert job.id == number
+    assert (job.source_size, job.result_size, job.model_size, job.frames, job.remarks) == (None, None, None, None, ())
+    assert (job.will_skip, job.refused) == ("", "")

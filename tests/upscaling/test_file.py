@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -28,6 +28,7 @@ from flashvsr.upscaling.file import MOST_REMAKES, upscale_file
 from flashvsr.upscaling.report import Report
 from flashvsr.upscaling.task import Task
 from flashvsr.video.chunks import stored_chunks, whole_chunks
+from flashvsr.video.geometry import Geometry
 from kits.chain import SAME, IdentityEngine, IdentityStream, Watching, chain, played
 from kits.damages import DAMAGES, Damage, flip
 from kits.videos import number_of, numbered, write_video
@@ -307,3 +308,21 @@ def test_the_model_gets_whole_blocks(fit: str, output: tuple[int, int], tmp_path
     size = (256, 128) if fit == "pad" else (128, 128)
     assert asked == [(size, StreamOptions(sparse_ratio=1.5, local_range=9, color_fix="none", seed=3), 0)]
     assert report.geometry.output == played(report.result).size == output
+
+
+class Planned(Watching):
+    """Keeps what is planned."""
+
+    def planned(self, source: tuple[int, int], geometry: Geometry, frames: int | None, remarks: Sequence[str]) -> None:
+        assert not self.done, "the first frame is there already"
+        self.plan = source, geometry, frames, [*remarks]
+
+
+def test_what_will_be_made_is_told_before_the_first_frame(tmp_path: Path, clip: Path) -> None:
+    control = Planned()
+    report = chain(clip, tmp_path, CONFIG, control, scale=2.0, width=130)
+    (width, height), geometry, frames, remarks = control.plan
+    assert (report.source["width"], report.source["height"]) == (width, height)
+    assert geometry == report.geometry
+    assert frames == report.frames == FRAMES
+    assert set(remarks) <= set(report.warnings)

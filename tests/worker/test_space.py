@@ -45,7 +45,7 @@ def test_a_state_directory_that_runs_low_pauses_jobs_before_the_queue_cannot_be_
     bench.upscaling.at[5] = lambda: fill(bench.root / "state", 2 * MIB)
     bench.loop.step()
     job = bench.job(number)
-    assert (job.state, job.attempts, job.error_kind) == ("queued", 0, "transient")
+    assert (job.state, job.attempts, job.error_kind) == ("queued", 0, "space")
     assert "2.0 MiB free" in job.error
     assert "queue.min_free" in job.error
     assert 0 < bench.delay(number) <= 10

@@ -54,6 +54,11 @@ def say_json(value: Any) -> None:
     _write(sys.stdout, json.dumps(_text(value), indent=2))
 
 
+def say_json_line(value: Any) -> None:
+    """Print JSON in one line, for a program that reads one after the other."""
+    _write(sys.stdout, json.dumps(_text(value)))
+
+
 def complain(text: str) -> None:
     """Print one message on standard error, with the name of the program. Where that is full, nobody can be told."""
     with suppress(FlashVSRError):

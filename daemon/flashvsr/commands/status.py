@@ -3,50 +3,57 @@
 from __future__ import annotations
 
 import argparse
-import json
+from collections.abc import Sequence
 from typing import Any
 
 from flashvsr.commands.requests import existing_queue
-from flashvsr.commands.say import say, say_json
-from flashvsr.commands.screen import Screen
+from flashvsr.commands.say import say, say_json, say_json_line
+from flashvsr.commands.screen import UNLIMITED, Screen
+from flashvsr.commands.watching import each_moment, show_on_screen
 from flashvsr.errors import FlashVSRError
-from flashvsr.files.report_text import bounded_report
 from flashvsr.jobs.queue import Queue
 from flashvsr.settings.config import Config
-from flashvsr.status.facts import facts, job_facts
-from flashvsr.status.gather import gather
-from flashvsr.status.overview import job_overview, overview
-from flashvsr.status.snapshot import JobState
+from flashvsr.status.facts import facts
+from flashvsr.status.gather import gather, gather_job
+from flashvsr.status.job_page import JobPage
+from flashvsr.status.overview import overview
+from flashvsr.status.snapshot import Snapshot
 
 
 def run(config: Config, options: argparse.Namespace) -> int:
     """Print the status; exit code 0 also where the service does not run: asking was no failure."""
+    screen = Screen()
+    if options.watch and not options.json and not screen.is_terminal:
+        raise FlashVSRError("--watch shows the status on a terminal; for a pipe or a file, use --json --watch")
     with existing_queue(config) as queue:
-        if options.job is not None:
-            _show_job(queue, options)
-            return 0
-        snapshot = gather(config, queue, jobs="all" if options.all else "open")
-    if options.json:
-        say_json(facts(snapshot))
-        return 0
-    for part in overview(snapshot, options.all):
-        if isinstance(part, str):
-            say(part)
+        if options.watch and options.json:
+            for _ in each_moment():
+                say_json_line(_facts(_look(config, queue, options)))
+        elif options.watch:
+            show_on_screen(screen, lambda width: _lines(_look(config, queue, options), options, width))
+        elif options.json:
+            say_json(_facts(_look(config, queue, options)))
         else:
-            Screen().print(part)
+            width = None if screen.width == UNLIMITED else screen.width
+            for line in _lines(_look(config, queue, options), options, width):
+                say(line)
     return 0
 
 
-def _show_job(queue: Queue, options: argparse.Namespace) -> None:
-    job = queue.jobs.get(options.job) if options.job < 1 << 63 else None
-    if job is None:
+def _look(config: Config, queue: Queue, options: argparse.Namespace) -> Snapshot | JobPage:
+    if options.job is None:
+        return gather(config, queue, jobs="all" if options.all else "open")
+    page = gather_job(config, queue, options.job)
+    if page is None:
         raise FlashVSRError(f"there is no job {options.job}; `flashvsr status --all` lists them")
-    found = job_facts(JobState.of(job)) | {"preset": _parsed(job.preset), "report": bounded_report(_parsed(job.report))}
-    if options.json:
-        say_json(found)
-    else:
-        Screen().print(job_overview(found))
+    return page
 
 
-def _parsed(text: str | None) -> Any:
-    return json.loads(text) if text else None
+def _facts(found: Snapshot | JobPage) -> dict[str, Any]:
+    return found.facts() if isinstance(found, JobPage) else facts(found)
+
+
+def _lines(found: Snapshot | JobPage, options: argparse.Namespace, width: int | None) -> Sequence[str]:
+    if isinstance(found, JobPage):
+        return found.lines(width)
+    return list(overview(found, everything=options.all, width=width))

@@ -20,6 +20,7 @@ from flashvsr.settings.preset import (
     preset_from_json,
     write_default_preset,
 )
+from flashvsr.system import logs
 from flashvsr.system.text import printable
 
 log = logging.getLogger(__name__)
@@ -87,7 +88,8 @@ class PresetGuard:
             self._note(inbox, None if _is_out_of_reach(error) else version, message)
             held = self._hold(inbox, message)
             if message != before or held:
-                log.warning("inbox %s: jobs wait, its preset is wrong: %s", printable(inbox), message)
+                wrong = f"inbox {printable(inbox)}: jobs wait, its preset is wrong: {message}"
+                logs.each_line(log, logging.WARNING, wrong)
             return message
         self._note(inbox, version, "")
         self.broken.pop(str(inbox), None)

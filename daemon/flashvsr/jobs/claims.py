@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 CRASHED = "worker ended unexpectedly"
 
 # No back-off is this long: a job that has to wait longer was put back before the clock was set right.
-_LONGEST_DELAY = 900.0
+LONGEST_DELAY = 900.0
 
 
 class Claims:
@@ -38,7 +38,7 @@ class Claims:
 
         `now`: seconds since the epoch.
         """
-        ready = (Job.not_before <= now) | (Job.not_before > now + _LONGEST_DELAY)
+        ready = (Job.not_before <= now) | (Job.not_before > now + LONGEST_DELAY)
         with self._store.reading():
             row: Job | None = self._store.first(Job.select().where(Job.state == QUEUED, ready).order_by(*ORDER))
             return row

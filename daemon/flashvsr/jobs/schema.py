@@ -65,7 +65,7 @@ class Job(pw.Model):
     fps = pw.FloatField(null=True)
 
     error = OptionalMessageField(null=True)
-    error_kind = pw.TextField(null=True)  # bad_input | transient | config | crash | internal
+    error_kind = pw.TextField(null=True)  # bad_input | transient | space | config | crash | internal
     warnings = WarningsField(default=list)
     forecast = ReportField(null=True)  # JSON: what will be made of it, found out while it waits
 

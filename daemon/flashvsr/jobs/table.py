@@ -11,7 +11,7 @@ import peewee as pw
 
 from flashvsr.errors import FlashVSRError
 from flashvsr.jobs.ledger import Ledger
-from flashvsr.jobs.schema import CANCELLED, FAILED, HELD, QUEUED, STATES, SUPERSEDED, Job
+from flashvsr.jobs.schema import CANCELLED, FAILED, FINISHED, HELD, QUEUED, STATES, SUPERSEDED, Job
 from flashvsr.jobs.store import Store
 
 ORDER = (Job.turn.desc(), Job.priority.desc(), Job.id)  # of those that wait
@@ -35,6 +35,13 @@ class JobTable:
         """Return jobs, newest first."""
         query = Job.select().order_by(Job.id.desc()).limit(limit)
         return self._store.rows(query if states is None else query.where(Job.state.in_(tuple(states))))
+
+    def ended(self, limit: int | None = None) -> list[Job]:
+        """Return jobs that have ended, the last one first."""
+        last_first = Job.finished.desc(), Job.id.desc()
+        numbers = Job.select(Job.id).where(Job.state.in_(FINISHED)).order_by(*last_first).limit(limit)
+        # Rows hold whole reports: what is sorted are numbers.
+        return self._store.rows(Job.select().where(Job.id.in_(numbers)).order_by(*last_first))
 
     def counts(self) -> dict[str, int]:
         """Return how many jobs are in each state; every state has its entry."""

@@ -19,6 +19,9 @@ _MEASURED_SPREAD, _NEAR_SPREAD = (0.95, 1.05), (0.8, 1.3)
 
 MEASURED, NEAR, GUESSED = "measured", "near", "guessed"
 
+# Each with its short name, its length in seconds, and from how many on the next one is used.
+_UNITS = (("second", "s", 1, 90), ("minute", "min", 60, 90), ("hour", "h", 3600, 48), ("day", "d", 86_400, None))
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -47,31 +50,45 @@ def estimate(
     return _spread(frames * size[0] * size[1] / pixels, _GPU_SPREAD if gpu else _CPU_SPREAD, GUESSED)
 
 
-def estimate_text(found: Estimate) -> str:
-    """For example "about 25 minutes", "20 to 35 minutes", "perhaps 10 to 40 minutes"."""
+def estimate_text(found: Estimate, *, short: bool = False) -> str:
+    """For example "about 25 minutes", "20 to 35 minutes", "perhaps 10 to 40 minutes".
+
+    `short`: "about 25 min", "20-35 min".
+    """
     if found.basis == MEASURED:
-        return f"about {span_text((found.least + found.most) / 2)}"
+        return f"about {span_text((found.least + found.most) / 2, short=short)}"
     perhaps = "perhaps " if found.basis == GUESSED else ""
-    least, most = span_text(found.least), span_text(found.most)
+    least, most = span_text(found.least, short=short), span_text(found.most, short=short)
     if least == most:
         return f"{perhaps or 'about '}{most}"
     number, _, unit = least.partition(" ")
     same = unit.removesuffix("s") == most.partition(" ")[2].removesuffix("s")
+    if short and same:
+        return f"{perhaps}{number}-{most}"
     return f"{perhaps}{number if same else least} to {most}"
 
 
-def span_text(seconds: float) -> str:
-    """A length of time in one unit, as people say it: "40 seconds", "25 minutes", "3 hours", "2 days"."""
-    for unit, length, enough in (("second", 1, 90), ("minute", 60, 90), ("hour", 3600, 48), ("day", 86_400, None)):
+def span_text(seconds: float, *, short: bool = False) -> str:
+    """A length of time in one unit, as people say it: "40 seconds", "25 minutes", "3 hours", "2 days".
+
+    `short`: "40 s", "25 min", "3 h", "2 d".
+    """
+    for unit, letters, length, enough in _UNITS:
         number = max(1, round(seconds / length))
         if enough is None or number < enough:
-            return f"{_rounded(number)} {unit}{'' if number == 1 else 's'}"
+            name = letters if short else f"{unit}{'' if number == 1 else 's'}"
+            return f"{_rounded(number)} {name}"
     raise AssertionError("the last unit has no end")
 
 
 def _rounded(number: int) -> int:
     """Nobody knows it to the second: of more than 20 every fifth is enough."""
     return number if number <= 20 else 5 * round(number / 5)
+
+
+def measured(seconds: float) -> Estimate:
+    """Of what goes on as fast as it did until now."""
+    return _spread(seconds, _MEASURED_SPREAD, MEASURED)
 
 
 def _spread(seconds: float, spread: tuple[float, float], basis: str) -> Estimate:

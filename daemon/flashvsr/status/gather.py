@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from flashvsr.errors import BadConfig
 from flashvsr.files.advice import in_the_way, out_of_reach
@@ -16,16 +17,17 @@ from flashvsr.files.state import service_process
 from flashvsr.files.trees import Trees
 from flashvsr.jobs.damage import set_aside_notes
 from flashvsr.jobs.queue import Queue
-from flashvsr.jobs.schema import FINISHED, HELD, QUEUED, RUNNING, Job, Worker
+from flashvsr.jobs.schema import FINISHED, Job, Worker
 from flashvsr.settings.config import Config
 from flashvsr.settings.preset import PRESET_NAME, load_preset
+from flashvsr.status.job_page import JobPage
+from flashvsr.status.listing import LAST_ENDED, Rows, ServiceListing, listed
 from flashvsr.status.problems import ProblemList, bounded_list
 from flashvsr.status.service_file import Told, read_service_file
 from flashvsr.status.snapshot import InboxState, JobState, Problem, QueueState, ServiceState, Snapshot, WorkerState
 from flashvsr.system.text import printable
 
 LOOK_SECONDS = 10.0  # how often the service reads everything although nothing seems to have changed
-LAST_FINISHED = 10
 
 Jobs = Literal["none", "open", "all"]
 
@@ -61,8 +63,13 @@ class ServiceGatherer:
         self._set_aside: Sequence[str] = ()
         self._staying: tuple[int, Job | None] = 0, None
         self._listed: tuple[Mapping[Path, str], tuple[InboxState, ...]] = {}, ()
-        self.running: Sequence[Job] = ()
+        self._listing = ServiceListing(queue)
         self.workers: Sequence[Worker] = ()
+
+    @property
+    def running(self) -> Sequence[Job]:
+        """The jobs that are worked on."""
+        return self._listing.rows.running
 
     def refresh(self) -> None:
         """Read the queue, if anything in it has changed; and now and then anyway, as files can be damaged unnoticed."""
@@ -70,9 +77,9 @@ class ServiceGatherer:
         version = self._queue.store.version(), midnight
         changed, due = version != self._version, time.monotonic() >= self._next_look
         if changed or due:
-            self.running = self._queue.jobs.select(states=[RUNNING])
             self.workers = self._queue.workers.all()
             self._counts = self._queue.jobs.counts()
+            self._listing.refresh(self._counts)
         if changed:
             self._failed_today = self._queue.jobs.failed_since(midnight)
             self._version = version
@@ -84,15 +91,19 @@ class ServiceGatherer:
     def snapshot(self, live: Live) -> Snapshot:
         """Put together what was read last and what is known at the moment; reads nothing."""
         found = [*_live_problems(live), *_stored_problems(self._set_aside, self._staying, self.workers)]
+        moment = time.time()
+        workers = tuple(map(WorkerState.of, self.workers))
+        counts = QueueState(self._queue.path, self._counts, self._failed_today)
+        queue, jobs = listed(self._listing.rows, workers, counts, moment, serving=True)
         return Snapshot(
-            moment=time.time(),
+            moment=moment,
             service=ServiceState(os.getpid(), self._queue.path.parent, live.doing),
             problems=self._problems.update(found),
-            workers=tuple(map(WorkerState.of, self.workers)),
-            queue=QueueState(self._queue.path, self._counts, self._failed_today),
+            workers=workers,
+            queue=queue,
             inbox_root=InboxState(self._root, live.inbox_problems.get(self._root, "")),
             inboxes=self._inboxes(live.inboxes),
-            jobs=tuple(map(JobState.of, self.running)),
+            jobs=jobs,
         )
 
     def _inboxes(self, inboxes: Mapping[Path, str]) -> tuple[InboxState, ...]:
@@ -107,8 +118,9 @@ def gather(config: Config, queue: Queue | None, *, jobs: Jobs = "open", look: bo
     """Take a snapshot from a process that is not the service. Raises as the queue does.
 
     `queue`: None if there is none, or it cannot be opened. `jobs`: none, those that have not ended and the last ones
-    that have, or all. Beside a running service its file tells what is wrong, and the inboxes are looked at only if
-    `look` is set: reading thousands of presets takes minutes, and a share may hang. Without a service they always are.
+    that have, or all; without them no times are reckoned. Beside a running service its file tells what is wrong, and
+    the inboxes are looked at only if `look` is set: reading thousands of presets takes minutes, and a share may hang.
+    Without a service they always are.
     """
     state = config.paths.state
     process = service_process(state)
@@ -116,26 +128,46 @@ def gather(config: Config, queue: Queue | None, *, jobs: Jobs = "open", look: bo
     # What may fail comes first, what may take minutes last.
     counts = QueueState(queue.path, queue.jobs.counts(), queue.jobs.failed_since(_midnight())) if queue else None
     staying = queue.history.staying_sources() if queue else (0, None)
-    workers = queue.workers.all() if queue else []
-    rows = _jobs(queue, jobs) if queue else []
+    worker_rows = queue.workers.all() if queue else []
+    workers = tuple(map(WorkerState.of, worker_rows))
+    rows = _rows(queue, jobs) if queue else Rows()
     told = None if process is None else _told(state, process)
     root, inboxes = _look(config) if told is None or look else _known(config, told)
     if told is None:
         found = [
             *((printable(inbox.path), inbox.problem) for inbox in (root, *inboxes) if inbox.problem),
-            *_stored_problems(_set_aside(state), staying, workers),
+            *_stored_problems(_set_aside(state), staying, worker_rows),
         ]
         told = Told(problems=bounded_list([Problem(subject, text) for subject, text in found]))
+    listing: tuple[JobState, ...] = ()
+    if counts is not None and jobs != "none":
+        counts, listing = listed(rows, workers, counts, moment, serving=process is not None)
     return Snapshot(
         moment=moment,
         service=ServiceState(process, state, told.doing),
         problems=told.problems,
-        workers=tuple(map(WorkerState.of, workers)),
+        workers=workers,
         queue=counts,
         inbox_root=root,
         inboxes=inboxes,
-        jobs=tuple(map(JobState.of, rows)),
+        jobs=listing,
     )
+
+
+def gather_job(config: Config, queue: Queue, number: int) -> JobPage | None:
+    """Gather what is known of one job from a process that is not the service; None if there is none of that number."""
+    row = queue.jobs.get(number) if number < 1 << 63 else None
+    if row is None:
+        return None
+    moment, process = time.time(), service_process(config.paths.state)
+    workers = tuple(map(WorkerState.of, queue.workers.all()))
+    job = JobState.of(row, moment)
+    if job.state not in FINISHED:
+        counts = QueueState(queue.path, queue.jobs.counts(), 0)
+        _, jobs = listed(_rows(queue, "open"), workers, counts, moment, serving=process is not None)
+        job = next((one for one in jobs if one.id == number), job)
+    at_it = [worker.label for worker in workers if worker.job == number and process is not None]
+    return JobPage(job, moment, "".join(at_it[:1]), _parsed(row.preset), _parsed(row.report))
 
 
 def _live_problems(live: Live) -> Iterator[tuple[str, str]]:
@@ -228,11 +260,14 @@ def _look_at(trees: Trees, inbox: Path, default_quality: int) -> InboxState:
     return InboxState(inbox, note=f"preset: {size}, {preset.codec} in {preset.container}")
 
 
-def _jobs(queue: Queue, wanted: Jobs) -> list[Job]:
+def _rows(queue: Queue, wanted: Jobs) -> Rows:
     if wanted == "none":
-        return []
-    finished = queue.jobs.select(states=FINISHED, limit=None if wanted == "all" else LAST_FINISHED)
-    return [*queue.jobs.select(states=(RUNNING, HELD, QUEUED)), *finished]
+        return Rows()
+    return Rows.read(queue, waiting=None, held=None, ended=None if wanted == "all" else LAST_ENDED)
+
+
+def _parsed(text: str | None) -> Any:
+    return json.loads(text) if text else None
 
 
 def _midnight() -> float:

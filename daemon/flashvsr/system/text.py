@@ -71,6 +71,11 @@ def bounded(text: str, most: int, length: int | None = None) -> str:
     return text[: _cut(text, head)[0]] + mark + text[_cut(text, len(text) - tail)[1] :]
 
 
+def pieces(text: str) -> list[str]:
+    """Return the characters of a visible text, each escape whole."""
+    return [match[0] for match in _PIECE.finditer(text)]
+
+
 def visible_lines(lines: Iterable[str], most: int = MESSAGE, longest: int = LINE) -> tuple[str, ...]:
     """Return lines of a message, visible and of at most `most` characters together; the last one counts those left out.
 

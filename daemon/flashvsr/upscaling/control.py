@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from flashvsr.upscaling.report import Report
     from flashvsr.upscaling.task import Task
+    from flashvsr.video.geometry import Geometry
 
 
 class Control:
@@ -28,6 +29,12 @@ class Control:
 
     def check_room(self, needs: Sequence[tuple[Path, int]]) -> None:
         """To call before the work, with the bytes that each directory will take. Raises NoSpace."""
+
+    def planned(self, source: tuple[int, int], geometry: Geometry, frames: int | None, remarks: Sequence[str]) -> None:
+        """It is decided what will be made of the file; to call before the first frame.
+
+        `source`: its (width, height); `frames`: as many as it says it has; `remarks`: how the result will differ.
+        """
 
     def present(self, task: Task) -> Task:
         """To call before the result is written: the task under the name its source has now, for people rename."""

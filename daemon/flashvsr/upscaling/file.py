@@ -80,6 +80,7 @@ def upscale_file(task: Task, engine: AnyEngine, config: Config, control: Control
 def _attempt(task: Task, engine: AnyEngine, config: Config, control: Control, notes: Sequence[str]) -> Report:
     attempt = Attempt()
     plan = prepare(task, engine, config, control)
+    control.planned((plan.source.width, plan.source.height), plan.geometry, plan.source.frame_count, plan.warnings)
     with _normalised_held(plan):
         decoder = decode(plan.picture, plan.geometry.scaled, plan.decoding)
         output = ChunkedOutput(plan.store, plan.encoder, list(plan.chunks), plan.chunk_frames, decoder.captions)

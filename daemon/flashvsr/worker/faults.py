@@ -95,7 +95,8 @@ def judge(error: Exception, job: Job, *, settle_seconds: float, max_attempts: in
     if isinstance(error, ShareAway):
         return Verdict(Outcome.REQUEUE, text, delay=FIRST_SECONDS)  # costs nothing to ask again, and may end any time
     if isinstance(error, NoSpace | OutboxClosed):
-        return Verdict(Outcome.REQUEUE, text, delay=min(ROOM_SECONDS, backoff(failures)), grows=True)
+        kind = "space" if isinstance(error, NoSpace) else "transient"
+        return Verdict(Outcome.REQUEUE, text, kind, delay=min(ROOM_SECONDS, backoff(failures)), grows=True)
     if isinstance(error, Crashed):
         return _counted(text, "crash", job, max_attempts)
     if isinstance(error, Transient | MemoryError) or out_of_gpu_memory(error):

@@ -21,6 +21,7 @@ from flashvsr.worker.source import InboxGone, SourceGone, check_source
 if TYPE_CHECKING:
     from flashvsr.upscaling.report import Report
     from flashvsr.upscaling.task import Task
+    from flashvsr.video.geometry import Geometry
 
 HEARTBEAT_SECONDS = 0.5
 
@@ -90,6 +91,12 @@ class JobControl(Control):
     def check_outbox(self) -> None:
         """Raise ShareAway if the outbox, or the inbox, is only the mount point of a share that went away."""
         self._check_shares(self._job)
+
+    def planned(self, source: tuple[int, int], geometry: Geometry, frames: int | None, remarks: Sequence[str]) -> None:
+        """Keep it for those who ask how far the job is."""
+        sizes = {"source": source, "result": geometry.output, "model": geometry.model}
+        facts = {**sizes, "frames": frames, "remarks": list(remarks)}
+        self._queue.forecasts.planned(self._job.id, self._lease, facts)
 
     def present(self, task: Task) -> Task:
         """The work under the name that its source has now, which decides the result's. Raises SourceChanged."""

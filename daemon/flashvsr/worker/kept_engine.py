@@ -37,6 +37,11 @@ class KeptEngine:
         """Whether it failed a moment ago, so that no job need begin now."""
         return time.monotonic() < self._next_try
 
+    @property
+    def loaded(self) -> bool:
+        """Whether it is there."""
+        return self._engine is not None
+
     def forget(self) -> None:
         """The settings ask for another model: it is loaded at the next job."""
         self._engine, self._next_try, self.problem = None, 0.0, None

@@ -31,6 +31,7 @@ from flashvsr.worker.orders import Orders
 from flashvsr.worker.places import task_of
 from flashvsr.worker.settling import Settling
 from flashvsr.worker.sweep import Sweep
+from flashvsr.worker.told import tell_done, tell_ended, tell_put_back
 from flashvsr.worker.whereabouts import Whereabouts
 
 if TYPE_CHECKING:
@@ -168,6 +169,9 @@ class WorkerLoop:
         return held > 0
 
     def _load_engine(self, job: Job) -> AnyEngine:
+        if not self._engine.loaded:
+            self._show("busy", job.id)  # it takes a while, and the job is not claimed yet
+
         def tell(message: str) -> None:
             if self._orders.leave:
                 raise Interrupted("the service stops")
@@ -231,9 +235,7 @@ class WorkerLoop:
         )
         frames = report.frames - report.resumed_at
         self._queue.rates.note(report.device, report.model, report.geometry.model, frames, report.seconds)
-        for warning in report.warnings:
-            log.warning("%s", warning)
-        log.info("done: %s", printable(report.result))
+        tell_done(report)
 
     def _record_published(self, job: Job, preset: Preset) -> None:
         """The worker before this one died after the result got its name and before that was recorded."""
@@ -288,14 +290,13 @@ class WorkerLoop:
             self._end_for_good(job, verdict, control)
 
     def _put_back(self, job: Job, verdict: Verdict) -> None:
-        when = f"again in {verdict.delay:.0f} s" if verdict.delay else "goes on later"
-        log.log(logging.WARNING if verdict.delay else logging.INFO, "%s; %s", verdict.message, when)
+        tell_put_back(verdict.message, verdict.delay)
         told = verdict.message, verdict.kind, verdict.delay
         self._queue.claims.requeue(job.id, str(job.lease), *told, count_attempt=verdict.counted)
 
     def _end_for_good(self, job: Job, verdict: Verdict, control: JobControl) -> None:
         ending = _ENDINGS[verdict.outcome]
-        log.log(logging.INFO if ending == SKIPPED else logging.WARNING, "%s: %s", ending, verdict.message)
+        tell_ended(ending, job.source, verdict.message)
         self._check_lease(job)
         lease, job = str(job.lease), self._whereabouts.present(job)  # a row read anew may have another's lease
 
