@@ -38,7 +38,7 @@ def say(bench: Bench, capsys: pytest.CaptureFixture[str]) -> Say:
 
 def test_a_queued_job_is_waiting_for_people_and_queued_for_programs(say: Say) -> None:
     assert "jobs: 1 waiting\n" in say("status")
-    assert re.search(r"^1 +waiting +a\.mp4", say("status").replace("\n ", "\n"), re.M)
+    assert re.search(r"^1 +waiting +clips/a\.mp4", say("status"), re.M)
     assert re.search(r"^state +waiting", say("status", "1"), re.M)
     facts = json.loads(say("status", "--json"))
     assert (facts["counts"]["queued"], facts["jobs"][0]["state"]) == (1, "queued")

@@ -188,7 +188,7 @@ def test_a_full_outbox_is_waited_for_with_a_clear_word_and_nothing_is_lost(
     service.start()
     shutil.copyfile(clips / CLIP, service.inbox / CLIP)
     job = service.until(lambda: (job := service.job(CLIP)) and job.error and job, "a reason to wait")
-    assert (job.state, job.attempts, job.error_kind) == ("queued", 0, "transient")
+    assert (job.state, job.attempts, job.error_kind) == ("queued", 0, "space")
     assert f"{service.root / 'outbox'}" in job.error
     assert "make room" in job.error
     (shown,) = status(service)["jobs"]

@@ -75,6 +75,7 @@ def test_where_there_is_room_more_is_said(width: int | None) -> None:
     )
     done = when_text(MOMENT + 720, MOMENT)
     assert told(running, width) == f"41 %, about 12 min left, done about {done}, 3.2 frames/s"
+    assert "frames/s" not in told(job(1, phase="turn", frames_done=41, frames_total=100, fps=3.24), width)
     ended = job(1, "done", claimed=MOMENT - 200, finished=MOMENT, result="/out/a.mp4", error="its source stays")
     assert told(ended, width) == f"in 3 min 20 s, {when_text(MOMENT, MOMENT)}  /out/a.mp4; its source stays"
 

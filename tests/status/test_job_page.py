@@ -79,6 +79,7 @@ def test_one_that_is_done() -> None:
         (job(7, "failed", result="/out/clip_partial.mp4"), "finished part", "/out/clip_partial.mp4"),
         (job(7, phase="again", not_before=MOMENT + 20, error="no share"), "state", "waiting: again in 20 s"),
         (job(7, phase="again", not_before=MOMENT + 20, error="no share"), "reason", "no share"),
+        (job(7, phase="turn", frames_done=1, frames_total=4, fps=1.0), "state", "waiting: 25 %, 1 of 4 frames"),
         (job(7, phase="loading"), "state", "waiting: loading the model"),
         (job(7, will_skip="large"), "reason", "will be skipped: large"),
         (job(7, "running", phase="starting"), "state", "running: starting"),

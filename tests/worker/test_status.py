@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 
 import pytest
 
 from flashvsr.commands import status
 from flashvsr.files.state import state_lock
+from flashvsr.settings.config import Config
 from flashvsr.status.gather import gather
 from flashvsr.status.phase import LOADING, TURN
 from flashvsr.status.snapshot import JobState, Snapshot
-from kits.played import FRAMES, Bench
+from kits.played import FRAMES, Bench, Engine
 from kits.reports import SIZE
 
 
@@ -40,10 +42,17 @@ def test_while_a_job_runs_its_sizes_are_known(bench: Bench) -> None:
     assert (job.frames, job.remarks) == (FRAMES, ("smaller sound",))
 
 
-def test_while_the_model_is_loaded_the_worker_is_said_to_be_at_the_job(bench: Bench) -> None:
+def test_while_the_model_is_loaded_the_worker_is_said_to_be_at_the_job(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, second = bench.add("a.mov"), bench.add("b.mov")
     found: list[Snapshot] = []
-    bench.upscaling.at["load"] = lambda: found.append(gather(bench.config, bench.queue))
+
+    def load_silently(_config: Config, _on_message: Callable[[str], None]) -> Engine:
+        found.append(gather(bench.config, bench.queue))
+        return Engine()
+
+    monkeypatch.setattr(bench.upscaling, "load_engine", load_silently)
     with state_lock(bench.config.paths.state):  # for commands, this process is the service
         while bench.loop.step():
             pass

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 
-from flashvsr.jobs.schema import CANCELLED, FINISHED, HELD, SKIPPED, state_word
+from flashvsr.jobs.schema import CANCELLED, FINISHED, HELD, RUNNING, SKIPPED, state_word
 from flashvsr.status.clock import end_text, when_text
 from flashvsr.status.job_names import JobName, cut
 from flashvsr.status.snapshot import JobState
@@ -79,7 +79,7 @@ def _line(job: JobState, name: JobName, moment: float, width: int | None) -> _Li
 def _wide_facts(job: JobState, moment: float) -> Iterator[str]:
     if job.done_in is not None:
         yield f"done {end_text(job.done_in, moment)}"
-    if job.fps:
+    if job.fps and job.state == RUNNING:
         yield f"{job.fps:.1f} frames/s"
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flashvsr.files.report_text import bounded_report, report_toml
-from flashvsr.jobs.schema import CANCELLED, DONE, FAILED, FINISHED, HELD, SKIPPED, state_word
+from flashvsr.jobs.schema import CANCELLED, DONE, FAILED, FINISHED, HELD, RUNNING, SKIPPED, state_word
 from flashvsr.status.clock import clock_text, end_text
 from flashvsr.status.facts import job_facts
 from flashvsr.status.snapshot import JobState
@@ -77,7 +77,7 @@ class JobPage:
         parts = [progress_text(job), phase_text(job, self.moment)]
         if job.frames_done and job.state not in FINISHED:
             parts.append(f"{job.frames_done} of {job.total} frames" if job.total else f"{job.frames_done} frames")
-            parts.append(f"{job.fps:.1f} frames/s" if job.fps else "")
+            parts.append(f"{job.fps:.1f} frames/s" if job.fps and job.state == RUNNING else "")
         if self.device:
             parts.append(f"on {self.device}")
         doing = ", ".join(part for part in parts if part)
