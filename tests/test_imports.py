@@ -16,7 +16,7 @@ import pytest
 from kits.paths import PACKAGE as ROOT
 
 HEAVY = frozenset(
-    {"torch", "av", "numpy", "einops", "safetensors", "triton", "modelscope", "modelscope_hub", "pyanime4k"}
+    {"torch", "av", "numpy", "einops", "safetensors", "triton", "modelscope", "modelscope_hub", "pyanime4k", "apprise"}
 )
 MODULES = sorted(ROOT.rglob("*.py"))
 DOORS = frozenset({"__init__", "__main__", "cli", "errors"})  # all that stands in the root
@@ -47,19 +47,20 @@ ROOMS: dict[str, Room] = {
     "outbox": Room(GROUND),
     "inbox": Room(GROUND | _words("settings jobs outbox")),
     "status": Room(GROUND | _words("settings jobs inbox")),
+    "notify": Room(GROUND | _words("settings jobs"), frozenset(), _words("apprise")),
     "kernels": Room(frozenset(), _words("torch triton"), other_packages=False),
     "model": Room(_words("errors kernels"), _words("torch einops safetensors"), other_packages=False),
     "weights": Room(GROUND | _words("settings"), _words("modelscope"), _words("model")),
     "video": Room(GROUND | _words("settings"), _words("av numpy"), other_packages=False),
     "upscaling": Room(GROUND | _words("settings outbox weights video model"), _words("torch numpy")),
     "worker": Room(GROUND | _words("settings jobs inbox outbox"), frozenset(), _words("upscaling torch")),
-    "service": Room(GROUND | _words("settings jobs inbox outbox status")),
+    "service": Room(GROUND | _words("settings jobs inbox outbox status notify")),
     "bench": Room(
         GROUND | _words("settings model video upscaling"), _words("torch av numpy pyanime4k"), other_packages=False
     ),
     "training": Room(GROUND | _words("model bench"), HEAVY),
     "commands": Room(
-        GROUND | _words("settings jobs outbox service status weights"),
+        GROUND | _words("settings jobs outbox service status notify weights"),
         frozenset(),
         _words("bench model upscaling video torch"),
     ),
@@ -76,7 +77,9 @@ EXCEPTIONS = {
 # Of the product, one room joins video and model. What measures it looks at both, and the check asks each about itself.
 JOINING_ROOMS = frozenset({"upscaling", "bench", "training", "commands/check.py"})
 # Their own process, or started by hand: nothing imports them.
-NEVER_IMPORTED = frozenset({"training", "weights.modelscope_child", "upscaling.probing_child", "worker.__main__"})
+NEVER_IMPORTED = frozenset(
+    {"training", "weights.modelscope_child", "upscaling.probing_child", "worker.__main__", "notify.sending_child"}
+)
 SAME_SUBJECT = {
     # A kernel and its plain form, a stage and its fused form, a command and the room that it shows.
     "kernels": "kernels/gpu",

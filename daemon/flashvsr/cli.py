@@ -144,7 +144,14 @@ def _parser() -> _Parser:
     fetch = _add(actions, "fetch", "weights", "fetch the official weights from ModelScope", "fetch")
     fetch.add_argument("--all", action="store_true", help="also the VAE, which is not used")
     verify = _add(actions, "verify", "weights", "check the configured weights, every key and shape", "verify")
-    for command in (status, check, retry, cancel, fetch, verify):
+    notify = commands.add_parser("notify", help="try the messages to people")
+    notify.set_defaults(module="notify", function="usage")
+    deeds = notify.add_subparsers(title="actions", metavar="ACTION", required=True)
+    test = _add(
+        deeds, "test", "notify", "send one message to each address of notify.urls, and say what came of it", "test"
+    )
+
+    for command in (status, check, retry, cancel, fetch, verify, test):
         command.set_defaults(as_service=True)  # they look at what is the service's, or change it
 
     bench = commands.add_parser("bench", help="measure what the model does")

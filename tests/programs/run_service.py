@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flashvsr.inbox.watch import InboxWatcher
+from flashvsr.notify.post import Pace
 from flashvsr.service.pool import Patience
 from flashvsr.service.supervisor import Intervals, Supervisor
 from flashvsr.settings.config import load_config
@@ -51,6 +52,7 @@ def main(config: str, text: str) -> int:
             silence=options["silence"],
             checkpoint=options["checkpoint"],
             watcher_end=0.5,
+            telling=Pace(**options.get("telling", {})),
         ),
     )
     return supervisor.run()

@@ -16,6 +16,7 @@ from flashvsr.files.advice import in_the_way, out_of_reach
 from flashvsr.files.state import StateDirectory
 from flashvsr.jobs.backends.sqlite.database_file import is_empty
 from flashvsr.jobs.queue import Queue
+from flashvsr.notify.sending import MISSING_TEXT, SENT, is_available, name_of, outcome_text, understood
 from flashvsr.settings.config import Config
 from flashvsr.status.findings import Finding, inbox_findings, problem_findings, queue_finding
 from flashvsr.status.gather import gather
@@ -42,6 +43,7 @@ def _findings(config: Config) -> Iterator[Finding]:
     yield from _account(config)
     yield from _settings(config)
     yield from _tools(config)
+    yield from _notify(config)
     snapshot, queue = _snapshot(config)
     yield from inbox_findings(snapshot)
     yield from _each("folders", _folders(config))
@@ -112,6 +114,20 @@ def _tools(config: Config) -> Iterator[Finding]:
         if program:
             found = shutil.which(program)
             yield Finding(name, f"{found or program + ' (not found)'}; not needed, PyAV carries FFmpeg")
+
+
+def _notify(config: Config) -> Iterator[Finding]:
+    """Whether messages could be sent; none is. No address is shown."""
+    urls = config.notify.urls
+    if not urls:
+        return
+    if not is_available():
+        yield Finding("notify", "", MISSING_TEXT)
+        return
+    for number, (url, outcome) in enumerate(zip(urls, understood(urls), strict=True), 1):
+        good = outcome == SENT
+        text = f"tells {', '.join(config.notify.on) or 'nothing'}; `flashvsr notify test` tries it"
+        yield Finding(name_of(number, url), text, None if good else outcome_text(outcome))
 
 
 def _folders(config: Config) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from typing import Any
 import peewee as pw
 
 from flashvsr.errors import LeaseLost
+from flashvsr.jobs.figures import count_frames
 from flashvsr.jobs.owner import Owner
 from flashvsr.jobs.schema import CANCELLED, DONE, FAILED, QUEUED, RUNNING, SKIPPED, SUPERSEDED, Job
 from flashvsr.jobs.store import Store
@@ -77,6 +78,7 @@ class Claims:
             if working or frames_done != row.frames_done:
                 values |= {"progress_at": now, "progress_ticks": time.monotonic()}
             self._jobs.change(job_id, heartbeat=now, **values)
+            count_frames(self._store, self._jobs, row, frames_done)
             return "cancel" if row.cancel_requested else "ok"
 
     def publishing(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import peewee as pw
 
 from flashvsr.files.advice import BLOCKED
 from flashvsr.files.trees import NO_LINKS, Trees
+from flashvsr.jobs.notices import Notices
 from flashvsr.jobs.schema import CANCELLED, FAILED, HELD, QUEUED, RUNNING, SKIPPED, SUPERSEDED, Job
 from flashvsr.jobs.store import Store
 from flashvsr.jobs.table import JobTable, fresh_start, no_result
@@ -48,6 +50,7 @@ class Intake:
     def __init__(self, store: Store, jobs: JobTable) -> None:
         self._store = store
         self._jobs = jobs
+        self._notices = Notices(store)
 
     def add(self, inbox: Path, source: Path, relative: str, stat: os.stat_result) -> int | None:
         """Make a job of one file; see `add_many`."""
@@ -77,6 +80,7 @@ class Intake:
                     else:
                         numbers.append(self._add(source, left, held or {}))
                     met |= marks
+                self._note_held(batch, numbers[-len(batch) :], held or {})
         return numbers
 
     def renamed(self, job_id: int, source: Source) -> Job | None:
@@ -135,7 +139,17 @@ class Intake:
             if self._store.first(Job.select(Job.id).where(there)) is None:
                 return 0  # asked at every scan: no write, no fsync for nothing
         with self._store.writing():
-            return int(self._store.run(Job.update(state=new, error=error, error_kind=kind).where(there)))
+            number = int(self._store.run(Job.update(state=new, error=error, error_kind=kind).where(there)))
+            if number and new == HELD:
+                self._notices.held(str(inbox), number, error or "")
+            return number
+
+    def _note_held(self, batch: Sequence[Source], numbers: Sequence[int | None], held: Mapping[str, str]) -> None:
+        """Note the new jobs that begin as held, by inbox."""
+        new = Counter(source.inbox for source, number in zip(batch, numbers, strict=True) if number is not None)
+        for inbox in held:
+            if new[inbox]:
+                self._notices.held(inbox, new[inbox], _kept(held[inbox]))
 
     def _left_names(self, trees: Trees, sources: Sequence[Source]) -> frozenset[str]:
         """Return the names, known to the queue, under which these files no longer lie: they were renamed."""

@@ -8,10 +8,12 @@ from flashvsr.files.filesystems import MOUNTINFO
 from flashvsr.files.state import StateDirectory
 from flashvsr.jobs.backends.sqlite.connector import SQLite
 from flashvsr.jobs.claims import Claims
+from flashvsr.jobs.figures import Figures
 from flashvsr.jobs.forecasts import Forecasts
 from flashvsr.jobs.history import History
 from flashvsr.jobs.intake import Intake
 from flashvsr.jobs.ledger import Ledger
+from flashvsr.jobs.notices import Notices
 from flashvsr.jobs.rates import Rates
 from flashvsr.jobs.requests import Requests
 from flashvsr.jobs.store import Store
@@ -30,6 +32,8 @@ class Queue:
     - `workers`: which worker processes there are and what each is doing
     - `forecasts`: what will be made of jobs that wait
     - `rates`: how fast jobs were, by device, model and size
+    - `notices`: what is to be told to people
+    - `figures`: the queue in numbers
     - `ledger`: a copy of each ended job beside the database
     - `store`: transactions, for several steps that belong together
 
@@ -53,6 +57,8 @@ class Queue:
         self.workers = WorkerTable(self.store)
         self.forecasts = Forecasts(self.store, self.jobs)
         self.rates = Rates(self.store)
+        self.notices = Notices(self.store)
+        self.figures = Figures(self.store, self.jobs)
 
     def close(self) -> None:
         """Close the connection; the object cannot be used afterwards."""

@@ -63,6 +63,7 @@ class Job(pw.Model):
     frames_done = pw.IntegerField(default=0)
     frames_total = pw.IntegerField(null=True)
     fps = pw.FloatField(null=True)
+    frames_counted = pw.IntegerField(default=0)  # those that are in the total of all jobs already
 
     error = OptionalMessageField(null=True)
     error_kind = pw.TextField(null=True)  # bad_input | transient | space | config | crash | internal
@@ -87,6 +88,33 @@ class Job(pw.Model):
 
     class Meta:
         table_name = "job"
+
+
+class Notice(pw.Model):
+    """Something to be told to people. Times are seconds since the epoch."""
+
+    id = pw.AutoField()
+    kind = pw.TextField()  # done | skipped | failed | held | queue_empty | trouble | calm
+    job = pw.IntegerField(null=True)
+    subject = OptionalMessageField(null=True)  # the file, or the inbox
+    detail = OptionalMessageField(null=True)
+    number = pw.IntegerField(default=1)  # of jobs that it is about
+    created = pw.FloatField()
+    told = pw.TextField(default="[]")  # JSON: marks of the addresses that were told
+    over = pw.FloatField(null=True)  # since when nobody is to be told any more
+
+    class Meta:
+        table_name = "notice"
+
+
+class Total(pw.Model):
+    """A number that only grows."""
+
+    name = pw.TextField(primary_key=True)
+    amount = pw.FloatField()
+
+    class Meta:
+        table_name = "total"
 
 
 class Rate(pw.Model):

@@ -11,6 +11,7 @@ import peewee as pw
 
 from flashvsr.errors import FlashVSRError
 from flashvsr.jobs.ledger import Ledger
+from flashvsr.jobs.notices import Notices
 from flashvsr.jobs.schema import CANCELLED, FAILED, FINISHED, HELD, QUEUED, STATES, SUPERSEDED, Job
 from flashvsr.jobs.store import Store
 
@@ -24,6 +25,7 @@ class JobTable:
     def __init__(self, store: Store, ledger: Ledger) -> None:
         self._store = store
         self._ledger = ledger
+        self._notices = Notices(store)
 
     def get(self, job_id: int) -> Job | None:
         """Return one job, None if there is none of that number."""
@@ -68,11 +70,12 @@ class JobTable:
         return bool(self._store.run(Job.update(**values).where(Job.id == job_id, *conditions)))
 
     def end(self, job_id: int, state: str, *conditions: Any, **values: object) -> bool:
-        """Let a job end in this state and keep a record of it; False if it does not meet the conditions."""
+        """Let a job end in this state, keep a record of it and note it for people; False if it does not meet the conditions."""
         values |= NOT_OWNED
         ended = self.change(job_id, *conditions, state=state, finished=time.time(), cancel_requested=False, **values)
         if ended:
             self.note(job_id)
+            self._notices.ended(self.existing(job_id))
         return ended
 
     def begin_anew(self, job_id: int, **values: object) -> None:
@@ -106,6 +109,7 @@ def fresh_start() -> dict[str, object]:
         "finished": None,
         "cancel_requested": False,
         "frames_done": 0,
+        "frames_counted": 0,
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,7 +26,8 @@ class Health:
     """Looks at the queue, the workers and the watcher; `refresh` once a turn.
 
     `silence`: seconds without a sign of the watcher after which it hangs. `config_problem` is set by who reads the
-    settings again: what a person must do about them, or an empty text.
+    settings again: what a person must do about them, or an empty text. `told_aside` is what is wrong with the messages
+    and the metrics, as (what has it, text).
     """
 
     def __init__(self, queue: Queue, pool: WorkerPool, watch: WatchThread, silence: float, inbox_root: Path) -> None:
@@ -37,6 +38,7 @@ class Health:
         self._queue_problem = ""
         self._disk_problem = ""
         self.config_problem = ""
+        self.told_aside: Sequence[tuple[str, str]] = ()
 
     @contextmanager
     def queue_guard(self) -> Iterator[None]:
@@ -89,5 +91,6 @@ class Health:
                 silent_seconds=silent if silent >= self._silence / 2 else 0.0,
                 inbox_problems=self._watch.problems(),
                 inboxes=self._watch.inboxes(),
+                aside=self.told_aside,
             )
         )

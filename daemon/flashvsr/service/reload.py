@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 # The slots and the state directory cannot change under running workers.
 NEEDS_RESTART = ("paths", "gpu")
 
+_OWN = ("notify",)  # no worker's: it holds secrets, and workers open what anybody may have dropped
+
 _HEADER = (
     "What the service hands to its workers: its settings as it last accepted them. Written at start and at "
     "each reload; edit the settings file of the service instead, changes here are lost."
@@ -68,7 +70,7 @@ def keep_worker_config(config: Config) -> None:
 
 
 def _worker_text(config: Config) -> str:
-    tables: dict[str, Any] = {name: _plain(asdict(getattr(config, name))) for name in TABLES}
+    tables: dict[str, Any] = {name: _plain(asdict(getattr(config, name))) for name in TABLES if name not in _OWN}
     tables["inbox"] = [_plain(asdict(extra)) for extra in config.extra_inboxes]
     return f"{comment_block(_HEADER)}\n{tomli_w.dumps(tables)}"
 

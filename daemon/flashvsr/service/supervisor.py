@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flashvsr.errors import BadConfig, Damaged, FlashVSRError
 from flashvsr.files.state import prepare_state, state_lock
@@ -15,11 +15,13 @@ from flashvsr.inbox.watch import InboxWatcher
 from flashvsr.jobs.damage import EX_DAMAGED, heal
 from flashvsr.jobs.owner import owner_alive
 from flashvsr.jobs.queue import Queue
+from flashvsr.notify.post import Pace
 from flashvsr.service.health import Health
 from flashvsr.service.pool import WORKER_COMMAND, EndedWorker, Patience, WorkerPool
 from flashvsr.service.reload import keep_worker_config, read_again, write_worker_config
 from flashvsr.service.stopping import CHECKPOINT, FINISH, Stop
 from flashvsr.service.systemd import Notifier
+from flashvsr.service.telling import Telling
 from flashvsr.service.watch_thread import MakeWatcher, WatchThread
 from flashvsr.settings.config import Config
 from flashvsr.status.line import status_line
@@ -51,6 +53,7 @@ class Intervals:
     checkpoint: float = 90.0  # what workers get to close their chunk; TimeoutStopSec of the unit is longer
     killed: float = 10.0
     watcher_end: float = 5.0
+    telling: Pace = field(default_factory=Pace)
 
 
 class Supervisor:
@@ -117,6 +120,8 @@ class Supervisor:
         paths = self._config.paths
         self._health = Health(self._queue, self._pool, self._watch, self._pace.silence, paths.inbox)
         self._service_file = ServiceFile(paths.state)
+        self._telling = Telling(self._config, slots, self._pace.telling)
+        self._telling.start()
         self._watch.start()
 
     def _turn(self) -> None:
@@ -144,6 +149,7 @@ class Supervisor:
         with self._health.queue_guard():
             self._recover_jobs()
             self._forget_workers()
+        self._telling.finish()
         log.info("stopped")
 
     def _answer_signals(self) -> None:
@@ -215,7 +221,9 @@ class Supervisor:
 
     def _tell(self) -> None:
         """Show what is known at the moment, wherever it is shown."""
+        self._health.told_aside = tuple(self._telling.problems())
         snapshot = self._health.snapshot(self._doing())
+        self._telling.observe(snapshot, self._health.healthy())
         self._notifier.status(status_line(snapshot))
         self._service_file.keep(snapshot)
 
@@ -250,6 +258,7 @@ class Supervisor:
             log.warning("reload: the change in [%s] takes effect when the service is restarted", table)
         self._health.config_problem = f"restart to apply the change in {', '.join(waiting)}" if waiting else ""
         self._watch.reload(config)
+        self._telling.reload(config)
         self._pool.send(signal.SIGHUP)
         log.info("reload: the configuration applies from the next job on")
 

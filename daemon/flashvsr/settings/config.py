@@ -23,6 +23,7 @@ from flashvsr.settings.document import (
 )
 from flashvsr.settings.environment import CONFIG_VARIABLE, read_environment
 from flashvsr.settings.nearness import folded
+from flashvsr.settings.notify_table import Notify
 from flashvsr.settings.options import keys
 from flashvsr.settings.preset import Preset
 from flashvsr.settings.processing_tables import Chunks, Gpu, Model, Pipeline, Preprocess, SourceLimits, Streaming
@@ -33,6 +34,7 @@ from flashvsr.settings.service_tables import (
     QueueSettings,
     Retention,
     Service,
+    Status,
     Tools,
     Watch,
 )
@@ -73,6 +75,8 @@ class Config:
     retention: Retention = field(default_factory=Retention)
     export: Export = field(default_factory=Export)
     service: Service = field(default_factory=Service)
+    status: Status = field(default_factory=Status)
+    notify: Notify = field(default_factory=Notify)
     tools: Tools = field(default_factory=Tools)
     extra_inboxes: tuple[ExtraInbox, ...] = ()
     origin: Path | None = None

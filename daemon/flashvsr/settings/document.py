@@ -92,7 +92,8 @@ def read_table(
     instead of an unknown key, where it knows.
     """
     if not isinstance(data, Mapping):
-        problems.append(f"{document.label(at)} = {shown(data)}: expected a table")
+        secret = any(item.kind.secret for item in options(table))
+        problems.append(f"{document.label(at)}{'' if secret else f' = {shown(data)}'}: expected a table")
         return {}
     known = {item.key: item for item in options(table)}
     accepted = {}
@@ -115,12 +116,13 @@ def read_table(
 def check(
     key: str, kind: Kind, value: object, label: str, problems: list[str], *, base: Path = Path()
 ) -> Setting | None:
-    """Accept the value of `key`, or add a problem that shows it and says what is allowed."""
+    """Accept the value of `key`, or add a problem that shows it, unless it is secret, and says what is allowed."""
     try:
-        return Setting(kind.accept(_read(value), base), label)
+        return Setting(kind.accept(value if kind.secret else _read(value), base), label)
     except Refused as refusal:
-        hint = str(refusal) or for_value(key, kind, value)
-        problems.append(f"{label} = {shown(value)}: expected {kind.allowed}{'; ' if hint else ''}{hint}")
+        hint = str(refusal) or ("" if kind.secret else for_value(key, kind, value))
+        found = "" if kind.secret else f" = {shown(value)}"
+        problems.append(f"{label}{found}: expected {kind.allowed}{'; ' if hint else ''}{hint}")
         return None
 
 

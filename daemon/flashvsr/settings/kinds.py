@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from flashvsr.settings import escaped
 from flashvsr.system.text import visible
@@ -27,7 +27,12 @@ class Refused(ValueError):
 
 
 class Kind:
-    """One kind of value. Subclasses say what is `allowed` and `accept` a value or raise `Refused`."""
+    """One kind of value. Subclasses say what is `allowed` and `accept` a value or raise `Refused`.
+
+    `secret`: no message shows such a value.
+    """
+
+    secret: ClassVar[bool] = False
 
     @property
     def allowed(self) -> str:
@@ -220,11 +225,12 @@ class FilePath(Kind):
     """A path; `~` is the home directory, a relative one starts at the folder of the file that names it."""
 
     optional: bool = False  # the empty text stands for None
+    empty: str = "for the default"  # what it means
 
     @property
     def allowed(self) -> str:
         """What a path may be."""
-        return 'a path in quotes, or "" for the default' if self.optional else "a path in quotes"
+        return f'a path in quotes, or "" {self.empty}' if self.optional else "a path in quotes"
 
     def accept(self, value: object, base: Path) -> Path | None:
         """Return an absolute path; nothing is looked up on disk."""

@@ -159,6 +159,20 @@ class Service:
 
 
 @dataclass(frozen=True)
+class Status:
+    """[status]: what is shown to others."""
+
+    metrics: Path | None = field(
+        default=None,
+        metadata=option(
+            FilePath(optional=True, empty="for none"),
+            "A file for the textfile collector of Prometheus' node_exporter, its name with .prom at the end: the "
+            "queue, the speed, the GPUs, problems. It is renewed when something changes, and every 15 seconds.",
+        ),
+    )
+
+
+@dataclass(frozen=True)
 class Tools:
     """[tools]: programs of the older deployment. Decoding and encoding need none of them."""
 

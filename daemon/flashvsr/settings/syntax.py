@@ -12,6 +12,7 @@ _LONGEST_REASON = 120  # characters; the parser puts whole keys into some
 _PLACE = re.compile(r"(?P<what>.*) \(at (?:line (?P<line>\d+), column \d+|end of document)\)", re.S)
 _MANY_DIGITS = re.compile(r"(?<![0-9_])[0-9_]{4301}")  # Python reads no longer number
 
+_ADDRESS = re.compile(r"[\w+.-]+:/.*", re.S)  # may hold a password, so it is not shown
 _VALUE = r"^[^=#\"']*=\s*"
 _QUOTES = re.compile("[‘’‚“”„«»´`]")  # noqa: RUF001
 # The first that matches the line is told; before what the parser's words suggest.
@@ -50,5 +51,5 @@ def syntax_problem(text: str, origin: str, reason: str) -> str:
     code = content.partition("#")[0][:1000]
     slip = next((hint for pattern, hint in _SLIPS if pattern.search(code)), None)
     hint = slip or next((hint for words, hint in _SAID if what.startswith(words)), "")
-    told = f"{visible(what, _LONGEST_REASON)} in {shown(content)}"
+    told = f"{visible(_ADDRESS.sub('…', what), _LONGEST_REASON)} in {shown(_ADDRESS.sub('…', content))}"
     return f"{origin}:{place}: not valid TOML: {told}{'; ' if hint else ''}{hint}"

@@ -38,6 +38,7 @@ class Live:
 
     `doing`: see `ServiceState`. `silent_seconds`: how long no inbox could be read, 0 as long as that is nothing to
     mention. `inbox_problems`: by directory or file. `inboxes`: each with what is wrong with its preset.
+    `aside`: what is wrong with messages and metrics, as (what has it, text).
     """
 
     doing: str = ""
@@ -47,6 +48,7 @@ class Live:
     silent_seconds: float = 0.0
     inbox_problems: Mapping[Path, str] = field(default_factory=dict)
     inboxes: Mapping[Path, str] = field(default_factory=dict)
+    aside: Sequence[tuple[str, str]] = ()
 
 
 class ServiceGatherer:
@@ -181,6 +183,7 @@ def _live_problems(live: Live) -> Iterator[tuple[str, str]]:
     if live.silent_seconds:
         yield "inboxes", f"no inbox could be read for {live.silent_seconds:.0f} s: does a share hang?"
     yield from ((printable(path), text) for path, text in live.inbox_problems.items())
+    yield from live.aside
 
 
 def _stored_problems(

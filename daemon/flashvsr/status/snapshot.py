@@ -18,7 +18,7 @@ from flashvsr.status.phase import phase_of
 
 Size = tuple[int, int]
 
-SPEAK_FOR_THEMSELVES = ("settings", "disk", "queue", "inboxes", "service", "problems")
+SPEAK_FOR_THEMSELVES = ("settings", "disk", "queue", "inboxes", "service", "problems", "notify", "metrics")
 
 
 @dataclass(frozen=True)

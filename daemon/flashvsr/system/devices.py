@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -69,6 +69,40 @@ def driver_version() -> str | None:
     """The version of the NVIDIA driver, None where there is none."""
     with _driver() as nvml:
         return _text(nvml.nvmlSystemGetDriverVersion()) if nvml is not None else None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a GPU tells of itself now; None where it does not. Degrees Celsius, watts, a share from 0 to 1."""
+
+    slot: str
+    temperature: float | None
+    power: float | None
+    utilisation: float | None
+
+
+def readings(slots: Iterable[Slot]) -> list[Reading]:
+    """Ask the GPUs of these slots; slots without one are left out."""
+    wanted = [slot for slot in slots if slot.visible]
+    if not wanted:
+        return []
+    with _driver() as nvml:
+        return [] if nvml is None else [_reading(nvml, slot) for slot in wanted]
+
+
+def _reading(nvml: Any, slot: Slot) -> Reading:
+    def ask(question: Callable[[Any], float]) -> float | None:
+        try:
+            return float(question(nvml.nvmlDeviceGetHandleByUUID(slot.visible)))
+        except nvml.NVMLError:  # an instance of MIG tells little; one fallen off the bus nothing
+            return None
+
+    return Reading(
+        slot.name,
+        ask(lambda handle: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)),
+        ask(lambda handle: nvml.nvmlDeviceGetPowerUsage(handle) / 1000),
+        ask(lambda handle: nvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100),
+    )
 
 
 @contextmanager

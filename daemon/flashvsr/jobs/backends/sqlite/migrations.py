@@ -110,7 +110,20 @@ _SKIPPED: Migration = (
     """,
 )
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST_TABLES, _DEPARTED, _BOUNDED, _SKIPPED)
+# What is to be told to people; and the frames of all jobs, also of those that the history forgets.
+_NOTICES: Migration = (
+    """
+    CREATE TABLE notice (
+        id INTEGER PRIMARY KEY, kind TEXT NOT NULL, job INTEGER, subject TEXT, detail TEXT, number INTEGER NOT NULL,
+        created REAL NOT NULL, told TEXT NOT NULL, over REAL
+    )
+    """,
+    "CREATE INDEX notice_over ON notice (over, id)",
+    "CREATE TABLE total (name TEXT PRIMARY KEY, amount REAL NOT NULL)",
+    "ALTER TABLE job ADD COLUMN frames_counted INTEGER NOT NULL DEFAULT 0",
+)
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST_TABLES, _DEPARTED, _BOUNDED, _SKIPPED, _NOTICES)
 
 
 def migrate(database: Any, path: Path, migrations: Sequence[Migration] | None = None) -> int:
