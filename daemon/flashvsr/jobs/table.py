@@ -70,7 +70,7 @@ class JobTable:
         return bool(self._store.run(Job.update(**values).where(Job.id == job_id, *conditions)))
 
     def end(self, job_id: int, state: str, *conditions: Any, **values: object) -> bool:
-        """Let a job end in this state, keep a record of it and note it for people; False if it does not meet the conditions."""
+        """Let a job end in this state, record it and note it for people; False if it does not meet the conditions."""
         values |= NOT_OWNED
         ended = self.change(job_id, *conditions, state=state, finished=time.time(), cancel_requested=False, **values)
         if ended:

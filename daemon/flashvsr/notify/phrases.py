@@ -11,7 +11,7 @@ from flashvsr.jobs.schema import DONE, FAILED, SKIPPED, Notice
 from flashvsr.system.text import visible
 
 NAMED = 5  # of one kind; the others are counted
-LONGEST_DETAIL, LONGEST_TITLE = 300, 120  # characters
+LONGEST_DETAIL, LONGEST_TITLE = 300, 250  # characters
 
 _ORDER = (TROUBLE, FAILED, HELD, SKIPPED, DONE, QUEUE_EMPTY)
 

@@ -16,9 +16,9 @@ from flashvsr.jobs.notices import TROUBLE, ids_of, told_marks
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import SKIPPED, Notice
 from flashvsr.notify import sending
+from flashvsr.notify.phrases import message_of
 from flashvsr.notify.sending import MISSING_TEXT, SENT, Message, mark_of, name_of, outcome_text
 from flashvsr.notify.steady import Steady
-from flashvsr.notify.phrases import message_of
 from flashvsr.settings.notify_table import DONE, Notify
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,6 @@ import os
 import re
 import signal
 import sys
-import threading
 import urllib.error
 import urllib.request
 from typing import Any
@@ -21,66 +20,60 @@ SENT, UNKNOWN, MISSING = "sent", "unknown", "missing"
 NO_CONNECTION, NO_ANSWER, REFUSED = "no connection", "no answer", "refused"
 
 _CODE = re.compile(r"error=([1-5][0-9]{2})\b")
-_SPEAKING = threading.Lock()
 
 
-class _Reasons(logging.Handler):
-    """Remembers why sending failed, by thread; a code, or one of the words above."""
+class _Reason(logging.Handler):
+    """Remembers why sending failed: a code, or one of the words above. Nothing else of a record."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: dict[int, str] = {}
+        self.text = REFUSED
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = str(record.msg) if not record.args else record.getMessage()
+        text = record.getMessage()
         code = _CODE.search(text)
         if code is not None:
-            self.found[threading.get_ident()] = f"HTTP {code[1]}"
-        elif "onnection" in text:
-            self.found.setdefault(threading.get_ident(), NO_CONNECTION)
+            self.text = f"HTTP {code[1]}"
+        elif "onnection" in text and self.text == REFUSED:
+            self.text = NO_CONNECTION
 
 
 def _say(number: int, outcome: str) -> None:
-    with _SPEAKING:
-        sys.stdout.write(json.dumps({"number": number, "outcome": outcome}) + "\n")
-        sys.stdout.flush()
+    os.write(1, (json.dumps({"number": number, "outcome": outcome}) + "\n").encode("ascii"))  # a line at once
 
 
-def _send(apprise: Any, number: int, message: dict[str, str], reasons: _Reasons) -> None:
+def _send(apprise: Any, message: dict[str, str]) -> str:
+    """What came of it. Without a body, only look at the address."""
+    reason = _Reason()
+    for logger in (logging.getLogger(), logging.getLogger("apprise")):
+        logger.handlers[:] = [reason]
     try:
         service = apprise.Apprise()
         if not service.add(message["url"]):
-            _say(number, UNKNOWN)
-        elif "body" not in message or service.notify(
-            title=message["title"], body=message["body"], body_format=apprise.NotifyFormat.TEXT
-        ):
-            _say(number, SENT)
-        else:
-            _say(number, reasons.found.get(threading.get_ident(), REFUSED))
+            return UNKNOWN
+        if "body" not in message:
+            return SENT
+        text = apprise.NotifyFormat.TEXT
+        return SENT if service.notify(title=message["title"], body=message["body"], body_format=text) else reason.text
     except Exception:  # its text may hold the address
-        _say(number, REFUSED)
+        return REFUSED
 
 
-def _messages(messages: list[dict[str, str]], limit: float) -> None:
-    """Send all at once: one server that hangs holds up no other. Without a body, only look at the address."""
-    logging.disable(logging.NOTSET)
-    reasons = _Reasons()
-    logging.getLogger().handlers[:] = [reasons]
+def _messages(messages: list[dict[str, str]], limit: int) -> None:
+    """Send all at once, each in a process of its own: one server that hangs holds up no other."""
     try:
         import apprise
     except ImportError:
         for number in range(len(messages)):
             _say(number, MISSING)
         return
-    logging.getLogger("apprise").handlers[:] = [reasons]
-    threads = [
-        threading.Thread(target=_send, args=(apprise, number, message, reasons), daemon=True)
-        for number, message in enumerate(messages)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(limit)  # the alarm ends all of it anyway
+    for number, message in enumerate(messages):
+        if os.fork() == 0:
+            signal.alarm(limit)  # what was set before does not come along
+            _say(number, _send(apprise, message))
+            os._exit(0)
+    for _ in messages:
+        os.wait()
 
 
 def _ping(url: str) -> None:
@@ -98,8 +91,8 @@ def _ping(url: str) -> None:
 def main() -> None:
     """Do what is asked on standard input."""
     request = json.load(sys.stdin)
-    limit = float(request["limit"])
-    signal.alarm(int(limit) + 1)  # also if the process that waits for it is gone
+    limit = max(1, int(request["limit"]))
+    signal.alarm(limit + 2)  # also if the process that waits for it is gone
     if "ping" in request:
         _ping(request["ping"])
     else:
