@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from flashvsr.errors import BadConfig
-from flashvsr.system.devices import CPU, Slot, discover
+from flashvsr.system.devices import CPU, Reading, Slot, discover, readings
 
 GIB = 2**30
 
@@ -29,6 +29,8 @@ class Gpu:
     lost: bool = False
     mig: list[Gpu | None] | None = None
     capability: tuple[int, int] | None = (9, 0)
+    temperature: int | None = 61
+    power: int | None = 350_500  # milliwatts
 
 
 @dataclass
@@ -44,6 +46,8 @@ class Nvml:
     NVML_ERROR_DRIVER_NOT_LOADED = 9
     NVML_ERROR_LIBRARY_NOT_FOUND = 12
     NVML_DEVICE_MIG_ENABLE = 1
+    NVML_TEMPERATURE_GPU = 0
+    NVML_ERROR_NOT_SUPPORTED = 3
 
     def nvmlInit(self) -> None:
         if self.init_error is not None:
@@ -74,6 +78,27 @@ class Nvml:
         if found is None:
             raise NVMLError(6)
         return found
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> Gpu:
+        for gpu in self.gpus:
+            if gpu.uuid == uuid and not gpu.lost:
+                return gpu
+        raise NVMLError(self.NVML_ERROR_NOT_FOUND)
+
+    def nvmlDeviceGetTemperature(self, gpu: Gpu, sensor: int) -> int:
+        assert sensor == self.NVML_TEMPERATURE_GPU
+        return self._told(gpu.temperature)
+
+    def nvmlDeviceGetPowerUsage(self, gpu: Gpu) -> int:
+        return self._told(gpu.power)
+
+    def nvmlDeviceGetUtilizationRates(self, gpu: Gpu) -> SimpleNamespace:
+        return SimpleNamespace(gpu=97, memory=12)
+
+    def _told(self, value: int | None) -> int:
+        if value is None:
+            raise NVMLError(self.NVML_ERROR_NOT_SUPPORTED)
+        return value
 
     def nvmlDeviceGetUUID(self, gpu: Gpu) -> str:
         return gpu.uuid
@@ -244,3 +269,18 @@ def test_the_gpus_of_this_machine_are_those_of_cuda() -> None:
     assert {slot.visible for slot in slots} == {
         f"GPU-{torch.cuda.get_device_properties(i).uuid}" for i in range(len(slots))
     }
+
+
+def test_readings_of_the_gpus_that_have_a_slot(nvml: Nvml) -> None:
+    nvml.gpus = [Gpu("GPU-aaaa"), Gpu("GPU-bbbb", temperature=None, power=None), Gpu("GPU-cccc")]
+    slots = discover((0, 1), 0, {})
+    assert readings([*slots, CPU]) == [Reading("gpu0", 61.0, 350.5, 0.97), Reading("gpu1", None, None, 0.97)]
+    assert nvml.open == 0
+    nvml.gpus[0].lost = True
+    assert readings(slots)[0] == Reading("gpu0", None, None, None)
+
+
+def test_without_a_gpu_nobody_is_asked(nvml: Nvml) -> None:
+    nvml.init_error = Nvml.NVML_ERROR_DRIVER_NOT_LOADED
+    assert readings([CPU]) == []
+    assert readings([Slot("gpu0", "GPU-aaaa", "a GPU", None)]) == []

@@ -51,7 +51,10 @@ def name_of(number: int, url: str) -> str:
 
 def is_available() -> bool:
     """Whether Apprise is installed; it is not imported."""
-    return importlib.util.find_spec("apprise") is not None
+    try:
+        return importlib.util.find_spec("apprise") is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def send(messages: Sequence[Message], limit: float = SEND_SECONDS) -> list[str]:
