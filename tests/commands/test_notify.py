@@ -78,3 +78,14 @@ def test_check_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check, "is_available", lambda: False)
     (finding,) = check._notify(Config(notify=Notify(urls=("json://x",))))
     assert "pip install 'flashvsr[notify]'" in (finding.problem or "")
+
+
+def test_check_finds_addresses_that_everybody_can_read(tmp_path: Path) -> None:
+    path = settings(tmp_path)
+    config = Config(notify=Notify(ping=f"https://{SECRET}"), origin=path)
+    path.chmod(0o644)
+    (finding,) = check._notify(config)
+    assert f"chmod 600 {path}" in (finding.problem or "")
+    assert SECRET not in repr(finding)
+    path.chmod(0o640)
+    assert list(check._notify(config)) == []

@@ -13,7 +13,7 @@ import pytest
 from flashvsr.cli import main
 from kits.paths import python_environment
 from kits.receiver import SECRET, Receiver, receivers
-from kits.service import Service, eventually, running, services
+from kits.service import Service, eventually, services
 
 pytest.importorskip("apprise")
 
@@ -212,13 +212,3 @@ def test_without_apprise_the_service_runs_and_says_so(
     finish_a_job(service)
     assert service.stop() == 0
     assert receiver.messages == []
-
-
-def test_the_service_process_never_has_apprise(make_service: MakeService, tmp_path: Path, receiver: Receiver) -> None:
-    configure(tmp_path, receiver.url)
-    service = make_service("work", telling=QUICK)
-    finish_a_job(service)
-    eventually(lambda: receiver.messages, "the message", 30)
-    assert running(service.process.pid)
-    maps = Path(f"/proc/{service.process.pid}/maps").read_text()
-    assert "_yaml" not in maps  # a library that Apprise alone brings

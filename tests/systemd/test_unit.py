@@ -77,7 +77,7 @@ needs_systemd_analyze = pytest.mark.skipif(
 
 
 @needs_systemd_analyze
-@pytest.mark.parametrize("drop_in", ["", "no-network.conf", "share.conf"])
+@pytest.mark.parametrize("drop_in", ["", "metrics.conf", "no-network.conf", "share.conf"])
 def test_systemd_accepts_the_unit(tmp_path: Path, drop_in: str) -> None:
     # The checker wants the program to exist; the installed one does not here.
     unit = tmp_path / UNIT.name

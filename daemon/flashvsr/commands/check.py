@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from functools import partial
@@ -119,6 +120,10 @@ def _tools(config: Config) -> Iterator[Finding]:
 def _notify(config: Config) -> Iterator[Finding]:
     """Whether messages could be sent; none is. No address is shown."""
     urls = config.notify.urls
+    if (urls or config.notify.ping) and config.origin is not None and _open_to_all(config.origin):
+        path, account = printable(config.origin), account_of(config.paths.state) or account_name(os.geteuid())
+        remedy = f"chown {account} {path}; chmod 600 {path}"
+        yield Finding("notify", "", f"everybody on this machine can read the addresses in {path}: {remedy}")
     if not urls:
         return
     if not is_available():
@@ -128,6 +133,13 @@ def _notify(config: Config) -> Iterator[Finding]:
         good = outcome == SENT
         text = f"tells {', '.join(config.notify.on) or 'nothing'}; `flashvsr notify test` tries it"
         yield Finding(name_of(number, url), text, None if good else outcome_text(outcome))
+
+
+def _open_to_all(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & stat.S_IROTH)
+    except OSError:  # not for us to look at
+        return False
 
 
 def _folders(config: Config) -> Iterator[Finding]:
