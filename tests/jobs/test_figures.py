@@ -49,7 +49,9 @@ def test_frames_are_counted_once_over_attempts_and_stay_when_jobs_go(queue: Queu
     beat(queue, job, 10, 10, 30)
     queue.claims.requeue(job.id, job.lease, "stopped", "transient", 0.0, False)
     job = claim(job.id)
-    beat(queue, job, 0, 20, 50)  # it goes on behind its last chunk, and makes some again
+    beat(queue, job, 0, 20)  # it goes on behind its last chunk, and makes some again
+    assert queue.figures.read().frames == 30
+    beat(queue, job, 50)
     assert queue.figures.read().frames == 50
     queue.claims.finish(job.id, job.lease, Path("/out/a.mp4"), "nano", "{}", [])
     queue.history.forget([job.id])

@@ -78,6 +78,7 @@ class Post:
         self._waiting = False
         self._next_forget = 0.0
         self._queue_failed = False
+        self._write_failed = False
         self._found: dict[str, str] = {}
         self.reload(settings)
 
@@ -139,7 +140,8 @@ class Post:
 
     def _stored(self, queue: Queue, now: float) -> list[Notice]:
         """Read what is to be told, and drop what is not, or no more."""
-        self._write_down(queue)
+        if self._unwritten:
+            self._try(lambda: self._write_down(queue))
         if now >= self._next_forget:
             queue.notices.forget(time.time() - self._pace.keep)
             self._next_forget = now + _FORGET_SECONDS
@@ -156,7 +158,7 @@ class Post:
         everybody = set(self._addresses)  # an address that was taken out may have been the only one to miss some
         gone = {row.id for row in rows if everybody <= self._told(row)} | {*ids_of(unwanted), *ids_of(old)}
         if gone:
-            queue.notices.drop(gone)
+            self._try(lambda: queue.notices.drop(gone))
         kept = [row for row in rows if row.id not in gone]
         self._waiting = bool(kept) or len(rows) == MOST
         self._version = version
@@ -182,11 +184,8 @@ class Post:
         for (number, url, untold), message, outcome in zip(due, messages, outcomes, strict=True):
             self._note(number, url, untold, message.title, outcome, now)
         self._note_problems()
-        try:
-            if self._queue is not None:
-                self._write_down(self._queue)
-        except Exception as error:
-            log.warning("who was told cannot be written down yet: %s", error)
+        if (queue := self._queue) is not None:
+            self._try(lambda: self._write_down(queue))
 
     def _is_gathered(self, pending: Sequence[Notice]) -> bool:
         if not pending:
@@ -230,6 +229,17 @@ class Post:
         for mark, numbers in by_mark.items():
             queue.notices.told(numbers, mark, self._addresses.keys())
         self._unwritten.clear()
+
+    def _try(self, write: Callable[[], None]) -> None:
+        """Write to the queue; what a full disk keeps from it is tried again at the next step."""
+        try:
+            write()
+        except Exception as error:
+            if not self._write_failed:
+                log.warning("who was told cannot be written down yet: %s", error)
+            self._write_failed = True
+        else:
+            self._write_failed = False
 
     def _note_problems(self) -> None:
         found = {}

@@ -118,7 +118,7 @@ def check(
 ) -> Setting | None:
     """Accept the value of `key`, or add a problem that shows it, unless it is secret, and says what is allowed."""
     try:
-        return Setting(kind.accept(value if kind.secret else _read(value), base), label)
+        return Setting(kind.accept(_read(value), base), label)
     except Refused as refusal:
         hint = str(refusal) or ("" if kind.secret else for_value(key, kind, value))
         found = "" if kind.secret else f" = {shown(value)}"
