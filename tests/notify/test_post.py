@@ -219,6 +219,7 @@ def test_who_was_told_is_remembered_while_it_cannot_be_written_down(
     post = make_post()
     with monkeypatch.context() as context:
         context.setattr(Notices, "told", full)
+        context.setattr(Notices, "drop", full)
         for now in (0.0, 100.0, 200.0):
             post.step((), now)
         assert len(queue.notices.pending(10)) == 1

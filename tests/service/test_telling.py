@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,10 @@ def pending(service: Service) -> list[Any]:
     return found
 
 
+def all_told(service: Service) -> bool:
+    return not pending(service)
+
+
 def test_a_kill_between_event_and_message_tells_once(
     make_service: MakeService, tmp_path: Path, receiver: Receiver
 ) -> None:
@@ -67,7 +72,7 @@ def test_a_kill_between_event_and_message_tells_once(
     for _ in range(2):
         again = make_service("idle", telling=QUICK)
         again.wait_for("READY=1")
-        eventually(lambda service=again: not pending(service), "everything told")
+        eventually(partial(all_told, again), "everything told")
         time.sleep(0.5)
         assert again.stop() == 0
     (text,) = receiver.texts
