@@ -122,4 +122,4 @@ def test_a_database_is_marked_with_its_version(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "queue.db")) as database:
         assert database.execute("PRAGMA application_id").fetchone() == (mark_of(NEWEST),)
         assert mismatch(database.execute, MIGRATIONS) is None
-        assert set(shape_of(database.execute)) == {"job", "rate", "worker"}
+        assert set(shape_of(database.execute)) == {"job", "notice", "rate", "total", "worker"}
