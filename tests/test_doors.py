@@ -57,6 +57,7 @@ ALLOWED = {
     "outbox/disposal.py:_archive": "<state>/archive",
     "outbox/intent.py:Intent.record": "<state>/jobs/<number>",
     "outbox/disposal.py:_archived_before": "<state>/archive",
+    "service/metrics_thread.py": "the file of measurements that an administrator names",
     "service/reload.py:write_worker_config": "<state>/worker.toml",
     "service/reload.py:keep_worker_config": "<state>/worker.toml",
     "status/service_file.py": "<state>/service.json",
