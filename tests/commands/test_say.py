@@ -18,6 +18,7 @@ from kits.paths import PACKAGE as ROOT
 # `logs` has a way of its own to the journal, `modelscope_child` speaks JSON to its parent; nobody runs `training` as a
 # command of the product.
 ALLOWED = {"commands/say.py", "system/logs.py", "weights/modelscope_child.py", "commands/screen.py"}
+ALLOWED |= {"commands/watching.py"}  # on a `Screen`
 STREAMS = {"stdout", "stderr", "__stdout__", "__stderr__"}
 KINDS = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 

@@ -212,7 +212,7 @@ def test_a_source_that_cannot_be_taken_away_is_told_with_its_folder_until_it_can
     assert f"its folder {folder} does not let flashvsr take files away" in job.error
     assert bench.queue.history.staying_sources()[0] == 1
     assert bench.queue.history.source_stays(number, job.error) is False, "it is known, and not logged again"
-    status.run(bench.config, argparse.Namespace(job=None, json=False, all=False))
+    status.run(bench.config, argparse.Namespace(job=None, json=False, all=False, watch=False))
     assert "does not let flashvsr take files away" in " ".join(capsys.readouterr().out.split())
 
     bench.loop._sweep.settle_or_postpone(number)

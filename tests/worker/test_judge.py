@@ -72,7 +72,7 @@ INTERNAL = replace(COUNTED, kind="internal", unexpected=True)
         (BadInput("why"), Verdict(Outcome.FAIL, "why", "bad_input")),
         (BadConfig("why"), Verdict(Outcome.REQUEUE, "why", "config", delay=60.0)),
         (ShareAway("why"), Verdict(Outcome.REQUEUE, "why", delay=10.0)),
-        (NoSpace("why"), WAITS),
+        (NoSpace("why"), replace(WAITS, kind="space")),
         (OutboxClosed("why"), WAITS),
         (Transient("why"), WAITS),
         (InboxGone("why"), WAITS),
