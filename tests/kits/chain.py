@@ -82,6 +82,7 @@ def chain(
     config: Config | None = None,
     control: Watching | None = None,
     engine: AnyEngine | None = None,
+    thumbnail: Path | None = None,
     **preset: Any,
 ) -> Report:
     """Run `source` through the chain and publish into `folder`/out; `preset`: what differs from `SAME`.
@@ -92,6 +93,7 @@ def chain(
     out = folder / "out"
     out.mkdir(exist_ok=True)
     task = Task(source, target_for(out, source.name, wanted.container), wanted, folder / "work", 1, NO_LINKS)
+    task = replace(task, thumbnail=thumbnail)
     return upscale_file(task, engine or IdentityEngine(), config or Config(), control or Watching())
 
 

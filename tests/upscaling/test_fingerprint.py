@@ -49,6 +49,10 @@ def test_without_a_change_the_work_goes_on(interrupted: Path) -> None:
     assert goes_on(interrupted)
 
 
+def test_a_picture_beside_the_result_is_no_part_of_it(interrupted: Path) -> None:
+    assert goes_on(interrupted, compare=True)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "change",

@@ -42,7 +42,7 @@ def test_both_halves_show_the_same_moment_and_detail(tmp_path: Path) -> None:
 def test_cropped_results_are_laid_over_the_right_place(tmp_path: Path) -> None:
     source = write_video(tmp_path / "a.mp4", [numbered(5, 300, 180)] * 3)
     info = probe(source)
-    geometry = plan(info.width, info.height, Preset(width=300, scale=1.0))
+    geometry = plan(info.width, info.height, Preset(width=300, scale=1.0, fit="crop"))
     assert geometry.output == (256, 128)
     x, y = geometry.offset
     picture = numbered(5, 300, 180)[y : y + 128, x : x + 256]

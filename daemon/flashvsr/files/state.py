@@ -105,6 +105,15 @@ class StateDirectory:
         return int(digits) if digits.isascii() and digits.isdecimal() else None
 
     @property
+    def thumbnails(self) -> Path:
+        """Small pictures of results, for the status page."""
+        return self.path / "thumbnails"
+
+    def thumbnail(self, job_id: int) -> Path:
+        """That of this job."""
+        return self.thumbnails / f"{job_id}.jpg"
+
+    @property
     def archive(self) -> Path:
         """Where sources go after success, if they are archived."""
         return self.path / "archive"
@@ -138,7 +147,7 @@ def prepare_state(state: Path) -> None:
     """Create the state directory and its folders. FlashVSRError where that is not possible."""
     # Of the records, too: the first one may be written by root, for whom `flashvsr cancel` works as well.
     names = StateDirectory(state)
-    for directory in (state, names.jobs, names.archive, names.records):
+    for directory in (state, names.jobs, names.archive, names.records, names.thumbnails):
         try:
             directory.mkdir(mode=0o750, parents=True, exist_ok=True)
         except OSError as error:

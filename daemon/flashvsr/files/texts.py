@@ -65,10 +65,12 @@ def write_replacing(path: Path, text: str) -> None:
 
     Raises OSError, and leaves no temporary file behind then.
     """
-    with (
-        OWN.directory(path.parent) as directory,
-        hidden_text(path.parent, directory, encoded(text), OWN_MODE) as made,
-    ):
+    write_replacing_bytes(path, encoded(text))
+
+
+def write_replacing_bytes(path: Path, data: bytes) -> None:
+    """Do the same with bytes."""
+    with OWN.directory(path.parent) as directory, hidden_text(path.parent, directory, data, OWN_MODE) as made:
         made.replace(path.name)
 
 

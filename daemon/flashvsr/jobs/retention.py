@@ -27,14 +27,16 @@ def prune(trees: Trees, queue: Queue, days: float, now: float) -> dict[str, int]
     """Remove what is older than `days` (0 keeps all); `now` in seconds since the epoch.
 
     Counts what went: "jobs" of the history, "archived" sources, "leftovers" (`<state>/jobs/<job number>…`,
-    and damaged databases that were set aside).
+    small pictures, and damaged databases that were set aside).
     What cannot be removed is logged and tried again next time.
     """
     if days <= 0:
         return {"jobs": 0, "archived": 0, "leftovers": 0}
     limit = now - days * _DAY
     over = queue.history.ended_before(limit)
-    leftovers = _prune_leftovers(queue, {job.id for job in over}, limit)
+    numbers = {job.id for job in over}
+    leftovers = _prune_leftovers(queue, queue.state.jobs, numbers, limit)
+    leftovers += _prune_leftovers(queue, queue.state.thumbnails, numbers, limit)
     leftovers += _prune_damaged(queue.state, limit)
     archived = _prune_archive(queue.state.archive, limit)
     mounts = Mounts(queue.state.path, trees)
@@ -67,14 +69,15 @@ def _share_present(trees: Trees, mounts: Mounts, inbox: Path) -> bool:
         return False
 
 
-def _prune_leftovers(queue: Queue, over: set[int], limit: float) -> int:
+def _prune_leftovers(queue: Queue, directory: Path, over: set[int], limit: float) -> int:
+    """Remove what is called by the numbers of jobs that ended before the limit, or that nobody knows."""
     removed = 0
-    for folder in _entries(queue.state.jobs):
-        digits = folder.name.partition(".")[0]
+    for entry in _entries(directory):
+        digits = entry.name.partition(".")[0]
         number = int(digits) if digits.isascii() and digits.isdigit() and int(digits) <= LARGEST_NUMBER else None
         forgotten = number is None or queue.jobs.get(number) is None
-        if number in over or (forgotten and folder.stat(follow_symlinks=False).st_mtime < limit):
-            removed += _remove(folder)
+        if number in over or (forgotten and entry.stat(follow_symlinks=False).st_mtime < limit):
+            removed += _remove(entry)
     return removed
 
 

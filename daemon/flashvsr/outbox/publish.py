@@ -16,6 +16,7 @@ from flashvsr.files.at import sync_directory
 from flashvsr.files.made import Made
 from flashvsr.files.moves import MTIME_SLACK_NS, make_directories
 from flashvsr.files.names import OUR_PREFIX, fitted, numbered
+from flashvsr.files.texts import hidden_text
 from flashvsr.files.trees import Trees
 
 # Results by their job, see `temporary_for`.
@@ -114,6 +115,26 @@ class Outbox:
         Raises Transient if it cannot be written.
         """
         return self._put(result.with_name(fitted(result.name, ".report.toml")), text, result.name)
+
+    def write_picture(self, result: Path, data: bytes) -> Path:
+        """Put `<name of the result>.compare.jpg` beside a published result; returns where it lies.
+
+        Where the name is taken, that of the picture is numbered. Raises Transient if it cannot be written.
+        """
+        path = result.with_name(fitted(result.name, ".compare.jpg"))
+        with (
+            explained("write", path),
+            self.trees.directory(path.parent) as directory,
+            hidden_text(path.parent, directory, data) as made,
+        ):
+            for name in numbered(path.name):
+                try:
+                    made.give_name(directory, name)
+                except FileExistsError:
+                    continue
+                sync_directory(directory)
+                return path.with_name(name)
+        raise AssertionError("the numbers of names have no end")
 
     def remove_error_text(self, directory: Path, name: str) -> None:
         """Take back an error text that no longer applies: the source was processed after all."""

@@ -134,6 +134,15 @@ class Preset:
         ),
     )
 
+    compare: bool = field(
+        default=False,
+        metadata=option(
+            Flag(),
+            "true writes a picture beside each result, its name with .compare.jpg. It shows one frame, half of the "
+            "source and half of the result, and enlarged the place that has gained most.",
+        ),
+    )
+
     @property
     def largest(self) -> tuple[int, int] | None:
         """`limit` as numbers: (width, height) of the largest wide result; None where there is none, or not yet."""

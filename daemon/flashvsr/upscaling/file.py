@@ -28,6 +28,7 @@ from flashvsr.upscaling.engine import AnyEngine
 from flashvsr.upscaling.output import ChunkedOutput
 from flashvsr.upscaling.plan import Plan, prepare
 from flashvsr.upscaling.report import Report
+from flashvsr.upscaling.showing import show
 from flashvsr.upscaling.task import Task
 from flashvsr.video.chunks import Chunk, DamagedChunk
 from flashvsr.video.decode import decode
@@ -92,6 +93,7 @@ def _attempt(task: Task, engine: AnyEngine, config: Config, control: Control, no
 
     report = _publish(plan, output.chunks, decoder.last_step, control, told)
     remove_others(task.workdir, None)
+    report.warnings.extend(show(plan, report.result))
     if task.preset.report:
         try:
             Outbox(task.trees).write_report(report.result, report.to_toml())

@@ -20,6 +20,7 @@ class Task:
         workdir: a folder of the job's own, for its chunks. What is there already is gone on with.
         job_id: tells the hidden files of one job from those of another.
         trees: the way to source and target, which may lie where other people write.
+        thumbnail: where a small picture of the result goes, None for nowhere.
         force: whether it is done although the preset's limit would skip it.
     """
 
@@ -30,3 +31,4 @@ class Task:
     job_id: int
     trees: Trees
     force: bool = False
+    thumbnail: Path | None = None

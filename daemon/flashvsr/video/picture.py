@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import av
 import numpy as np
@@ -15,10 +15,14 @@ from av.video.frame import VideoFrame as CodedFrame
 
 from flashvsr.errors import FlashVSRError
 from flashvsr.video.convert import Converter
-from flashvsr.video.decode import RGB, VideoFrame, decode
+from flashvsr.video.decode import RGB, DecodeOptions, VideoFrame, decode
 from flashvsr.video.geometry import Geometry
+from flashvsr.video.interlacing import PROGRESSIVE, Scan
 from flashvsr.video.probe import SourceInfo, probe
 from flashvsr.video.writing import write_error
+
+if TYPE_CHECKING:
+    from av.video.codeccontext import VideoCodecContext
 
 Picture = npt.NDArray[np.uint8]  # (height, width, 3)
 
@@ -26,6 +30,18 @@ ZOOM = 4  # the detail is enlarged so many times, without smoothing
 _SEPARATOR = 8  # pixels between the panels
 _SEPARATOR_GREY = 96
 _LATEST = Fraction(10)  # seconds; looking for a frame further in would decode too much of a long film
+_EARLY = 2  # frames before the one that is expected, from which on the result is looked through
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The same frame, `before`: of the source, enlarged by bicubic interpolation, and `after`: of the result.
+
+    Both (height, width, 3), of the result's size.
+    """
+
+    before: Picture
+    after: Picture
 
 
 def before_after(
@@ -38,16 +54,31 @@ def before_after(
     exactly on the source; without it a centred crop of the same shape is taken. Raises BadInput, Transient or
     FlashVSRError.
     """
-    source_info, result_info = (replace(probe(path), bits=8) for path in (source, result))  # a PNG of 8 bits
+    pair = pair_of(probe(source), result, at=at, geometry=geometry)
+    write_png(_compose(pair.before, pair.after), target)
+
+
+def pair_of(
+    source: SourceInfo,
+    result: Path,
+    *,
+    at: float | None = None,
+    geometry: Geometry | None = None,
+    scan: Scan = PROGRESSIVE,
+) -> Pair:
+    """Take the frame shown at `at` seconds of both, as `before_after` does; `scan`: how the source was scanned.
+
+    Raises BadInput, Transient or FlashVSRError.
+    """
+    source_info, result_info = replace(source, bits=8), replace(probe(result), bits=8)  # pictures have 8 bits
     moment = _moment(source_info, at)
     result_size = (result_info.width, result_info.height)
     upscaled, corner = _placement(source_info, result_size, geometry)
-    before_frame = _frame_at(source_info, moment, geometry.scaled if geometry else None)
-    after = cast("Picture", _frame_at(result_info, before_frame.time, None).rgb)
-    enlarged = _bicubic(cast("Picture", before_frame.rgb), upscaled)
+    before_frame = _frame_at(source_info, moment, geometry.scaled if geometry else None, scan)
+    after = cast("Picture", _frame_at(result_info, before_frame.time, None, PROGRESSIVE).rgb)
+    enlarged = resized(cast("Picture", before_frame.rgb), upscaled)
     x, y = corner
-    before = enlarged[y : y + result_size[1], x : x + result_size[0]]
-    write_png(_compose(before, after), target)
+    return Pair(enlarged[y : y + result_size[1], x : x + result_size[0]], after)
 
 
 def _moment(info: SourceInfo, at: float | None) -> Fraction:
@@ -56,17 +87,31 @@ def _moment(info: SourceInfo, at: float | None) -> Fraction:
     return min(Fraction(info.duration or 0) / 3, _LATEST)
 
 
-def _frame_at(info: SourceInfo, moment: Fraction, size: tuple[int, int] | None) -> VideoFrame:
-    """The frame shown at `moment` seconds, or the last one of a shorter video."""
-    decoder = decode(info, size or (info.width, info.height))
+def _frame_at(info: SourceInfo, moment: Fraction, size: tuple[int, int] | None, scan: Scan) -> VideoFrame:
+    """The frame shown at `moment` seconds, or the last one of a shorter video.
+
+    Those long before it are not converted. Where they have other distances than the file says, all are.
+    """
+    first = max(0, int(moment * info.frame_rate) - _EARLY)
+    found = _last_until(info, moment, size, DecodeOptions(first, scan=scan))
+    if first and (found is None or found.time > moment):
+        found = _last_until(info, moment, size, DecodeOptions(scan=scan))
+    if found is None:
+        raise FlashVSRError(f"{info.path} has no frame to show")
+    return found
+
+
+def _last_until(
+    info: SourceInfo, moment: Fraction, size: tuple[int, int] | None, options: DecodeOptions
+) -> VideoFrame | None:
+    """The last frame that begins by `moment`, or the first one if that begins later."""
+    decoder = decode(info, size or (info.width, info.height), options)
     found: VideoFrame | None = None
     for frame in decoder:
         if found is not None and frame.time > moment:
             break
         found = frame
     decoder.close()
-    if found is None:
-        raise FlashVSRError(f"{info.path} has no frame to show")
     return found
 
 
@@ -81,15 +126,16 @@ def _placement(
     return size, ((size[0] - result[0]) // 2, (size[1] - result[1]) // 2)
 
 
-def _bicubic(rgb: Picture, size: tuple[int, int]) -> Picture:
-    scaled = Converter(size, "rgb24", RGB).convert(CodedFrame.from_ndarray(rgb, format="rgb24"), RGB)
-    return cast(Picture, scaled.to_ndarray())
+def resized(rgb: Picture, size: tuple[int, int]) -> Picture:
+    """Return a picture at another size (width, height), by bicubic interpolation."""
+    frame = CodedFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
+    return cast(Picture, Converter(size, "rgb24", RGB).convert(frame, RGB).to_ndarray())
 
 
 def _compose(before: Picture, after: Picture) -> Picture:
     height, width = after.shape[:2]
     detail = (max(1, height // ZOOM), max(1, width // ZOOM))
-    y, x = _busiest(after, detail)
+    y, x = greatest(detail_of(after), detail)
     columns = []
     for picture in (before, after):
         region = picture[y : y + detail[0], x : x + detail[1]]
@@ -102,12 +148,16 @@ def _compose(before: Picture, after: Picture) -> Picture:
     return np.concatenate([columns[0], gap, columns[1]], axis=1)
 
 
-def _busiest(picture: Picture, size: tuple[int, int]) -> tuple[int, int]:
-    """The (y, x) corner of the window of `size` (height, width) with the most brightness differences."""
+def detail_of(picture: Picture) -> npt.NDArray[np.float64]:
+    """How much brightness differs at each place, (height - 1, width - 1)."""
     luma = picture.astype(np.float64) @ np.array([0.299, 0.587, 0.114])  # (height, width)
-    detail = np.abs(np.diff(luma, axis=0))[:, :-1] + np.abs(np.diff(luma, axis=1))[:-1]
-    sums = np.pad(detail.cumsum(0).cumsum(1), ((1, 0), (1, 0)))  # sums[y, x]: everything above and left of (y, x)
-    h, w = min(size[0], detail.shape[0]), min(size[1], detail.shape[1])
+    return cast("npt.NDArray[np.float64]", np.abs(np.diff(luma, axis=0))[:, :-1] + np.abs(np.diff(luma, axis=1))[:-1])
+
+
+def greatest(values: npt.NDArray[np.float64], size: tuple[int, int]) -> tuple[int, int]:
+    """The (y, x) corner of the window of `size` (height, width) with the greatest sum of values (height, width)."""
+    sums = np.pad(values.cumsum(0).cumsum(1), ((1, 0), (1, 0)))  # sums[y, x]: everything above and left of (y, x)
+    h, w = min(size[0], values.shape[0]), min(size[1], values.shape[1])
     windows = sums[h:, w:] - sums[:-h, w:] - sums[h:, :-w] + sums[:-h, :-w]
     y, x = np.unravel_index(int(windows.argmax()), windows.shape)
     return int(y), int(x)
@@ -115,16 +165,22 @@ def _busiest(picture: Picture, size: tuple[int, int]) -> tuple[int, int]:
 
 def write_png(picture: Picture, target: Path) -> None:
     """Write a picture, or leave what was there. Raises FlashVSRError or Transient."""
-    height, width = picture.shape[:2]
-    encoder = av.CodecContext.create("png", "w")
-    encoder.width, encoder.height, encoder.pix_fmt = width, height, "rgb24"
-    encoder.time_base = Fraction(1, 25)
-    frame = CodedFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-    frame.pts = 0
     temporary = target.with_name(f".{target.name}.tmp")
     try:
-        data = b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])
-        temporary.write_bytes(data)
+        frame = CodedFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+        temporary.write_bytes(encoded_picture("png", frame))
         temporary.replace(target)
     except (FFmpegError, OSError) as error:
         raise write_error(target, error) from error
+
+
+def encoded_picture(codec: str, frame: CodedFrame, step: int = 0) -> bytes:
+    """Return the bytes of a file of one picture. `step`: quantiser of a JPEG, 2 is the best. Raises FFmpegError."""
+    encoder = cast("VideoCodecContext", av.CodecContext.create(codec, "w"))
+    encoder.width, encoder.height, encoder.pix_fmt = frame.width, frame.height, frame.format.name
+    encoder.time_base = Fraction(1, 25)
+    if step:
+        encoder.qmin = encoder.qmax = step
+        encoder.color_range = 2  # of JPEG, which has the full one
+    frame.pts = 0
+    return b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])

@@ -61,6 +61,7 @@ def task_of(config: Config, job: Job, preset: Preset) -> Task:
         job_id=job.id,
         trees=config.trees(),
         force=job.forced,
+        thumbnail=StateDirectory(config.paths.state).thumbnail(job.id),
     )
 
 
