@@ -48,13 +48,14 @@ ROOMS: dict[str, Room] = {
     "inbox": Room(GROUND | _words("settings jobs outbox")),
     "status": Room(GROUND | _words("settings jobs inbox")),
     "notify": Room(GROUND | _words("settings jobs"), frozenset(), _words("apprise")),
+    "page": Room(GROUND | _words("settings jobs status")),
     "kernels": Room(frozenset(), _words("torch triton"), other_packages=False),
     "model": Room(_words("errors kernels"), _words("torch einops safetensors"), other_packages=False),
     "weights": Room(GROUND | _words("settings"), _words("modelscope"), _words("model")),
     "video": Room(GROUND | _words("settings"), _words("av numpy"), other_packages=False),
     "upscaling": Room(GROUND | _words("settings outbox weights video model"), _words("torch numpy")),
     "worker": Room(GROUND | _words("settings jobs inbox outbox"), frozenset(), _words("upscaling torch")),
-    "service": Room(GROUND | _words("settings jobs inbox outbox status notify")),
+    "service": Room(GROUND | _words("settings jobs inbox outbox status notify page")),
     "bench": Room(
         GROUND | _words("settings model video upscaling"), _words("torch av numpy pyanime4k"), other_packages=False
     ),

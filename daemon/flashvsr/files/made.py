@@ -14,8 +14,8 @@ from pathlib import Path
 from types import TracebackType
 
 from flashvsr.files import at
-from flashvsr.files.advice import NO_SECOND_NAME
-from flashvsr.files.moves import move_new
+from flashvsr.files.advice import NO_SECOND_NAME, UNSUPPORTED
+from flashvsr.files.moves import exchange, move_new
 
 
 class Exchanged(OSError):
@@ -93,6 +93,28 @@ class Made:
         self._must_have(self._directory, name)
         self._named = True
         at.sync_directory(self._directory)
+
+    def exchange(self, name: str) -> str | None:
+        """Change names with a file of the same directory; returns the hidden name under which that lies now.
+
+        None, and nothing was done, where the file system cannot do that. The caller removes what it gets, or lets this
+        file `exchange_back`.
+        """
+        self._must_have(self._directory, self.path.name)
+        try:
+            exchange(self._directory, self.path.name, name)
+        except OSError as error:
+            if error.errno in UNSUPPORTED:
+                return None
+            raise
+        self._named = True
+        self._must_have(self._directory, name)
+        return self.path.name
+
+    def exchange_back(self, name: str) -> None:
+        """Undo `exchange`."""
+        exchange(self._directory, self.path.name, name)
+        self._named = False
 
     def _rename(self, directory: int, name: str) -> None:
         self._must_have(self._directory, self.path.name)

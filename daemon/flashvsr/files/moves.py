@@ -16,7 +16,7 @@ from flashvsr.files.trees import Trees
 
 MTIME_SLACK_NS = 2_000_000_000  # the coarsest clock of a file system that a share may have (FAT)
 
-_RENAME_NOREPLACE = 1
+_RENAME_NOREPLACE, _RENAME_EXCHANGE = 1, 2
 
 
 def make_directories(trees: Trees, directory: Path) -> None:
@@ -52,11 +52,23 @@ def move_numbered(old_directory: int, old: str, new_directory: int, wanted: str)
     raise AssertionError("the numbers of names have no end")
 
 
+def exchange(directory: int, one: str, other: str) -> None:
+    """Let two files of a directory change their names in one step.
+
+    OSError, with a number of `advice.UNSUPPORTED` where the file system cannot do that.
+    """
+    _rename_by(directory, one, directory, other, _RENAME_EXCHANGE)
+
+
 def _rename_noreplace(old_directory: int, old: str, new_directory: int, new: str) -> None:
+    _rename_by(old_directory, old, new_directory, new, _RENAME_NOREPLACE)
+
+
+def _rename_by(old_directory: int, old: str, new_directory: int, new: str, flags: int) -> None:
     renameat2 = _renameat2()
     if renameat2 is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-    if renameat2(old_directory, os.fsencode(old), new_directory, os.fsencode(new), _RENAME_NOREPLACE) != 0:
+    if renameat2(old_directory, os.fsencode(old), new_directory, os.fsencode(new), flags) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), new)
 

@@ -11,6 +11,7 @@ from flashvsr.jobs.claims import Claims
 from flashvsr.jobs.figures import Figures
 from flashvsr.jobs.forecasts import Forecasts
 from flashvsr.jobs.history import History
+from flashvsr.jobs.inbox_view import InboxView
 from flashvsr.jobs.intake import Intake
 from flashvsr.jobs.ledger import Ledger
 from flashvsr.jobs.notices import Notices
@@ -31,6 +32,7 @@ class Queue:
     - `history`: what is left to do about jobs that have ended, and for how long they are remembered
     - `workers`: which worker processes there are and what each is doing
     - `forecasts`: what will be made of jobs that wait
+    - `inboxes`: the jobs of some inboxes
     - `rates`: how fast jobs were, by device, model and size
     - `notices`: what is to be told to people
     - `figures`: the queue in numbers
@@ -56,6 +58,7 @@ class Queue:
         self.history = History(self.store, self.jobs, self.ledger)
         self.workers = WorkerTable(self.store)
         self.forecasts = Forecasts(self.store, self.jobs)
+        self.inboxes = InboxView(self.store)
         self.rates = Rates(self.store)
         self.notices = Notices(self.store)
         self.figures = Figures(self.store, self.jobs)

@@ -16,6 +16,7 @@ from flashvsr.jobs.damage import EX_DAMAGED, heal
 from flashvsr.jobs.owner import owner_alive
 from flashvsr.jobs.queue import Queue
 from flashvsr.notify.post import Pace
+from flashvsr.page.pages import Pages
 from flashvsr.service.health import Health
 from flashvsr.service.pool import WORKER_COMMAND, EndedWorker, Patience, WorkerPool
 from flashvsr.service.reload import keep_worker_config, read_again, write_worker_config
@@ -122,6 +123,7 @@ class Supervisor:
         self._service_file = ServiceFile(paths.state)
         self._telling = Telling(self._config, slots, self._pace.telling)
         self._telling.start()
+        self._pages = Pages(self._queue)
         self._watch.start()
 
     def _turn(self) -> None:
@@ -149,6 +151,8 @@ class Supervisor:
         with self._health.queue_guard():
             self._recover_jobs()
             self._forget_workers()
+            self._health.refresh()
+        self._pages.stop(self._health.snapshot(self._doing()))
         self._telling.finish()
         log.info("stopped")
 
@@ -226,6 +230,7 @@ class Supervisor:
         self._telling.observe(snapshot, self._health.healthy())
         self._notifier.status(status_line(snapshot))
         self._service_file.keep(snapshot)
+        self._pages.show(snapshot, self._config)
 
     def _doing(self) -> str:
         """What is done besides serving."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flashvsr.settings.kinds import ByteSize, FilePath, Number, OneOf, Text, Whole
+from flashvsr.settings.kinds import ByteSize, FilePath, Flag, Number, OneOf, Text, Whole
 from flashvsr.settings.options import option
 
 
@@ -160,8 +160,17 @@ class Service:
 
 @dataclass(frozen=True)
 class Status:
-    """[status]: what is shown to others."""
+    """[status]: what others see."""
 
+    page: bool = field(
+        default=True,
+        metadata=option(
+            Flag(),
+            "true keeps STATUS.html and STATUS.txt in each outbox up to date: what runs, what waits, what came out, "
+            "what is wrong. They name only jobs whose results go there, and nothing of the server. Files of these "
+            "names that people put there stay. While nothing happens, they are written ever more rarely.",
+        ),
+    )
     metrics: Path | None = field(
         default=None,
         metadata=option(

@@ -1,0 +1,1 @@
+"""The status page in each outbox, for people who have only the share: STATUS.html and STATUS.txt."""
