@@ -125,6 +125,14 @@ class Preset:
         default="mp4",
         metadata=option(OneOf(("mp4", "mkv")), "Kind of file that the result is, and the ending of its name."),
     )
+    seconds: float = field(
+        default=0,
+        metadata=option(
+            Number(0, 86400),
+            "0 makes all of the video. Another number makes so many seconds of its beginning, picture and sound, as "
+            "a sample: 10 is soon done. The result has its usual name.",
+        ),
+    )
     report: bool = field(
         default=False,
         metadata=option(

@@ -30,6 +30,7 @@ PRESET_KEYS = _each(
     color_fix="colourcorrection colorcorrection colour colorfix",
     fit="crop pad padding aspect aspectratio",
     deinterlace="interlace interlaced deinterlacing deinterlacer yadif bwdif",
+    seconds="duration length maxseconds maxduration until trim cut preview sample",
     report="writereport log logfile",
 )
 # Keys that no preset has, and what there is instead.

@@ -33,7 +33,7 @@ def room_needed(
     """
     chunks = stored_chunks(workdir)
     done = chunks[-1].end if chunks else 0
-    frames = info.frame_count or done + GOOD_WHILE
+    frames = info.frame_count or min(done + GOOD_WHILE, info.most_frames or GOOD_WHILE + done)
     size = expected_bytes(*geometry.output, frames, quality)
     there = sum(chunk.path.stat().st_size for chunk in chunks)
     needs = [(workdir, max(0, size - there)), (outbox, size)]

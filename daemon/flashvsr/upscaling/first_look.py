@@ -38,7 +38,7 @@ def first_look(task: Task, config: Config, control: Control) -> Seen:
         Whatever `control` raises.
     """
     limits = Limits(config.limits.file_bytes, config.limits.frames, config.limits.side, config.limits.memory)
-    info = prober_for(config).probe(task.trees, task.source, limits, control.working)
+    info = prober_for(config).probe(task.trees, task.source, limits, control.working, task.preset.seconds)
     geometry = geometry_of(info.width, info.height, task.preset, force=task.force)
     sizes = ((info.width, info.height), geometry.scaled, geometry.output)
     bound_allocations(largest_block(limits.memory, *map(math.prod, sizes)))

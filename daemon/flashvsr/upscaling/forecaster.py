@@ -34,7 +34,7 @@ def forecast(
         Transient, Crashed: it cannot be looked at now.
     """
     limits = Limits(config.limits.file_bytes, config.limits.frames, config.limits.side, config.limits.memory)
-    info = prober.probe(trees, source, limits, progress)
+    info = prober.probe(trees, source, limits, progress, preset.seconds)
     beside = prober.beside(trees, info, preset.audio, preset.container, progress)
     frames = info.frame_count
     skipped = refused = ""
@@ -45,7 +45,9 @@ def forecast(
         skipped = str(reason)
     except BadInput as reason:
         refused = str(reason)
-    about_sizes = notes(info.width, info.height, preset, geometry) if geometry else []
+    remarks = notes(info.width, info.height, preset, geometry) if geometry else []
+    if info.is_cut:
+        remarks.append(f"only its first {preset.seconds:g} seconds will be made, as the preset's seconds asks for")
     return Forecast(
         source=(info.width, info.height),
         codec=info.codec,
@@ -57,7 +59,7 @@ def forecast(
         size=expected_bytes(*geometry.output, frames, preset.quality) if geometry and frames else None,
         audio=beside.audio,
         subtitles=beside.subtitles,
-        remarks=(*about_sizes, *info.warnings, *beside.remarks),
+        remarks=(*remarks, *info.warnings, *beside.remarks),
         skipped=skipped,
         refused=refused,
     )

@@ -164,7 +164,7 @@ def _picture(
     wanted = NormaliseSettings(
         how.video_codec, how.preset, how.crf, how.nvenc_preset, how.nvenc_rc, how.nvenc_cq, own_threads(config)
     )
-    facts = [*version, asdict(geometry), asdict(decoding), asdict(wanted)]
+    facts = [*version, float(info.until or 0), asdict(geometry), asdict(decoding), asdict(wanted)]
     target = task.workdir / name_for(hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest())
     task.workdir.mkdir(parents=True, exist_ok=True)
     remove_others(task.workdir, target)

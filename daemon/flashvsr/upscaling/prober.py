@@ -32,7 +32,7 @@ from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.interlacing import Scan
 from flashvsr.video.limits import Limits
 from flashvsr.video.media import hold_source
-from flashvsr.video.probe import SourceInfo, check_file
+from flashvsr.video.probe import SourceInfo, check_file, until_of
 
 T = TypeVar("T")
 
@@ -62,14 +62,18 @@ class Prober:
         self.patience = patience
         self._child: _Child | None = None
 
-    def probe(self, trees: Trees, path: Path, limits: Limits, progress: Progress = nothing) -> SourceInfo:
+    def probe(
+        self, trees: Trees, path: Path, limits: Limits, progress: Progress = nothing, seconds: float = 0
+    ) -> SourceInfo:
         """Like `flashvsr.video.probe.probe`. `trees`: the way to the file."""
         with hold_source(trees, path):
             check_file(path, limits)
             before = _identity(path)
-            told = self._ask(trees, {"what": "probe", "path": str(path), "limits": to_plain(limits)}, path, progress)
+            request = {"what": "probe", "path": str(path), "limits": to_plain(limits), "seconds": seconds}
+            told = self._ask(trees, request, path, progress)
         # Another file that gets the name meanwhile may ask for anything, and nobody has opened it yet.
-        return replace(_facts(SourceInfo, told, path), path=path, limits=limits, identity=before)
+        facts = _facts(SourceInfo, told, path)
+        return replace(facts, path=path, limits=limits, until=until_of(seconds), identity=before)
 
     def examine(self, trees: Trees, info: SourceInfo, progress: Progress = nothing) -> Scan:
         """Like `flashvsr.video.interlacing.examine`."""

@@ -95,7 +95,7 @@ class _Child:
             # One block more, so that whoever comes to the end of it has taken more than `memory`.
             self._limit(self._memory + block, PROBE_SECONDS + reading)
             with hold_source(trees, path):
-                return probe(path, limits, self._sign)
+                return probe(path, limits, self._sign, float(request["seconds"]))
         info = from_plain(SourceInfo, request["info"])
         if request["what"] == "beside":
             self._limit(self._memory + largest_block(self._memory), PROBE_SECONDS + reading)

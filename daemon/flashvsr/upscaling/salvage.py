@@ -47,7 +47,8 @@ def _salvage(task: Task, config: Config, reason: str, working: Callable[[], None
 
 
 def _publish(task: Task, config: Config, chunks: list[Chunk], reason: str, working: Callable[[], None]) -> Path:
-    info = prober_for(config).probe(task.trees, task.source, Limits(memory=config.limits.memory), working)
+    limits = Limits(memory=config.limits.memory)
+    info = prober_for(config).probe(task.trees, task.source, limits, working, task.preset.seconds)
     outbox = Outbox(task.trees)
     target = target_for(task.target.parent, task.target.name, task.preset.container, "_partial")
     intent = Intent(task.workdir / PARTIAL_NAME, str(chunks[-1].end), outbox)

@@ -30,8 +30,8 @@ def beside(info: SourceInfo, audio: str, container: str, progress: Progress = no
 
     Raises BadInput or Transient where the source cannot be opened.
     """
-    end = Fraction(info.duration or 0).limit_denominator(1000)
-    wishes = Wishes(audio, True, container, end, False, Lessons())
+    end = Fraction(info.length or 0).limit_denominator(1000)
+    wishes = Wishes(audio, True, container, end, info.until, Lessons())
     view = renumbered(info.renumberings)
     with (
         open_source(info.path, progress, view=view, known=info.identity) as source,

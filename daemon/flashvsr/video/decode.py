@@ -104,6 +104,9 @@ class FrameDecoder:
         self._timeline = Timeline(info.joints)
         self._clock = ContinuousClock(1 / info.frame_rate, jump=2 / info.frame_rate, leap=LONGEST_GAP)
         self._losses = Losses(info.frame_rate)
+        self._ends = None if info.until is None else round(info.until / self.grid.time_base)  # in ticks of the grid
+        self._last_pts = 0
+        self._cut = False
         self._upright = Upright(info, size, self._threads)
         self._pixels, self._frame = PixelShapes(), Frame(self._upright.stored)
         self._last: tuple[_Coded, Fraction] | None = None
@@ -124,6 +127,8 @@ class FrameDecoder:
     def warnings(self) -> list[str]:
         """What a person should know about the decoding, for the job's report."""
         found = [*self._trouble, *self._losses.warnings(self.frames)]
+        if self._cut and self.info.until is not None:
+            found.append(f"only its first {float(self.info.until):g} seconds were made, as the preset's seconds asks for")
         if self._frame.changes:
             found.append(
                 f"the picture changes its shape {self._frame.changes} times; parts of another shape than the first are "
@@ -187,12 +192,15 @@ class FrameDecoder:
                     self._check_device(on_device, stream)
                     on_device = ""
                 yield from self._deliver(self._timed(decoded, stream, order, last), stream, fields)
-            yield from self._deliver(self._timed(self._flush(stream), stream, order, last), stream, fields)
-            if order is not None:
-                yield from self._deliver(order.flush(), stream, fields)
+                if self._cut:
+                    break
+            else:
+                yield from self._deliver(self._timed(self._flush(stream), stream, order, last), stream, fields)
+                if order is not None:
+                    yield from self._deliver(order.flush(), stream, fields)
             if fields is not None:
                 yield from self._shown(fields.flush())
-            self._note_end(last.seconds(path))
+            self._note_end(None if self._cut else last.seconds(path))
 
     def _check_device(self, hardware: str, stream: VideoStream) -> None:
         """Say so where the device's decoder did not take the stream: FFmpeg goes on with the CPU's without a word."""
@@ -229,6 +237,9 @@ class FrameDecoder:
             )
         elif seconds is not None:
             self.last_step = round(seconds / self.grid.time_base)
+        if self._ends is not None and self._ends > self._last_pts:
+            rest = self._ends - self._last_pts
+            self.last_step = rest if self._cut else min(self.last_step, rest)
 
     def _deliver(
         self,
@@ -245,16 +256,25 @@ class FrameDecoder:
                 for moment in self._losses.between(before, time):
                     yield from self._place(good, moment, stream, fields)
             yield from self._place(coded, time, stream, fields)
+            if self._cut:
+                return
             self._last = coded, time
 
     def _place(
         self, coded: _Coded, time: Fraction, stream: VideoStream, fields: Deinterlacer[_Place] | None
     ) -> Iterator[VideoFrame]:
-        """Give a frame its number and time, and deliver what is ready."""
-        frame = coded.frame
+        """Give a frame its number and time, and deliver what is ready. One behind the wanted part is left out.
+
+        The first one is never: a picture that begins late stands for what there is.
+        """
+        frame, pts = coded.frame, self.grid.out_pts(time)
+        self._cut = self._cut or (self._ends is not None and pts >= self._ends and self.frames > 0)
+        if self._cut:
+            return
+        self._last_pts = pts
         check_side(frame.width, frame.height, self.info.path, self.info.limits)
         fitted = self._frame.fit(*self.info.crop.size(frame.width, frame.height), coded.pixel)
-        place = _Place(self.frames, time, self.grid.out_pts(time), frame_color(frame, stream), fitted)
+        place = _Place(self.frames, time, pts, frame_color(frame, stream), fitted)
         self.frames += 1
         check_frames(self.frames, self.info.path, self.info.limits)
         if place.index < self._options.first_frame - (_NEIGHBOURS if fields else 0):

@@ -84,14 +84,17 @@ class _Chapter:
     facts: dict[str, Any]
 
 
-def chapters_of(source: InputContainer, start: Fraction, end: Fraction, container: str) -> tuple[list[Any], list[str]]:
+def chapters_of(
+    source: InputContainer, start: Fraction, end: Fraction, container: str, cut: bool = False
+) -> tuple[list[Any], list[str]]:
     """Chapters as PyAV wants them, with times from `start`, none beyond `end`; and what was left out, in words.
 
+    `cut`: the film is not to have what comes after `end`, so that is not worth a word.
     MP4 shows one at a time, in order, and a last one for as long as it says, though the film be over.
     """
     found = sorted((_read(chapter, start) for chapter in source.chapters()), key=lambda chapter: chapter.start)
     kept = [chapter for chapter in found if chapter.start < end]
-    lost = _left_out(found[len(kept) :], "they begin after the film's end")
+    lost = [] if cut else _left_out(found[len(kept) :], "they begin after the film's end")
     lost += _left_out(kept[_MOST_CHAPTERS:], f"a result has {_MOST_CHAPTERS} at most")
     kept = kept[:_MOST_CHAPTERS]
     if container == "mp4":

@@ -118,13 +118,13 @@ def examine(info: SourceInfo, progress: Progress = nothing) -> Scan:
     BadInput when its pictures cannot be processed.
     """
     counts = _Counts()
-    long = info.duration is not None and info.duration > SHORT_SECONDS
+    long = info.length is not None and info.length > SHORT_SECONDS
     source = open_source(info.path, progress, view=renumbered(info.renumberings), known=info.identity)
     with refused_pictures(info.path), source as container:
         stream = next(s for s in container.streams.video if s.index == info.video_index)
         use_threads(stream, SCAN_THREADS)
         for place in PLACES if long else PLACES[:1]:
-            if place and not _seek(container, float(info.start) + place * (info.duration or 0)):
+            if place and not _seek(container, float(info.start) + place * (info.length or 0)):
                 continue
             stream.codec_context.flush_buffers()
             most = FRAMES_ELSEWHERE if place else FRAMES_AT_START

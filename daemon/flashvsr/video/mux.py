@@ -66,8 +66,8 @@ def assemble(
 ) -> Assembled:
     """Join `chunks` by stream copy, add the sound of the source, write `target`, which `opener` opens, from its start.
 
-    `audio`: copy, aac or none. `container`: mp4 or mkv. `partial`: the video ends early, so the sound is cut
-    there. `last_step`: ticks that the last frame stands, if not as long as the others. Tracks of a damaged source that
+    `audio`: copy, aac or none. `container`: mp4 or mkv. `partial`: the video ends early, so the other tracks are cut
+    there; else they are where the wanted part of the source ends. `last_step`: ticks that the last frame stands, if not as long as the others. Tracks of a damaged source that
     the container refuses are encoded anew or, if need be, left out, with a warning. `shown`: the parts of the picture's
     width and height that the result has. `progress` is called whenever something got done, for hours of video take a
     while to join; what it raises ends the work. Raises BadInput or Transient when the source cannot be read, Transient
@@ -123,7 +123,8 @@ class _Assembly:
         self.grid: TimestampGrid = output_grid(info)
         self.last_step = last_step or self.grid.step
         self.end = (chunks[-1].last_pts + self.last_step) * self.grid.time_base  # seconds, where the video ends
-        self.wishes = Wishes(way.audio, way.subtitles, container, self.end, partial, lessons)
+        cut = self.end if partial else info.until
+        self.wishes = Wishes(way.audio, way.subtitles, container, self.end, cut, lessons)
         self.first_pts = 0
         self.warnings: list[str] = []
 
@@ -255,6 +256,7 @@ class _Assembly:
         picture = next((s for s in source.streams.video if s.index == self.info.video_index), None)
         if picture is not None:
             describe_stream(picture, out.streams.video[0])
-        chapters, lost = chapters_of(source, self.info.start, self.end, self.container)
+        cut = self.wishes.cut is not None
+        chapters, lost = chapters_of(source, self.info.start, self.end, self.container, cut)
         out.set_chapters(chapters)
         self.warnings += lost

@@ -77,8 +77,9 @@ class SourceInfo:
     multiplex. `decode_times`: its frames carry the times at which they are decoded, see `flashvsr.video.order`.
     `renumberings`: where its tracks get other numbers, see `flashvsr.video.renumber`. `begun`: tracks of picture and
     sound that begin on the way, in another codec or as further ones. `crop`: edges that are not shown, taken off
-    already in `width` and `height`. `spatial`: what it says of 360 degrees and of two eyes. `identity`: the file that
-    was looked at, None for any.
+    already in `width` and `height`. `spatial`: what it says of 360 degrees and of two eyes. `until`: only what is shown
+    before that is wanted, None for all; `frame_count` is that of the wanted part. `identity`: the file that was looked
+    at, None for any.
     """
 
     path: Path
@@ -109,12 +110,30 @@ class SourceInfo:
     begun: int = 0
     crop: Crop = NOTHING
     spatial: Spatial | None = None
+    until: Fraction | None = None
     identity: Identity | None = None
 
     @property
     def is_deep(self) -> bool:
         """Whether its samples have more than 8 bits; the result then has 10."""
         return self.bits > 8
+
+    @property
+    def length(self) -> float | None:
+        """Seconds that are wanted of it, as far as the file tells: as many as it has, unless the end is cut off."""
+        if self.until is None or self.duration is None:
+            return self.duration
+        return min(self.duration, float(self.until))
+
+    @property
+    def most_frames(self) -> int | None:
+        """More are not wanted, at its frame rate; None where all are."""
+        return None if self.until is None else frames_before(self.until, self.frame_rate)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether it goes on behind what is wanted, as far as the file tells."""
+        return self.until is not None and (self.duration is None or self.duration > self.until)
 
     @property
     def warnings(self) -> list[str]:
@@ -128,22 +147,29 @@ class SourceInfo:
         return found
 
 
-def probe(path: Path, limits: Limits = GENEROUS, progress: Progress = nothing) -> SourceInfo:
+def probe(
+    path: Path, limits: Limits = GENEROUS, progress: Progress = nothing, seconds: float = 0
+) -> SourceInfo:
     """Read a source file's facts; `progress` is called as it is read, all of it where it may have been joined.
 
+    `seconds`: so many of its beginning are wanted, and a file that may have been joined is read about so far; 0 for all.
     Raises BadInput if it has no usable picture or is over the limits, Transient if reading fails.
     """
     check_file(path, limits)
-    return _probe(path, limits, progress, ())
+    return _probe(path, limits, progress, (), until_of(seconds))
 
 
-def _probe(path: Path, limits: Limits, progress: Progress, known: tuple[Renumbering, ...]) -> SourceInfo:
+def _probe(
+    path: Path, limits: Limits, progress: Progress, known: tuple[Renumbering, ...], until: Fraction | None
+) -> SourceInfo:
     with open_source(path, progress, view=renumbered(known)) as container:
         stream = _video_stream(container, path)
         guard(stream, path, limits)
-        found = survey(path, container, stream, known, progress)
+        rate = choose_rate(*map(fraction, (stream.guessed_rate, stream.average_rate, stream.base_rate)))
+        wanted = None if until is None else frames_before(until, rate)
+        found = survey(path, container, stream, known, progress, wanted)
         if found.renumberings != known:
-            return _probe(path, limits, progress, found.renumberings)
+            return _probe(path, limits, progress, found.renumberings, until)
         beginning = Beginning(packets(container, path, container.streams, lambda: None), stream.index)
         frame = _first_frame(beginning, stream, path)
         check_side(frame.width, frame.height, path, limits)
@@ -152,7 +178,6 @@ def _probe(path: Path, limits: Limits, progress: Progress, known: tuple[Renumber
         crop = crop_of(stream)
         crop = crop if crop.fits(frame.width, frame.height) else NOTHING
         width, height = crop.size(frame.width, frame.height)[:: -1 if turned else 1]
-        rate = choose_rate(*map(fraction, (stream.guessed_rate, stream.average_rate, stream.base_rate)))
         duration = container.duration / av.time_base if container.duration and container.duration > 0 else None
         sounds = [audio for audio in container.streams.audio if audio.index not in found.foreign]
         info = SourceInfo(
@@ -184,13 +209,26 @@ def _probe(path: Path, limits: Limits, progress: Progress, known: tuple[Renumber
             begun=found.begun,
             crop=crop,
             spatial=spatial_of(frame),
+            until=until,
         )
         count = found.pictures
         if count is None:  # last, because reading on changes what the container says of its start
             claimed = stream.frames or round((duration or 0) * rate)
             count = credible_count(claimed, duration or 0.0, beginning, container, stream, path)
+    if count and wanted is not None:
+        count = min(count, wanted)
     check_frames(count or 0, path, limits)
     return replace(info, frame_count=count or None)
+
+
+def until_of(seconds: float) -> Fraction | None:
+    """Where the wanted part of a source ends, if so many seconds are wanted; 0 is for all."""
+    return Fraction(seconds).limit_denominator(1000) if seconds else None
+
+
+def frames_before(until: Fraction, rate: Fraction) -> int:
+    """How many frames begin before a moment, in seconds, at a steady rate."""
+    return max(1, math.ceil(until * rate))
 
 
 def guard(stream: VideoStream, path: Path, limits: Limits) -> None:

@@ -82,16 +82,16 @@ class CueTrack:
 class TextTrack:
     """Decodes text subtitles and writes them as mov_text (MP4) or SubRip (Matroska). Fonts and places are lost.
 
-    `end`: where the film ends; MP4 would show a still picture for as long as a text goes on after it. `beyond`: texts
-    that begin later still.
+    `end`: where the film ends, if nothing may be shown later: MP4 would show a still picture for as long as a text goes
+    on. `beyond`: texts that begin later still.
     """
 
     def __init__(
-        self, source: SubtitleStream, out: OutputContainer, container: str, start: Fraction, end: Fraction
+        self, source: SubtitleStream, out: OutputContainer, container: str, start: Fraction, end: Fraction | None
     ) -> None:
         self._source = source
         self._start = start
-        self._end = end if container == "mp4" else None
+        self._end = end
         self._pieces = Pieces() if container == "mp4" else None
         self._clock = _clock_for(source)
         if self._pieces is not None:

@@ -5,6 +5,7 @@ Recordings (transport and program streams) are read through once for that; nothi
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from av.container import InputContainer
+    from av.packet import Packet
+    from av.stream import Stream
     from av.video.stream import VideoStream
+
+_FURTHER = 2  # times as many packets as frames are wanted are looked through: a frame may come as two fields
+_FURTHER_PACKETS = 500  # and so many more, for decoders that hold frames back
 
 
 @dataclass(frozen=True)
@@ -35,10 +41,16 @@ class Survey:
 
 
 def survey(
-    path: Path, container: InputContainer, picture: VideoStream, known: Sequence[Renumbering], progress: Progress
+    path: Path,
+    container: InputContainer,
+    picture: VideoStream,
+    known: Sequence[Renumbering],
+    progress: Progress,
+    wanted: int | None = None,
 ) -> Survey:
     """Look through the file that is open as `container`, with the `known` renumberings applied.
 
+    `wanted`: so many frames of its beginning; what lies well behind them is not read. None for all.
     Where others are found, the tracks are not yet those of the whole file: open it with them, and look again.
     """
     form = container.format.name
@@ -47,7 +59,7 @@ def survey(
     watch, finder = TableWatch(picture.id), JumpFinder(picture.index)
     with open_source(path, progress, view=renumbered(known, watch if form == "mpegts" else None)) as whole:
         tracks = [s for s in whole.streams if s.type == "audio" or s.index == picture.index]
-        for packet in packets(whole, path, tracks, lambda: None):
+        for packet in _as_far(packets(whole, path, tracks, lambda: None), picture.index, wanted):
             finder.see(packet)
     foreign = tuple(stream.index for stream in container.streams if stream.id in watch.strangers)
     return Survey(
@@ -58,6 +70,16 @@ def survey(
         begun=len(watch.begun),
         pictures=finder.pictures,
     )
+
+
+def _as_far(found: Iterable[Packet[Stream]], picture: int, wanted: int | None) -> Iterator[Packet[Stream]]:
+    """Pass packets on until well behind the wanted frames."""
+    seen = 0
+    for packet in found:
+        yield packet
+        seen += packet.stream_index == picture
+        if wanted is not None and seen > _FURTHER * wanted + _FURTHER_PACKETS:
+            return
 
 
 def _has_decode_times(

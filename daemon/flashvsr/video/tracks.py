@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from av.subtitles.stream import SubtitleStream
 
 FORMATS = {"mp4": "mp4", "mkv": "matroska"}
-_CUT_SLACK = 10  # seconds of a partial's source to read past its end: tracks of a file are not cut at one place
+_CUT_SLACK = 10  # seconds to read past a cut: tracks of a file are not cut at one place
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,16 @@ class Again(Exception):
 
 @dataclass(frozen=True)
 class Wishes:
-    """`audio`: copy, aac or none. `container`: mp4 or mkv. `end`: of the picture, in seconds. `partial`: cut there."""
+    """`audio`: copy, aac or none. `container`: mp4 or mkv. `end`: of the picture, in seconds.
+
+    `cut`: where the tracks end at the latest, because the source is not wanted to its end; None where it is.
+    """
 
     audio: str
     subtitles: bool
     container: str
     end: Fraction
-    partial: bool
+    cut: Fraction | None
     lessons: Lessons
 
 
@@ -102,7 +105,7 @@ class Tracks:
         if not self._tracks:
             return
         streams = [stream for stream in self._source.streams if stream.index in self._tracks]
-        limit = self._wishes.end if self._wishes.partial else None
+        limit = self._wishes.cut
         timeline = Timeline(self._info.joints)
         texts = {index: track for index, track in self._tracks.items() if isinstance(track, TextTrack)}
         for packet in packets(self._source, self._info.path, streams, self.note_damage):
@@ -119,7 +122,7 @@ class Tracks:
         for index, track in self._tracks.items():
             yield from self._counted(index, self._feed(index, None), limit)
             self.damaged += getattr(track, "damaged", 0)
-            if isinstance(track, CueTrack | TextTrack) and track.beyond and not self._wishes.partial:
+            if isinstance(track, CueTrack | TextTrack) and track.beyond and limit is None:
                 told = f"{track.beyond} texts left out, as they begin after the film's end"
                 self.warnings.append(f"{self._names[index]}: {told}")
         self._check_none_is_empty()
@@ -159,8 +162,8 @@ class Tracks:
             raise Again(lessons)
 
     def _why_empty(self, index: int) -> str:
-        if self._wishes.partial:
-            return "nothing of it lies in the finished part"
+        if self._wishes.cut is not None:
+            return "nothing of it lies in the part that was made"
         return "nothing in it can be decoded" if index in self._read else "it is empty"
 
     def _recoding(self, index: int, reason: str) -> Lessons:
@@ -192,12 +195,12 @@ class Tracks:
 
     def _text(self, stream: SubtitleStream, name: str, codec: str, language: str | None) -> Track | None:
         container, start = self._wishes.container, self._info.start
-        end = self._wishes.end if container == "mp4" else None
+        end = self._wishes.end if container == "mp4" else self._wishes.cut
         copied = None if container == "mp4" and is_bitmap(stream) else _copied(stream, self._out, container)
         if copied is not None:
             return CueTrack(stream, copied, start, end)
         if is_text(stream):
-            return TextTrack(stream, self._out, container, start, self._wishes.end)
+            return TextTrack(stream, self._out, container, start, end)
         advice = '; set container = "mkv" in the preset to keep it' if is_bitmap(stream) else ""
         kind = f"{codec}{f', {language}' if language else ''}"
         self.warnings.append(f"{name} ({kind}) left out: {container} cannot hold it{advice}")
