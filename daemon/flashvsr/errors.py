@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from flashvsr.system.text import visible_lines
 
 
@@ -24,8 +26,40 @@ class FlashVSRError(Exception):
         return "\n  ".join(self.args)
 
 
+class Fault(StrEnum):
+    """What is wrong with a source, for whoever explains it in plainer words than those of the message."""
+
+    UNREADABLE = ""
+    EMPTY = "empty"
+    GONE = "gone"
+    CHANGED = "changed"
+    NO_FILE = "no_file"
+    NO_PICTURE = "no_picture"
+    NO_DECODER = "no_decoder"
+    DAMAGED = "damaged"
+    HARMFUL = "harmful"
+    TOO_MANY_BYTES = "too_many_bytes"
+    TOO_LONG = "too_long"
+    TOO_WIDE = "too_wide"
+    TOO_SMALL = "too_small"
+    RESULT_TOO_LARGE = "result_too_large"
+    NO_MEMORY = "no_memory"
+
+    @classmethod
+    def of(cls, text: str) -> Fault:
+        """The fault of this name; UNREADABLE for a name that is none."""
+        try:
+            return cls(text)
+        except ValueError:
+            return cls.UNREADABLE
+
+
 class BadInput(FlashVSRError):
     """The source file cannot be processed (not a video, no picture, too small). Trying again will not help."""
+
+    def __init__(self, *lines: str, fault: Fault = Fault.UNREADABLE) -> None:
+        super().__init__(*lines)
+        self.fault = fault
 
 
 class Skipped(FlashVSRError):

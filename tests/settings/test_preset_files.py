@@ -271,3 +271,15 @@ def test_a_name_that_is_no_utf8_can_be_explained(tmp_path: Path) -> None:
     with pytest.raises(BadConfig):
         check_inbox_preset(NO_LINKS, inbox)
     assert "x: unknown key" in (inbox / PRESET_ERROR_NAME).read_text()
+
+
+def test_what_is_wrong_is_said_in_plain_words_first(tmp_path: Path) -> None:
+    (tmp_path / PRESET_NAME).write_text("sclae = 2\n")
+    with pytest.raises(BadConfig) as caught:
+        check_inbox_preset(NO_LINKS, tmp_path)
+    plain, line, found = (tmp_path / PRESET_ERROR_NAME).read_text().partition("----------")
+    assert line
+    assert "delete preset.toml" in plain
+    assert "文件夹" in plain
+    assert "sclae" not in plain
+    assert str(caught.value) in found

@@ -102,10 +102,12 @@ def test_texts_and_chapters_end_there(container: str, tmp_path: Path) -> None:
         texts = out.add_mux_stream("subrip")
         texts.time_base = Fraction(1, 1000)
         milli = Fraction(1, 1000)
-        out.set_chapters([
-            {"id": number, "start": start, "end": end, "time_base": milli, "metadata": {"title": title}}
-            for number, (start, end, title) in enumerate([(0, 800, "a"), (800, 1600, "b"), (1600, 2400, "c")])
-        ])
+        out.set_chapters(
+            [
+                {"id": number, "start": start, "end": end, "time_base": milli, "metadata": {"title": title}}
+                for number, (start, end, title) in enumerate([(0, 800, "a"), (800, 1600, "b"), (1600, 2400, "c")])
+            ]
+        )
         for number in range(FRAMES):
             frame = av.VideoFrame.from_ndarray(numbered(number), format="rgb24").reformat(format="yuv420p")
             frame.pts = number

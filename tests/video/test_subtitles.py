@@ -47,7 +47,7 @@ def texts(container: str = "mp4", display_ms: int = 0, source: str = "matroska,w
         container=SimpleNamespace(format=SimpleNamespace(name=source)), codec_context=Decoder(display_ms)
     )
     out = av.open(BytesIO(), "w", format="mp4" if container == "mp4" else "matroska")
-    return TextTrack(found, out, container, START, END)
+    return TextTrack(found, out, container, START, END if container == "mp4" else None)
 
 
 def shown(track: Any, *given: Packet[Any]) -> list[tuple[int, int, bytes]]:

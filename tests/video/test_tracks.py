@@ -129,7 +129,7 @@ def test_a_partial_that_ends_before_the_sound_begins(tmp_path: Path) -> None:
     chunks, _ = make_chunks(info, (128, 64), tmp_path / "work", lengths=(25,))
     made = assemble(chunks[:1], info, tmp_path / "partial.mp4", "copy", "mp4", partial=True)
     assert (made.frames, made.audio_tracks) == (25, 0)
-    assert made.warnings == ("audio track 1 (aac) left out: nothing of it lies in the finished part",)
+    assert made.warnings == ("audio track 1 (aac) left out: nothing of it lies in the part that was made",)
 
 
 @CONTAINERS

@@ -66,7 +66,7 @@ class Job(pw.Model):
     frames_counted = pw.IntegerField(default=0)  # those that are in the total of all jobs already
 
     error = OptionalMessageField(null=True)
-    error_kind = pw.TextField(null=True)  # bad_input | transient | space | config | crash | internal
+    error_kind = pw.TextField(null=True)  # bad_input or bad_input.FAULT | transient | space | config | crash | internal
     warnings = WarningsField(default=list)
     forecast = ReportField(null=True)  # JSON: what will be made of it, found out while it waits
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from flashvsr.errors import BadInput
+from flashvsr.errors import BadInput, Fault
 from flashvsr.files.names import fitted
 from flashvsr.system.text import printable
 
@@ -23,5 +23,7 @@ def inside(directory: Path, relative: str) -> Path:
     """Return `directory / relative`; raises BadInput if that is not surely below `directory`."""
     inner = PurePosixPath(relative)
     if inner.is_absolute() or ".." in inner.parts or not inner.name:
-        raise BadInput(f"{printable(relative)} is no path inside an inbox; nothing was written for it.")
+        raise BadInput(
+            f"{printable(relative)} is no path inside an inbox; nothing was written for it.", fault=Fault.NO_FILE
+        )
     return directory / inner

@@ -1,4 +1,5 @@
 """preset.toml: what happens to the videos of one inbox. Read, checked, overridden and written here."""
+# ruff: noqa: RUF001
 
 from __future__ import annotations
 
@@ -24,6 +25,18 @@ from flashvsr.settings.suggestions import for_preset_key
 
 PRESET_NAME = "preset.toml"
 PRESET_ERROR_NAME = "preset.error.txt"
+
+# For whoever knows the folder, and nothing else of the machine: plain words first, what was found below a line.
+PRESET_TROUBLE = """\
+Something in the preset.toml of this folder is wrong, so its videos wait. Nothing is lost.
+Correct what is named below and save. The videos then start by themselves and this text disappears.
+If you do not know how, delete preset.toml: a new one is written, which works.
+这个文件夹里的 preset.toml 有错误，所以视频在等待，什么都没有丢。请改正下面指出的地方并保存，视频就会自动开始，\
+这个文件也会消失。不会改就删除 preset.toml，会自动生成一个可用的。
+
+---------- what was found / 具体问题 ----------
+{message}
+"""
 
 log = logging.getLogger(__name__)
 
@@ -308,11 +321,7 @@ def _is_missing(trees: Trees, path: Path) -> bool:
 def _explain(trees: Trees, inbox: Path, message: str) -> tuple[str, ...]:
     """Put the problems beside the preset, no person's text out of its place; return lines to add if that fails."""
     path = inbox / PRESET_ERROR_NAME
-    text = (
-        f"The {PRESET_NAME} of this folder cannot be used, so its videos wait. Nothing is lost.\n\n"
-        f"{message}\n\n"
-        "Correct it and save. The videos then start by themselves and this text disappears.\n"
-    )
+    text = PRESET_TROUBLE.format(message=message)
     try:
         marked.put(trees, path, text, PRESET_NAME)
     except FileNotFoundError:  # no inbox, so nobody to read it there; the message says so already

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flashvsr.errors import BadInput, LeaseLost
+from flashvsr.errors import BadInput, Fault, LeaseLost
 from flashvsr.model.windows import FRAMES_PER_WINDOW
 from flashvsr.upscaling.budgets import waiting_batches
 from flashvsr.upscaling.control import Control
@@ -153,7 +153,9 @@ def run(plan: Plan, engine: AnyEngine, decoder: FrameDecoder, output: ChunkedOut
         passage.close()
         decoder.close()
     if not output.chunks:
-        raise BadInput(f"{info.path}: no frame came out of it; the file is damaged or was cut short")
+        raise BadInput(
+            f"{info.path}: no frame came out of it; the file is damaged or was cut short", fault=Fault.DAMAGED
+        )
     control.progress(output.frames, output.frames, clock.rate(output.frames - resumed_at))
 
 

@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from flashvsr.errors import BadInput, Crashed, FlashVSRError, Transient
+from flashvsr.errors import BadInput, Crashed, Fault, FlashVSRError, Transient
 from flashvsr.files import held
 from flashvsr.files.at import Identity, identity
 from flashvsr.files.trees import Trees
@@ -130,10 +130,11 @@ class Prober:
             return BadInput(
                 f"{printable(path)} needs more memory just to be opened than limits.memory allows "
                 f"({self.memory >> 20} MiB), or has more than 1000 tracks; it is damaged or made to do harm. If you "
-                "trust it, raise limits.memory in the settings"
+                "trust it, raise limits.memory in the settings",
+                fault=Fault.HARMFUL,
             )
         if error == BAD_INPUT:
-            return BadInput(message)
+            return BadInput(message, fault=Fault.of(str(told.get("fault"))))
         if error == TRANSIENT:
             return Transient(message)
         if error == INTERNAL:
@@ -225,7 +226,8 @@ class _Child:
         if code == -signal.SIGXCPU:
             return BadInput(
                 f"{name} takes the processor much too long just to be examined; it is damaged or made to do harm. "
-                "Convert it to a common format first"
+                "Convert it to a common format first",
+                fault=Fault.HARMFUL,
             )
         reason = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return _Ended(

@@ -126,8 +126,10 @@ class _Child:
 
 
 def _described(error: Exception) -> dict[str, Any]:
-    if isinstance(error, (BadInput, Transient)):
-        return {"error": BAD_INPUT if isinstance(error, BadInput) else TRANSIENT, "message": str(error)}
+    if isinstance(error, BadInput):
+        return {"error": BAD_INPUT, "message": str(error), "fault": error.fault}
+    if isinstance(error, Transient):
+        return {"error": TRANSIENT, "message": str(error)}
     sys.excepthook(type(error), error, error.__traceback__)
     return {"error": INTERNAL, "message": f"{type(error).__name__}: {error}"[:1000]}
 

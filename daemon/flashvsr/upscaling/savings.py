@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from flashvsr.errors import BadInput, Transient
+from flashvsr.errors import BadInput, Fault, Transient
 from flashvsr.model.network import FlashVSR
 from flashvsr.model.stream import StreamOptions
 from flashvsr.upscaling.largest import MOST_OF_MAIN_MEMORY, Caches, main_memory
@@ -55,7 +55,8 @@ def check_main_memory(model: FlashVSR, size: tuple[int, int], options: StreamOpt
     if needed > MOST_OF_MAIN_MEMORY * there:
         raise BadInput(
             f"a picture of {size[0]}x{size[1]} needs {needed / 2**30:.0f} GB of main memory for its attention caches, "
-            f"as the GPU's does not suffice, and this machine has {there / 2**30:.0f}; {ADVICE}"
+            f"as the GPU's does not suffice, and this machine has {there / 2**30:.0f}; {ADVICE}",
+            fault=Fault.NO_MEMORY,
         )
 
 
@@ -68,4 +69,4 @@ def shortage(device: torch.device, size: tuple[int, int]) -> BadInput | Transien
         return Transient(
             f"{picture} beside the {others / 2**30:.0f} GB that other programs use of {gpu}; it is tried again later"
         )
-    return BadInput(f"{picture} into {gpu}, whatever is done to save memory; {ADVICE}")
+    return BadInput(f"{picture} into {gpu}, whatever is done to save memory; {ADVICE}", fault=Fault.NO_MEMORY)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from av.error import EOFError as AvEOFError
 from av.error import FFmpegError
 
-from flashvsr.errors import BadInput
+from flashvsr.errors import BadInput, Fault
 from flashvsr.video.captions import Captions
 from flashvsr.video.color import ColorInfo
 from flashvsr.video.interlacing import PROGRESSIVE, Deinterlacer, Scan
@@ -128,7 +128,8 @@ class FrameDecoder:
         """What a person should know about the decoding, for the job's report."""
         found = [*self._trouble, *self._losses.warnings(self.frames)]
         if self._cut and self.info.until is not None:
-            found.append(f"only its first {float(self.info.until):g} seconds were made, as the preset's seconds asks for")
+            seconds = float(self.info.until)
+            found.append(f"only its first {seconds:g} seconds were made, as the preset's seconds asks for")
         if self._frame.changes:
             found.append(
                 f"the picture changes its shape {self._frame.changes} times; parts of another shape than the first are "
@@ -157,7 +158,10 @@ class FrameDecoder:
                 # An error takes along the good frames that other threads have ready; alone, each frame counts.
                 yield from self._decode("", 1)
         if self.frames == 0:
-            raise BadInput(f"{self.info.path}: not one frame of its video stream can be decoded; the file is damaged")
+            raise BadInput(
+                f"{self.info.path}: not one frame of its video stream can be decoded; the file is damaged",
+                fault=Fault.DAMAGED,
+            )
 
     def _decode(self, hardware: str, threads: int) -> Generator[VideoFrame, None, None]:
         path, told, view = self.info.path, len(self._trouble), renumbered(self.info.renumberings)
@@ -166,7 +170,9 @@ class FrameDecoder:
             on_device = hardware if len(self._trouble) == told else ""  # as far as one can tell before a frame is there
             streams = [s for s in container.streams.video if s.index == self.info.video_index]
             if not streams or streams[0].codec_context is None:
-                raise BadInput(f"{path} has changed since it was examined; copy it again under a new name")
+                raise BadInput(
+                    f"{path} has changed since it was examined; copy it again under a new name", fault=Fault.CHANGED
+                )
             stream = streams[0]
             guard(stream, path, self.info.limits)
             use_threads(stream, threads)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
 
-from flashvsr.errors import BadInput, Skipped
+from flashvsr.errors import BadInput, Fault, Skipped
 from flashvsr.settings.preset import Preset
 
 Size = tuple[int, int]
@@ -122,14 +122,16 @@ def _fitted(width: int, height: int, scaled: Size, upscaled: Size, preset: Prese
         if min(upscaled) < BLOCK:
             raise BadInput(
                 f"{width}x{height} becomes {upscaled[0]}x{upscaled[1]}, less than one {BLOCK}x{BLOCK} block "
-                'of the model; raise width or scale in the preset, or set fit = "pad"'
+                'of the model; raise width or scale in the preset, or set fit = "pad"',
+                fault=Fault.TOO_SMALL,
             )
         model = (upscaled[0] // BLOCK * BLOCK, upscaled[1] // BLOCK * BLOCK)
         output = model
     if max(*model, *upscaled) > MAX_SIDE:
         raise BadInput(
             f"{width}x{height} becomes {upscaled[0]}x{upscaled[1]}, more than the {MAX_SIDE} pixels a side "
-            "that encoders take; lower width or scale in the preset"
+            "that encoders take; lower width or scale in the preset",
+            fault=Fault.RESULT_TOO_LARGE,
         )
     offset = (_half(upscaled[0] - model[0]), _half(upscaled[1] - model[1]))
     return Geometry(scaled, upscaled, model, output, offset)

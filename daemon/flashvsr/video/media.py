@@ -19,7 +19,7 @@ from av.codec.hwaccel import HWAccel
 from av.error import EOFError as AvEOFError
 from av.error import FFmpegError
 
-from flashvsr.errors import BadInput, FlashVSRError, Transient
+from flashvsr.errors import BadInput, Fault, FlashVSRError, Transient
 from flashvsr.files import held
 from flashvsr.files.advice import failure
 from flashvsr.files.at import Identity, NotRegular, identity
@@ -124,9 +124,9 @@ def _telling(path: Path) -> Iterator[None]:
     try:
         yield
     except NotRegular as error:
-        raise BadInput(f"{printable(path)} is not a regular file") from error
+        raise BadInput(f"{printable(path)} is not a regular file", fault=Fault.NO_FILE) from error
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise BadInput(f"{printable(path)} does not exist") from error
+        raise BadInput(f"{printable(path)} does not exist", fault=Fault.GONE) from error
     except OSError as error:
         raise failure("read", path, error) from error
 
@@ -137,7 +137,7 @@ def _reader(path: Path, progress: Progress) -> ReadFile:
     with ExitStack() as stack:
         stack.callback(file.close)
         if file.status().st_size == 0:
-            raise BadInput(f"{printable(path)} is empty; copy the video again")
+            raise BadInput(f"{printable(path)} is empty; copy the video again", fault=Fault.EMPTY)
         stack.pop_all()
     return file
 
@@ -171,7 +171,8 @@ def refused_pictures(path: Path) -> Iterator[None]:
             raise
         raise BadInput(
             f"{path}: its pictures cannot be processed ({error}); the file is damaged, repair it or convert it to a "
-            "common codec first"
+            "common codec first",
+            fault=Fault.DAMAGED,
         ) from error
 
 

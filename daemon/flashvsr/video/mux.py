@@ -67,11 +67,12 @@ def assemble(
     """Join `chunks` by stream copy, add the sound of the source, write `target`, which `opener` opens, from its start.
 
     `audio`: copy, aac or none. `container`: mp4 or mkv. `partial`: the video ends early, so the other tracks are cut
-    there; else they are where the wanted part of the source ends. `last_step`: ticks that the last frame stands, if not as long as the others. Tracks of a damaged source that
-    the container refuses are encoded anew or, if need be, left out, with a warning. `shown`: the parts of the picture's
-    width and height that the result has. `progress` is called whenever something got done, for hours of video take a
-    while to join; what it raises ends the work. Raises BadInput or Transient when the source cannot be read, Transient
-    when the target cannot be written, DamagedChunk when a chunk is not as it was written.
+    there; else they are cut where the wanted part of the source ends. `last_step`: ticks that the last frame stands, if
+    not as long as the others. Tracks of a damaged source that the container refuses are encoded anew or, if need be,
+    left out, with a warning. `shown`: the parts of the picture's width and height that the result has. `progress` is
+    called whenever something got done, for hours of video take a while to join; what it raises ends the work. Raises
+    BadInput or Transient when the source cannot be read, Transient when the target cannot be written, DamagedChunk when
+    a chunk is not as it was written.
     """
     if not chunks:
         raise ValueError("nothing to assemble")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 import av
 from av.error import FFmpegError
 
-from flashvsr.errors import BadInput
+from flashvsr.errors import BadInput, Fault
 from flashvsr.files.at import Identity
 from flashvsr.system.text import NAME, visible
 from flashvsr.video.color import ColorInfo, resolve
@@ -147,13 +147,11 @@ class SourceInfo:
         return found
 
 
-def probe(
-    path: Path, limits: Limits = GENEROUS, progress: Progress = nothing, seconds: float = 0
-) -> SourceInfo:
+def probe(path: Path, limits: Limits = GENEROUS, progress: Progress = nothing, seconds: float = 0) -> SourceInfo:
     """Read a source file's facts; `progress` is called as it is read, all of it where it may have been joined.
 
-    `seconds`: so many of its beginning are wanted, and a file that may have been joined is read about so far; 0 for all.
-    Raises BadInput if it has no usable picture or is over the limits, Transient if reading fails.
+    `seconds`: so many of its beginning are wanted, and a file that may have been joined is read about so far; 0 for
+    all. Raises BadInput if it has no usable picture or is over the limits, Transient if reading fails.
     """
     check_file(path, limits)
     return _probe(path, limits, progress, (), until_of(seconds))
@@ -246,7 +244,8 @@ def check_side(width: int, height: int, path: Path, limits: Limits) -> None:
     if max(width, height) > limits.side:
         raise BadInput(
             f"{path} has pictures of {width}x{height}, more than the {limits.side} pixels a side that "
-            "limits.side allows; scale it down first, or raise limits.side in the settings"
+            "limits.side allows; scale it down first, or raise limits.side in the settings",
+            fault=Fault.TOO_WIDE,
         )
 
 
@@ -255,7 +254,8 @@ def check_frames(count: int, path: Path, limits: Limits) -> None:
     if limits.frames and count > limits.frames:
         raise BadInput(
             f"{path} has {count} frames, more than the {limits.frames} that limits.frames allows; cut it into parts, "
-            "or raise limits.frames in the settings"
+            "or raise limits.frames in the settings",
+            fault=Fault.TOO_LONG,
         )
 
 
@@ -265,7 +265,8 @@ def check_file(path: Path, limits: Limits) -> None:
     if limits.file_bytes and size > limits.file_bytes:
         raise BadInput(
             f"{path} has {size} bytes, more than the {limits.file_bytes} that limits.file_bytes allows; cut it into "
-            "parts, or raise limits.file_bytes in the settings"
+            "parts, or raise limits.file_bytes in the settings",
+            fault=Fault.TOO_MANY_BYTES,
         )
 
 
@@ -312,9 +313,12 @@ def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     decodable = [s for s in candidates if s.codec_context is not None]
     if not decodable:
         if candidates:
-            raise BadInput(f"{path}: there is no decoder for its video stream; convert it to a common codec first")
+            raise BadInput(
+                f"{path}: there is no decoder for its video stream; convert it to a common codec first",
+                fault=Fault.NO_DECODER,
+            )
         found = "only sound" if container.streams.audio else "no video stream"
-        raise BadInput(f"{path} has no picture ({found} in it); drop a video file")
+        raise BadInput(f"{path} has no picture ({found} in it); drop a video file", fault=Fault.NO_PICTURE)
     return max(decodable, key=lambda s: (s.disposition.value & _DEFAULT_STREAM, s.width * s.height, -s.index))
 
 
@@ -329,7 +333,8 @@ def _first_frame(beginning: Beginning, stream: VideoStream, path: Path) -> Video
         if frames:
             return frames[0]
     raise BadInput(
-        f"{path}: not one frame of its video stream can be decoded; the file is damaged or incomplete"
+        f"{path}: not one frame of its video stream can be decoded; the file is damaged or incomplete",
+        fault=Fault.DAMAGED,
     ) from problem
 
 

@@ -25,6 +25,7 @@ from flashvsr.worker.access import Access
 from flashvsr.worker.faults import Outcome, Verdict
 from flashvsr.worker.marker import Marker
 from flashvsr.worker.places import ending_marker, result_folder, task_of, work_directory
+from flashvsr.worker.plain_words import error_text
 
 if TYPE_CHECKING:
     from flashvsr.upscaling.entry import Upscaling
@@ -65,7 +66,7 @@ class Conclusion:
         try:
             partial = self._partial(job, verdict.message, working)
             if verdict.outcome is not Outcome.CANCEL:
-                self._tell(job, verdict.message, partial)
+                self._tell(job, verdict, partial)
         except Transient as error:
             log.warning("what tells of its end has to wait: %s", error)
             record(None)
@@ -122,16 +123,18 @@ class Conclusion:
             log.exception("no partial video could be made of its chunks")
         return None
 
-    def _tell(self, job: Job, message: str, partial: Path | None) -> None:
+    def _tell(self, job: Job, verdict: Verdict, partial: Path | None) -> None:
         """Put a text with the reason into the outbox, for the person who looks for the result there.
 
         Raises Transient when that has to wait.
         """
-        finished = f"What was finished until then: {printable(partial)}\n" if partial else ""
-        text = f"{storable(message)}\n{finished}To try again: flashvsr retry {job.id}\n"
+        name = Path(job.relative).name
+        kept = printable(partial.name) if partial else None
+        retry = f"flashvsr retry {job.id}"
+        text = error_text(printable(name), verdict.kind, storable(verdict.message), retry, kept)
         try:
             self._access.check_outbox(job)
-            self._outbox.write_error_text(result_folder(self._config(), job), Path(job.relative).name, text)
+            self._outbox.write_error_text(result_folder(self._config(), job), name, text)
         except Transient:
             raise
         except (OSError, FlashVSRError) as error:

@@ -54,7 +54,8 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What to do. `counted` is whether the attempt stays counted; `grows`: the next delay is longer;
+    """What to do. `kind`: of the error, as the queue keeps it in `error_kind`. `counted` is whether the attempt stays
+    counted; `grows`: the next delay is longer;
     `broken`: this process cannot go on working; `unexpected`: worth a traceback in the log.
     """
 
@@ -89,7 +90,7 @@ def judge(error: Exception, job: Job, *, settle_seconds: float, max_attempts: in
         if not isinstance(error, SourceGone) and _still_arriving(job, settle_seconds):
             waiting = f"not a readable video yet, perhaps it is still being copied: {text}"
             return Verdict(Outcome.REQUEUE, waiting, delay=max(1.0, settle_seconds))
-        return Verdict(Outcome.FAIL, text, "bad_input")
+        return Verdict(Outcome.FAIL, text, f"bad_input.{error.fault}" if error.fault else "bad_input")
     if isinstance(error, BadConfig):
         return Verdict(Outcome.REQUEUE, text, "config", delay=CONFIG_SECONDS)
     if isinstance(error, ShareAway):

@@ -6,7 +6,7 @@ import os
 import stat as stat_bits
 from pathlib import Path
 
-from flashvsr.errors import BadInput, FlashVSRError, Transient
+from flashvsr.errors import BadInput, Fault, FlashVSRError, Transient
 from flashvsr.files.trees import Trees
 from flashvsr.jobs.schema import Job
 from flashvsr.system.text import printable
@@ -20,6 +20,9 @@ class SourceChanged(FlashVSRError):
 
 class SourceGone(BadInput):
     """The file was deleted or moved away."""
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__(*lines, fault=Fault.GONE)
 
 
 class InboxGone(Transient):

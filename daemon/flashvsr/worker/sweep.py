@@ -90,4 +90,4 @@ class Sweep:
 def _verdict(job: Job) -> Verdict:
     """What was decided about a job that has ended."""
     outcome = Outcome.FAIL if job.state == FAILED else Outcome.CANCEL
-    return Verdict(outcome, job.error or "cancelled")
+    return Verdict(outcome, job.error or "cancelled", job.error_kind or "internal")
