@@ -1,6 +1,7 @@
 """The files that are made from the declarations of the options: `python tests/generated.py` writes all of them.
 
-These are config/flashvsr.toml, the presets in config/presets, and the tables of config/README.md. There, between
+These are config/flashvsr.toml, the presets in config/presets, what shells and `man` know of the command (see
+`shell_files`), and the tables of config/README.md. There, between
 `<!-- keys:watch -->` and `<!-- /keys:watch -->` lies the table of [watch], between those of `keys:preset` that of
 preset.toml. Tests fail where a file is not what is declared.
 """
@@ -83,6 +84,9 @@ def main() -> None:
     for path in (CONFIG / "presets").glob("*.toml"):
         _renew_preset(path)
     README.write_text(with_tables(README.read_text()))
+    import shell_files  # needs shtab, which whoever only compares the others may lack
+
+    shell_files.renew()
 
 
 if __name__ == "__main__":

@@ -154,6 +154,9 @@ def _parser() -> _Parser:
     for command in (status, check, retry, cancel, fetch, verify, test):
         command.set_defaults(as_service=True)  # they look at what is the service's, or change it
 
+    completion = _add(commands, "completion", "completion", "print what completes the words of this command in a shell")
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell that reads it")
+
     bench = commands.add_parser("bench", help="measure what the model does")
     bench.set_defaults(module="bench", function="usage")
     measurements = bench.add_subparsers(title="measurements", metavar="MEASUREMENT", required=True)

@@ -14,6 +14,7 @@ from kits.systemd_box import Box
 pytestmark = pytest.mark.timeout(300)
 SCRIPT = f"{CHECKOUT}/systemd/install"
 STAGE = "/mnt/stage"
+SHELL = ("_flashvsr", "flashvsr.1", "flashvsr.bash", "flashvsr.fish")
 
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed here")
@@ -31,11 +32,15 @@ def test_it_installs_below_a_prefix(box: Box) -> None:
     said = install(box, "--prefix", STAGE)
     assert box.run("cat", f"{STAGE}{SETTINGS}").stdout == (REPOSITORY / "config" / "flashvsr.toml").read_text()
     assert f"Installed below {STAGE}" in said
+    assert [line[:5] for line in said.splitlines() if line.startswith("[")] == [f"[{n}/4]" for n in range(1, 5)]
+    assert len(said.splitlines()) == 6, "one line for each step, and what to do next"
     found = box.shell(f"""
         cd {STAGE}
         stat -c '%a %n' etc/flashvsr etc/flashvsr/* etc/*.d/* etc/systemd/system/* \\
             var/lib/flashvsr srv/flashvsr srv/flashvsr/*
         readlink usr/local/bin/flashvsr
+        find usr/local/share -type l | sort
+        find usr/local/share -type l | sort | xargs readlink | sed 's|^/||' | xargs ls
         head -n 1 opt/flashvsr/bin/flashvsr
         grep -rlIF {STAGE} etc opt/flashvsr/bin opt/flashvsr/pyvenv.cfg || true""")
     assert found.splitlines() == [
@@ -49,6 +54,11 @@ def test_it_installs_below_a_prefix(box: Box) -> None:
         "2775 srv/flashvsr/inbox",
         "2775 srv/flashvsr/outbox",
         "/opt/flashvsr/bin/flashvsr",
+        "usr/local/share/bash-completion/completions/flashvsr",
+        "usr/local/share/fish/vendor_completions.d/flashvsr.fish",
+        "usr/local/share/man/man1/flashvsr.1",
+        "usr/local/share/zsh/site-functions/_flashvsr",
+        *(f"opt/flashvsr/share/flashvsr/shell/{name}" for name in SHELL),
         "#!/opt/flashvsr/bin/python",
     ]
     assert box.run("id", "flashvsr", check=False).returncode != 0, "the machine itself is left alone"
@@ -56,7 +66,7 @@ def test_it_installs_below_a_prefix(box: Box) -> None:
 
     said = box.run(SCRIPT, "--uninstall", "--prefix", STAGE).stdout
     assert f"  {STAGE}/etc/flashvsr\n" in said
-    left = box.shell(f"find {STAGE} -type f; ls -A {STAGE}/opt {STAGE}/usr/local/bin")
+    left = box.shell(f"find {STAGE} -type f; find {STAGE} -type l; ls -A {STAGE}/opt {STAGE}/usr/local/bin")
     assert left.split() == [f"{STAGE}/etc/flashvsr/flashvsr.toml", f"{STAGE}/opt:", f"{STAGE}/usr/local/bin:"]
 
 
