@@ -54,7 +54,7 @@ def _completion(shell: str) -> str:
     return str(shtab.complete(parser, shell)).rstrip("\n") + "\n"
 
 
-def _kind(action: argparse.Action) -> dict[str, str] | None:
+def _kind(action: argparse.Action) -> Any:
     """What shtab completes an argument with, where that is a file."""
     if action.metavar in _DIRECTORIES:
         return shtab.DIRECTORY

@@ -37,6 +37,7 @@ ALLOWED = {
     "commands/bench_speed.py": "where whoever calls it wants the results",
     "commands/check.py": "looks whether folders are there and writable, for whoever calls it; reads nothing",
     "commands/plan.py": "the path that whoever calls it gives, which may lead through links of theirs",
+    "commands/completion.py": "a file of the program's own",
     "commands/demo.py": "a temporary directory, and where whoever calls it wants the result",
     "inbox/walk.py": "by descriptor at each step",
     "inbox/shares.py:Shares._is_there": "lists an opened directory",

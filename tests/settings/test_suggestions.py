@@ -154,7 +154,7 @@ def test_each_hint_of_a_preset(text: str, expected: str) -> None:
         ("[queue]\nquality = 2", "belongs below the line [export]"),
         ("[queue]\ncodec = 'h264'", "belongs in the preset.toml of an inbox"),
         ("[watch]\nsuccess = 'keep'", 'did you mean "on_success"?'),
-        ("[watch]\nseconds = 3", "known here: observer, poll_seconds, settle_seconds, on_success"),
+        ("[watch]\nevery = 3", "known here: observer, poll_seconds, settle_seconds, on_success"),
         ("[outputs]\na = 1", "known here: " + ", ".join([*TABLES, "inbox"])),
         ("[gpu]\ndevices = 0", "write [0]"),
         ("[gpu]\ndevices = 'cuda:1'", "write [1]"),

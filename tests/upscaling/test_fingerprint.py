@@ -66,6 +66,7 @@ def test_a_picture_beside_the_result_is_no_part_of_it(interrupted: Path) -> None
         {"codec": "hevc"},
         {"scale": 2.0},
         {"fit": "crop"},
+        {"seconds": 10},
     ],
     ids=str,
 )

@@ -77,3 +77,14 @@ def test_a_limit_of_auto_is_that_of_the_device(monkeypatch: pytest.MonkeyPatch) 
         with pytest.raises(BadInput):
             look(CLIP, Preset(), Config(limits=SourceLimits(side=64)))
         assert look(CLIP, Preset(limit="800x800"), Config(limits=SourceLimits(memory=3 << 30))).result is not None
+
+
+def test_a_sample_is_foretold_as_one(prober: Prober, tmp_path: Path) -> None:
+    whole, sample = (forecast(NO_LINKS, CLIP, Preset(seconds=seconds), Config(), prober) for seconds in (0, 0.5))
+    report = chain(CLIP, tmp_path, seconds=0.5)
+    assert whole.frames is not None
+    assert whole.size is not None
+    assert (sample.frames, sample.seconds) == (report.frames, whole.seconds)
+    assert sample.size == pytest.approx(whole.size * report.frames / whole.frames, rel=0.01)
+    assert "only its first 0.5 seconds will be made, as the preset's seconds asks for" in sample.remarks
+    assert len(whole.remarks) == len(sample.remarks) - 1

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from flashvsr.errors import BadInput, Cancelled, Crashed, Transient
+from flashvsr.errors import BadInput, Cancelled, Crashed, Fault, Transient
 from flashvsr.files.at import identity
 from flashvsr.files.trees import OWN, Trees
 from flashvsr.settings.config import Config
@@ -332,8 +332,9 @@ def test_errors_keep_their_kind(prober: Prober, tmp_path: Path) -> None:
         prober.probe(OWN, tmp_path / "text.mp4", ANY)
     with pytest.raises(BadInput, match="does not exist"):
         prober.probe(OWN, tmp_path / "none.mp4", ANY)
-    with pytest.raises(BadInput, match=r"limits\.side"):
+    with pytest.raises(BadInput, match=r"limits\.side") as caught:
         prober.probe(OWN, CLIP, FileLimits(side=16))
+    assert caught.value.fault is Fault.TOO_WIDE
     gone = replace(prober.probe(OWN, CLIP, ANY), video_index=77)
     with pytest.raises(Crashed, match="the log has the details"):
         prober.examine(OWN, gone)

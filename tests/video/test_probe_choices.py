@@ -13,8 +13,6 @@ from av.error import FFmpegError, InvalidDataError
 from av.error import MemoryError as AvMemoryError
 
 from flashvsr.errors import BadInput
-from flashvsr.video import probe as module
-from flashvsr.video.limits import Limits
 from flashvsr.video.probe import ATTACHED_PICTURE, _first_frame, _sample_aspect, _start, _video_stream
 
 DEFAULT = 1
@@ -145,27 +143,3 @@ def test_a_lack_of_memory_is_told_before_any_damage(place: int) -> None:
     with pytest.raises(BadInput, match="not one frame") as caught:
         first_frame(*made, [])
     assert isinstance(caught.value.__cause__, MemoryError)
-
-
-def test_limits_are_edges_that_may_be_reached() -> None:
-    limits = Limits(file_bytes=1000, frames=10, side=640)
-    module.check_side(640, 640, ANY, limits)
-    module.check_frames(10, ANY, limits)
-    for width, height in ((641, 2), (2, 641)):
-        with pytest.raises(BadInput, match=r"limits\.side"):
-            module.check_side(width, height, ANY, limits)
-    with pytest.raises(BadInput, match=r"limits\.frames"):
-        module.check_frames(11, ANY, limits)
-    module.check_frames(1 << 40, ANY, Limits())
-
-
-@pytest.mark.parametrize(("size", "fits"), [(999, True), (1000, True), (1001, False)])
-def test_a_file_may_be_so_large(size: int, fits: bool, tmp_path: Path) -> None:
-    path = tmp_path / "a"
-    path.write_bytes(bytes(size))
-    module.check_file(path, Limits())
-    if fits:
-        module.check_file(path, Limits(file_bytes=1000))
-        return
-    with pytest.raises(BadInput, match=r"limits\.file_bytes"):
-        module.check_file(path, Limits(file_bytes=1000))

@@ -8,8 +8,8 @@ import pytest
 
 from flashvsr.errors import BadInput
 from flashvsr.video.decode import decode
-from flashvsr.video.limits import Limits
-from flashvsr.video.probe import SourceInfo, check_file, check_frames, probe
+from flashvsr.video.limits import Limits, check_file, check_frames
+from flashvsr.video.probe import SourceInfo, probe
 from kits.videos import numbered, write_video
 
 FRAMES = 10

@@ -14,9 +14,8 @@ from flashvsr import errors
 from flashvsr.errors import BadInput, Crashed, Fault, Transient
 from flashvsr.jobs.schema import Job
 from flashvsr.outbox.targets import inside
-from flashvsr.video.limits import Limits
+from flashvsr.video.limits import Limits, check_file, check_frames, check_side
 from flashvsr.video.media import open_source
-from flashvsr.video.probe import check_file, check_frames, check_side
 from flashvsr.worker import sweep
 from flashvsr.worker.faults import judge
 from flashvsr.worker.plain_words import FAULTS, KINDS, Words, error_text, words_for
@@ -126,7 +125,7 @@ def test_the_text_has_plain_words_first_and_the_message_below_a_line() -> None:
         words.help,
         words.chinese,
         "",
-        'What was finished until then: "clip_partial.mp4" / 已完成的部分：“clip_partial.mp4”',
+        'What was finished until then: "clip_partial.mp4" / 已完成的部分：“clip_partial.mp4”',  # noqa: RUF001
         "",
     ]
     assert technical.endswith("----------\n/in/clip.mov is empty\nTo try again: flashvsr retry 7\n")

@@ -30,9 +30,10 @@ from flashvsr.upscaling.probing_child import BAD_INPUT, INTERNAL, MEMORY, TRANSI
 from flashvsr.video.beside import Beside
 from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.interlacing import Scan
-from flashvsr.video.limits import Limits
+from flashvsr.video.lengths import until_of
+from flashvsr.video.limits import Limits, check_file
 from flashvsr.video.media import hold_source
-from flashvsr.video.probe import SourceInfo, check_file, until_of
+from flashvsr.video.probe import SourceInfo
 
 T = TypeVar("T")
 

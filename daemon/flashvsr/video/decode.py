@@ -14,10 +14,11 @@ from flashvsr.errors import BadInput, Fault
 from flashvsr.video.captions import Captions
 from flashvsr.video.color import ColorInfo
 from flashvsr.video.interlacing import PROGRESSIVE, Deinterlacer, Scan
+from flashvsr.video.limits import check_frames, check_side, guard
 from flashvsr.video.losses import Losses
 from flashvsr.video.media import open_source, packets, refused_pictures, use_threads
 from flashvsr.video.order import DisplayOrder
-from flashvsr.video.probe import SourceInfo, check_frames, check_side, frame_color, guard
+from flashvsr.video.probe import SourceInfo, frame_color
 from flashvsr.video.pyav import fraction
 from flashvsr.video.renumber import renumbered
 from flashvsr.video.shape import Fitted, Frame, PixelShapes

@@ -6,6 +6,7 @@ and show a progress that makes no sense.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -101,3 +102,13 @@ def _has_frames_near(moment: float, seconds: float, container: InputContainer, s
         if time is not None:
             return abs(float(time * tick) - wanted) <= max(_NEAR, _NEAR_SHARE * seconds)
     return False
+
+
+def until_of(seconds: float) -> Fraction | None:
+    """Where the wanted part of a source ends, if so many seconds are wanted; 0 is for all."""
+    return Fraction(seconds).limit_denominator(1000) if seconds else None
+
+
+def frames_before(until: Fraction, rate: Fraction) -> int:
+    """How many frames begin before a moment, in seconds, at a steady rate."""
+    return max(1, math.ceil(until * rate))

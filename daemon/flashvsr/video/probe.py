@@ -19,10 +19,10 @@ from flashvsr.system.text import NAME, visible
 from flashvsr.video.color import ColorInfo, resolve
 from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.crop import NOTHING, Crop, crop_of
-from flashvsr.video.lengths import Beginning, credible_count
-from flashvsr.video.limits import GENEROUS, Limits
+from flashvsr.video.lengths import Beginning, credible_count, frames_before, until_of
+from flashvsr.video.limits import GENEROUS, Limits, check_file, check_frames, check_side, guard
 from flashvsr.video.mastering import Mastering, mastering_of
-from flashvsr.video.media import open_source, packets, source_status
+from flashvsr.video.media import open_source, packets
 from flashvsr.video.pyav import LONGEST_TITLE, fraction, tags
 from flashvsr.video.renumber import Renumbering, renumbered
 from flashvsr.video.spatial import Spatial, spatial_of
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC
 _DEFAULT_STREAM = 0x1  # AV_DISPOSITION_DEFAULT
-_ALIGNED = 128  # FFmpeg counts the pixels of whole blocks and aligned rows; no codec or processor has larger ones
 _LEAD_IN = Fraction(1, 4)  # seconds, the most that an encoder of sound puts before zero
 _CODEC_ALIASES = {
     "mp3float": "mp3", "mp2float": "mp2", "mp1float": "mp1", "dca": "dts", "libopus": "opus",
@@ -217,57 +216,6 @@ def _probe(
         count = min(count, wanted)
     check_frames(count or 0, path, limits)
     return replace(info, frame_count=count or None)
-
-
-def until_of(seconds: float) -> Fraction | None:
-    """Where the wanted part of a source ends, if so many seconds are wanted; 0 is for all."""
-    return Fraction(seconds).limit_denominator(1000) if seconds else None
-
-
-def frames_before(until: Fraction, rate: Fraction) -> int:
-    """How many frames begin before a moment, in seconds, at a steady rate."""
-    return max(1, math.ceil(until * rate))
-
-
-def guard(stream: VideoStream, path: Path, limits: Limits) -> None:
-    """Refuse pictures that are too large, now and when the stream changes its size later.
-
-    The decoder holds back all that are far too large, before it takes memory for them; each frame that it does give has
-    to pass `check_side`.
-    """
-    check_side(stream.width, stream.height, path, limits)
-    stream.codec_context.options = {"max_pixels": str((-(-limits.side // _ALIGNED) * _ALIGNED) ** 2)}
-
-
-def check_side(width: int, height: int, path: Path, limits: Limits) -> None:
-    """Refuse a picture of so many pixels that has a side too long."""
-    if max(width, height) > limits.side:
-        raise BadInput(
-            f"{path} has pictures of {width}x{height}, more than the {limits.side} pixels a side that "
-            "limits.side allows; scale it down first, or raise limits.side in the settings",
-            fault=Fault.TOO_WIDE,
-        )
-
-
-def check_frames(count: int, path: Path, limits: Limits) -> None:
-    """Refuse a video that is too long."""
-    if limits.frames and count > limits.frames:
-        raise BadInput(
-            f"{path} has {count} frames, more than the {limits.frames} that limits.frames allows; cut it into parts, "
-            "or raise limits.frames in the settings",
-            fault=Fault.TOO_LONG,
-        )
-
-
-def check_file(path: Path, limits: Limits) -> None:
-    """Refuse a file that is too large, before anything of it is read. Raises as `open_source` does."""
-    size = source_status(path).st_size
-    if limits.file_bytes and size > limits.file_bytes:
-        raise BadInput(
-            f"{path} has {size} bytes, more than the {limits.file_bytes} that limits.file_bytes allows; cut it into "
-            "parts, or raise limits.file_bytes in the settings",
-            fault=Fault.TOO_MANY_BYTES,
-        )
 
 
 def orientation(frame: VideoFrame) -> tuple[int, bool]:
