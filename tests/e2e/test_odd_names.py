@@ -58,7 +58,7 @@ def test_names_that_are_no_text_go_all_the_way(service: RealService, clips: Path
         assert printable(path) in job.error
         text = (service.outbox / f"{path.name}.error.txt").read_text(encoding="utf-8")
         assert is_safe(text)
-        assert len(text.splitlines()) == 3  # the reason, what to do, whose text this is
+        assert len(text.splitlines()) == 10  # plain words, the reason below a line, whose text this is
         pids.add(service.worker_pid())
     job = service.until_state(good, "done", "failed")
     assert job.state == "done", job.error

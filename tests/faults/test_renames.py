@@ -192,7 +192,7 @@ def test_a_name_that_is_no_videos_ends_a_job_that_waits(workers: Workers, make: 
     world = make()
     world.source.rename(world.root / "inbox" / new)
     assert workers.run(world) == 0
-    assert (world.job().state, world.job().error_kind) == ("failed", "bad_input")
+    assert (world.job().state, world.job().error_kind) == ("failed", "bad_input.gone")
     assert "the file is gone" in world.job().error
 
 

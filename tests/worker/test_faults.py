@@ -198,7 +198,7 @@ def test_a_deleted_source_fails(bench: Bench) -> None:
     (bench.inbox / "clip.mov").unlink()
     bench.loop.step()
     job = bench.job(number)
-    assert (job.state, job.error_kind) == ("failed", "bad_input")
+    assert (job.state, job.error_kind) == ("failed", "bad_input.gone")
     assert "the file is gone" in job.error
     assert bench.upscaling.engines == 0
 
