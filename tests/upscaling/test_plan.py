@@ -312,11 +312,13 @@ class Noting(Prober):
         self.waiting: list[object] = []
         self.trees: list[Trees] = []
 
-    def probe(self, trees: Trees, path: Path, limits: Limits, progress: Progress = nothing) -> SourceInfo:
+    def probe(
+        self, trees: Trees, path: Path, limits: Limits, progress: Progress = nothing, seconds: float = 0.0
+    ) -> SourceInfo:
         self.limits.append(limits)
         self.trees.append(trees)
         self.waiting.append(progress)
-        return prober_for(CONFIG).probe(trees, path, limits, progress)
+        return prober_for(CONFIG).probe(trees, path, limits, progress, seconds)
 
     def examine(self, trees: Trees, info: SourceInfo, progress: Progress = nothing) -> Scan:
         self.waiting.append(progress)

@@ -6,20 +6,23 @@
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
 _shtab_flashvsr_weights_subparsers=(fetch verify)
+_shtab_flashvsr_notify_subparsers=(test)
 _shtab_flashvsr_bench_subparsers=(quality speed)
-_shtab_flashvsr_subparsers=(run demo upscale plan status check retry cancel weights completion bench)
+_shtab_flashvsr_subparsers=(run demo upscale plan status check retry cancel weights notify completion bench)
 
 _shtab_flashvsr_run_option_strings=(-h --help --config)
 _shtab_flashvsr_demo_option_strings=(-h --help --config --output)
 _shtab_flashvsr_upscale_option_strings=(-h --help --config --preset --set)
 _shtab_flashvsr_plan_option_strings=(-h --help --config --preset --set --json)
-_shtab_flashvsr_status_option_strings=(-h --help --config --json --all)
+_shtab_flashvsr_status_option_strings=(-h --help --config --json --watch --all)
 _shtab_flashvsr_check_option_strings=(-h --help --config)
 _shtab_flashvsr_retry_option_strings=(-h --help --config --force)
 _shtab_flashvsr_cancel_option_strings=(-h --help --config)
 _shtab_flashvsr_weights_fetch_option_strings=(-h --help --config --all)
 _shtab_flashvsr_weights_verify_option_strings=(-h --help --config)
 _shtab_flashvsr_weights_option_strings=(-h --help)
+_shtab_flashvsr_notify_test_option_strings=(-h --help --config)
+_shtab_flashvsr_notify_option_strings=(-h --help)
 _shtab_flashvsr_completion_option_strings=(-h --help --config)
 _shtab_flashvsr_bench_quality_option_strings=(-h --help --config --weights --scale --filter --frames --start --size --against --float32 --out --json)
 _shtab_flashvsr_bench_speed_option_strings=(-h --help --config --size --frames --weights --output --end-to-end --no-end-to-end --compare-exact)
@@ -42,6 +45,7 @@ _shtab_flashvsr_retry___config_COMPGEN=_shtab_compgen_files
 _shtab_flashvsr_cancel___config_COMPGEN=_shtab_compgen_files
 _shtab_flashvsr_weights_fetch___config_COMPGEN=_shtab_compgen_files
 _shtab_flashvsr_weights_verify___config_COMPGEN=_shtab_compgen_files
+_shtab_flashvsr_notify_test___config_COMPGEN=_shtab_compgen_files
 _shtab_flashvsr_completion___config_COMPGEN=_shtab_compgen_files
 _shtab_flashvsr_bench_quality_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_flashvsr_bench_quality___config_COMPGEN=_shtab_compgen_files
@@ -54,11 +58,12 @@ _shtab_flashvsr_bench_speed___output_COMPGEN=_shtab_compgen_files
 _shtab_flashvsr___config_COMPGEN=_shtab_compgen_files
 
 _shtab_flashvsr_weights_pos_0_choices=(fetch verify)
+_shtab_flashvsr_notify_pos_0_choices=(test)
 _shtab_flashvsr_completion_pos_0_choices=(bash zsh fish)
 _shtab_flashvsr_bench_quality___scale_choices=(2 4)
 _shtab_flashvsr_bench_quality___filter_choices=(area bicubic both)
 _shtab_flashvsr_bench_pos_0_choices=(quality speed)
-_shtab_flashvsr_pos_0_choices=(run demo upscale plan status check retry cancel weights completion bench)
+_shtab_flashvsr_pos_0_choices=(run demo upscale plan status check retry cancel weights notify completion bench)
 
 _shtab_flashvsr_run__h_nargs=0
 _shtab_flashvsr_run___help_nargs=0
@@ -73,6 +78,7 @@ _shtab_flashvsr_plan___json_nargs=0
 _shtab_flashvsr_status__h_nargs=0
 _shtab_flashvsr_status___help_nargs=0
 _shtab_flashvsr_status___json_nargs=0
+_shtab_flashvsr_status___watch_nargs=0
 _shtab_flashvsr_status___all_nargs=0
 _shtab_flashvsr_check__h_nargs=0
 _shtab_flashvsr_check___help_nargs=0
@@ -89,6 +95,11 @@ _shtab_flashvsr_weights_verify___help_nargs=0
 _shtab_flashvsr_weights_pos_0_nargs=A...
 _shtab_flashvsr_weights__h_nargs=0
 _shtab_flashvsr_weights___help_nargs=0
+_shtab_flashvsr_notify_test__h_nargs=0
+_shtab_flashvsr_notify_test___help_nargs=0
+_shtab_flashvsr_notify_pos_0_nargs=A...
+_shtab_flashvsr_notify__h_nargs=0
+_shtab_flashvsr_notify___help_nargs=0
 _shtab_flashvsr_completion__h_nargs=0
 _shtab_flashvsr_completion___help_nargs=0
 _shtab_flashvsr_bench_quality_pos_0_nargs=+

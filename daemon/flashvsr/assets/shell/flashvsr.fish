@@ -50,7 +50,7 @@ function _shtab_flashvsr_using
   test "$_shtab_flashvsr_cmdpath" = "$argv"
 end
 
-set -g _shtab_flashvsr_commands run demo upscale plan status check retry cancel weights 'weights fetch' 'weights verify' completion bench 'bench quality' 'bench speed'
+set -g _shtab_flashvsr_commands run demo upscale plan status check retry cancel weights 'weights fetch' 'weights verify' notify 'notify test' completion bench 'bench quality' 'bench speed'
 set -g _shtab_flashvsr_opts_with_value --against --config --filter --frames --json --out --output --preset --scale --set --size --start --weights
 
 complete -c flashvsr -e
@@ -84,6 +84,7 @@ complete -c flashvsr -n '_shtab_flashvsr_using; and test $_shtab_flashvsr_npos -
 complete -c flashvsr -n '_shtab_flashvsr_using status' -s h -l help -d 'show this help message and exit'
 complete -c flashvsr -n '_shtab_flashvsr_using status' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: $FLASHVSR_CONFIG, else /etc/flashvsr/flashvsr.toml if it exists)'
 complete -c flashvsr -n '_shtab_flashvsr_using status' -l json -d 'print JSON'
+complete -c flashvsr -n '_shtab_flashvsr_using status' -l watch -d 'show it anew every two seconds until Ctrl-C; with --json, one line of JSON each time'
 complete -c flashvsr -n '_shtab_flashvsr_using status' -l all -d 'list all finished jobs, not only the last ones'
 complete -c flashvsr -n '_shtab_flashvsr_using; and test $_shtab_flashvsr_npos -eq 0' -a check -d 'Check settings, presets, weights, GPU, encoders, space and the queue.'
 complete -c flashvsr -n '_shtab_flashvsr_using check' -s h -l help -d 'show this help message and exit'
@@ -104,6 +105,11 @@ complete -c flashvsr -n '_shtab_flashvsr_using weights fetch' -l all -d 'also th
 complete -c flashvsr -n '_shtab_flashvsr_using weights; and test $_shtab_flashvsr_npos -eq 0' -a verify -d 'Check the configured weights, every key and shape.'
 complete -c flashvsr -n '_shtab_flashvsr_using weights verify' -s h -l help -d 'show this help message and exit'
 complete -c flashvsr -n '_shtab_flashvsr_using weights verify' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: $FLASHVSR_CONFIG, else /etc/flashvsr/flashvsr.toml if it exists)'
+complete -c flashvsr -n '_shtab_flashvsr_using; and test $_shtab_flashvsr_npos -eq 0' -a notify -d 'try the messages to people'
+complete -c flashvsr -n '_shtab_flashvsr_using notify' -s h -l help -d 'show this help message and exit'
+complete -c flashvsr -n '_shtab_flashvsr_using notify; and test $_shtab_flashvsr_npos -eq 0' -a test -d 'Send one message to each address of notify.urls, and say what came of it.'
+complete -c flashvsr -n '_shtab_flashvsr_using notify test' -s h -l help -d 'show this help message and exit'
+complete -c flashvsr -n '_shtab_flashvsr_using notify test' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: $FLASHVSR_CONFIG, else /etc/flashvsr/flashvsr.toml if it exists)'
 complete -c flashvsr -n '_shtab_flashvsr_using; and test $_shtab_flashvsr_npos -eq 0' -a completion -d 'Print what completes the words of this command in a shell.'
 complete -c flashvsr -n '_shtab_flashvsr_using completion' -s h -l help -d 'show this help message and exit'
 complete -c flashvsr -n '_shtab_flashvsr_using completion' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: $FLASHVSR_CONFIG, else /etc/flashvsr/flashvsr.toml if it exists)'
