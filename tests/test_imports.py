@@ -72,6 +72,7 @@ ROOMS: dict[str, Room] = {
 # Single modules that may know more, and why.
 EXCEPTIONS = {
     ("weights/choice.py", "model.weight_files"): "names of files, without torch",
+    ("commands/requests.py", "worker.redo"): "brings back what a worker took away, without torch",
     ("worker/job_control.py", "upscaling.control"): "what it is a kind of, without torch",
     ("worker/places.py", "upscaling.task"): "a plain description of the work, without torch",
 }

@@ -124,8 +124,10 @@ def _parser() -> _Parser:
 
     check = _add(commands, "check", "check", "check settings, presets, weights, GPU, encoders, space and the queue")
 
-    retry = _add(commands, "retry", "requests", "put a failed, cancelled, skipped or held job back", "retry")
-    retry.add_argument("job", type=int, metavar="ID")
+    retry = _add(commands, "retry", "requests", "put failed, cancelled, skipped or held jobs back", "retry")
+    which = retry.add_mutually_exclusive_group(required=True)
+    which.add_argument("jobs", type=int, nargs="*", metavar="ID", default=[])
+    which.add_argument("--all", action="store_true", help="all jobs that have failed")
     retry.add_argument(
         "--force", action="store_true", help="do it although its preset skips it, as large already as it may become"
     )
@@ -133,10 +135,13 @@ def _parser() -> _Parser:
         commands,
         "cancel",
         "requests",
-        "cancel a job; what is finished of it is kept as a partial video",
+        "cancel jobs; what is finished of them is kept as partial videos",
         "cancel",
     )
-    cancel.add_argument("job", type=int, metavar="ID")
+    first = _add(commands, "first", "requests", "put jobs before all others that wait, the one named first", "first")
+    redo = _add(commands, "redo", "requests", "make jobs that are done again, with the preset as it is now", "redo")
+    for command in (cancel, first, redo):
+        command.add_argument("jobs", type=int, nargs="+", metavar="ID")
 
     weights = commands.add_parser("weights", help="fetch or verify the model's weights")
     weights.set_defaults(module="weights", function="usage")
@@ -151,7 +156,7 @@ def _parser() -> _Parser:
         deeds, "test", "notify", "send one message to each address of notify.urls, and say what came of it", "test"
     )
 
-    for command in (status, check, retry, cancel, fetch, verify, test):
+    for command in (status, check, retry, cancel, first, redo, fetch, verify, test):
         command.set_defaults(as_service=True)  # they look at what is the service's, or change it
 
     completion = _add(commands, "completion", "completion", "print what completes the words of this command in a shell")

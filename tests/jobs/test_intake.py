@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flashvsr.jobs.intake import LONGEST_REASON, Source
+from flashvsr.jobs.intake import LONGEST_REASON, Source, Terms
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import SUPERSEDED, Job
 
@@ -47,7 +47,7 @@ def test_new_content_under_an_old_name_replaces_the_waiting_job(queue: Queue, ch
 
 
 def test_new_content_replaces_a_job_that_is_held(queue: Queue) -> None:
-    queue.intake.add_many([source("a.mp4")], held={"/in/default": "scale is 99"})
+    queue.intake.add_many([source("a.mp4")], Terms(held={"/in/default": "scale is 99"}))
     assert queue.intake.add_many([source("a.mp4", size=30)]) == [2]
     assert (queue.jobs.get(1).state, queue.jobs.get(1).error) == ("cancelled", SUPERSEDED)
     assert queue.intake.release(Path("/in/default")) == 0
@@ -189,7 +189,7 @@ def test_a_hard_link_is_the_same_file(queue: Queue, drop: Drop, inbox: Path) -> 
 
 def test_jobs_of_a_broken_inbox_start_held(queue: Queue) -> None:
     other = Source("/in/other", "/in/other/c.mp4", "c.mp4", 1, 50, 3, 4)
-    assert queue.intake.add_many([source("a.mp4"), other], held={"/in/default": "scale is 99"}) == [1, 2]
+    assert queue.intake.add_many([source("a.mp4"), other], Terms(held={"/in/default": "scale is 99"})) == [1, 2]
     assert (queue.jobs.get(1).state, queue.jobs.get(1).error, queue.jobs.get(1).error_kind) == (
         "held",
         "scale is 99",
@@ -241,7 +241,7 @@ def test_a_renamed_held_file_follows_its_new_inbox(queue: Queue, tmp_path: Path)
     path = tmp_path / "one" / "a.mp4"
     path.write_bytes(b"video")
     found = Source.of(tmp_path / "one", path, "a.mp4", path.lstat())
-    queue.intake.add_many([found], held={str(tmp_path / "one"): "wrong"})
+    queue.intake.add_many([found], Terms(held={str(tmp_path / "one"): "wrong"}))
     moved = path.rename(tmp_path / "two" / "a.mp4")
     queue.intake.add(tmp_path / "two", moved, "a.mp4", moved.lstat())
     assert (queue.jobs.get(1).state, queue.jobs.get(1).inbox) == ("queued", str(tmp_path / "two"))
@@ -324,7 +324,7 @@ def test_the_reason_of_held_jobs_is_kept_short(queue: Queue, drop: Drop, inbox: 
     assert queue.intake.hold(inbox, reason) == 1
     other = inbox / "b.mp4"
     other.write_bytes(b"other")
-    (second,) = queue.intake.add_many([Source.of(inbox, other, "b.mp4", other.lstat())], {str(inbox): reason})
+    (second,) = queue.intake.add_many([Source.of(inbox, other, "b.mp4", other.lstat())], Terms({str(inbox): reason}))
     for number in (first, second):
         job = queue.jobs.get(number or 0)
         assert job.state == "held"

@@ -130,3 +130,54 @@ def test_only_the_owner_skips(queue: Queue, drop: Drop, claim: Claim) -> None:
     with pytest.raises(LeaseLost):
         queue.claims.skip(job.id, "another", "it is large enough")
     assert (queue.jobs.get(job.id) or job).state == "running"
+
+
+def order(queue: Queue) -> list[int]:
+    return [job.id for job in queue.forecasts.waiting(99)]
+
+
+def test_what_is_put_first_comes_before_priorities_and_earlier_wishes(queue: Queue, drop: Drop, inbox: Path) -> None:
+    one, two, three, four = (drop(f"{number}.mp4") for number in range(4))
+    queue.requests.first(three)
+    assert order(queue) == [three, one, two, four]
+    queue.requests.first(four)
+    queue.requests.first(four)
+    assert order(queue) == [four, three, one, two]
+    queue.intake.hold(inbox, "wrong")
+    queue.requests.first(two)  # a held one, too
+    queue.intake.release(inbox)
+    assert order(queue) == [two, four, three, one]
+
+
+def test_only_a_job_that_waits_can_be_put_first(queue: Queue, drop: Drop, claim: Claim) -> None:
+    job = claim(drop())
+    for number, words in ((job.id, "is running; only jobs that wait"), (77, "no job 77"), (10**30, "no job 1000")):
+        with pytest.raises(FlashVSRError, match=words):
+            queue.requests.first(number)
+
+
+def test_a_place_in_front_is_kept_when_a_job_is_put_back_and_lost_when_it_ends(
+    queue: Queue, drop: Drop, claim: Claim
+) -> None:
+    one, two = drop("a.mp4"), drop("b.mp4")
+    queue.requests.first(two)
+    job = claim(two)
+    queue.claims.requeue(two, str(job.lease), "stopped", "transient", 0.0, count_attempt=False)
+    assert order(queue) == [two, one]
+    job = claim(two)
+    queue.claims.fail(two, str(job.lease), "no picture", "bad_input", None, [])
+    queue.requests.retry(two)
+    assert order(queue) == [one, two]
+
+
+def test_retry_of_all_failed_jobs(queue: Queue, drop: Drop, claim: Claim) -> None:
+    numbers = [drop(f"{name}.mp4") for name in "abc"]
+    outdated = drop("d.mp4", content=b"old")
+    for number in (*numbers[:2], outdated):
+        job = claim(number)
+        queue.claims.fail(number, str(job.lease), "no picture", "bad_input", None, [])
+    newer = drop("d.mp4", content=b"new")
+    queue.requests.cancel(numbers[2])
+    assert queue.requests.retry_all() == numbers[:2]
+    assert sorted(order(queue)) == [*numbers[:2], newer]
+    assert queue.requests.retry_all() == []

@@ -1,13 +1,13 @@
-"""`flashvsr retry` and `flashvsr cancel`."""
+"""`flashvsr retry`, `cancel`, `first` and `redo`: what is asked of jobs, one after the other."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from flashvsr.commands.say import say
-from flashvsr.errors import FlashVSRError
+from flashvsr.commands.say import complain, say
+from flashvsr.errors import Damaged, FlashVSRError
 from flashvsr.files.advice import in_the_way
 from flashvsr.files.state import StateDirectory
 from flashvsr.jobs.backends.sqlite.database_file import is_empty
@@ -19,22 +19,68 @@ from flashvsr.system.text import printable
 
 
 def retry(config: Config, options: argparse.Namespace) -> int:
-    """Put a job back into the queue."""
+    """Put jobs back into the queue."""
+
+    def ask(queue: Queue, job: int) -> str:
+        queue.requests.retry(job, force=options.force)
+        return f"job {job} waits to be done again"
+
+    if not options.all:
+        return _each(config, options.jobs, ask)
     with existing_queue(config) as queue:
-        queue.requests.retry(options.job, force=options.force)
-    say(f"job {options.job} waits to be done again")
+        again = queue.requests.retry_all()
+    for job in again:
+        say(f"job {job} waits to be done again")
+    if not again:
+        say("no job has failed, there is nothing to do again")
     return 0
 
 
 def cancel(config: Config, options: argparse.Namespace) -> int:
-    """Cancel a job."""
+    """Cancel jobs."""
+
+    def ask(queue: Queue, job: int) -> str:
+        if queue.requests.cancel(job) == CANCELLED:
+            return f"job {job} is cancelled"
+        return f"job {job} is being cancelled: its worker stops, and what is finished is kept as a partial video"
+
+    return _each(config, options.jobs, ask)
+
+
+def first(config: Config, options: argparse.Namespace) -> int:
+    """Put jobs before all others that wait, in the order in which they are named."""
+
+    def ask(queue: Queue, job: int) -> str:
+        queue.requests.first(job)
+        return f"job {job} comes first"
+
+    return _each(config, options.jobs[::-1], ask)
+
+
+def redo(config: Config, options: argparse.Namespace) -> int:
+    """Make jobs anew that are done, with the preset that their inbox has now."""
+    from flashvsr.worker.redo import redo as make_again
+
+    def ask(queue: Queue, job: int) -> str:
+        make_again(config, queue, job)
+        return f"job {job} waits to be made again, with the preset as it is now; the earlier result stays"
+
+    return _each(config, options.jobs, ask)
+
+
+def _each(config: Config, jobs: Sequence[int], ask: Callable[[Queue, int], str]) -> int:
+    """Ask the same of each job, and tell what came of it. One that cannot be done holds up no other."""
+    failed = False
     with existing_queue(config) as queue:
-        now = queue.requests.cancel(options.job) == CANCELLED
-    if now:
-        say(f"job {options.job} is cancelled")
-    else:
-        say(f"job {options.job} is being cancelled: its worker stops, and what is finished is kept as a partial video")
-    return 0
+        for job in dict.fromkeys(jobs):
+            try:
+                say(ask(queue, job))
+            except Damaged:
+                raise
+            except FlashVSRError as error:
+                failed = True
+                complain(str(error))
+    return int(failed)
 
 
 @contextmanager

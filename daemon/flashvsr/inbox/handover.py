@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from flashvsr.errors import FlashVSRError
@@ -13,7 +13,7 @@ from flashvsr.inbox.settle import has_writer
 from flashvsr.inbox.stock import Stock, obstacle
 from flashvsr.inbox.unfinished import Companions
 from flashvsr.inbox.walk import lookup, names_beside
-from flashvsr.jobs.intake import Source
+from flashvsr.jobs.intake import Source, Terms
 from flashvsr.jobs.queue import Queue
 from flashvsr.system.text import printable
 
@@ -33,12 +33,12 @@ class Handover:
         self._stock = stock
         self._locate = locate
 
-    def step(self, held: Mapping[str, str], now: float) -> None:
-        """Hand over what is due; `held` says which inboxes' jobs have to wait, and why. Raises as the queue does."""
+    def step(self, terms: Terms, now: float) -> None:
+        """Hand over what is due. `terms`: on which the inboxes' jobs begin to wait. Raises as the queue does."""
         beside: dict[Path, Companions] = {}  # each directory is listed once, however many files in it are due
         due = self._stock.settler.due(now)[:_BATCH]
         ready = [source for path in due if (source := self._settled(path, beside, now)) is not None]
-        for source, number in self._add(ready, held, now) if ready else ():
+        for source, number in self._add(ready, terms, now) if ready else ():
             self._stock.note_job(source)
             if number is None:
                 log.info("%s has its job already", printable(source.source))
@@ -75,17 +75,17 @@ class Handover:
             return Source.of(place[0], path, place[1], stat)
         return None
 
-    def _add(self, ready: Sequence[Source], held: Mapping[str, str], now: float) -> Sequence[tuple[Source, int | None]]:
+    def _add(self, ready: Sequence[Source], terms: Terms, now: float) -> Sequence[tuple[Source, int | None]]:
         """Return the files that the queue took, with the numbers of their jobs; None where a file has one already."""
         try:
-            return list(zip(ready, self._queue.intake.add_many(ready, held, self._trees), strict=True))
+            return list(zip(ready, self._queue.intake.add_many(ready, terms, self._trees), strict=True))
         except FlashVSRError:
             raise  # what is wrong is the queue, not a file
         except Exception as error:
             if len(ready) == 1:
                 self._fail(Path(ready[0].source), error, now)
                 return ()
-        return [added for source in ready for added in self._add([source], held, now)]
+        return [added for source in ready for added in self._add([source], terms, now)]
 
     def _wait(self, path: Path, why: str, now: float) -> None:
         if why and self._stock.waits.get(path) != why:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flashvsr.errors import BadConfig
 from flashvsr.files.trees import Trees
+from flashvsr.jobs.intake import Terms
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import HELD, QUEUED, SKIPPED
 from flashvsr.settings.preset import (
@@ -35,6 +36,7 @@ class _Verdict:
     preset: _Version
     explanation: _Version
     wrong: str
+    priority: int = 0
 
 
 class PresetGuard:
@@ -46,14 +48,21 @@ class PresetGuard:
         self._quality = default_quality
         self._verdicts: dict[Path, _Verdict] = {}
         self._inboxes_with: dict[str, frozenset[str]] = {}
+        self._priorities: Mapping[str, frozenset[int]] | None = None
         self.broken: dict[str, str] = {}
 
     def begin(self) -> None:
         """A scan of all inboxes begins: which of them have jobs that wait is asked anew, once."""
         self._inboxes_with = {}
+        self._priorities = None
+
+    def terms(self) -> Terms:
+        """On which jobs of the inboxes begin to wait, as their presets are."""
+        priorities = {str(inbox): verdict.priority for inbox, verdict in self._verdicts.items() if verdict.priority}
+        return Terms(self.broken, priorities)
 
     def check(self, inbox: Path) -> str | None:
-        """Check the preset if it changed, and hold or release the jobs; returns what is wrong.
+        """Check the preset if it changed; hold, release or reorder the jobs; returns what is wrong.
 
         A missing preset is written with the defaults. A file is parsed once, right or wrong, until it changes or the
         explanation beside it does; one that cannot be read is tried again.
@@ -61,6 +70,7 @@ class PresetGuard:
         verdict = self._verdicts.get(inbox)
         if verdict is not None and verdict.preset is not None and verdict.preset == self._version(inbox / PRESET_NAME):
             if not verdict.wrong:
+                self._reorder(inbox, verdict.priority)
                 return None
             if verdict.explanation == self._version(inbox / PRESET_ERROR_NAME):
                 self._hold(inbox, verdict.wrong)
@@ -91,9 +101,10 @@ class PresetGuard:
                 wrong = f"inbox {printable(inbox)}: jobs wait, its preset is wrong: {message}"
                 logs.each_line(log, logging.WARNING, wrong)
             return message
-        self._note(inbox, version, "")
+        self._note(inbox, version, "", preset.priority)
         self.broken.pop(str(inbox), None)
         released = self._queue.intake.release(inbox) if str(inbox) in self._waiting(HELD) else 0
+        self._reorder(inbox, preset.priority)
         if before is not None or released:
             log.info("inbox %s: the preset is right, %d held jobs go on", printable(inbox), released)
         if str(inbox) in self._waiting(SKIPPED):
@@ -104,12 +115,20 @@ class PresetGuard:
                 )
         return None
 
-    def _note(self, inbox: Path, version: _Version, wrong: str) -> None:
+    def _note(self, inbox: Path, version: _Version, wrong: str, priority: int = 0) -> None:
         explanation = self._version(inbox / PRESET_ERROR_NAME) if wrong else None
-        self._verdicts[inbox] = _Verdict(version, explanation, wrong)
+        self._verdicts[inbox] = _Verdict(version, explanation, wrong, priority)
 
     def _hold(self, inbox: Path, message: str) -> int:
         return self._queue.intake.hold(inbox, message) if str(inbox) in self._waiting(QUEUED) else 0
+
+    def _reorder(self, inbox: Path, priority: int) -> None:
+        """Give those jobs the preset's priority that have another: it was edited, or they came from another inbox."""
+        if self._priorities is None:
+            self._priorities = self._queue.intake.priorities()
+        if self._priorities.get(str(inbox), frozenset()) - {priority}:
+            number = self._queue.intake.prioritise(inbox, priority)
+            log.info("inbox %s: %d jobs have the priority %d now", printable(inbox), number, priority)
 
     def _waiting(self, state: str) -> frozenset[str]:
         """The inboxes with jobs in this state, asked once a scan and only if it matters."""
@@ -140,4 +159,5 @@ def _same(preset: Preset, stored: str | None) -> bool:
         before = preset_from_json(stored or "")
     except BadConfig:
         return True
-    return before == (preset if before.largest is None else preset.fixed(before.largest))
+    now = preset if before.largest is None else preset.fixed(before.largest)
+    return replace(before, priority=now.priority) == now  # which decides when, not what

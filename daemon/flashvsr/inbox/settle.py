@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flashvsr.files.trees import Trees
+from flashvsr.inbox.natural import natural_key
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,12 @@ class Settler:
         return now - seen.since >= self._seconds
 
     def due(self, now: float) -> list[Path]:
-        """Return the files that are worth another look: unchanged for `settle_seconds`, as far as known."""
-        return [path for path, seen in self._seen.items() if now - seen.since >= self._seconds]
+        """Return the files that are worth another look: unchanged for `settle_seconds`, as far as known.
+
+        The first that stood still comes first. Of those that one scan found, the order is that of their names.
+        """
+        due = [path for path, seen in self._seen.items() if now - seen.since >= self._seconds]
+        return sorted(due, key=lambda path: (self._seen[path].since, natural_key(path)))
 
     def restart(self, path: Path, now: float) -> None:
         """Let the file wait for another `settle_seconds`."""

@@ -108,7 +108,7 @@ class InboxWatcher:
         if now >= self._next_scan or (self._hinted and now >= self._next_hinted):
             self._scan(now)
         if now >= self._pause_until:
-            self._handover.step(self._presets.broken, now)
+            self._handover.step(self._presets.terms(), now)
 
     def _get_on(self) -> None:
         if not self._failing:

@@ -68,10 +68,9 @@ class History:
         `departed`: it has left the inbox. The same file dropped there again is then a new job.
         """
         where = None if archived is None else str(archived)
+        dealt = {"settled": time.time(), "archived": where, "departed": departed}
         with self._store.writing():
-            self._jobs.change(
-                job_id, settled=time.time(), archived=where, departed=departed, error=None, error_kind=None
-            )
+            self._jobs.change(job_id, Job.state == DONE, **dealt, error=None, error_kind=None)
 
     def ended_before(self, limit: float) -> list[Ended]:
         """Return what ended before `limit`, in seconds since the epoch: without all that is recorded of its making."""

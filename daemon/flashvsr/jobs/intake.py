@@ -6,7 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import peewee as pw
@@ -23,6 +23,7 @@ _BATCH = 200  # files per transaction: workers must not wait long for the write 
 
 _Mark = str | tuple[int, int]  # a name, or a device and inode
 
+_NOT_ENDED = Job.state.in_((QUEUED, HELD, RUNNING))
 _KEY = (Job.source, Job.device, Job.inode, Job.size, Job.mtime_ns)
 
 
@@ -44,6 +45,17 @@ class Source:
         return cls(str(inbox), str(source), relative, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
+@dataclass(frozen=True)
+class Terms:
+    """On which jobs begin to wait, by their inboxes: which of these are held, and why; and what comes first."""
+
+    held: Mapping[str, str] = field(default_factory=dict)
+    priorities: Mapping[str, int] = field(default_factory=dict)  # 0 where none is named
+
+
+_NO_TERMS = Terms()
+
+
 class Intake:
     """The part of the queue that the watcher talks to."""
 
@@ -57,7 +69,7 @@ class Intake:
         return self.add_many([Source.of(inbox, source, relative, stat)])[0]
 
     def add_many(
-        self, sources: Sequence[Source], held: Mapping[str, str] | None = None, trees: Trees = NO_LINKS
+        self, sources: Sequence[Source], terms: Terms = _NO_TERMS, trees: Trees = NO_LINKS
     ) -> list[int | None]:
         """Make jobs of files, in order; the number of each job, or None for a file that is known already.
 
@@ -65,7 +77,7 @@ class Intake:
         device and inode numbers when it is mounted again). A renamed file keeps its job, which takes the new name,
         and a failed one is tried again under it. A new version of a file replaces the old one's
         job if that still waits. A file whose job is done and archived or deleted it is known no longer: whoever
-        drops it again wants it done again. Jobs of an inbox named in `held` start as held, with the reason given there.
+        drops it again wants it done again. Jobs of an inbox that `terms` hold start as held, for the reason given.
         `trees`: by which it is told whether a file still lies under a name that it had.
         """
         numbers: list[int | None] = []
@@ -76,11 +88,11 @@ class Intake:
                 for source in batch:
                     # Of thousands of files dropped at once hardly one has anything to do with an earlier job.
                     if met.isdisjoint(marks := _marks(source)):
-                        numbers.append(self._insert(source, _start(source, held or {})))
+                        numbers.append(self._insert(source, _start(source, terms)))
                     else:
-                        numbers.append(self._add(source, left, held or {}))
+                        numbers.append(self._add(source, left, terms))
                     met |= marks
-                self._note_held(batch, numbers[-len(batch) :], held or {})
+                self._note_held(batch, numbers[-len(batch) :], terms.held)
         return numbers
 
     def renamed(self, job_id: int, source: Source) -> Job | None:
@@ -123,6 +135,19 @@ class Intake:
     def release(self, inbox: Path) -> int:
         """Let the held jobs of `inbox` go on; how many these were."""
         return self._move(inbox, HELD, QUEUED, None, None)
+
+    def priorities(self) -> Mapping[str, frozenset[int]]:
+        """Return the priorities that jobs of each inbox have which did not end."""
+        found: dict[str, set[int]] = {}
+        for row in self._store.rows(Job.select(Job.inbox, Job.priority).where(_NOT_ENDED).distinct()):
+            found.setdefault(row.inbox, set()).add(row.priority)
+        return {inbox: frozenset(values) for inbox, values in found.items()}
+
+    def prioritise(self, inbox: Path, priority: int) -> int:
+        """Give the jobs of `inbox` that did not end this priority; how many had another one."""
+        others = (Job.inbox == str(inbox)) & _NOT_ENDED & (Job.priority != priority)
+        with self._store.writing():
+            return int(self._store.run(Job.update(priority=priority).where(others)))
 
     def reconsider(self, inbox: Path, differs: Callable[[str | None], bool]) -> int:
         """Queue those skipped jobs of `inbox` again whose preset, as the row has it, `differs`; how many these were."""
@@ -172,8 +197,8 @@ class Intake:
         rows = self._store.run(Job.select(Job.source, Job.device, Job.inode).where(either))
         return of_them & set[_Mark]().union(*map(_marks, rows))
 
-    def _add(self, source: Source, left: frozenset[str], held: Mapping[str, str]) -> int | None:
-        waiting = _start(source, held)
+    def _add(self, source: Source, left: frozenset[str], terms: Terms) -> int | None:
+        waiting = _start(source, terms)
         name = _name(source)
         again = fresh_start() | no_result() | {"created": time.time()} | waiting
         same_inode, same_name = self._matches(source)
@@ -214,7 +239,7 @@ class Intake:
         same_inode = next((row for row in rows if _key(row)[1:] == _key(source)[1:]), None)
         return same_inode, next((row for row in rows if row.source == source.source), None)
 
-    def _insert(self, source: Source, start: Mapping[str, str | None]) -> int:
+    def _insert(self, source: Source, start: Mapping[str, object]) -> int:
         content = {key: getattr(source, key) for key in ("device", "inode", "size", "mtime_ns")}
         name = {key: getattr(source, key) for key in ("inbox", "source", "relative")}
         return int(self._store.run(Job.insert(created=time.time(), **name, **content, **start)))
@@ -240,13 +265,14 @@ def _marks(file: Source | Job) -> set[_Mark]:
     return {file.source, (file.device, file.inode)}
 
 
-def _start(source: Source, held: Mapping[str, str]) -> dict[str, str | None]:
+def _start(source: Source, terms: Terms) -> dict[str, object]:
     """The columns of a job that begins to wait."""
-    reason = held.get(source.inbox)
+    reason = terms.held.get(source.inbox)
     return {
         "state": QUEUED if reason is None else HELD,
         "error": None if reason is None else _kept(reason),
         "error_kind": None if reason is None else "config",
+        "priority": terms.priorities.get(source.inbox, 0),
     }
 
 

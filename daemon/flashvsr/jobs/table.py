@@ -12,6 +12,7 @@ import peewee as pw
 from flashvsr.errors import FlashVSRError
 from flashvsr.jobs.ledger import Ledger
 from flashvsr.jobs.notices import Notices
+from flashvsr.jobs.rows import LARGEST_NUMBER
 from flashvsr.jobs.schema import CANCELLED, FAILED, FINISHED, HELD, QUEUED, STATES, SUPERSEDED, Job
 from flashvsr.jobs.store import Store
 
@@ -60,7 +61,7 @@ class JobTable:
 
     def existing(self, job_id: int) -> Job:
         """Return one job; FlashVSRError if there is none of that number."""
-        row = self.get(job_id)
+        row = self.get(job_id) if job_id <= LARGEST_NUMBER else None
         if row is None:
             raise FlashVSRError(f"There is no job {job_id}; `flashvsr status` lists the jobs.")
         return row
@@ -103,6 +104,7 @@ def fresh_start() -> dict[str, object]:
     return {
         "attempts": 0,
         "not_before": 0.0,
+        "turn": 0,
         "error": None,
         "error_kind": None,
         "warnings": [],

@@ -146,6 +146,14 @@ class Preset:
             "a sample: 10 is soon done. The result has its usual name.",
         ),
     )
+    priority: int = field(
+        default=0,
+        metadata=option(
+            Whole(-10, 10),
+            "Which inbox comes first: videos of one with a higher number are done before all others that wait. Among "
+            "equals, the video that came first. `flashvsr first ID` puts single ones before everything else.",
+        ),
+    )
     report: bool = field(
         default=False,
         metadata=option(

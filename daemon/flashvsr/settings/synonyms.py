@@ -31,6 +31,7 @@ PRESET_KEYS = _each(
     fit="crop pad padding aspect aspectratio",
     deinterlace="interlace interlaced deinterlacing deinterlacer yadif bwdif",
     seconds="duration length maxseconds maxduration until trim cut preview sample",
+    priority="prio importance nice",
     report="writereport log logfile",
 )
 # Keys that no preset has, and what there is instead.

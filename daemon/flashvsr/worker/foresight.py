@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,4 +92,5 @@ class Foresight(threading.Thread):
 
 
 def _digest(job: Job, preset: Preset) -> str:
-    return hashlib.sha256(f"{preset_to_json(preset)} {job.forced}".encode()).hexdigest()[:16]
+    made = replace(preset, priority=0)  # which decides when, not what
+    return hashlib.sha256(f"{preset_to_json(made)} {job.forced}".encode()).hexdigest()[:16]
