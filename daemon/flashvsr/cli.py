@@ -143,6 +143,12 @@ def _parser() -> _Parser:
     for command in (cancel, first, redo):
         command.add_argument("jobs", type=int, nargs="+", metavar="ID")
 
+    pause = _add(commands, "pause", "pause", "do no jobs and free the GPU, for a while or until resume", "pause")
+    pause.add_argument(
+        "words", nargs="*", metavar="WHEN", help="2h, 30m, 1h30m, or until 07:00; without it until `flashvsr resume`"
+    )
+    resume = _add(commands, "resume", "pause", "end a pause", "resume")
+
     weights = commands.add_parser("weights", help="fetch or verify the model's weights")
     weights.set_defaults(module="weights", function="usage")
     actions = weights.add_subparsers(title="actions", metavar="ACTION", required=True)
@@ -156,7 +162,7 @@ def _parser() -> _Parser:
         deeds, "test", "notify", "send one message to each address of notify.urls, and say what came of it", "test"
     )
 
-    for command in (status, check, retry, cancel, first, redo, fetch, verify, test):
+    for command in (status, check, retry, cancel, first, redo, pause, resume, fetch, verify, test):
         command.set_defaults(as_service=True)  # they look at what is the service's, or change it
 
     completion = _add(commands, "completion", "completion", "print what completes the words of this command in a shell")

@@ -107,6 +107,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     for name in ("config", "slot", "label", "parent"):
         parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--rest", action="store_true")
     options = parser.parse_args()
     behaviour = os.environ["FAKE_WORKER"]
     die_with(int(options.parent))
@@ -116,13 +117,16 @@ def main() -> int:
             cuda=os.environ.get("CUDA_VISIBLE_DEVICES"),
             told_systemd="NOTIFY_SOCKET" in os.environ,
             group=os.getpgid(0),
+            rests=options.rest,
         )
         config = load_config(Path(options.config))
         with closing(Queue(config.paths.state)) as queue:
             if behaviour == "late":
                 time.sleep(1)
                 note("registered")
-            queue.workers.set(options.slot, os.getpid(), options.label, "idle")
+            queue.workers.set(options.slot, os.getpid(), options.label, "resting" if options.rest else "idle")
+            if options.rest:
+                behaviour = "idle"
             if behaviour == "crash":
                 return 3
             if behaviour == "hang":

@@ -138,6 +138,11 @@ class StateDirectory:
         return self.path / "service.json"
 
     @property
+    def pause(self) -> Path:
+        """For how long a person paused the service."""
+        return self.path / "pause.json"
+
+    @property
     def worker_settings(self) -> Path:
         """What workers read instead of the settings file."""
         return self.path / "worker.toml"

@@ -28,7 +28,7 @@ def current_owner() -> Owner:
 def owner_alive(owner: Owner) -> bool:
     """Tell whether that very process still runs; one of another host counts as alive, we cannot tell."""
     # The host's name alone would not do: it may change with the network, or with each start of a container.
-    elsewhere = owner.host != socket.gethostname() and owner.start.partition("-")[0] != _boot()
+    elsewhere = owner.host != socket.gethostname() and owner.start.partition("-")[0] != this_boot()
     return elsewhere or _start_of(owner.pid) == owner.start
 
 
@@ -42,10 +42,10 @@ def _start_of(pid: int) -> str | None:
     fields = text[text.rindex(b")") + 2 :].split()
     if fields[0] in (b"Z", b"X"):
         return None
-    return f"{_boot()}-{int(fields[19])}"
+    return f"{this_boot()}-{int(fields[19])}"
 
 
-def _boot() -> str:
+def this_boot() -> str:
     """Return a short name of this boot: clock ticks and process numbers start again with each one."""
     try:
         return _BOOT_ID.read_text()[:8]

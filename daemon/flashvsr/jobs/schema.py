@@ -139,7 +139,7 @@ class Worker(pw.Model):
     slot = MessageField(primary_key=True)
     pid = pw.IntegerField()
     label = MessageField()
-    state = pw.TextField()  # starting | idle | busy
+    state = pw.TextField()  # starting | idle | busy | resting
     job = pw.IntegerField(null=True)
     since = pw.FloatField()
     error = OptionalMessageField(null=True)

@@ -7,27 +7,28 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from flashvsr.files import at, trees
+from flashvsr.files import at
 from flashvsr.files.advice import explained
 from flashvsr.files.made import Made
-from flashvsr.files.moves import move_new, opened
+from flashvsr.files.moves import move_new
 from flashvsr.files.names import OUR_PREFIX, numbered
+from flashvsr.files.trees import Trees
 
 _BLOCK = 1 << 20
 
 Expect = Callable[[Path, os.stat_result], None]
 
 
-def put_back(archived: Path, wanted: Path, expect: Expect) -> Path:
+def put_back(trees: Trees, archived: Path, wanted: Path, expect: Expect) -> Path:
     """Move an archived file back to `wanted`, or the first of its numbered names that is free; returns the path.
 
     `expect` is told the path, and what the file will look like there, just before it gets that name; once more where
     somebody else was quicker. Whatever cuts this short, the file is whole in the archive or in the inbox. Raises
-    Transient if the file system refuses.
+    Transient if the file system refuses. `trees`: the way to both places.
     """
     with (
         explained("write to", wanted.parent),
-        opened(archived.parent) as archive,
+        trees.directory(archived.parent) as archive,
         trees.directory(wanted.parent, create=True) as folder,
     ):
         status = at.status(archive, archived.name)
@@ -65,7 +66,7 @@ def _copy(archive: int, name: str, folder: int, wanted: Path, expect: Expect) ->
         status = os.fstat(source)
         hidden = f"{OUR_PREFIX}{status.st_ino}-{status.st_mtime_ns}.part"
         at.remove(folder, hidden)  # of an attempt that was cut short
-        with Made(wanted.with_name(hidden), status.st_mode & 0o777, folder) as copy:
+        with Made(wanted.with_name(hidden), folder, status.st_mode & 0o777) as copy:
             while block := os.read(source, _BLOCK):
                 copy.write(block)
             os.utime(copy.descriptor, ns=(status.st_mtime_ns, status.st_mtime_ns))

@@ -19,7 +19,7 @@ from flashvsr.status.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
 
-WORKING = ("idle", "busy")
+WORKING = ("idle", "busy", "resting")
 
 
 class Health:
@@ -79,12 +79,13 @@ class Health:
         """Whether the queue answers and the watcher moves: only then the watchdog is fed."""
         return not self._queue_problem and self._watch.silent_seconds() < self._silence
 
-    def snapshot(self, doing: str = "") -> Snapshot:
-        """Return all facts at the moment; `doing`: what the service does besides serving."""
+    def snapshot(self, doing: str = "", until: float | None = None) -> Snapshot:
+        """Return all facts at the moment; `doing` and `until`: see `ServiceState`."""
         silent = self._watch.silent_seconds()
         return self._gatherer.snapshot(
             Live(
                 doing=doing,
+                until=until,
                 settings_problem=self.config_problem,
                 disk_problem=self._disk_problem,
                 queue_problem=self._queue_problem,

@@ -53,6 +53,7 @@ class EndedWorker:
     code: int  # exit code, or minus the number of the signal that killed it
     delay: float  # seconds until its slot gets a new one
     resting: bool
+    dismissed: bool = False  # it was sent away, see `WorkerPool.rest`; a new one may start at once
 
     @property
     def asked_to(self) -> bool:
@@ -70,6 +71,8 @@ class _Place:
     next_start: float = 0.0
     failures: int = 0
     kill_reason: str = ""
+    resting: bool = False  # this process does no jobs
+    dismissed: float | None = None  # when it was told to leave because the pool rests, or does no longer
 
 
 class WorkerPool:
@@ -89,10 +92,28 @@ class WorkerPool:
         self._command = tuple(command)
         self._patience = patience or Patience()
         self._prepare = prepare
+        self._resting = False
+
+    def rest(self, resting: bool, now: float, patience: float) -> None:
+        """Let no job be worked on, or let work go on; to be called again and again.
+
+        Workers of the other kind are told to leave: SIGTERM lets them close their chunk. Those that are still there
+        after `patience` seconds are killed. While it rests, one worker puts in order what is left of jobs that have
+        ended; it sees no GPU.
+        """
+        self._resting = resting
+        for place, process in self._running():
+            if place.resting == resting:
+                continue
+            if place.dismissed is None:
+                place.dismissed = now
+                os.kill(process.pid, signal.SIGTERM)
+            elif now - place.dismissed > patience:
+                self.kill(place.slot.name, "killed: it did not leave in time")
 
     def start_due(self, now: float) -> None:
-        """Give every empty slot whose waiting time is over a new process."""
-        for place in self._places:
+        """Give every empty slot whose waiting time is over a new process; while the pool rests, only the first one."""
+        for place in self._places[:1] if self._resting else self._places:
             if place.process is None and place.next_start <= now:
                 self._start(place, now)
 
@@ -145,15 +166,15 @@ class WorkerPool:
             "--label",
             place.slot.label,
         )
-        command = (*self._command, *arguments, "--parent", str(os.getpid()))
-        place.started, place.kill_reason = now, ""
+        command = (*self._command, *arguments, "--parent", str(os.getpid()), *(("--rest",) if self._resting else ()))
+        place.started, place.kill_reason, place.resting, place.dismissed = now, "", self._resting, None
         held_back = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)  # inherited by the new process
         try:
             self._prepare()
             place.process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
-                env=worker_environment(place.slot),
+                env=worker_environment(place.slot, self._resting),
                 start_new_session=True,  # its own process group, so that all of it can be killed
             )
         except (OSError, FlashVSRError) as error:
@@ -165,22 +186,25 @@ class WorkerPool:
             signal.pthread_sigmask(signal.SIG_SETMASK, held_back)
 
     def _note_end(self, place: _Place, pid: int, code: int, now: float) -> EndedWorker:
+        place.process = None
+        if place.dismissed is not None:  # as it was asked to: nothing is wrong with it
+            place.next_start = now
+            return EndedWorker(place.slot, pid, place.kill_reason or _exit_text(code), code, 0.0, False, dismissed=True)
         if now - place.started >= self._patience.healthy_after:
             place.failures = 0
         place.failures += 1
-        place.process = None
         delay = self._patience.delay(place.failures)
         place.next_start = now + delay
         resting = place.failures >= self._patience.failures_before_rest
         return EndedWorker(place.slot, pid, place.kill_reason or _exit_text(code), code, delay, resting)
 
 
-def worker_environment(slot: Slot) -> dict[str, str]:
-    """The service's environment, narrowed to the slot's GPU ("" shows none)."""
+def worker_environment(slot: Slot, resting: bool = False) -> dict[str, str]:
+    """The service's environment, narrowed to the slot's GPU ("" shows none); to none at all while it rests."""
     environment = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
     # The order nvidia-smi and the discovery use; CUDA's own default is "fastest first".
     environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
-    environment["CUDA_VISIBLE_DEVICES"] = slot.visible
+    environment["CUDA_VISIBLE_DEVICES"] = "" if resting else slot.visible
     return environment
 
 

@@ -18,6 +18,8 @@ from flashvsr.jobs.queue import Queue
 from flashvsr.notify.post import Pace
 from flashvsr.page.pages import Pages
 from flashvsr.service.health import Health
+from flashvsr.service.leave_to_work import LeaveToWork, Rest
+from flashvsr.service.pause import Moment
 from flashvsr.service.pool import WORKER_COMMAND, EndedWorker, Patience, WorkerPool
 from flashvsr.service.reload import keep_worker_config, read_again, write_worker_config
 from flashvsr.service.stopping import CHECKPOINT, FINISH, Stop
@@ -27,6 +29,7 @@ from flashvsr.service.watch_thread import MakeWatcher, WatchThread
 from flashvsr.settings.config import Config
 from flashvsr.status.line import status_line
 from flashvsr.status.service_file import ServiceFile
+from flashvsr.status.snapshot import Snapshot
 from flashvsr.system import logs
 from flashvsr.system.devices import Slot, discover
 from flashvsr.system.signals import SignalQueue
@@ -78,6 +81,8 @@ class Supervisor:
         self._notifier = notifier or Notifier()
         self._patience = patience or Patience()
         self._pace = pace or Intervals()
+        self._leave = LeaveToWork(config.paths.state)
+        self._rest: Rest | None = None
         self._stop = Stop(self._pace.checkpoint, self._pace.killed)
         self._ready = False
         self._next_recover = 0.0
@@ -133,6 +138,7 @@ class Supervisor:
         with self._health.queue_guard():
             self._look_after_jobs()
         if not self._stop.requested:
+            self._look_at_the_hours()
             self._pool.start_due(time.monotonic())
         self._report()
         self._signals.wait(self._pace.turn)
@@ -152,7 +158,7 @@ class Supervisor:
             self._recover_jobs()
             self._forget_workers()
             self._health.refresh()
-        self._pages.stop(self._health.snapshot(self._doing()))
+        self._pages.stop(self._snapshot())
         self._telling.finish()
         log.info("stopped")
 
@@ -169,6 +175,14 @@ class Supervisor:
         if mode in STOP_SIGNALS:
             self._pool.send(STOP_SIGNALS[mode])
 
+    def _look_at_the_hours(self) -> None:
+        """Let workers leave or come back, as a pause and the hours of the settings say."""
+        rest = self._leave.rest(self._config.schedule.run, Moment.now())
+        if (rest and rest.words) != (self._rest and self._rest.words):
+            log.info("%s", rest.words if rest else "work goes on")
+        self._rest = rest
+        self._pool.rest(rest is not None, time.monotonic(), self._pace.checkpoint)
+
     def _look_after_jobs(self) -> None:
         for ended in self._pool.reap(time.monotonic()):
             self._note_end(ended)
@@ -183,6 +197,10 @@ class Supervisor:
         plan = "" if self._stop.requested else _plan(ended)
         if ended.code == EX_DAMAGED:
             raise Damaged(f"{ended.slot.name}: the worker found the queue database damaged, see its last lines above")
+        if ended.dismissed:
+            log.info("%s: worker %d left (%s)", ended.slot.name, ended.pid, ended.reason)
+            self._queue.workers.remove(ended.slot.name)
+            return
         level = logging.INFO if ended.asked_to or self._stop.requested else logging.ERROR
         log.log(level, "%s: worker %d ended (%s)%s", ended.slot.name, ended.pid, ended.reason, plan)
         error = f"the worker ended ({ended.reason}){plan}"
@@ -209,9 +227,9 @@ class Supervisor:
 
     def _report(self) -> None:
         now = time.monotonic()
-        if not self._ready and self._health.worker_is_up():
+        if not self._ready and (self._rest is not None or self._health.worker_is_up()):
             self._ready = True
-            line = status_line(self._health.snapshot())
+            line = status_line(self._snapshot())
             self._notifier.ready(line)
             log.info("ready: %s", line)
         if now >= self._next_report:
@@ -226,16 +244,22 @@ class Supervisor:
     def _tell(self) -> None:
         """Show what is known at the moment, wherever it is shown."""
         self._health.told_aside = tuple(self._telling.problems())
-        snapshot = self._health.snapshot(self._doing())
+        snapshot = self._snapshot()
         self._telling.observe(snapshot, self._health.healthy())
         self._notifier.status(status_line(snapshot))
         self._service_file.keep(snapshot)
         self._pages.show(snapshot, self._config)
 
+    def _snapshot(self) -> Snapshot:
+        resting = self._rest is not None and not self._stop.requested
+        return self._health.snapshot(self._doing(), self._rest.until if resting and self._rest else None)
+
     def _doing(self) -> str:
-        """What is done besides serving."""
+        """What is done besides serving, or instead of it."""
         if self._stop.requested:
             return f"stopping: {self._stop.words}"
+        if self._rest is not None:
+            return self._rest.words
         return "" if self._ready else "starting the workers"
 
     def _reload(self) -> None:
@@ -252,7 +276,7 @@ class Supervisor:
         else:
             self._take_over(config, waiting)
         if self._ready:
-            self._notifier.ready(status_line(self._health.snapshot()))
+            self._notifier.ready(status_line(self._snapshot()))
 
     def _take_over(self, config: Config, waiting: Sequence[str]) -> None:
         self._config = config

@@ -33,6 +33,7 @@ from flashvsr.settings.service_tables import (
     Paths,
     QueueSettings,
     Retention,
+    Schedule,
     Service,
     Status,
     Tools,
@@ -72,6 +73,7 @@ class Config:
     chunks: Chunks = field(default_factory=Chunks)
     preprocess: Preprocess = field(default_factory=Preprocess)
     queue: QueueSettings = field(default_factory=QueueSettings)
+    schedule: Schedule = field(default_factory=Schedule)
     retention: Retention = field(default_factory=Retention)
     export: Export = field(default_factory=Export)
     service: Service = field(default_factory=Service)

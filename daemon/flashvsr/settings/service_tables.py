@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from flashvsr.settings.hours import WeekHours
 from flashvsr.settings.kinds import ByteSize, FilePath, Flag, Number, OneOf, Text, Whole
 from flashvsr.settings.options import option
 
@@ -133,6 +134,21 @@ class Export:
             Whole(1, 10),
             "Quality where the preset of an inbox names none. 10 is the best, and makes the largest files.",
             env="FLASHVSR_EXPORT_VIDEO_QUALITY",
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """[schedule]: when videos are worked on."""
+
+    run: str = field(
+        default="",
+        metadata=option(
+            WeekHours(),
+            "Hours in which videos are worked on, by the clock of this machine. Outside them running jobs save what "
+            "is done of them, and the GPU is free. Several are separated by commas. Days stand before their hours, "
+            "and are those on which these begin: mon-fri 22:00-07:00 ends on Saturday morning.",
         ),
     )
 

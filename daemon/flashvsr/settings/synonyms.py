@@ -61,6 +61,7 @@ CONFIG_KEYS: Mapping[str, tuple[str, str]] = {
         (("queue", "max_attempts"), "retries maxretries attempts tries"),
         (("queue", "min_free"), "freespace minfreespace reserve"),
         (("queue", "stall_seconds"), "stall timeout stalltimeout jobtimeout"),
+        (("schedule", "run"), "hours runhours workinghours timewindow window nighthours"),
         (("retention", "days"), "keepdays retentiondays historydays"),
         (("limits", "file_bytes"), "maxsize maxfilesize maxbytes maxfilebytes"),
         (("limits", "frames"), "maxframes"),

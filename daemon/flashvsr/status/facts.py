@@ -26,7 +26,7 @@ def facts(snapshot: Snapshot) -> dict[str, Any]:
     service, queue = snapshot.service, snapshot.queue
     return {
         "moment": snapshot.moment,
-        "service": {"process": service.process, "state": printable(service.state), "doing": service.doing},
+        "service": asdict(service) | {"state": printable(service.state)},
         "problems": [asdict(problem) for problem in snapshot.problems],
         "workers": [asdict(worker) for worker in snapshot.workers],
         "counts": {} if queue is None else dict(queue.counts),

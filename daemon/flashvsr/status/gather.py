@@ -36,12 +36,13 @@ Jobs = Literal["none", "open", "all"]
 class Live:
     """What only the service process knows at the moment; texts are empty where nothing is wrong.
 
-    `doing`: see `ServiceState`. `silent_seconds`: how long no inbox could be read, 0 as long as that is nothing to
-    mention. `inbox_problems`: by directory or file. `inboxes`: each with what is wrong with its preset.
+    `doing` and `until`: see `ServiceState`. `silent_seconds`: how long no inbox could be read, 0 as long as that is
+    nothing to mention. `inbox_problems`: by directory or file. `inboxes`: each with what is wrong with its preset.
     `aside`: what is wrong with messages and metrics, as (what has it, text).
     """
 
     doing: str = ""
+    until: float | None = None
     settings_problem: str = ""
     disk_problem: str = ""
     queue_problem: str = ""
@@ -99,7 +100,7 @@ class ServiceGatherer:
         queue, jobs = listed(self._listing.rows, workers, counts, moment, serving=True)
         return Snapshot(
             moment=moment,
-            service=ServiceState(os.getpid(), self._queue.path.parent, live.doing),
+            service=ServiceState(os.getpid(), self._queue.path.parent, live.doing, live.until),
             problems=self._problems.update(found),
             workers=workers,
             queue=queue,
@@ -146,7 +147,7 @@ def gather(config: Config, queue: Queue | None, *, jobs: Jobs = "open", look: bo
         counts, listing = listed(rows, workers, counts, moment, serving=process is not None)
     return Snapshot(
         moment=moment,
-        service=ServiceState(process, state, told.doing),
+        service=ServiceState(process, state, told.doing, told.until),
         problems=told.problems,
         workers=workers,
         queue=counts,

@@ -27,7 +27,7 @@ WRITE_SECONDS = 2.0  # some texts change with every look, such as how long a sha
 
 @dataclass(frozen=True)
 class Told:
-    """What a running service told: see `ServiceState.doing` and `Snapshot.problems`.
+    """What a running service told: see `ServiceState` and `Snapshot.problems`.
 
     `usable`: inboxes, as the problems name them, whose presets are right although something else is wrong.
     `complete`: whether these are all problems there are.
@@ -37,6 +37,7 @@ class Told:
     problems: tuple[Problem, ...] = ()
     usable: frozenset[str] = frozenset()
     complete: bool = False
+    until: float | None = None
 
 
 class ServiceFile:
@@ -56,7 +57,7 @@ class ServiceFile:
         service = snapshot.service
         problems = [asdict(problem) for problem in snapshot.problems]
         content: dict[str, Any] = {"process": service.process, "doing": service.doing, "problems": problems}
-        content["usable"] = _usable(snapshot)
+        content |= {"usable": _usable(snapshot), "until": service.until}
         try:
             write_replacing(self._path, json.dumps(content, indent=1))
         except OSError as error:
@@ -80,7 +81,9 @@ def read_service_file(state: Path, process: int) -> Told:
     problems = tuple(map(_problem, entries)) if isinstance(entries, list) else (None,)
     understood = tuple(problem for problem in problems if problem is not None)
     complete = len(understood) == len(problems) and all(problem.subject != UNLISTED for problem in understood)
-    return Told(doing if isinstance(doing, str) else "", understood, _texts(usable), complete)
+    until = found.get("until")
+    until = float(until) if isinstance(until, int | float) else None
+    return Told(doing if isinstance(doing, str) else "", understood, _texts(usable), complete, until)
 
 
 def _problem(entry: Any) -> Problem | None:

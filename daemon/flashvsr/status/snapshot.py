@@ -47,17 +47,20 @@ class Problem:
 class ServiceState:
     """The service process. `process`: its number, None if none runs; `state`: its state directory.
 
-    `doing`: "starting the workers" or "stopping: ..."; empty while it serves, and if none runs.
+    `doing`: "starting the workers", "stopping: ...", or why no job is worked on: "paused until 07:00 by flashvsr
+    pause", "outside [schedule] run until 22:00"; empty while it serves, and if none runs. `until`: when such a rest
+    ends, in seconds since the epoch; None if there is none, or no end of it is known.
     """
 
     process: int | None
     state: Path
     doing: str = ""
+    until: float | None = None
 
 
 @dataclass(frozen=True)
 class WorkerState:
-    """One worker process. `state`: starting, idle or busy; `job`: number of the job it works on."""
+    """One worker process. `state`: starting, idle, busy or resting; `job`: number of the job it works on."""
 
     slot: str
     pid: int

@@ -57,9 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     upscaling,
                     orders,
                     lambda: load_config(options.config),
+                    options.rest,
                 )
                 foresight = Foresight(queue, lambda: loop.config, upscaling)
-                foresight.start()
+                if not options.rest:  # what a result becomes may depend on the GPU, which a resting worker does not see
+                    foresight.start()
                 try:
                     _work(loop, orders, arrivals)
                 finally:
@@ -90,6 +92,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--config", type=Path, help="settings file")
     parser.add_argument("--slot", required=True, help="name of the slot, such as gpu0 or cpu")
     parser.add_argument("--label", required=True, help="the device, for people")
+    parser.add_argument("--rest", action="store_true", help="do no jobs, only what is left of those that have ended")
     parser.add_argument("--parent", type=int, default=os.getppid(), help="process that must be alive")
     return parser.parse_args(arguments)
 

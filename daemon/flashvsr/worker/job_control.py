@@ -69,7 +69,7 @@ class JobControl(Control):
 
     def _go_on(self, working: bool, at_once: bool = False) -> None:
         if self._orders.interrupt:
-            raise Interrupted("the service stops; the job goes on from its last chunk")
+            raise Interrupted("its worker was told to stop; the job goes on from its last chunk")
         if self._tell(working, at_once) == "cancel":
             raise Cancelled("cancelled")
 

@@ -28,7 +28,7 @@ from flashvsr.worker.faults import Outcome, Verdict, judge, out_of_gpu_memory
 from flashvsr.worker.job_control import JobControl
 from flashvsr.worker.kept_engine import KeptEngine
 from flashvsr.worker.orders import Orders
-from flashvsr.worker.places import task_of
+from flashvsr.worker.places import is_published, task_of
 from flashvsr.worker.settling import Settling
 from flashvsr.worker.sweep import Sweep
 from flashvsr.worker.told import tell_done, tell_ended, tell_put_back
@@ -57,7 +57,9 @@ class WorkerLoop:
         upscaling: Upscaling,
         orders: Orders,
         read_config: Callable[[], Config],
+        rests: bool = False,
     ) -> None:
+        """`rests`: it only puts in order what is left of jobs that have ended."""
         self._config = config
         self._queue = queue
         self._slot = slot
@@ -65,6 +67,7 @@ class WorkerLoop:
         self._upscaling = upscaling
         self._orders = orders
         self._read_config = read_config
+        self._rests = rests
         self._owner = current_owner()
         self._engine = KeptEngine(upscaling)
 
@@ -93,12 +96,15 @@ class WorkerLoop:
         return self._broken or self._engine.broken
 
     def step(self) -> bool:
-        """Do one job, or find that there is none. True: look for the next one at once."""
+        """Do one job, or find that there is none; none at all if it rests. True: look for the next one at once."""
         if self._orders.leave or self.broken:
             return False
         if self._orders.take_reload():
             self._reload()
         self._sweep.step()
+        if self._rests:
+            self._show("resting")
+            return False
         try:
             check_low_water(self._config.paths.state, self._config.queue.min_free)
         except NoSpace as error:
@@ -120,7 +126,7 @@ class WorkerLoop:
         try:
             job = self._located(job)
             # Only now: a missing preset is written, and not below the mount point of a share that is away.
-            if not self._is_published(job):
+            if not is_published(self._config, job):
                 try:
                     preset = check_inbox_preset(self._config.trees(), Path(job.inbox), self._config.export.quality)
                 except BadConfig as error:
@@ -144,7 +150,7 @@ class WorkerLoop:
         """Return the job under the name its file has now; raises what keeps it from being done where it is."""
         self._access.check_shares(job)  # else a result that is out would pass for one that is not
         try:
-            if not self._is_published(job):
+            if not is_published(self._config, job):
                 job = self._whereabouts.follow(job)
                 self._access.check_shares(job)
                 self._access.check_writable(job)
@@ -210,7 +216,7 @@ class WorkerLoop:
     def _run(self, job: Job, preset: Preset) -> None:
         control = self._control(job, preset)
         try:
-            if self._is_published(job):
+            if is_published(self._config, job):
                 self._record_published(job, preset)
             else:
                 self._work(job, preset, control)
@@ -337,9 +343,3 @@ class WorkerLoop:
     @property
     def _outbox(self) -> Outbox:
         return Outbox(self._config.trees())
-
-    def _is_published(self, job: Job) -> bool:
-        """Whether the result is in the outbox although the job was not recorded as done."""
-        if not job.result or job.result_size is None or job.result_mtime_ns is None:
-            return False
-        return self._outbox.already_published(Path(job.result), job.result_size, job.result_mtime_ns)

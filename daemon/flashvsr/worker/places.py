@@ -8,6 +8,7 @@ from flashvsr.errors import BadConfig
 from flashvsr.files.state import StateDirectory
 from flashvsr.jobs.rows import LARGEST_NUMBER
 from flashvsr.jobs.schema import Job
+from flashvsr.outbox.publish import Outbox
 from flashvsr.outbox.targets import target_for
 from flashvsr.settings.config import Config
 from flashvsr.settings.preset import Preset
@@ -63,6 +64,13 @@ def task_of(config: Config, job: Job, preset: Preset) -> Task:
         force=job.forced,
         thumbnail=StateDirectory(config.paths.state).thumbnail(job.id),
     )
+
+
+def is_published(config: Config, job: Job) -> bool:
+    """Whether the result is in the outbox although the job was not recorded as done."""
+    if not job.result or job.result_size is None or job.result_mtime_ns is None:
+        return False
+    return Outbox(config.trees()).already_published(Path(job.result), job.result_size, job.result_mtime_ns)
 
 
 def ending_marker(config: Config, job_id: int) -> Marker:

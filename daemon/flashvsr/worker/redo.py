@@ -7,9 +7,9 @@ import stat as stat_bits
 from pathlib import Path
 
 from flashvsr.errors import FlashVSRError, Transient
-from flashvsr.files import trees
 from flashvsr.files.advice import explained
 from flashvsr.files.moves import MTIME_SLACK_NS
+from flashvsr.files.trees import Trees
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job
 from flashvsr.outbox.recall import put_back
@@ -35,19 +35,19 @@ def redo(config: Config, queue: Queue, job_id: int) -> None:
         try:
             job = queue.requests.done(job_id)
             Access(lambda: config).check_shares(job)
-            if not _lies_in_inbox(job):
-                _fetch(queue, job)
+            if not _lies_in_inbox(config.trees(), job):
+                _fetch(config.trees(), queue, job)
             queue.requests.redo(job_id)
         finally:
             marker.remove()
 
 
-def _lies_in_inbox(job: Job) -> bool:
+def _lies_in_inbox(trees: Trees, job: Job) -> bool:
     """Whether the source is where it was; raises what is wrong with it there. False if it was taken away."""
     if job.departed:
         return False
     try:
-        check_source(job)
+        check_source(trees, job)
     except SourceGone:
         if job.archived is None:
             raise
@@ -55,7 +55,7 @@ def _lies_in_inbox(job: Job) -> bool:
     return True
 
 
-def _fetch(queue: Queue, job: Job) -> None:
+def _fetch(trees: Trees, queue: Queue, job: Job) -> None:
     """Move the source from the archive into its inbox, where it is known from its first moment on."""
     if job.archived is None:
         raise FlashVSRError(
@@ -82,7 +82,7 @@ def _fetch(queue: Queue, job: Job) -> None:
     def expect(path: Path, then: os.stat_result) -> None:
         queue.requests.expect(job.id, path, str(path.relative_to(inbox)), then)
 
-    put_back(archived, inside(inbox, job.relative), expect)
+    put_back(trees, archived, inside(inbox, job.relative), expect)
 
 
 def _same_content(job: Job, status: os.stat_result) -> bool:
