@@ -102,7 +102,7 @@ def test_check_of_odd_names(odd: Bench, capsys: pytest.CaptureFixture[str]) -> N
     assert f"TODO  preset {printable(odd.root / 'inbox' / ODD / 'preset.toml')}: " in done.stdout
 
 
-@pytest.mark.parametrize("command", ["retry", "cancel"])
+@pytest.mark.parametrize("command", ["retry", "cancel", "first", "redo"])
 def test_requests_about_odd_names(odd: Bench, capsys: pytest.CaptureFixture[str], command: str) -> None:
     config = odd.root / "flashvsr.toml"
     for number in (1, 2, 3, 99):

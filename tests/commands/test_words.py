@@ -45,9 +45,8 @@ def test_a_queued_job_is_waiting_for_people_and_queued_for_programs(say: Say) ->
 
 
 def test_what_cancel_and_retry_say(say: Say) -> None:
-    assert (
-        say("retry", "1")
-        == "flashvsr: Job 1 is waiting; only failed, cancelled, skipped and held jobs can be tried again.\n"
+    assert say("retry", "1") == (
+        "flashvsr: Job 1 is waiting; only failed, cancelled, skipped and held jobs can be tried again.\n"
     )
     assert say("cancel", "1") == "job 1 is cancelled\n"
     assert say("cancel", "1") == "flashvsr: Job 1 is already cancelled; there is nothing to cancel.\n"

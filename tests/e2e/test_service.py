@@ -83,6 +83,30 @@ def test_a_killed_service_takes_its_worker_along_and_loses_nothing(
     assert service.stop() == 0
 
 
+def test_a_pause_closes_the_chunk_and_the_job_goes_on_behind_it(
+    make_service: Callable[..., RealService], clips: Path
+) -> None:
+    service = make_service(chunk=8, preset=LONGER)
+    _drop_and_wait_for_a_chunk(service, clips)
+    worker = service.worker_pid()
+    assert service.command("pause").returncode == 0
+    service.until(lambda: not Path(f"/proc/{worker}/exe").exists(), "the worker is gone")
+    service.until(lambda: status(service)["service"]["doing"].startswith("paused by flashvsr pause"), "it is told")
+    service.until(lambda: [worker["state"] for worker in status(service)["workers"]] == ["resting"], "it rests")
+    job = service.until_state(CLIP, "queued", "done")
+    assert (job.state, job.attempts) == ("queued", 0)
+    assert service.command("resume").returncode == 0
+    done = service.until_state(CLIP, "done", "failed")
+    assert (done.state, done.attempts) == ("done", 1)
+    assert "going on at frame" in service.log.read_text()
+    assert _frames(service.outbox / CLIP) == _frames(clips / CLIP)
+    assert service.command("redo", "1").returncode == 0
+    assert service.until_state(CLIP, "running", "done").state in ("running", "done")
+    again = service.until(lambda: (service.outbox / "movie-hello (2).mp4").exists(), "the second result")
+    assert again
+    assert service.stop() == 0
+
+
 def test_bad_files_fail_with_a_reason_and_others_go_on(make_service: Callable[..., RealService], clips: Path) -> None:
     service = make_service(preset=PRESET.replace("scale = 1.0", "scale = 2.0"))
     service.start()

@@ -125,10 +125,10 @@ class Bench:
         self.arrivals = Arrivals()
         self.loop = self.new_loop()
 
-    def new_loop(self) -> WorkerLoop:
+    def new_loop(self, rests: bool = False) -> WorkerLoop:
         orders = Orders(self.arrivals)
         upscaling: Any = self.upscaling
-        return WorkerLoop(self.config, self.queue, "cpu", "CPU", upscaling, orders, lambda: self.config)
+        return WorkerLoop(self.config, self.queue, "cpu", "CPU", upscaling, orders, lambda: self.config, rests)
 
     def add(self, name: str = "clip.mov", age: float = 1000.0) -> int:
         source = self.inbox / name

@@ -60,7 +60,17 @@ def test_what_the_other_commands_leave_is_the_services(config: Path) -> None:
     )
     made = as_nobody(sys.executable, "-c", make_queue)
     assert made.returncode == 0, made.stderr
-    for command in (("status",), ("check",), ("retry", "1"), ("cancel", "1")):
+    commands = (
+        ("status",),
+        ("check",),
+        ("retry", "1"),
+        ("cancel", "1"),
+        ("first", "1"),
+        ("redo", "1"),
+        ("pause",),
+        ("resume",),
+    )
+    for command in commands:
         done = flashvsr(*command, "--config", config)
         assert "Traceback" not in done.stderr
         assert set(owners(config.parent / "state").values()) == {NOBODY}, command

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -19,7 +20,8 @@ from flashvsr.settings.config import Config
 from flashvsr.settings.service_tables import ExtraInbox, QueueSettings, Watch
 from flashvsr.worker.job_control import JobControl
 from flashvsr.worker.orders import Orders
-from kits.played import FRAMES, Bench, Engine, report
+from flashvsr.worker.sweep import SETTLE_AFTER, Sweep
+from kits.played import FRAMES, Bench, Engine, crash, report
 from kits.reports import SIZE
 
 
@@ -316,3 +318,25 @@ def test_a_skipped_job_that_died_before_it_was_cleared_leaves_nothing(bench: Ben
     bench.new_loop().step()
     assert not bench.workdir(number).exists()
     assert bench.outputs() == []
+
+
+def test_a_resting_worker_does_no_job_and_ends_what_is_left_of_others(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancelled, waiting = bench.add("a.mov"), bench.add("b.mov")
+    crash(bench, cancelled, 1)
+    bench.queue.requests.cancel(cancelled)
+    done = bench.add("c.mov")
+    monkeypatch.setattr(Sweep, "settle_or_postpone", lambda *_: None)  # it dies before that
+    bench.queue.requests.first(done)
+    assert bench.loop.step()
+    monkeypatch.undo()
+    with bench.queue.store.writing():
+        bench.queue.jobs.change(done, finished=time.time() - 2 * SETTLE_AFTER)
+    loop = bench.new_loop(rests=True)
+    assert not loop.step()
+    assert (bench.job(waiting).state, bench.job(waiting).attempts) == ("queued", 0)
+    assert bench.job(cancelled).result.endswith("a_partial.mp4")
+    assert bench.job(done).settled is not None
+    assert bench.upscaling.engines == 1  # that of the first worker
+    assert [(worker.state, worker.job) for worker in bench.queue.workers.all()] == [("resting", None)]

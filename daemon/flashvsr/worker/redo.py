@@ -18,7 +18,7 @@ from flashvsr.settings.config import Config
 from flashvsr.system.text import printable
 from flashvsr.worker.access import Access
 from flashvsr.worker.places import ending_marker
-from flashvsr.worker.source import SourceGone, check_source
+from flashvsr.worker.source import SourceChanged, SourceGone, check_source
 
 
 def redo(config: Config, queue: Queue, job_id: int) -> None:
@@ -52,6 +52,10 @@ def _lies_in_inbox(trees: Trees, job: Job) -> bool:
         if job.archived is None:
             raise
         return False  # an earlier request was cut short before it came back
+    except SourceChanged as error:
+        raise FlashVSRError(
+            f"Job {job.id}: {printable(job.source)} is another version of the file by now, which gets a job of its own."
+        ) from error
     return True
 
 
