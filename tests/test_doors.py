@@ -61,6 +61,8 @@ ALLOWED = {
     "service/metrics_thread.py": "the file of measurements that an administrator names",
     "service/reload.py:write_worker_config": "<state>/worker.toml",
     "service/reload.py:keep_worker_config": "<state>/worker.toml",
+    "outbox/recall.py:_copy": "descriptors",
+    "service/pause.py": "<state>/pause.json",
     "status/service_file.py": "<state>/service.json",
     "status/gather.py:_root_problem": "looks whether the root of the inboxes is there, reads nothing",
     "status/gather.py:_look_at": "looks whether an inbox and its preset are there, reads nothing itself",

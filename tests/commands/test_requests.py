@@ -62,7 +62,7 @@ def test_wrong_usage(say: Say, arguments: tuple[str, ...]) -> None:
 
 
 def test_the_one_named_first_comes_first(bench: Bench, say: Say) -> None:
-    assert say("first", "3", "2", "3").stdout == "job 2 comes first\njob 3 comes first\n"
+    assert say("first", "3", "2", "3").stdout == "job 3 comes first\njob 2 comes next\n"
     assert order(bench) == [3, 2, 1]
     assert say("first", "1").returncode == 0
     assert order(bench) == [1, 3, 2]

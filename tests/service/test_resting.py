@@ -6,6 +6,7 @@ import json
 import signal
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,10 @@ def say(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Say:
 
 def starts(service: Service, rests: bool) -> list[dict[str, Any]]:
     return [note for note in service.noted("start") if note["rests"] is rests]
+
+
+def started(service: Service, rests: bool, number: int) -> bool:
+    return len(starts(service, rests)) == number
 
 
 def closed_hours() -> str:
@@ -146,9 +151,9 @@ def test_no_number_of_pauses_counts_as_a_failure(make_service: MakeService, say:
     service.wait_for("READY=1")
     for number in range(1, 3):
         say("pause")
-        eventually(lambda number=number: len(starts(service, rests=True)) == number, "a rest")
+        eventually(partial(started, service, True, number), "a rest")
         say("resume")
-        eventually(lambda number=number: len(starts(service, rests=False)) == number + 1, "work")
+        eventually(partial(started, service, False, number + 1), "work")
     assert "rests until" not in service.log()
     assert "new one starts" not in service.log()
 

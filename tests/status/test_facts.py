@@ -29,7 +29,8 @@ def test_everything_of_a_snapshot_is_in_it() -> None:
         snapshot(jobs=[job(2)], problems=problems, workers=[worker], inboxes=inboxes, doing="stopping: at once")
     )
     assert json.loads(json.dumps(found)) == found
-    assert found["service"] == {"process": 12, "state": "/var/lib/flashvsr", "doing": "stopping: at once"}
+    service = {"process": 12, "state": "/var/lib/flashvsr", "doing": "stopping: at once", "until": None}
+    assert found["service"] == service
     assert found["problems"] == [
         {"subject": "gpu0", "text": "its driver is gone", "since": MOMENT},
         {"subject": "queue", "text": "set aside", "since": None},

@@ -14,12 +14,13 @@ import pytest
 
 from flashvsr.errors import FlashVSRError, Transient
 from flashvsr.files import trees
+from flashvsr.files.made import Made
 from flashvsr.inbox.watch import InboxWatcher
 from flashvsr.outbox import recall
 from flashvsr.worker.redo import redo
 from kits.played import Bench
 
-Settle = Callable[[str], int]
+Settle = Callable[..., int]
 
 
 @pytest.fixture
@@ -49,6 +50,11 @@ def other_file_system(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("a copy is named by way of its descriptor")
 
     monkeypatch.setattr(recall, "move_new", move)
+
+
+def folder_instead(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
 
 
 def watch(bench: Bench) -> list[str]:
@@ -131,7 +137,7 @@ def test_an_older_version_goes_on_after_an_interruption(bench: Bench, done: Sett
         ("archive", lambda bench, job: Path(job.archived).write_bytes(b"another"), "is not the file"),
         (
             "archive",
-            lambda bench, job: (Path(job.archived).unlink(), Path(job.archived).mkdir()),
+            lambda bench, job: folder_instead(Path(job.archived)),
             "is not",
         ),
         ("keep", lambda bench, job: Path(job.source).unlink(), "the file is gone: .*copy it there again"),
@@ -195,7 +201,8 @@ def test_asking_again_goes_on_where_it_was_cut_short(
 
     with monkeypatch.context() as patched:
         if moment == "before the name":
-            patched.setattr(recall if way == "move" else recall.Made, "move_new" if way == "move" else "give_name", die)
+            place: object = recall if way == "move" else Made
+            patched.setattr(place, "move_new" if way == "move" else "give_name", die)
         else:
             patched.setattr(bench.queue.requests, "redo", die)
         with pytest.raises(Killed):

@@ -49,12 +49,17 @@ def cancel(config: Config, options: argparse.Namespace) -> int:
 
 def first(config: Config, options: argparse.Namespace) -> int:
     """Put jobs before all others that wait, in the order in which they are named."""
+    order: list[int] = []
 
     def ask(queue: Queue, job: int) -> str:
         queue.requests.first(job)
-        return f"job {job} comes first"
+        order.insert(0, job)
+        return ""
 
-    return _each(config, options.jobs[::-1], ask)
+    code = _each(config, list(dict.fromkeys(options.jobs))[::-1], ask)  # each comes before those put first earlier
+    for place, job in enumerate(order):
+        say(f"job {job} comes {'next' if place else 'first'}")
+    return code
 
 
 def redo(config: Config, options: argparse.Namespace) -> int:
@@ -69,12 +74,13 @@ def redo(config: Config, options: argparse.Namespace) -> int:
 
 
 def _each(config: Config, jobs: Sequence[int], ask: Callable[[Queue, int], str]) -> int:
-    """Ask the same of each job, and tell what came of it. One that cannot be done holds up no other."""
+    """Ask the same of each job, and tell what there is to tell. One that cannot be done holds up no other."""
     failed = False
     with existing_queue(config) as queue:
         for job in dict.fromkeys(jobs):
             try:
-                say(ask(queue, job))
+                if told := ask(queue, job):
+                    say(told)
             except Damaged:
                 raise
             except FlashVSRError as error:
