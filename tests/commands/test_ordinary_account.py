@@ -73,3 +73,13 @@ def test_settings_that_only_root_may_read(config: Path) -> None:
     assert done.returncode == 78
     assert "Permission denied; let the user that runs flashvsr read it" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["pause", "resume"])
+def test_a_pause_that_somebody_else_may_not_ask_for(config: Path, command: str) -> None:
+    done = as_nobody(sys.executable, "-m", "flashvsr", command, "--config", config)
+    assert (done.returncode, done.stdout) == (1, "")
+    state = config.parent / "state"
+    said = f"cannot write to {state}: Permission denied; run this as root, or as the service's account root\n"
+    assert done.stderr == f"flashvsr: {said}"

@@ -94,3 +94,13 @@ def test_pause_and_resume(bench: Bench, say: Say) -> None:
     assert say("resume").stdout == "the pause is over\n"
     assert file.until(Moment.now()) is None
     assert say("resume").stdout == "it was not paused\n"
+
+
+def test_a_pause_without_a_state_directory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "flashvsr.toml").write_text(f'[paths]\nstate = "{tmp_path / "nowhere"}"\n')
+    done = called(capsys, "pause", "--config", tmp_path / "flashvsr.toml")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"flashvsr: there is no directory {tmp_path / 'nowhere'}; start the service first, or give its --config\n"
+    )
+    assert called(capsys, "resume", "--config", tmp_path / "flashvsr.toml").returncode == 0

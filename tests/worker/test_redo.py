@@ -231,3 +231,15 @@ def test_a_settling_that_comes_too_late_changes_no_waiting_job(bench: Bench, don
     redo(bench.config, bench.queue, number)
     bench.queue.history.settled(number, Path("/archive/clip.mov"), departed=True)
     assert (bench.job(number).settled, bench.job(number).departed) == (None, False)
+
+
+def test_a_name_that_an_earlier_file_had_is_free(bench: Bench, done: Settle) -> None:
+    """Of a file that was kept, and removed by hand, the row remembers an inode that another file may have by now."""
+    number = done("archive")
+    status = Path(bench.job(number).archived).stat()
+    other = done("keep", "other.mov")
+    with bench.queue.store.writing():
+        bench.queue.jobs.change(other, device=status.st_dev, inode=status.st_ino, mtime_ns=status.st_mtime_ns)
+    (bench.inbox / "other.mov").unlink()
+    redo(bench.config, bench.queue, number)
+    assert (bench.job(number).state, bench.job(other).departed) == ("queued", True)

@@ -14,7 +14,7 @@ from flashvsr.files.report_text import report_toml
 from flashvsr.files.space import check_low_water
 from flashvsr.jobs.owner import current_owner
 from flashvsr.jobs.queue import Queue
-from flashvsr.jobs.schema import CANCELLED, FAILED, QUEUED, SKIPPED, Job
+from flashvsr.jobs.schema import CANCELLED, DONE, FAILED, QUEUED, SKIPPED, Job
 from flashvsr.outbox.publish import Outbox
 from flashvsr.outbox.writable import OutboxClosed
 from flashvsr.settings.config import Config
@@ -228,7 +228,7 @@ class WorkerLoop:
             self._failures.pop(job.id, None)
             self._sweep.settle_or_postpone(job.id)
             done = self._queue.jobs.get(job.id)
-            if done is not None:
+            if done is not None and done.state == DONE:  # else somebody wants it once more already
                 self._conclusion.clear(done)
 
     def _work(self, job: Job, preset: Preset, control: JobControl) -> None:
