@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from flashvsr.settings.hours import DAYS, Hours
 
 _DAY = 86_400.0
+_SHIFTS = (0.0, 1800.0, -1800.0, 3600.0, -3600.0, 7200.0, -7200.0)  # by which clocks are put forward or back
 _QUARTER = 900.0  # clocks are put forward or back at full quarters of an hour
 
 
@@ -58,12 +59,16 @@ def _candidates(hours: Hours, moment: float) -> Iterator[float]:
 
 
 def _moments(minutes: frozenset[int], moment: float, days: int) -> Iterator[float]:
-    """When the clock shows these minutes of the day, today and on so many days after: by summer and winter time."""
+    """When the clock may show these minutes of the day, today and on so many days after.
+
+    In the nights in which clocks change it shows some of them at another moment than is found first, or twice.
+    """
     today = time.localtime(moment)
     for day in range(-1, days + 1):
         for minute in minutes:
             date = (today.tm_year, today.tm_mon, today.tm_mday + day, 0, minute, 0, 0, 0)
-            yield from (time.mktime((*date, summer)) for summer in (0, 1))
+            found = time.mktime((*date, -1))
+            yield from (found + shift for shift in _SHIFTS)
 
 
 def _quarters(moment: float, days: int) -> Iterator[float]:
