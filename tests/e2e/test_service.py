@@ -14,7 +14,7 @@ import pytest
 
 from kits.media_facts import facts
 from kits.mounts import MakeMount
-from kits.real_service import LONGER, PRESET, RealService, status
+from kits.real_service import LONGER, PRESET, RealService, has_waiting, status
 
 pytestmark = pytest.mark.timeout(600)
 CLIP = "movie-hello.mp4"
@@ -87,9 +87,9 @@ def test_a_pause_closes_the_chunk_and_the_job_goes_on_behind_it(
     make_service: Callable[..., RealService], clips: Path
 ) -> None:
     service = make_service(chunk=8, preset=LONGER)
-    _drop_and_wait_for_a_chunk(service, clips)
-    worker = service.worker_pid()
-    assert service.command("pause").returncode == 0
+    with _in_mid_job(service, clips) as worker:
+        assert service.command("pause").returncode == 0
+        service.until(lambda: has_waiting(worker, signal.SIGTERM), "the worker is told", pause=0.01)
     service.until(lambda: not Path(f"/proc/{worker}/exe").exists(), "the worker is gone")
     service.until(lambda: status(service)["service"]["doing"].startswith("paused by flashvsr pause"), "it is told")
     service.until(lambda: [worker["state"] for worker in status(service)["workers"]] == ["resting"], "it rests")
@@ -116,7 +116,8 @@ def test_bad_files_fail_with_a_reason_and_others_go_on(make_service: Callable[..
 
     for name in ("letter.mp4", "half.mp4"):
         job = service.until_state(name, "done", "failed")
-        assert (job.state, job.error_kind) == ("failed", "bad_input")
+        assert job.state == "failed"
+        assert str(job.error_kind).startswith("bad_input")
         assert name in str(job.error)
         assert (service.inbox / name).exists(), "a source is never lost"
         text = (service.outbox / f"{name}.error.txt").read_text()

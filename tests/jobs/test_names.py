@@ -12,7 +12,7 @@ import pytest
 
 from flashvsr.files.trees import NO_LINKS, Trees
 from flashvsr.jobs import intake as module
-from flashvsr.jobs.intake import LONGEST_REASON, Source
+from flashvsr.jobs.intake import LONGEST_REASON, Source, Terms
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import SUPERSEDED, Job
 
@@ -53,7 +53,7 @@ def test_a_file_that_comes_into_a_held_inbox_is_held_whatever_its_job_was(
     for name in ("a.mp4", "b.mp4", "c.mp4"):
         (inbox / name).rename(inbox / f"new {name}")
     names = [f"new {name}" for name in ("a.mp4", "b.mp4", "c.mp4")]
-    assert queue.intake.add_many([found(inbox, name) for name in names], held) == [None, failed.id, None]
+    assert queue.intake.add_many([found(inbox, name) for name in names], Terms(held=held)) == [None, failed.id, None]
     assert state(queue, waiting) == state(queue, failed.id) == ("held", "scale is 99", "config")
     assert state(queue, running.id) == ("running", None, None)
     assert [queue.jobs.get(number).relative for number in (waiting, failed.id, running.id)] == names
@@ -61,7 +61,7 @@ def test_a_file_that_comes_into_a_held_inbox_is_held_whatever_its_job_was(
 
 def test_an_earlier_version_comes_back_into_a_held_inbox(queue: Queue) -> None:
     queue.intake.add_many([source("a.mp4"), source("a.mp4", size=30)])
-    assert queue.intake.add_many([source("a.mp4")], {"/in/default": "scale is 99"}) == [1]
+    assert queue.intake.add_many([source("a.mp4")], Terms(held={"/in/default": "scale is 99"})) == [1]
     assert state(queue, 1) == ("held", "scale is 99", "config")
     assert state(queue, 2)[1] == SUPERSEDED
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from flashvsr.jobs.intake import Source
+from flashvsr.jobs.intake import Source, Terms
 from flashvsr.jobs.ledger import Ledger
 from flashvsr.jobs.owner import current_owner
 from flashvsr.jobs.queue import Queue
@@ -78,8 +78,8 @@ def test_held_jobs_are_noted_by_inbox(queue: Queue, drop: Drop, inbox: Path) -> 
     queue.intake.hold(inbox, "width = 7: expected more")
     queue.intake.hold(inbox, "width = 7: expected more")  # there is none left
     other = [Source("/in/x", f"/in/x/{index}.mp4", f"{index}.mp4", 1, index, 3, 4) for index in range(300)]
-    queue.intake.add_many(other, {"/in/x": "no"})
-    queue.intake.add_many(other, {"/in/x": "no"})  # known
+    queue.intake.add_many(other, Terms(held={"/in/x": "no"}))
+    queue.intake.add_many(other, Terms(held={"/in/x": "no"}))  # known
     assert told(queue) == [
         ("held", str(inbox), "width = 7: expected more", 2), ("held", "/in/x", "no", 200), ("held", "/in/x", "no", 100)
     ]  # fmt: skip

@@ -43,4 +43,4 @@ def test_the_start_is_the_22nd_field_whatever_the_programs_name(
     fields = [str(number).encode() for number in range(4, 53)]  # as proc(5) counts them
     stat = b"7 (" + name + b") " + b" ".join([state, *fields])
     monkeypatch.setattr(Path, "read_bytes", lambda _: stat)
-    assert module._start_of(7) == (f"{module._boot()}-22" if known else None)
+    assert module._start_of(7) == (f"{module.this_boot()}-22" if known else None)

@@ -109,7 +109,7 @@ class RealService:
     def stop_in_mid_job(self, worker: int) -> None:
         """Ask the service to stop, until its worker, which is held, has been told."""
         self.ask_to_stop()
-        self.until(lambda: _has_waiting(worker, signal.SIGTERM), "the worker is told to stop", pause=0.01)
+        self.until(lambda: has_waiting(worker, signal.SIGTERM), "the worker is told to stop", pause=0.01)
 
     def close(self) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -178,7 +178,7 @@ class RealService:
         return flashvsr(*arguments, "--config", str(self.config))
 
 
-def _has_waiting(pid: int, number: signal.Signals) -> bool:
+def has_waiting(pid: int, number: signal.Signals) -> bool:
     """Whether a signal has come to the process, which has not looked at it yet."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     (waiting,) = (line.split()[1] for line in lines if line.startswith("ShdPnd:"))

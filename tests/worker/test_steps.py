@@ -19,6 +19,7 @@ from flashvsr.settings.service_tables import QueueSettings
 from flashvsr.system import logs
 from flashvsr.worker import loop as module
 from flashvsr.worker.job_control import JobControl
+from flashvsr.worker.places import is_published
 from kits.played import Bench, Engine, crash
 
 
@@ -139,10 +140,10 @@ def test_a_report_that_cannot_be_written_keeps_no_result_from_being_recorded(
 @pytest.mark.parametrize("lacking", ["result", "result_size", "result_mtime_ns"])
 def test_what_is_not_wholly_known_is_not_taken_for_published(bench: Bench, lacking: str) -> None:
     number = killed_after_publishing(bench)
-    assert bench.loop._is_published(bench.job(number))
+    assert is_published(bench.config, bench.job(number))
     with bench.queue.store.writing():
         bench.queue.jobs.change(number, **{lacking: None})
-    assert not bench.loop._is_published(bench.job(number))
+    assert not is_published(bench.config, bench.job(number))
 
 
 def test_the_model_of_a_result_is_what_its_report_says(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

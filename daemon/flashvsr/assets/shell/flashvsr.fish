@@ -50,7 +50,7 @@ function _shtab_flashvsr_using
   test "$_shtab_flashvsr_cmdpath" = "$argv"
 end
 
-set -g _shtab_flashvsr_commands run demo upscale plan status check retry cancel weights 'weights fetch' 'weights verify' notify 'notify test' completion bench 'bench quality' 'bench speed'
+set -g _shtab_flashvsr_commands run demo upscale plan status check retry cancel first redo pause resume weights 'weights fetch' 'weights verify' notify 'notify test' completion bench 'bench quality' 'bench speed'
 set -g _shtab_flashvsr_opts_with_value --against --config --filter --frames --json --out --output --preset --scale --set --size --start --weights
 
 complete -c flashvsr -e
@@ -89,13 +89,26 @@ complete -c flashvsr -n '_shtab_flashvsr_using status' -l all -d 'list all finis
 complete -c flashvsr -n '_shtab_flashvsr_using; and test $_shtab_flashvsr_npos -eq 0' -a check -d 'Check settings, presets, weights, GPU, encoders, space and the queue.'
 complete -c flashvsr -n '_shtab_flashvsr_using check' -s h -l help -d 'show this help message and exit'
 complete -c flashvsr -n '_shtab_flashvsr_using check' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: $FLASHVSR_CONFIG, else /etc/flashvsr/flashvsr.toml if it exists)'
-complete -c flashvsr -n '_shtab_flashvsr_using; and test $_shtab_flashvsr_npos -eq 0' -a retry -d 'Put a failed, cancelled, skipped or held job back.'
+complete -c flashvsr -n '_shtab_flashvsr_using; and test $_shtab_flashvsr_npos -eq 0' -a retry -d 'Put failed, cancelled, skipped or held jobs back.'
 complete -c flashvsr -n '_shtab_flashvsr_using retry' -s h -l help -d 'show this help message and exit'
 complete -c flashvsr -n '_shtab_flashvsr_using retry' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: $FLASHVSR_CONFIG, else /etc/flashvsr/flashvsr.toml if it exists)'
+complete -c flashvsr -n '_shtab_flashvsr_using retry' -l all -d 'all jobs that have failed'
 complete -c flashvsr -n '_shtab_flashvsr_using retry' -l force -d 'do it although its preset skips it, as large already as it may become'
-complete -c flashvsr -n '_shtab_flashvsr_using; and test $_shtab_flashvsr_npos -eq 0' -a cancel -d 'Cancel a job; what is finished of it is kept as a partial video.'
+complete -c flashvsr -n '_shtab_flashvsr_using; and test $_shtab_flashvsr_npos -eq 0' -a cancel -d 'Cancel jobs; what is finished of them is kept as partial videos.'
 complete -c flashvsr -n '_shtab_flashvsr_using cancel' -s h -l help -d 'show this help message and exit'
 complete -c flashvsr -n '_shtab_flashvsr_using cancel' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: $FLASHVSR_CONFIG, else /etc/flashvsr/flashvsr.toml if it exists)'
+complete -c flashvsr -n '_shtab_flashvsr_using; and test $_shtab_flashvsr_npos -eq 0' -a first -d 'Put jobs before all others that wait, the one named first.'
+complete -c flashvsr -n '_shtab_flashvsr_using first' -s h -l help -d 'show this help message and exit'
+complete -c flashvsr -n '_shtab_flashvsr_using first' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: $FLASHVSR_CONFIG, else /etc/flashvsr/flashvsr.toml if it exists)'
+complete -c flashvsr -n '_shtab_flashvsr_using; and test $_shtab_flashvsr_npos -eq 0' -a redo -d 'Make jobs that are done again, with the preset as it is now.'
+complete -c flashvsr -n '_shtab_flashvsr_using redo' -s h -l help -d 'show this help message and exit'
+complete -c flashvsr -n '_shtab_flashvsr_using redo' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: $FLASHVSR_CONFIG, else /etc/flashvsr/flashvsr.toml if it exists)'
+complete -c flashvsr -n '_shtab_flashvsr_using; and test $_shtab_flashvsr_npos -eq 0' -a pause -d 'Do no jobs and free the GPU, for a while or until resume.'
+complete -c flashvsr -n '_shtab_flashvsr_using pause' -s h -l help -d 'show this help message and exit'
+complete -c flashvsr -n '_shtab_flashvsr_using pause' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: $FLASHVSR_CONFIG, else /etc/flashvsr/flashvsr.toml if it exists)'
+complete -c flashvsr -n '_shtab_flashvsr_using; and test $_shtab_flashvsr_npos -eq 0' -a resume -d 'End a pause.'
+complete -c flashvsr -n '_shtab_flashvsr_using resume' -s h -l help -d 'show this help message and exit'
+complete -c flashvsr -n '_shtab_flashvsr_using resume' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: $FLASHVSR_CONFIG, else /etc/flashvsr/flashvsr.toml if it exists)'
 complete -c flashvsr -n '_shtab_flashvsr_using; and test $_shtab_flashvsr_npos -eq 0' -a weights -d 'fetch or verify the model'"'"'s weights'
 complete -c flashvsr -n '_shtab_flashvsr_using weights' -s h -l help -d 'show this help message and exit'
 complete -c flashvsr -n '_shtab_flashvsr_using weights; and test $_shtab_flashvsr_npos -eq 0' -a fetch -d 'Fetch the official weights from ModelScope.'
