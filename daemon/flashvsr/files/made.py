@@ -63,6 +63,14 @@ class Made:
         while rest:
             rest = rest[os.write(self.descriptor, rest) :]
 
+    def set_time(self, mtime_ns: int) -> None:
+        """Give the file its time of modification, in nanoseconds since the epoch; `sync` makes it durable.
+
+        What is still to be written goes to the disk first: a share may set the time of its own for that.
+        """
+        os.fsync(self.descriptor)
+        os.utime(self.descriptor, ns=(mtime_ns, mtime_ns))
+
     def sync(self) -> os.stat_result:
         """Bring the content to the disk; returns what the file looks like then."""
         os.fsync(self.descriptor)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import re
 import secrets
 import stat as stat_bits
@@ -11,13 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flashvsr.files import at, marked
-from flashvsr.files.advice import explained
+from flashvsr.files.advice import DENIED, UNSUPPORTED, explained
 from flashvsr.files.at import sync_directory
 from flashvsr.files.made import Made
 from flashvsr.files.moves import MTIME_SLACK_NS, make_directories
 from flashvsr.files.names import OUR_PREFIX, fitted, numbered
 from flashvsr.files.texts import hidden_text
 from flashvsr.files.trees import Trees
+
+log = logging.getLogger(__name__)
+
+_NO_TIMES = UNSUPPORTED | DENIED | {errno.EOVERFLOW, errno.ERANGE}  # when a file system does not take a time
 
 # Results by their job, see `temporary_for`.
 RESULT_NAME = re.compile(re.escape(OUR_PREFIX) + r"(\d+)-[0-9a-f]{8}(?:\..+)?\.part", re.DOTALL | re.ASCII)
@@ -60,15 +66,20 @@ class Outbox:
             return removed  # nothing was ever put there
         return removed
 
-    def publish(self, made: Made, target: Path, record: Callable[[Path, int, int], None]) -> Path:
+    def publish(
+        self, made: Made, target: Path, record: Callable[[Path, int, int], None], source_mtime_ns: int | None = None
+    ) -> Path:
         """Give the finished file `made`, which lies beside `target`, its visible name; returns that path.
 
-        The content is on the disk first. If `target` is taken, the name is numbered. `record(path, size,
+        The content is on the disk first. It gets the time of its source, if that is given and the file system takes
+        it. If `target` is taken, the name is numbered. `record(path, size,
         mtime_ns)` is called before each try, so that after a crash `already_published` can tell whether it
         succeeded; what it raises ends the publication with nothing named. Raises Transient for what the file system
         refuses, and if somebody put another file in the place of this one.
         """
         with explained("publish", target), self.trees.directory(target.parent) as directory:
+            if source_mtime_ns is not None:
+                _set_time(made, source_mtime_ns)
             stat = made.sync()
             for name in numbered(target.name):
                 if at.taken(directory, name):
@@ -146,6 +157,16 @@ class Outbox:
         with explained("write", path):
             make_directories(self.trees, path.parent)
             return marked.put(self.trees, path, text, about)
+
+
+def _set_time(made: Made, mtime_ns: int) -> None:
+    """A file system that keeps another time is no reason to keep the result back."""
+    try:
+        made.set_time(mtime_ns)
+    except OSError as error:
+        if error.errno not in _NO_TIMES:
+            raise
+        log.warning("the result cannot be given the time of its source: %s", error.strerror)
 
 
 def _error_text_path(directory: Path, name: str) -> Path:

@@ -32,7 +32,7 @@ from flashvsr.upscaling.showing import show
 from flashvsr.upscaling.task import Task
 from flashvsr.video.chunks import Chunk, DamagedChunk
 from flashvsr.video.decode import decode
-from flashvsr.video.media import hold_source
+from flashvsr.video.media import hold_source, source_status
 from flashvsr.video.mux import Assembled, assemble
 from flashvsr.video.normalise import remove_others
 from flashvsr.video.verify import verify
@@ -136,19 +136,20 @@ def _publish(plan: Plan, chunks: list[Chunk], last_step: int, control: Control, 
             )
             while made.path.parent == task.target.parent:  # else it may be on another file system
                 try:
-                    return _name(task, made, partial(told, joined, task.source), control)
+                    return _name(plan, task, made, partial(told, joined, task.source), control)
                 except SourceRenamed as renamed:
                     log.info("%s", renamed)
                     task = control.present(task)
 
 
-def _name(task: Task, made: Made, told: Callable[[Path], Report], control: Control) -> Report:
+def _name(plan: Plan, task: Task, made: Made, told: Callable[[Path], Report], control: Control) -> Report:
     """Publish. The report is recorded before the rename: a crash after it finds everything told."""
     reports: list[Report] = []
+    mtime_ns = source_status(plan.task.source).st_mtime_ns  # of the file that is held, whatever its name is by now
 
     def record(path: Path, size: int, mtime_ns: int) -> None:
         reports.append(told(path))
         control.publishing(reports[-1], size, mtime_ns)
 
-    Outbox(task.trees).publish(made, task.target, record)
+    Outbox(task.trees).publish(made, task.target, record, mtime_ns)
     return reports[-1]

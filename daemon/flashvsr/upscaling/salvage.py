@@ -15,7 +15,7 @@ from flashvsr.upscaling.task import Task
 from flashvsr.video.chunks import Chunk, DamagedChunk, whole_chunks
 from flashvsr.video.geometry import plan
 from flashvsr.video.limits import Limits
-from flashvsr.video.media import hold_source
+from flashvsr.video.media import hold_source, source_status
 from flashvsr.video.mux import assemble
 
 log = logging.getLogger(__name__)
@@ -61,6 +61,6 @@ def _publish(task: Task, config: Config, chunks: list[Chunk], reason: str, worki
         assemble(
             chunks, info, made.path, audio, container, partial=True, progress=working, opener=made.opener, shown=shown
         )
-        published = outbox.publish(made, target, intent.record)
+        published = outbox.publish(made, target, intent.record, source_status(task.source).st_mtime_ns)
     log.info("%d frames kept as %s (%s)", chunks[-1].end, published.name, reason)
     return published
