@@ -39,7 +39,8 @@ _HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 ALL_TABLES = {**TABLES, "inbox": ExtraInbox}
 ANY_KEY = {key for table in (*ALL_TABLES.values(), Preset) for key in keys(table)}
 # What follows a dot in names of files, as opposed to keys of settings.
-SUFFIXES = VIDEO_EXTENSIONS | {"py", "md", "toml", "txt", "json", "db", "png", "conf", "service", "dts", "safetensors"}
+SUFFIXES = VIDEO_EXTENSIONS | {"py", "md", "toml", "txt", "json", "db", "png", "conf", "service", "dts", "srt"}
+SUFFIXES |= {"safetensors"}
 OF_OTHERS = {"fs.protected_hardlinks"}
 
 

@@ -116,7 +116,7 @@ COPYING = {
     "the copy is named": (f"{SOURCE}:move_numbered", 2, AFTER),
     "its name is on the disk": (f"{SOURCE}:sync_directory", 1, AFTER),
     "the source is hidden": (f"{SOURCE}:move_new", 1, AFTER),
-    "the source is removed": (f"{SOURCE}:_delete", 1, AFTER),
+    "the source is removed": (f"{SOURCE}:delete", 1, AFTER),
 }
 
 

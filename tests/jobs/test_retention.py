@@ -244,3 +244,43 @@ def test_where_nothing_was_ever_put_nothing_is_said(queue: Queue, caplog: pytest
     assert prune(NO_LINKS, queue, 30, time.time()) == {"jobs": 0, "archived": 0, "leftovers": 0}
     assert prune(NO_LINKS, queue, -1, time.time()) == {"jobs": 0, "archived": 0, "leftovers": 0}
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize("ending", ["done", "kept", "skipped", "failed", "cancelled"])
+def test_a_file_that_stays_is_known_however_old_its_job_is(
+    queue: Queue, drop: Drop, claim: Claim, inbox: Path, places: tuple[Path, Path], ending: str
+) -> None:
+    number = drop()
+    if ending == "cancelled":
+        queue.requests.cancel(number)
+    else:
+        job = claim(number)
+        if ending == "skipped":
+            queue.claims.skip(number, str(job.lease), "it is large enough")
+        elif ending == "failed":
+            queue.claims.fail(number, str(job.lease), "broken", "bad_input", None, [])
+        else:
+            done(queue, job)
+    if ending == "kept":
+        queue.history.settled(number, None, departed=False)
+    path = inbox / "clip.mp4"
+    for years in (1, 10):
+        assert prune(NO_LINKS, queue, 30, time.time() + years * 365 * DAY)["jobs"] == 0
+        assert queue.intake.add(inbox, path, "clip.mp4", path.lstat()) is None
+    path.unlink()
+    assert prune(NO_LINKS, queue, 30, time.time() + 365 * DAY)["jobs"] == 1
+
+
+def test_notes_on_partial_videos_go_with_their_job(
+    queue: Queue, drop: Drop, claim: Claim, inbox: Path, places: tuple[Path, Path]
+) -> None:
+    number = done(queue, claim(drop()))
+    queue.state.partials.mkdir()
+    for name in (f"{number}.json", "777.json", "notes"):
+        (queue.state.partials / name).write_text("{}")
+    prune(NO_LINKS, queue, 30, time.time())
+    assert [path.name for path in queue.state.partials.iterdir()] == [f"{number}.json"]
+    (inbox / "clip.mp4").unlink()
+    for _ in range(2):
+        prune(NO_LINKS, queue, 30, time.time() + 31 * DAY)
+    assert list(queue.state.partials.iterdir()) == []

@@ -91,6 +91,8 @@ class World:
         for directory in (self.inbox, self.outbox, self.state / "jobs"):
             directory.mkdir(parents=True, exist_ok=True)
         paths = "".join(f'{name} = "{root / name}"\n' for name in ("inbox", "outbox", "state", "models"))
+        if "[watch]" not in extra:
+            extra += '[watch]\non_success = "archive"\n'
         self.config.write_text(f"[paths]\n{paths}[chunks]\nsize = {CHUNK}\n[queue]\nmin_free = 0\n{extra}")
         (self.inbox / "preset.toml").write_text(PRESET)
         self.source = self.inbox / name

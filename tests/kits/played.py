@@ -117,7 +117,7 @@ class Bench:
         (root / "state" / "jobs").mkdir(parents=True)
         self.config = Config(
             paths=Paths(root / "inbox", root / "outbox", root / "state", root / "models"),
-            watch=Watch(settle_seconds=1.0),
+            watch=Watch(settle_seconds=1.0, on_success="archive"),
             queue=QueueSettings(max_attempts=2, min_free=0),
         )
         self.queue = Queue(root / "state")

@@ -82,7 +82,8 @@ class Service:
         """Write the settings file."""
         names = ("inbox", "outbox", "state", "models")
         lines = ["[paths]", *(f'{name} = "{self.root / name}"' for name in names)]
-        lines += ["[watch]", "poll_seconds = 0.2", "settle_seconds = 0.1", extra]
+        lines += ["[watch]", "poll_seconds = 0.2", "settle_seconds = 0.1"]
+        lines += [extra] if "on_success" in extra else ['on_success = "archive"', extra]
         self.config.write_text("\n".join(lines) + "\n")
 
     def send(self, number: signal.Signals) -> None:

@@ -325,3 +325,22 @@ def test_permission_denied(open_path: Path) -> None:
             with as_nobody(), pytest.raises(Transient, match=advice):
                 action()
         assert list(outbox.iterdir()) == [made.path]
+
+
+@pytest.mark.parametrize(("code", "kept"), [(errno.EPERM, True), (errno.EOPNOTSUPP, True), (errno.EIO, False)])
+def test_a_time_that_is_not_taken_keeps_no_result_back(
+    code: int, kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "utime", refuse)
+    target = tmp_path / "out" / "a.mp4"
+    with written(target) as made:
+        if kept:
+            assert OUTBOX.publish(made, target, lambda *_: None, 900) == target
+            assert "cannot be given the time of its source" in caplog.text
+        else:
+            with pytest.raises(Transient):
+                OUTBOX.publish(made, target, lambda *_: None, 900)
+            assert not target.exists()

@@ -74,6 +74,10 @@ def test_another_preset(change: dict[str, Any], interrupted: Path) -> None:
     assert not goes_on(interrupted, **change)
 
 
+def test_what_is_called_otherwise_goes_on(interrupted: Path) -> None:
+    assert goes_on(interrupted, name="HD {stem}", companions=False)
+
+
 def test_another_engine(interrupted: Path) -> None:
     class Other(IdentityEngine):
         identity = "another"

@@ -15,6 +15,7 @@ from flashvsr.outbox.publish import Outbox
 from flashvsr.settings.kinds import Dimensions, Flag, Number, OneOf, Whole
 from flashvsr.settings.options import options
 from flashvsr.settings.preset import Preset, check_inbox_preset
+from flashvsr.settings.template_kind import NameTemplate
 from flashvsr.video.counted import CountedFile, nothing
 from flashvsr.video.media import hold_source, open_source
 from flashvsr.video.probe import probe
@@ -177,7 +178,7 @@ def test_no_preset_is_read_or_written_through_a_link(bench: Bench, private: Path
 
 def test_a_preset_can_name_no_path_and_no_program() -> None:
     """Numbers and words from fixed lists: nothing that an edit on the share could aim somewhere."""
-    assert {type(option.kind) for option in options(Preset)} <= {OneOf, Flag, Number, Whole, Dimensions}
+    assert {type(option.kind) for option in options(Preset)} <= {OneOf, Flag, Number, Whole, Dimensions, NameTemplate}
 
 
 def test_what_is_made_is_for_the_group_too(bench: Bench) -> None:

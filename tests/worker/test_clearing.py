@@ -40,7 +40,7 @@ class Ending:
         self.bench = bench
         self.access = Access(lambda: bench.config)
         upscaling: Any = bench.upscaling
-        self.conclusion = Conclusion(lambda: bench.config, self.access, upscaling)
+        self.conclusion = Conclusion(lambda: bench.config, self.access, upscaling, bench.queue)
         number = bench.add("a/clip.mov")
         self.job: Job = bench.job(number)
         self.job.preset = preset_to_json(Preset())

@@ -200,7 +200,7 @@ def test_a_source_that_cannot_be_taken_away_is_told_with_its_folder_until_it_can
     number = bench.add()
     folder = Path(bench.job(number).source).parent
 
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise Transient("Cannot archive") from PermissionError(errno.EACCES, "Permission denied")
 
     with monkeypatch.context() as patch:
@@ -225,7 +225,7 @@ def test_a_source_that_stays_is_tried_again_after_a_while_only(bench: Bench, mon
     monkeypatch.setattr(sweep, "SETTLE_AFTER", 0.0)
     tries: list[object] = []
 
-    def refuse(*arguments: object) -> None:
+    def refuse(*arguments: object, **_: object) -> None:
         tries.append(arguments)
         raise Transient("Cannot archive")
 
@@ -263,7 +263,7 @@ def test_another_worker_at_the_source_ends_no_delay(bench: Bench, monkeypatch: p
     monkeypatch.setattr(sweep, "SETTLE_AFTER", 0.0)
     tries: list[object] = []
 
-    def refuse(*arguments: object) -> None:
+    def refuse(*arguments: object, **_: object) -> None:
         tries.append(arguments)
         raise Transient("Cannot archive")
 

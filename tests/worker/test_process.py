@@ -59,6 +59,9 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+WATCH = '\n[watch]\non_success = "archive"\n'
+
+
 class Process:
     """A worker on directories below `root`, started by this process."""
 
@@ -68,7 +71,7 @@ class Process:
         (root / "state" / "jobs").mkdir(parents=True)
         config = root / "flashvsr.toml"
         names = ("inbox", "outbox", "state", "models")
-        config.write_text("\n".join(["[paths]", *(f'{name} = "{root / name}"' for name in names)]) + "\n")
+        config.write_text("\n".join(["[paths]", *(f'{name} = "{root / name}"' for name in names)]) + WATCH)
         self.queue = Queue(root / "state")
         self.command = [
             sys.executable,

@@ -23,7 +23,7 @@ from kits.played import Bench, replace_source
 
 
 def refuse(error: Exception, cause: OSError | None = None) -> Callable[..., NoReturn]:
-    def refused(*_: object) -> NoReturn:
+    def refused(*_: object, **__: object) -> NoReturn:
         raise error from cause
 
     return refused
@@ -51,7 +51,7 @@ class Settled:
         monkeypatch.setattr(module, "settle_source", self._settle_source)
 
     def _settle_source(
-        self, trees: Trees, source: Path, identity: Any, action: str, archive: Path, relative: str
+        self, trees: Trees, source: Path, identity: Any, action: str, archive: Path, relative: str, *, private: bool
     ) -> Path | None:
         assert trees == self.config.trees()
         self.asked.append((source, identity, action, archive, relative))

@@ -98,6 +98,12 @@ def remove(directory: int, name: str) -> bool:
     return True
 
 
+def remove_directory(directory: int, name: str) -> None:
+    """Remove a directory, durably, if there is nothing in it; OSError if there is."""
+    os.rmdir(_single(name), dir_fd=directory)
+    sync_directory(directory)
+
+
 def names(directory: int) -> list[str]:
     """List what is in a directory."""
     return os.listdir(directory)

@@ -99,6 +99,15 @@ class StateDirectory:
         """Beside that folder: what tells of the job's end being worked on, see `flashvsr.worker.marker`."""
         return self.jobs / f"{job_id}{_ENDING}"
 
+    @property
+    def partials(self) -> Path:
+        """Notes on the partial videos that lie in outboxes."""
+        return self.path / "partials"
+
+    def partials_of(self, job_id: int) -> Path:
+        """Those of this job."""
+        return self.partials / f"{job_id}.json"
+
     def job_of(self, name: str) -> int | None:
         """The number of the job whose folder or mark of its ending has this name; None if it is another name."""
         digits = name.removesuffix(_ENDING)

@@ -173,17 +173,16 @@ class InboxWatcher:
         problems = ScanProblems()
         found = {inbox.path: inbox for inbox in self._shares.inboxes(problems.add)}
         self._inboxes = found
-        paths = self._config.paths
         outboxes = {inbox.outbox for inbox in found.values()}
         # Our own directories, wherever a configuration may have put them, and inboxes inside an inbox.
-        self._skip = frozenset({paths.outbox, paths.state, paths.models} | outboxes | found.keys())
+        self._skip = self._config.not_looked_into() | outboxes | found.keys()
         self._shares.check_outboxes(found.values(), problems.add)
         self._shares.stray_files(problems.add)
         announcing = self._announcing()
         for part in (self._presets, self._stock, self._notifier):
             part.begin()
-        if paths.inbox in announcing:
-            self._listen_for_inboxes(paths.inbox)
+        if self._config.paths.inbox in announcing:
+            self._listen_for_inboxes(self._config.paths.inbox)
         for inbox in found:
             with self._contained.at(inbox, problems):
                 self._scan_inbox(inbox, problems, inbox in announcing or inbox.parent in announcing, now)

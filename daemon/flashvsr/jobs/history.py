@@ -24,6 +24,9 @@ class Ended(NamedTuple):
     inbox: str
     source: str
     departed: bool
+    archived: str | None
+    size: int
+    mtime_ns: int
 
 
 class History:
@@ -61,6 +64,13 @@ class History:
         with self._store.reading():
             number = self._store.first(Job.select(pw.fn.COUNT(Job.id).alias("number")).where(stays)).number
             return number, self._store.first(Job.select().where(stays).order_by(Job.id.desc())) if number else None
+
+    def last_archived(self) -> str | None:
+        """Where the source of the job went that was settled last; None if it was not moved, or there is none."""
+        query = Job.select().where(Job.state == DONE, Job.settled.is_null(False)).order_by(Job.settled.desc())
+        with self._store.reading():
+            row = self._store.first(query)
+            return None if row is None else row.archived
 
     def settled(self, job_id: int, archived: Path | None, departed: bool) -> None:
         """Record that the source of a done job has been dealt with, and where it went.

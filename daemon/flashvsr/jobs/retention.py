@@ -13,6 +13,7 @@ from flashvsr.files import at
 from flashvsr.files.mounts import Mounts
 from flashvsr.files.state import StateDirectory
 from flashvsr.files.trees import Trees
+from flashvsr.jobs.archived import remove_archived
 from flashvsr.jobs.history import Ended
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.rows import LARGEST_NUMBER
@@ -23,8 +24,11 @@ log = logging.getLogger(__name__)
 _DAY = 86_400.0
 
 
-def prune(trees: Trees, queue: Queue, days: float, now: float) -> dict[str, int]:
+def prune(trees: Trees, queue: Queue, days: float, now: float, archive: Path | None = None) -> dict[str, int]:
     """Remove what is older than `days` (0 keeps all); `now` in seconds since the epoch.
+
+    `archive`: the one that the settings name, if they name one. There, where other things may lie as well, only the
+    sources go that the history knows to be archived, and what was moved along with them.
 
     Counts what went: "jobs" of the history, "archived" sources, "leftovers" (`<state>/jobs/<job number>…`,
     small pictures, and damaged databases that were set aside).
@@ -38,11 +42,18 @@ def prune(trees: Trees, queue: Queue, days: float, now: float) -> dict[str, int]
     leftovers = _prune_leftovers(queue, queue.state.jobs, numbers, limit)
     leftovers += _prune_leftovers(queue, queue.state.thumbnails, numbers, limit)
     leftovers += _prune_damaged(queue.state, limit)
+    _prune_notes(queue)
     archived = _prune_archive(queue.state.archive, limit)
     mounts = Mounts(queue.state.path, trees)
+    left: set[int] = set()
+    if archive is not None:
+        removed, left = remove_archived(trees, archive, over, limit, mounts)
+        archived += removed
     present = lru_cache(maxsize=None)(partial(_share_present, trees, mounts))  # asked once an inbox
     return {
-        "jobs": queue.history.forget([job.id for job in over if job.departed or _source_gone(trees, job, present)]),
+        "jobs": queue.history.forget(
+            [job.id for job in over if job.id not in left and (job.departed or _source_gone(trees, job, present))]
+        ),
         "archived": archived,
         "leftovers": leftovers,
     }
@@ -79,6 +90,15 @@ def _prune_leftovers(queue: Queue, directory: Path, over: set[int], limit: float
         if number in over or (forgotten and entry.stat(follow_symlinks=False).st_mtime < limit):
             removed += _remove(entry)
     return removed
+
+
+def _prune_notes(queue: Queue) -> None:
+    """Remove notes on partial videos of jobs that nobody remembers."""
+    for entry in _entries(queue.state.partials):
+        digits = entry.name.partition(".")[0]
+        known = digits.isascii() and digits.isdigit() and int(digits) <= LARGEST_NUMBER
+        if not known or queue.jobs.get(int(digits)) is None:
+            _remove(entry)
 
 
 def _prune_damaged(state: StateDirectory, limit: float) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from flashvsr.errors import FlashVSRError
 from flashvsr.jobs.ledger import Ledger
 from flashvsr.jobs.notices import Notices
 from flashvsr.jobs.rows import LARGEST_NUMBER
-from flashvsr.jobs.schema import CANCELLED, FAILED, FINISHED, HELD, QUEUED, STATES, SUPERSEDED, Job
+from flashvsr.jobs.schema import CANCELLED, FAILED, FINISHED, HELD, QUEUED, RUNNING, STATES, SUPERSEDED, Job
 from flashvsr.jobs.store import Store
 
 ORDER = (Job.turn.desc(), Job.priority.desc(), Job.id)  # of those that wait
@@ -56,6 +56,17 @@ class JobTable:
         query = Job.select(pw.fn.COUNT(Job.id)).where(Job.state == FAILED, Job.finished >= moment).tuples()
         with self._store.reading():
             return int(self._store.first(query)[0])
+
+    def has_results(self, inbox: str, sources: Sequence[str]) -> bool:
+        """Tell whether any of these files of an inbox has a result, or a job that will make one."""
+        will = Job.result.is_null(False) | Job.state.in_((QUEUED, RUNNING, HELD))
+        query = Job.select(Job.id).where(Job.inbox == inbox, Job.source.in_(list(sources)), will)
+        with self._store.reading():
+            return self._store.first(query) is not None
+
+    def of_source(self, source: str) -> list[int]:
+        """Return the numbers of all jobs that are or were about the file of this name."""
+        return [row.id for row in self._store.rows(Job.select(Job.id).where(Job.source == source))]
 
     # The methods below are for use inside `Store.writing`.
 

@@ -1,4 +1,4 @@
-"""What becomes of a source once its result is recorded: archived, deleted or kept, if it is the same.
+"""What becomes of a source once its result is recorded: moved, deleted or kept, if it is the same.
 
 Each of these may be cut short by a crash and is then done again from the start: it finds what the earlier attempt got
 done. One at a time may be at work on a source.
@@ -12,14 +12,16 @@ import logging
 import os
 import shutil
 import stat as stat_bits
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
 from flashvsr.files import at
 from flashvsr.files.advice import explained
 from flashvsr.files.at import Identity, sync_directory
 from flashvsr.files.moves import MTIME_SLACK_NS, make_directories, move_new, move_numbered
 from flashvsr.files.names import OUR_PREFIX, numbered
-from flashvsr.files.trees import OWN, Trees
+from flashvsr.files.trees import Trees
 from flashvsr.outbox.targets import inside
 from flashvsr.system.text import printable
 
@@ -27,39 +29,83 @@ log = logging.getLogger(__name__)
 
 
 _BLOCK = 1 << 20
+_DOING = {"done": "move"}  # verbs for actions that are none
 
 
 def settle_source(
-    trees: Trees, source: Path, identity: Identity, action: str, archive_dir: Path, relative: str
+    trees: Trees,
+    source: Path,
+    identity: Identity,
+    action: str,
+    destination: Path,
+    relative: str,
+    *,
+    private: bool = True,
 ) -> Path | None:
-    """Archive, delete or keep `source`; returns where it was archived, None otherwise.
+    """Keep or delete `source`, or move it ("archive", "done") into `destination`; returns where it is then, or None.
 
     A source that is gone or has changed since the job was made (`identity`) is left alone; one that is gone because an
-    earlier attempt archived it is found there. `relative` gives its place in the archive, a directory of the service's
-    own, where nothing is replaced.
+    earlier attempt moved it is found there. `relative` gives its place in `destination`, where nothing is replaced.
+    `private`: nobody else may enter the folders of an archive.
 
     Raises Transient if the file system refuses; the source is then still where it was.
     """
     if action == "keep":
         return None
-    with explained(action, source):
+    doing = _DOING.get(action, action)
+    moving = None
+    if action != "delete":
+        moving = _Move(trees, inside(destination, relative), private and action != "done", doing)
+    with explained(doing, source):
         try:
             with trees.directory(source.parent) as directory:
                 name = _present_name(directory, source.name, identity)
                 if _identity(name, directory) != identity:
                     log.info("%s changed while it was processed and stays where it is", printable(source))
                     return None
-                if action == "delete":
-                    _delete(directory, name, identity)
+                if moving is None:
+                    delete(directory, name, identity)
                     return None
-                return _archive(directory, name, source, identity, inside(archive_dir, relative))
+                return moving.move(directory, name, source, identity)
         except FileNotFoundError:
             log.info("%s is gone already", printable(source))
-            return _archived_before(inside(archive_dir, relative), identity) if action == "archive" else None
+            return None if moving is None else _moved_before(trees, moving.wanted, identity)
+
+
+def move_along(trees: Trees, folder: Path, names: Mapping[str, str], moved: Path, *, private: bool) -> None:
+    """Move files that lie beside a source, which was `moved`, to their new names beside it; nothing is replaced.
+
+    What is gone is no matter: an earlier attempt moved it. Raises Transient if the file system refuses.
+    """
+    with explained("move", folder):
+        try:
+            with trees.directory(folder) as directory:
+                for name, new in names.items():
+                    with contextlib.suppress(FileNotFoundError):
+                        if not at.is_file(directory, name):
+                            continue
+                        known = _identity(name, directory)
+                        _Move(trees, moved.with_name(new), private, "move").move(directory, name, folder / name, known)
+        except FileNotFoundError:
+            return  # its folder went with the source
+
+
+def remove_emptied(trees: Trees, inbox: Path, relative: str) -> None:
+    """Remove the folders of an inbox that a source was taken out of, if nothing is left in them; never the inbox.
+
+    What somebody puts there meanwhile keeps its folder: the system removes none that has anything in it.
+    """
+    for folder in PurePosixPath(relative).parents[:-1]:
+        try:
+            with trees.directory(inbox / folder.parent) as above:
+                at.remove_directory(above, folder.name)
+        except OSError as error:
+            log.debug("%s stays: %s", printable(inbox / folder), error.strerror)
+            return
 
 
 def _present_name(directory: int, name: str, identity: Identity) -> str:
-    """The name of the source: a hidden one, if a crash in the middle of `_delete` left it under that."""
+    """The name of the source: a hidden one, if a crash in the middle of `delete` left it under that."""
     hidden = _hidden_name(identity)
     with contextlib.suppress(FileNotFoundError):
         if _identity(hidden, directory) == identity:
@@ -67,32 +113,47 @@ def _present_name(directory: int, name: str, identity: Identity) -> str:
     return name
 
 
-def _archive(directory: int, name: str, source: Path, identity: Identity, wanted: Path) -> Path | None:
-    with explained("archive to", wanted.parent):
-        make_directories(OWN, wanted.parent)
-        archive = OWN.open_directory(wanted.parent)
-    with at.closing(archive):
-        _close_to_others(archive)
-        try:
-            archived = move_numbered(directory, name, archive, wanted.name)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise  # most likely the source's folder gives nothing away: the archive is our own
-            with explained("archive to", wanted.parent):
-                copied = _copy(directory, name, identity, archive, wanted.name)
-                sync_directory(archive)
-            if copied is None:
-                log.info("%s changed while it was archived and stays where it is", printable(source))
+@dataclass(frozen=True)
+class _Move:
+    """To `wanted`, or its first numbered name that is free. `private`: nobody else may enter the folder there."""
+
+    trees: Trees
+    wanted: Path
+    private: bool
+    doing: str
+
+    def move(self, directory: int, name: str, source: Path, identity: Identity) -> Path | None:
+        """Move a file out of an opened directory; where it is then, None if it is another one by now."""
+        wanted = self.wanted
+        with explained(f"{self.doing} to", wanted.parent):
+            make_directories(self.trees, wanted.parent)
+            archive = self.trees.open_directory(wanted.parent)
+        with at.closing(archive):
+            if self.private:
+                _close_to_others(archive)
+            try:
+                moved = move_numbered(directory, name, archive, wanted.name)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise  # most likely the source's folder gives nothing away
+                return self._copy(directory, name, source, identity, archive)
+            if _identity(moved, archive) != identity:
+                # Replaced between the look and the move: what was moved is new, so it goes back.
+                move_numbered(archive, moved, directory, source.name)
                 return None
-            _delete(directory, name, identity)
-            return wanted.with_name(copied)
-        if _identity(archived, archive) != identity:
-            # Replaced between the look and the move: what was moved is new, so it goes back.
-            move_numbered(archive, archived, directory, source.name)
+            sync_directory(archive)
+            sync_directory(directory)
+            return wanted.with_name(moved)
+
+    def _copy(self, directory: int, name: str, source: Path, identity: Identity, archive: int) -> Path | None:
+        with explained(f"{self.doing} to", self.wanted.parent):
+            copied = _copy(directory, name, identity, archive, self.wanted.name)
+            sync_directory(archive)
+        if copied is None:
+            log.info("%s changed while it was copied and stays where it is", printable(source))
             return None
-        sync_directory(archive)
-        sync_directory(directory)
-        return wanted.with_name(archived)
+        delete(directory, name, identity)
+        return self.wanted.with_name(copied)
 
 
 def _close_to_others(archive: int) -> None:
@@ -107,8 +168,8 @@ def _close_to_others(archive: int) -> None:
             os.fchmod(archive, mode & 0o700)
 
 
-def _archived_before(wanted: Path, identity: Identity) -> Path | None:
-    """Find the source in the archive, where an attempt put it that died before it could tell.
+def _moved_before(trees: Trees, wanted: Path, identity: Identity) -> Path | None:
+    """Find the source where it was to go, where an attempt put it that died before it could tell.
 
     Itself, if it was moved there; a copy of it, the last one, if it came from another file system.
     """
@@ -117,7 +178,7 @@ def _archived_before(wanted: Path, identity: Identity) -> Path | None:
     for name in numbered(wanted.name):
         path = wanted.with_name(name)
         try:
-            stat = OWN.lstat(path)
+            stat = trees.lstat(path)
         except FileNotFoundError:
             return copy
         if at.identity(stat) == identity:
@@ -127,7 +188,7 @@ def _archived_before(wanted: Path, identity: Identity) -> Path | None:
     raise AssertionError("the numbers of names have no end")
 
 
-def _delete(directory: int, name: str, identity: Identity) -> None:
+def delete(directory: int, name: str, identity: Identity) -> None:
     """Remove a file by way of a hidden name, where nobody can replace it between the look and the removal."""
     hidden = _hidden_name(identity)
     if name != hidden:

@@ -41,14 +41,15 @@ class Intent:
         except Unusable:
             told = {}  # damaged: then nothing is known, and the result is published under the next free name
         result, size, mtime_ns = told.get("result"), told.get("size"), told.get("mtime_ns")
-        if told.get("content") != self.content or not _is_path(result):
+        if told.get("content") != self.content or not is_path(result):
             return None
         if not isinstance(size, int) or not isinstance(mtime_ns, int):
             return None
         return Path(result) if self.outbox.already_published(Path(result), size, mtime_ns) else None
 
 
-def _is_path(value: object) -> TypeGuard[str]:
+def is_path(value: object) -> TypeGuard[str]:
+    """Tell whether what a file holds can be a path."""
     try:
         return isinstance(value, str) and b"\0" not in os.fsencode(value)
     except UnicodeEncodeError:

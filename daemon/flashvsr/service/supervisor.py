@@ -33,6 +33,7 @@ from flashvsr.status.snapshot import Snapshot
 from flashvsr.system import logs
 from flashvsr.system.devices import Slot, discover
 from flashvsr.system.signals import SignalQueue
+from flashvsr.system.text import printable
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +117,14 @@ class Supervisor:
     def _start(self) -> None:
         self._forget_workers()
         self._recover_jobs()
+        archived = self._queue.history.last_archived()
+        if archived is not None and self._config.watch.on_success == "keep":
+            # An older version archived where the settings said nothing.
+            log.warning(
+                "sources stay in the inbox now; the last one was moved, to %s. To go on like that: watch.on_success = "
+                '"archive" in the settings',
+                printable(archived),
+            )
         gpu = self._config.gpu
         slots = discover(gpu.devices, gpu.max_concurrent) if self._slots is None else self._slots
         config_file = write_worker_config(self._config)

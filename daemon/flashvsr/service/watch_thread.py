@@ -161,7 +161,7 @@ class WatchThread:
             log.warning("the clock was set; nothing is removed for its age before it has run steadily for an hour")
             return
         days = self._config.retention.days
-        removed = prune(self._config.trees(), queue, days, time.time())
+        removed = prune(self._config.trees(), queue, days, time.time(), self._config.paths.archive)
         if any(removed.values()):
             text = ", ".join(f"{count} {what}" for what, count in removed.items())
             log.info("older than %d days and removed: %s", days, text)

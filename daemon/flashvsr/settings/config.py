@@ -12,7 +12,15 @@ from flashvsr.errors import BadConfig
 from flashvsr.files.texts import read_text
 from flashvsr.files.trees import OWN, Trees
 from flashvsr.settings.bounds import CONFIG_LIMITS
-from flashvsr.settings.crosscheck import INBOX, OTHER, OUTBOX, ConfiguredFolder, check_folders, check_not_available
+from flashvsr.settings.crosscheck import (
+    ARCHIVE,
+    INBOX,
+    OTHER,
+    OUTBOX,
+    ConfiguredFolder,
+    check_folders,
+    check_not_available,
+)
 from flashvsr.settings.document import (
     Document,
     Setting,
@@ -42,7 +50,10 @@ from flashvsr.settings.service_tables import (
 from flashvsr.settings.synonyms import CONFIG_KEYS
 
 DEFAULT_CONFIG_PATH = Path("/etc/flashvsr/flashvsr.toml")
-NO_INBOX = frozenset({"@eaDir", "#recycle", "#snapshot", "lost+found", "$RECYCLE.BIN", "System Volume Information"})
+DONE = "done"  # beside the inboxes: where sources go that people shall see
+NO_INBOX = frozenset(
+    {DONE, "@eaDir", "#recycle", "#snapshot", "lost+found", "$RECYCLE.BIN", "System Volume Information"}
+)
 
 NO_INBOX_PREFIXES = (".", "_UNPACK_", "_FAILED_")  # SABnzbd unpacks into the last two, and renames the folder then
 
@@ -101,10 +112,29 @@ class Config:
             *(InboxDir(extra.path, extra.outbox, extra.path.name) for extra in self.extra_inboxes),
         )
 
+    def done_folder(self, inbox: Path) -> Path:
+        """Where sources of this inbox go by `watch.on_success = "done"`: beside it, for all who see the inboxes.
+
+        What lies beside an [[inbox]] may be another disk, or nothing that its people see. So theirs is inside.
+        """
+        if any(extra.path == inbox for extra in self.extra_inboxes):
+            return inbox / DONE
+        return inbox.parent / DONE / inbox.name
+
+    def not_looked_into(self) -> frozenset[Path]:
+        """Return the folders that no scan enters, wherever the settings put them: the service's own, and done ones."""
+        paths = self.paths
+        own = {paths.outbox, paths.state, paths.models} | ({paths.archive} if paths.archive else set())
+        return frozenset(own | {extra.path / DONE for extra in self.extra_inboxes})
+
     def trees(self) -> Trees:
-        """Return the way to files, by which no link is followed where other people write: in inboxes and outboxes."""
+        """Return the way to files, by which no link is followed where other people write: in inboxes and outboxes.
+
+        Nor in an archive of its own place: that may be a share as well.
+        """
         extra = (path for inbox in self.extra_inboxes for path in (inbox.path, inbox.outbox))
-        return Trees((self.paths.inbox, self.paths.outbox, *extra))
+        archive = () if self.paths.archive is None else (self.paths.archive,)
+        return Trees((self.paths.inbox, self.paths.outbox, *extra, *archive))
 
 
 TABLES: Mapping[str, type] = {
@@ -212,15 +242,16 @@ def _read_extra_inboxes(document: Document, base: Path, problems: list[str]) -> 
 
 def _folders(document: Document, settings: Mapping[tuple[str, str], Setting]) -> list[ConfiguredFolder]:
     """The folders of [paths]; one whose value was refused is left out, its default would only confuse."""
-    roles = {"inbox": INBOX, "outbox": OUTBOX}
+    roles = {"inbox": INBOX, "outbox": OUTBOX, "archive": ARCHIVE}
     given = document.data.get("paths")
     folders = []
     for key in keys(Paths):
         role = roles.get(key, OTHER)
-        if setting := settings.get(("paths", key)):
+        setting, default = settings.get(("paths", key)), getattr(Paths, key)
+        if setting is not None and setting.value is not None:
             folders.append(ConfiguredFolder(role, setting.value, setting.label))
-        elif not isinstance(given, dict) or key not in given:
-            folders.append(ConfiguredFolder(role, getattr(Paths, key), f"paths.{key} (the default)"))
+        elif default is not None and (not isinstance(given, dict) or key not in given):
+            folders.append(ConfiguredFolder(role, default, f"paths.{key} (the default)"))
     return folders
 
 

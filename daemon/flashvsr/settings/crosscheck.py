@@ -11,12 +11,12 @@ from flashvsr.settings.document import Setting
 from flashvsr.settings.kinds import shown
 from flashvsr.settings.processing_tables import Pipeline
 
-INBOX, OUTBOX, OTHER = "inbox", "outbox", "other"
+INBOX, OUTBOX, ARCHIVE, OTHER = "inbox", "outbox", "archive", "other"
 
 
 @dataclass(frozen=True)
 class ConfiguredFolder:
-    """A configured folder: what it is for (INBOX, OUTBOX, OTHER), its path, and its place for messages."""
+    """A configured folder: what it is for (INBOX, OUTBOX, ARCHIVE, OTHER), its path, and its place for messages."""
 
     role: str
     path: Path
@@ -69,7 +69,7 @@ def check_folders(folders: Sequence[ConfiguredFolder]) -> Iterator[str]:
         (number, outer)
         for number, path in enumerate(real)
         for above in (path, *path.parents)
-        for role in (INBOX, OUTBOX)
+        for role in (INBOX, OUTBOX, ARCHIVE)
         if (outer := places.get((above, role))) is not None
         and _feeds_back(folders[number], folders[outer], same=above == path)
         and number != outer
@@ -89,6 +89,7 @@ def _nested(inner: ConfiguredFolder, outer: ConfiguredFolder, role: str, *, same
     reason = {
         INBOX: "its videos would be done twice",
         OUTBOX: "results would be taken for new videos",
+        ARCHIVE: "archived videos would be taken for new ones",
         OTHER: "files of the service would be taken for videos",
     }[role]
     relation = "must not be the same folder as" if same else "must not lie inside"

@@ -22,6 +22,7 @@ from flashvsr.settings.document import Document, parse, parse_value, raise_probl
 from flashvsr.settings.kinds import Dimensions, Flag, Number, OneOf, Whole, shown
 from flashvsr.settings.options import comment_block, option, render
 from flashvsr.settings.suggestions import for_preset_key
+from flashvsr.settings.template_kind import NameTemplate
 
 PRESET_NAME = "preset.toml"
 PRESET_ERROR_NAME = "preset.error.txt"
@@ -152,6 +153,24 @@ class Preset:
             Whole(-10, 10),
             "Which inbox comes first: videos of one with a higher number are done before all others that wait. Among "
             "equals, the video that came first. `flashvsr first ID` puts single ones before everything else.",
+        ),
+    )
+    name: str = field(
+        default="{stem}",
+        metadata=option(
+            NameTemplate(),
+            "How the result is called. {stem} is the name of the source without its ending, {width} and {height} the "
+            "size of the result, {scale} the scale above, {model} the model, {preset} the folder that this preset "
+            "lies in. Of two sources that differ in their ending only, {stem} has that too: clip (mov).",
+        ),
+    )
+    companions: bool = field(
+        default=True,
+        metadata=option(
+            Flag(),
+            "true copies what lies beside the source and begins with its name, such as clip.srt, clip.en.srt or "
+            "clip.nfo, beside the result, under the name of the result. These are .srt .ass .ssa .vtt .sub .idx .nfo "
+            ".jpg .jpeg .png. A source that is moved takes them along. false leaves them alone.",
         ),
     )
     report: bool = field(

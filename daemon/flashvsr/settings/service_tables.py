@@ -34,13 +34,21 @@ class Paths:
         default=Path("/var/lib/flashvsr"),
         metadata=option(
             FilePath(),
-            "The service keeps its queue, the finished pieces of videos and the archived sources here. This must be a "
-            "local disk, not a share.",
+            "The service keeps its queue, the finished pieces of videos and, by default, the archive here. This must "
+            "be a local disk, not a share.",
         ),
     )
     models: Path = field(
         default=Path("/var/lib/flashvsr/models"),
         metadata=option(FilePath(), "Fetched weights are kept here."),
+    )
+    archive: Path | None = field(
+        default=None,
+        metadata=option(
+            FilePath(optional=True),
+            'Where sources go that watch.on_success = "archive" takes out of the inboxes, into a folder with the name '
+            "of the inbox. The default is the folder archive in state.",
+        ),
     )
 
 
@@ -72,11 +80,12 @@ class Watch:
         ),
     )
     on_success: str = field(
-        default="archive",
+        default="keep",
         metadata=option(
-            OneOf(("archive", "delete", "keep")),
-            "What becomes of a source when its result is in the outbox. archive moves it below paths.state, delete "
-            "removes it, keep leaves it in the inbox.",
+            OneOf(("keep", "done", "archive", "delete")),
+            "What becomes of a source when its result is in the outbox. keep leaves it in the inbox, and it is not "
+            "done again as long as it lies there. done moves it into the folder done beside the inbox, where people "
+            "see it, archive to paths.archive, delete removes it.",
         ),
     )
 
@@ -118,7 +127,8 @@ class Retention:
         default=30,
         metadata=option(
             Whole(0, 36500),
-            "Finished jobs, archived sources and leftovers are removed after this many days. 0 keeps all.",
+            "Finished jobs, archived sources and leftovers are removed after this many days. 0 keeps all. A source "
+            "that was kept stays, and its job as long as it lies there. So does what is in folders done.",
             env="TASK_RETENTION_DAYS",
         ),
     )

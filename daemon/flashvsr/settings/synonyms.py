@@ -93,7 +93,9 @@ VALUES: Mapping[str, Mapping[str, str]] = {
     "deinterlace": _each(auto="on yes true", off="none no false never"),
     "fit": _each(crop="cut cropped", pad="padding padded letterbox fill extend"),
     "observer": _each(poll="polling scan", inotify="events"),
-    "on_success": _each(archive="move moved", delete="remove removed rm", keep="leave nothing none stay"),
+    "on_success": _each(
+        done="finished visible", archive="move moved", delete="remove removed rm", keep="leave nothing none stay"
+    ),
     "weights": {"v11": "FlashVSR-v1.1", "flashvsr": "FlashVSR-v1.1", "flashvsr11": "FlashVSR-v1.1", "tiny": "nano"},
     "attention": _each(torch="pytorch sdpa", auto="default", block_sparse_attn="blocksparse blocksparseattention bsa"),
     "precision": _each(fp8="float8 8bit e4m3", auto="bf16 bfloat16 fp16 fp32 float32 default"),

@@ -91,7 +91,7 @@ def _attempt(task: Task, engine: AnyEngine, config: Config, control: Control, no
     def told(joined: Assembled, source: Path, result: Path) -> Report:
         return attempt.report(plan, engine, joined, [*warnings, *joined.warnings], source, result)
 
-    report = _publish(plan, output.chunks, decoder.last_step, control, told)
+    report = _publish(plan, engine.name, output.chunks, decoder.last_step, control, told)
     remove_others(task.workdir, None)
     report.warnings.extend(show(plan, report.result))
     if task.preset.report:
@@ -107,7 +107,7 @@ def _normalised_held(plan: Plan) -> AbstractContextManager[None]:
     return nullcontext() if plan.picture is plan.source else hold_source(OWN, plan.picture.path)
 
 
-def _publish(plan: Plan, chunks: list[Chunk], last_step: int, control: Control, told: Told) -> Report:
+def _publish(plan: Plan, model: str, chunks: list[Chunk], last_step: int, control: Control, told: Told) -> Report:
     """Join, verify, rename, all where the source's name of that moment puts the result."""
     task, outbox = plan.task, Outbox(plan.task.trees)
     while True:
@@ -136,14 +136,17 @@ def _publish(plan: Plan, chunks: list[Chunk], last_step: int, control: Control, 
             )
             while made.path.parent == task.target.parent:  # else it may be on another file system
                 try:
-                    return _name(plan, task, made, partial(told, joined, task.source), control)
+                    return _name(plan, task, model, made, partial(told, joined, task.source), control)
                 except SourceRenamed as renamed:
                     log.info("%s", renamed)
                     task = control.present(task)
 
 
-def _name(plan: Plan, task: Task, made: Made, told: Callable[[Path], Report], control: Control) -> Report:
-    """Publish. The report is recorded before the rename: a crash after it finds everything told."""
+def _name(plan: Plan, task: Task, model: str, made: Made, told: Callable[[Path], Report], control: Control) -> Report:
+    """Publish under the name that the preset makes of the source's present one.
+
+    The report is recorded before the rename: a crash after it finds everything told.
+    """
     reports: list[Report] = []
     mtime_ns = source_status(plan.task.source).st_mtime_ns  # of the file that is held, whatever its name is by now
 
@@ -151,5 +154,5 @@ def _name(plan: Plan, task: Task, made: Made, told: Callable[[Path], Report], co
         reports.append(told(path))
         control.publishing(reports[-1], size, mtime_ns)
 
-    Outbox(task.trees).publish(made, task.target, record, mtime_ns)
+    Outbox(task.trees).publish(made, task.result(*plan.geometry.output, model), record, mtime_ns)
     return reports[-1]

@@ -36,7 +36,7 @@ Version = tuple[int, int]  # of a source: its bytes, and its time in nanoseconds
 WARM_UP_FRAMES = 128
 
 # Keys of a preset that change no frame; what they do to the sizes stands in the geometry.
-NO_PART_OF_FRAMES = ("limit", "at_limit", "compare", "priority")
+NO_PART_OF_FRAMES = ("limit", "at_limit", "compare", "priority", "name", "companions")
 
 
 @dataclass(frozen=True)

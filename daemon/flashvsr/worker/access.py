@@ -28,6 +28,11 @@ class Access:
         """Raise ShareAway while the inbox is only a mount point."""
         self._mounts().check(Path(job.inbox))
 
+    def check_archive(self) -> None:
+        """Raise ShareAway while an archive of its own place is only a mount point."""
+        if (archive := self._config().paths.archive) is not None:
+            self._mounts().check(archive)
+
     def check_outbox(self, job: Job) -> None:
         """Raise ShareAway while the outbox is only a mount point; BadConfig if the settings no longer name it."""
         self._mounts().check(outbox_of(self._config(), job))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from flashvsr.errors import BadConfig, Damaged, FlashVSRError, LeaseLost, Transient
 from flashvsr.files.advice import explained
 from flashvsr.files.objects import clear_name
+from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import DONE, SKIPPED, Job
 from flashvsr.outbox.publish import Outbox
 from flashvsr.settings.config import Config
@@ -24,7 +25,8 @@ from flashvsr.system.text import printable, storable
 from flashvsr.worker.access import Access
 from flashvsr.worker.faults import Outcome, Verdict
 from flashvsr.worker.marker import Marker
-from flashvsr.worker.places import ending_marker, result_folder, task_of, work_directory
+from flashvsr.worker.partials import Partials
+from flashvsr.worker.places import ending_marker, result_folder, task_for, work_directory
 from flashvsr.worker.plain_words import error_text
 
 if TYPE_CHECKING:
@@ -36,8 +38,10 @@ log = logging.getLogger(__name__)
 class Conclusion:
     """Ends jobs. `config`: the settings as they are now."""
 
-    def __init__(self, config: Callable[[], Config], access: Access, upscaling: Upscaling) -> None:
+    def __init__(self, config: Callable[[], Config], access: Access, upscaling: Upscaling, queue: Queue) -> None:
         self._config = config
+        self._queue = queue
+        self._partials = Partials(queue, config)
         self._access = access
         self._upscaling = upscaling
 
@@ -84,6 +88,8 @@ class Conclusion:
             self._outbox.remove_temporaries(folder, job.id)
             if (state or job.state) in (DONE, SKIPPED):
                 self._outbox.remove_error_text(folder, Path(job.relative).name)  # of an attempt that failed
+            if (state or job.state) == DONE and not preset_of_job(job.preset).seconds:  # a sample is no whole result
+                self._partials.withdraw(job)
         except (OSError, FlashVSRError) as error:
             log.warning("the outbox could not be tidied: %s", error)
         self.marker(job.id).remove()
@@ -113,8 +119,12 @@ class Conclusion:
             return None
         try:
             with marker.trying(result_folder(self._config(), job)):
-                task = task_of(self._config(), job, preset_of_job(job.preset))
-                return self._upscaling.salvage(task, self._config(), reason, working)
+                config = self._config()
+                task = task_for(config, self._queue, job, preset_of_job(job.preset))
+                partial = self._upscaling.salvage(task, config, reason, working)
+                if partial is not None:
+                    self._partials.note(job.id, partial)
+                return partial
         except (LeaseLost, Damaged, Transient):
             raise
         except FlashVSRError as error:

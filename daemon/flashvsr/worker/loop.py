@@ -28,7 +28,7 @@ from flashvsr.worker.faults import Outcome, Verdict, judge, out_of_gpu_memory
 from flashvsr.worker.job_control import JobControl
 from flashvsr.worker.kept_engine import KeptEngine
 from flashvsr.worker.orders import Orders
-from flashvsr.worker.places import is_published, task_of
+from flashvsr.worker.places import is_published, task_for
 from flashvsr.worker.settling import Settling
 from flashvsr.worker.sweep import Sweep
 from flashvsr.worker.told import tell_done, tell_ended, tell_put_back
@@ -76,7 +76,7 @@ class WorkerLoop:
 
         self._access = Access(current)
         self._whereabouts = Whereabouts(queue, current)
-        self._conclusion = Conclusion(current, self._access, upscaling)
+        self._conclusion = Conclusion(current, self._access, upscaling, queue)
         settling = Settling(queue, current, self._access, self._whereabouts)
         self._sweep = Sweep(queue, current, self._conclusion, settling, self._whereabouts)
         self._broken = False
@@ -209,7 +209,7 @@ class WorkerLoop:
             check_shares=self._access.check_shares,
             min_free=self._config.queue.min_free,
             follow=self._whereabouts.follow,
-            task=lambda now: task_of(self._config, now, preset),
+            task=lambda now: task_for(self._config, self._queue, now, preset),
             trees=self._config.trees(),
         )
 
@@ -233,7 +233,7 @@ class WorkerLoop:
 
     def _work(self, job: Job, preset: Preset, control: JobControl) -> None:
         log.info("%s, attempt %d of %d", printable(job.source), job.attempts, self._config.queue.max_attempts)
-        task = task_of(self._config, job, preset)
+        task = task_for(self._config, self._queue, job, preset)
         engine = self._engine.get(self._config, lambda _: None)
         report = self._upscaling.upscale_file(task, engine, self._config, control)
         self._queue.claims.finish(

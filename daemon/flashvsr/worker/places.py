@@ -6,15 +6,17 @@ from pathlib import Path
 
 from flashvsr.errors import BadConfig
 from flashvsr.files.state import StateDirectory
+from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.rows import LARGEST_NUMBER
 from flashvsr.jobs.schema import Job
 from flashvsr.outbox.publish import Outbox
-from flashvsr.outbox.targets import target_for
+from flashvsr.outbox.targets import Naming, target_for
 from flashvsr.settings.config import Config
 from flashvsr.settings.preset import Preset
 from flashvsr.system.text import printable
 from flashvsr.upscaling.task import Task
 from flashvsr.worker.marker import Marker
+from flashvsr.worker.namesakes import telling_stem
 
 
 def work_directory(config: Config, job_id: int) -> Path:
@@ -24,7 +26,17 @@ def work_directory(config: Config, job_id: int) -> Path:
 
 def archive_of(config: Config, job: Job) -> Path:
     """Where sources of the job's inbox are archived."""
+    if config.paths.archive is not None:
+        return config.paths.archive / Path(job.inbox).name
     return StateDirectory(config.paths.state).archive_of(Path(job.inbox))
+
+
+def moved_to(config: Config, job: Job) -> Path:
+    """Where sources of the job's inbox go by `watch.on_success`, if it moves them. Raises as `outbox_of`."""
+    if config.watch.on_success != "done":
+        return archive_of(config, job)
+    outbox_of(config, job)  # of what is no inbox any more nobody knows what lies beside it
+    return config.done_folder(Path(job.inbox))
 
 
 def outbox_root(config: Config, job: Job) -> Path:
@@ -52,18 +64,25 @@ def result_folder(config: Config, job: Job) -> Path:
     return target_for(outbox_of(config, job), job.relative, "mp4").parent
 
 
-def task_of(config: Config, job: Job, preset: Preset) -> Task:
-    """Describe the work on a job. Raises as `outbox_of`."""
+def task_of(config: Config, job: Job, preset: Preset, stem: str | None = None) -> Task:
+    """Describe the work on a job. `stem`: what tells its source from others of that name. Raises as `outbox_of`."""
+    stem = Path(job.relative).stem if stem is None else stem
     return Task(
         source=Path(job.source),
-        target=target_for(outbox_of(config, job), job.relative, preset.container),
+        target=target_for(outbox_of(config, job), job.relative, preset.container, stem=stem),
         preset=preset,
         workdir=work_directory(config, job.id),
         job_id=job.id,
         trees=config.trees(),
         force=job.forced,
         thumbnail=StateDirectory(config.paths.state).thumbnail(job.id),
+        naming=Naming(preset.name, stem, Path(job.inbox).name, preset.container),
     )
+
+
+def task_for(config: Config, queue: Queue, job: Job, preset: Preset) -> Task:
+    """Describe the work on a job, with a name for its result that no namesake has. Raises as `outbox_of`."""
+    return task_of(config, job, preset, telling_stem(config.trees(), queue, job))
 
 
 def is_published(config: Config, job: Job) -> bool:

@@ -129,6 +129,11 @@ KINDS: dict[str, Words] = {
         f"{_ASK} The video can then be tried again.",
         "每次处理这个视频时机器都受到干扰：磁盘、网络共享或显卡有问题。请让机器的主人看看下面的内容，然后可以再试。",
     ),
+    "space": Words(
+        "There was no room on a disk each time the machine worked on this video.",
+        f"{_ASK} The video can then be tried again.",
+        "每次处理这个视频时磁盘空间都不够。请让机器的主人看看下面的内容，然后可以再试。",
+    ),
     "config": Words(
         "The settings of this machine or the preset.toml of the inbox are wrong.",
         _ASK,

@@ -84,8 +84,7 @@ class Whereabouts:
     def _videos(self) -> Iterator[Source]:
         config = self._config()
         inboxes = {inbox.path: inbox.outbox for inbox in config.inboxes()}
-        paths = config.paths
-        others = frozenset({paths.outbox, paths.state, paths.models, *inboxes, *inboxes.values()})
+        others = config.not_looked_into() | {*inboxes, *inboxes.values()}
         for inbox in inboxes:
             try:
                 for folder in folders(config.trees(), inbox, _leave_out, others):
