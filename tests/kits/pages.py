@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from flashvsr.jobs.inbox_view import EVERY_INBOX
 from flashvsr.jobs.schema import STATES
 from flashvsr.page.content import SERVING, Content
@@ -32,6 +34,7 @@ HOSTILE = (
     "line\nbreak --> </style></script>.mp4",
 )
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+TRIES = 3  # to take a picture
 NO_CHROMIUM = "there is no chromium here: apt-get install chromium"
 
 
@@ -126,8 +129,19 @@ def screenshot(
     options = [f"--screenshot={target}", f"--window-size={width},{height}", "--hide-scrollbars"]
     if dark:
         options.append("--blink-settings=preferredColorScheme=0")
-    _browse(page if scripts else _without_scripts(page, height), options, language)
+    shown = page if scripts else _without_scripts(page, height)
+    for _ in range(TRIES):
+        _browse(shown, options, language)
+        if not _is_blank(target):
+            break
     return target
+
+
+def _is_blank(picture: Path) -> bool:
+    """On a busy machine a browser may take its picture before the page is there."""
+    image = pytest.importorskip("PIL.Image")
+    with image.open(picture) as opened:
+        return len(set(opened.convert("L").getextrema())) == 1
 
 
 def _without_scripts(page: Path, height: int) -> Path:

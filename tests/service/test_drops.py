@@ -117,7 +117,7 @@ def test_two_thousand_files_at_once(make_service: MakeService) -> None:
 
 def flashvsr_status(service: Service) -> str:
     return subprocess.run(
-        [sys.executable, "-m", "flashvsr", "status", "--config", service.config],
+        [sys.executable, "-m", "flashvsr", "status", "--all", "--config", service.config],
         capture_output=True,
         text=True,
         check=True,
