@@ -52,6 +52,14 @@ def test_what_root_cancels_is_recorded_as_the_service(open_path: Path) -> None:
         assert path.stat().st_uid == NOBODY, path
 
 
+@as_root
+def test_what_root_writes_belongs_to_whom_the_state_belongs_to(tmp_path: Path) -> None:
+    os.chown(tmp_path, NOBODY, NOBODY)
+    Ledger(tmp_path).write(Job(**ROW))
+    for path in (tmp_path / "records", tmp_path / "records" / "2.json"):
+        assert (path.stat().st_uid, path.stat().st_gid) == (NOBODY, NOBODY), path
+
+
 def folder(path: Path) -> None:
     path.mkdir()
     (path / "inside").touch()

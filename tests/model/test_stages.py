@@ -11,12 +11,13 @@ from torch import Tensor
 
 from flashvsr.bench.random_model import Shapes, random_model
 from flashvsr.model.attention import WindowContext
+from flashvsr.model.color_correction import correct_color
 from flashvsr.model.decoder import DecoderParams
 from flashvsr.model.dit import DitParams
 from flashvsr.model.lq_projection import LqProjectionParams
 from flashvsr.model.network import FlashVSR
 from flashvsr.model.stages import Hidden, PlainEmbed, PlainHead, PlainLayers, Work, layer_ranges, plain_stages
-from flashvsr.model.stream import Stream, StreamSpec
+from flashvsr.model.stream import Stream, StreamOptions, StreamSpec
 from flashvsr.model.windows import Window, window
 from kits.golden_cases import lq_video
 
@@ -130,6 +131,13 @@ def test_what_passes_between_stages_goes_to_their_device(deep: FlashVSR, place: 
     frames = stream.make(window(0), lq, lq[:, :21], torch.zeros(SPEC.noise_shape(window(0))))
     assert moved.given == (1 + fed + 4) * [META], "tokens, those that are fed, and the window's numbers"
     assert frames.device == CPU
+
+
+@pytest.mark.parametrize("method", ["adain", "wavelet", "none"])
+def test_colours_are_corrected_as_the_preset_says(tiny: FlashVSR, method: str) -> None:
+    colour = plain_stages(tiny, replace(SPEC, options=StreamOptions(color_fix=method))).colour
+    frames, condition = (lq_video(2, 32, 48) * scale for scale in (0.5, -0.25))
+    assert torch.equal(colour(frames, condition), correct_color(frames, condition, method))
 
 
 def test_noise_comes_in_the_models_format(tiny_half: FlashVSR) -> None:

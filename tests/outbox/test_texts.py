@@ -84,6 +84,18 @@ def test_what_cannot_be_taken_back_is_told(result: Path, monkeypatch: pytest.Mon
         OUTBOX.remove_error_text(result.parent, "a.mov")
 
 
+@pytest.mark.parametrize("name", ["n" * 251 + ".mp4", "ä" * 125 + ".mp4"], ids=["ascii", "wide"])
+def test_texts_about_names_as_long_as_names_get(result: Path, name: str) -> None:
+    for number in (1, 2):
+        report = OUTBOX.write_report(result.with_name(name), f"frames = {number}\n")
+        told = OUTBOX.write_error_text(result.parent, name, f"no picture {number}\n")
+        assert report.read_text().startswith(f"frames = {number}\n")
+        assert told.read_text().startswith(f"no picture {number}\n")
+        assert (report.name[:9], told.name[:9]) == (name[:9], name[:9])
+        assert (report.name[-12:], told.name[-10:]) == (".report.toml", ".error.txt")
+    assert set(result.parent.iterdir()) == {result, report, told}
+
+
 def test_our_texts_are_known_again_where_the_share_is_mounted_elsewhere(result: Path) -> None:
     OUTBOX.write_report(result, "frames = 1\n")
     OUTBOX.write_error_text(result.parent, "a.mov", "no picture\n")

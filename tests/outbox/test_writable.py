@@ -91,6 +91,20 @@ def test_the_sandbox_is_told_from_a_read_only_share(
     check_writable(trees(outbox), outbox / "clips", outbox)
 
 
+def test_the_sandbox_is_opened_for_the_whole_outbox(
+    tmp_path: Path, mount: MakeMount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not for a folder in it that is there already: the next job's may be another."""
+    outbox = tmp_path / "outbox"
+    share = mount(outbox)
+    (outbox / "clips" / "season").mkdir(parents=True)
+    share.read_only(True)
+    monkeypatch.setenv("INVOCATION_ID", "of systemd")
+    with pytest.raises(OutboxClosed) as caught:
+        check_writable(trees(outbox), outbox / "clips" / "season", outbox)
+    assert f"add ReadWritePaths={outbox} below [Service]" in str(caught.value)
+
+
 def test_a_file_system_that_is_read_only_itself_is_not_put_down_to_the_unit(
     tmp_path: Path, mount: MakeMount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,6 +132,16 @@ def test_one_that_can_be_written_is_asked_once_a_minute(tmp_path: Path) -> None:
     now = FRESH_SECONDS + 1
     outboxes.check(trees(tmp_path), tmp_path, tmp_path)
     assert tmp_path.stat().st_mtime_ns > touched
+
+
+def test_each_folder_is_asked_for_itself(tmp_path: Path) -> None:
+    """One that can be written says nothing about those beside it."""
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "films").write_text("no directory")
+    outboxes = WritableOutboxes(lambda: 0.0)
+    outboxes.check(trees(tmp_path), tmp_path / "clips", tmp_path)
+    with pytest.raises(OutboxClosed):
+        outboxes.check(trees(tmp_path), tmp_path / "films", tmp_path)
 
 
 def test_one_that_cannot_be_written_is_asked_each_time(tmp_path: Path) -> None:

@@ -242,6 +242,16 @@ def test_what_makes_the_engine_slow_is_a_warning(tmp_path: Path, clip: Path, mon
     assert chain(clip, tmp_path, CONFIG).warnings[0] == "many times slower than it could be"
 
 
+def test_what_the_decoder_found_is_a_warning(tmp_path: Path) -> None:
+    """Behind what was known before it; the report is what a person reads of the file."""
+    times = [*range(20), *range(23, 30)]
+    path = write_video(tmp_path / "a.mp4", [numbered(n) for n in range(len(times))], times=times)
+    config = replace(CONFIG, streaming=replace(CONFIG.streaming, lq_max_bytes=1))
+    room, gap = chain(path, tmp_path, config).warnings
+    assert room.startswith("streaming.lq_max_bytes = 1 holds fewer")
+    assert gap.startswith("3 frames seem to be missing in 1 gaps of the source's clock")
+
+
 def test_what_is_joined_and_checked_are_signs_of_life(
     tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -220,6 +220,7 @@ def test_no_output_time_is_negative() -> None:
         (FILM, 1000, 96_000),  # lcm 24 000
         (Fraction(25), 1_000_000, 1_000_000),  # just fine enough to be kept
         (Fraction(30_000, 1001), 1_000_000, 90_000),  # lcm 3 000 000 is too fine: the rate alone
+        (FILM, 1_000_000, 96_000),  # the same, where a clock of 90 000 would not hold the rate
         (Fraction(614400, 23327), 15_360, 92_160),  # a variable rate keeps the source's ticks
         (Fraction(614400, 23327), 1_000_000, 1_000_000),
         (Fraction(614400, 23327), 1_000_001, 90_000),

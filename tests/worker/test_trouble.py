@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from flashvsr.errors import BadConfig, BadInput, NoSpace, Transient
+from flashvsr.errors import BadConfig, BadInput, Cancelled, NoSpace, Transient
 from flashvsr.files.mounts import ShareAway
 from flashvsr.settings.service_tables import ExtraInbox
 from flashvsr.system import logs
@@ -77,6 +77,21 @@ def test_what_costs_nothing_to_ask_again_does_not_change_how_long_others_wait(be
         bench.loop.step()
         delays.append(round(bench.delay(number), -1))
     assert delays == [10, 20, 10, 10, 40]
+
+
+@pytest.mark.parametrize("end", [BadInput("no picture"), Cancelled("cancelled")], ids=["failed", "cancelled"])
+def test_what_a_person_tries_again_waits_as_if_for_the_first_time(bench: Bench, end: Exception) -> None:
+    number = bench.add()
+    delays = []
+    for error in (Transient("a"), Transient("b"), end, Transient("c")):
+        bench.fail_at("start", error)
+        bench.make_due(number)
+        bench.loop.step()
+        if error is end:
+            bench.queue.requests.retry(number)
+        else:
+            delays.append(round(bench.delay(number), -1))
+    assert delays == [10, 20, 10]
 
 
 @pytest.mark.parametrize("order", [None, signal.SIGTERM, signal.SIGUSR1])

@@ -13,6 +13,7 @@ from flashvsr.kernels.residual_norm import residual_norm
 from flashvsr.kernels.rms_norm import rms_norm
 from flashvsr.kernels.rotate_blocks import normalise_and_rotate
 from flashvsr.kernels.select_blocks import select_blocks
+from flashvsr.model.color_correction import correct_color
 from flashvsr.model.fused import dit, network
 from flashvsr.model.fused.network import FusedModel
 from flashvsr.model.fused.stages import fused_stages
@@ -101,3 +102,12 @@ def test_layers_in_several_ranges_make_the_same_latents(device: torch.device, of
     for ranges in ([range(1), range(1, 4)], [range(3), range(3, 4)], [range(2), range(2, 3), range(3, 4)]):
         found = latents(fused_stages(fused, spec, offload_cache=offload, ranges=ranges), fused.model)
         assert all(torch.equal(a, b) for a, b in zip(found, whole, strict=True))
+
+
+@pytest.mark.parametrize("method", ["adain", "wavelet", "none"])
+def test_colours_are_corrected_as_the_preset_says(device: torch.device, method: str) -> None:
+    fused = FusedModel(small_model(device))
+    colour = fused_stages(fused, StreamSpec(HEIGHT, WIDTH, StreamOptions(color_fix=method))).colour
+    generator = torch.Generator().manual_seed(2)
+    frames, condition = (torch.randn(3, 2, 32, 48, generator=generator).to(device) / 4 for _ in range(2))
+    assert torch.equal(colour(frames, condition), correct_color(frames, condition, method))
