@@ -22,7 +22,7 @@ def waits(world: World, where: Path) -> bool:
     job = world.job()
     if job.state == "done":
         return False
-    assert (job.state, job.attempts, job.error_kind) == ("queued", 0, "transient"), job.error
+    assert (job.state, job.attempts, job.error_kind) == ("queued", 0, "space"), job.error
     assert str(where) in job.error
     assert "No space left on device; free some space there" in job.error or "are needed" in job.error
     assert world.source.exists()

@@ -25,7 +25,8 @@ from flashvsr.files.trees import Trees
 from flashvsr.outbox.disposal import settle_source
 from flashvsr.outbox.leftovers import remove_all
 from flashvsr.outbox.publish import Outbox
-from flashvsr.settings.preset import PRESET_NAME, check_inbox_preset, default_preset_text, write_default_preset
+from flashvsr.settings.inbox_preset import check_inbox_preset, write_default_preset
+from flashvsr.settings.preset import PRESET_NAME, default_preset_text
 from flashvsr.video.counted import CountedFile, nothing
 
 SECRET, THEIRS, SOURCE = b"secret", b"theirs", b"source" * 1000
@@ -138,13 +139,13 @@ ACTS = {
         lambda world: check_inbox_preset(world.trees, world.place),
         wrong_preset,
         (PRESET_NAME, "preset.error.txt", "preset.error (2).txt"),
-        lambda data: data == b"width = 100\n" or b"cannot be used" in data,
+        lambda data: data == b"width = 100\n" or b"is wrong, so its videos wait" in data,
     ),
     "a preset that was mended": Act(
         lambda world: check_inbox_preset(world.trees, world.place),
         mended_preset,
         (PRESET_NAME, "preset.error.txt", "preset.error (2).txt"),
-        lambda data: data == b"width = 960\n" or b"cannot be used" in data,
+        lambda data: data == b"width = 960\n" or b"is wrong, so its videos wait" in data,
         puts_back=True,
     ),
     "error text": Act(

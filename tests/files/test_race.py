@@ -14,7 +14,8 @@ import pytest
 from flashvsr.files.made import Exchanged
 from flashvsr.files.trees import Trees
 from flashvsr.outbox.publish import Outbox
-from flashvsr.settings.preset import PRESET_NAME, default_preset_text, write_default_preset
+from flashvsr.settings.inbox_preset import write_default_preset
+from flashvsr.settings.preset import PRESET_NAME, default_preset_text
 
 ROUNDS = 150
 RACER = """

@@ -18,7 +18,7 @@ from flashvsr.inbox.shares import Shares
 from flashvsr.inbox.stock import Stock
 from flashvsr.jobs.intake import Intake
 from flashvsr.jobs.schema import Job
-from flashvsr.settings.preset import check_inbox_preset
+from flashvsr.settings.inbox_preset import check_inbox_preset
 from kits.inbox_world import POLL, SETTLE, World
 
 FAR_FUTURE = 10_000_000_000  # seconds: a date that the queue's database cannot hold in nanoseconds

@@ -13,15 +13,8 @@ import pytest
 from flashvsr.errors import BadConfig
 from flashvsr.files.trees import NO_LINKS
 from flashvsr.settings.bounds import CONFIG_LIMITS, MOST_BRACKETS, MOST_PARTS, PRESET_LIMITS, too_much
-from flashvsr.settings.preset import (
-    PRESET_ERROR_NAME,
-    PRESET_NAME,
-    Preset,
-    check_inbox_preset,
-    override,
-    parse_preset,
-    preset_from_json,
-)
+from flashvsr.settings.inbox_preset import check_inbox_preset
+from flashvsr.settings.preset import PRESET_ERROR_NAME, PRESET_NAME, Preset, override, parse_preset, preset_from_json
 from kits import weapons
 from kits.settings_text import load, problems
 

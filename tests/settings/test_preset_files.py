@@ -13,15 +13,8 @@ import pytest
 from flashvsr.errors import BadConfig
 from flashvsr.files import at, marked
 from flashvsr.files.trees import NO_LINKS, OWN
-from flashvsr.settings.preset import (
-    PRESET_ERROR_NAME,
-    PRESET_NAME,
-    Preset,
-    check_inbox_preset,
-    default_preset_text,
-    load_preset,
-    write_default_preset,
-)
+from flashvsr.settings.inbox_preset import check_inbox_preset, write_default_preset
+from flashvsr.settings.preset import PRESET_ERROR_NAME, PRESET_NAME, Preset, default_preset_text, load_preset
 
 
 def listing(folder: Path) -> list[str]:

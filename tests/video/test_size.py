@@ -157,4 +157,4 @@ def test_a_size_that_changes_on_the_way(tmp_path: Path) -> None:
 
 def test_a_result_that_no_encoder_takes_says_what_to_change(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="lower width or scale"):
-        chain(still(tmp_path / "a.mkv", marked(3000, 64)), tmp_path, scale=8.0)
+        chain(still(tmp_path / "a.mkv", marked(3000, 64)), tmp_path, scale=8.0, limit="")

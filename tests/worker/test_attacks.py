@@ -12,9 +12,10 @@ import pytest
 
 from flashvsr.errors import BadConfig, BadInput, Transient
 from flashvsr.outbox.publish import Outbox
+from flashvsr.settings.inbox_preset import check_inbox_preset
 from flashvsr.settings.kinds import Dimensions, Flag, Number, OneOf, Whole
 from flashvsr.settings.options import options
-from flashvsr.settings.preset import Preset, check_inbox_preset
+from flashvsr.settings.preset import Preset
 from flashvsr.settings.template_kind import NameTemplate
 from flashvsr.video.counted import CountedFile, nothing
 from flashvsr.video.media import hold_source, open_source

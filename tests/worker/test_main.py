@@ -69,7 +69,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
 
     class Loop:
         def __init__(self, config: Any, queue: Queue, slot: str, label: str, upscaling: Any, *more: Any) -> None:
-            orders, read_config = more
+            orders, read_config, _rests = more
             stage.loop = {"slot": slot, "label": label, "upscaling": upscaling, "orders": orders}
             stage.loop["read"] = lambda: read_config().service.log_level
             self.taken = 0

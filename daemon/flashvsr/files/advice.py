@@ -32,6 +32,7 @@ LOST = frozenset({errno.EIO, errno.ENOENT, errno.ENODATA, errno.EBADMSG, errno.E
 
 # What a file system says when it cannot do an operation at all, as opposed to failing at it.
 UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY})
+NO_TIMES = UNSUPPORTED | DENIED | {errno.EOVERFLOW, errno.ERANGE}  # when it does not take a file's time
 NO_LINKS = UNSUPPORTED | DENIED | {errno.EMLINK}  # when it has no hard links
 # When an open file can be given no second name. Without /proc there is none to link from, nor for a file that somebody
 # removed; a second name needs some room; and file systems that are laid over others have two names only where both lie

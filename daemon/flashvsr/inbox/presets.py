@@ -13,14 +13,8 @@ from flashvsr.files.trees import Trees
 from flashvsr.jobs.intake import Terms
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import HELD, QUEUED, SKIPPED
-from flashvsr.settings.preset import (
-    PRESET_ERROR_NAME,
-    PRESET_NAME,
-    Preset,
-    check_inbox_preset,
-    preset_from_json,
-    write_default_preset,
-)
+from flashvsr.settings.inbox_preset import check_inbox_preset, write_default_preset
+from flashvsr.settings.preset import PRESET_ERROR_NAME, PRESET_NAME, Preset, preset_from_json
 from flashvsr.system import logs
 from flashvsr.system.text import printable
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import re
 import secrets
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flashvsr.files import at, marked
-from flashvsr.files.advice import DENIED, UNSUPPORTED, explained
+from flashvsr.files.advice import NO_TIMES, explained
 from flashvsr.files.at import sync_directory
 from flashvsr.files.made import Made
 from flashvsr.files.moves import MTIME_SLACK_NS, make_directories
@@ -23,7 +22,6 @@ from flashvsr.files.trees import Trees
 
 log = logging.getLogger(__name__)
 
-_NO_TIMES = UNSUPPORTED | DENIED | {errno.EOVERFLOW, errno.ERANGE}  # when a file system does not take a time
 
 # Results by their job, see `temporary_for`.
 RESULT_NAME = re.compile(re.escape(OUR_PREFIX) + r"(\d+)-[0-9a-f]{8}(?:\..+)?\.part", re.DOTALL | re.ASCII)
@@ -164,7 +162,7 @@ def _set_time(made: Made, mtime_ns: int) -> None:
     try:
         made.set_time(mtime_ns)
     except OSError as error:
-        if error.errno not in _NO_TIMES:
+        if error.errno not in NO_TIMES:
             raise
         log.warning("the result cannot be given the time of its source: %s", error.strerror)
 

@@ -18,7 +18,8 @@ from flashvsr.jobs.schema import CANCELLED, DONE, FAILED, QUEUED, SKIPPED, Job
 from flashvsr.outbox.publish import Outbox
 from flashvsr.outbox.writable import OutboxClosed
 from flashvsr.settings.config import Config
-from flashvsr.settings.preset import Preset, check_inbox_preset, preset_of_job, preset_to_json
+from flashvsr.settings.inbox_preset import check_inbox_preset
+from flashvsr.settings.preset import Preset, preset_of_job, preset_to_json
 from flashvsr.system import logs
 from flashvsr.system.memory import free_gpu_memory
 from flashvsr.system.text import printable
