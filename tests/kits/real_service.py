@@ -162,6 +162,8 @@ class RealService:
         folder = self.state / "jobs" / "1"
         self.until(lambda: list(folder.glob(pattern)), pattern, pause=0.01)
         os.kill(pid, signal.SIGSTOP)
+        # It may wait for the disk. What is sent to it then comes to its ears before it stands still.
+        self.until(lambda: _stands_still(pid), "the worker stands still", pause=0.01)
         stopped = time.monotonic()
         try:
             yield pid
@@ -176,6 +178,11 @@ class RealService:
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return flashvsr(*arguments, "--config", str(self.config))
+
+
+def _stands_still(pid: int) -> bool:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return any(line.startswith("State:\tT") for line in lines)
 
 
 def has_waiting(pid: int, number: signal.Signals) -> bool:
