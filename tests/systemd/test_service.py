@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from kits.installed import CHECKOUT, CLIP, CLIPS, INBOX, OUTBOX, Installed
+from kits.installed import BASE_SETTINGS, CHECKOUT, CLIP, CLIPS, INBOX, OUTBOX, Installed
 from kits.systemd_box import Box
 
 pytestmark = pytest.mark.timeout(600)
 
 QUICK_RESTART = "[Service]\nRestartSec=0.2\n"
 # For a job whose middle can be met: what is done to it takes a second to get into the box.
-LARGE = "width = 512\nscale = 2.0\nfit = 'crop'\nencoder = 'software'\n"
+LARGE = "width = 640\nscale = 2.0\nfit = 'pad'\nencoder = 'software'\n"
 SMALL = "width = 128\nscale = 1.0\nfit = 'pad'\nencoder = 'software'\n"  # a preset for jobs that are soon done
 
 
@@ -155,6 +155,7 @@ def test_a_folder_that_somebody_makes_with_the_usual_umask_lets_its_film_be_take
             cp {CLIPS}/{CLIP} /srv/flashvsr/inbox/people/holiday/
             cp {CLIPS}/{CLIP} /srv/flashvsr/inbox/people/closed/closed.mp4
             chmod 755 /srv/flashvsr/inbox/people/closed'""")
+    service.settings(base=BASE_SETTINGS.replace("[watch]\n", '[watch]\non_success = "archive"\n'))
     service.start()
     service.until(lambda: service.exists("/var/lib/flashvsr/archive/people/holiday/*"), "the film is archived")
     # A folder that its owner closed on purpose keeps its film; where, and what to do, is said.
