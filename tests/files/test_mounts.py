@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -237,3 +238,26 @@ def test_the_memory_is_read_once_for_each_change(table: Table, monkeypatch: pyte
 def test_where_nothing_can_be_told_nothing_is_refused(tmp_path: Path) -> None:
     Mounts(tmp_path, NO_LINKS, tmp_path / "none").check(tmp_path)
     assert not (tmp_path / "mounts.json").exists()
+
+
+def test_many_who_remember_at_once_are_in_nobodys_way(tmp_path: Path) -> None:
+    """The watcher, the pages and each worker: all that they learn is known in the end."""
+    failures: list[Exception] = []
+    folders = [tmp_path / f"outbox{number}" for number in range(4)]
+
+    def learn(folder: Path) -> None:
+        try:
+            for number in range(25):
+                mounts = Mounts(tmp_path, NO_LINKS)
+                mounts._remember({str(folder): f"/mnt/{number}"})
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=learn, args=(folder,)) for folder in folders]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    known = json.loads((tmp_path / "mounts.json").read_text())
+    assert known == {str(folder): "/mnt/24" for folder in folders}

@@ -10,6 +10,7 @@ a tree that other people write to lead nowhere, here as everywhere: what they po
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
@@ -19,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from flashvsr.errors import Transient
+from flashvsr.files import at
 from flashvsr.files.advice import explained
 from flashvsr.files.at import NotRegular
 from flashvsr.files.filesystems import MOUNTINFO, MountTable
@@ -122,15 +124,24 @@ class Mounts:
             self.path.replace(self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}"))
 
     def _remember(self, new: dict[str, str]) -> None:
-        known = self._known() | new
-        kept: dict[str, str] = {}
-        for path in sorted(known, key=len):  # what is above comes first
-            if _nearest(Path(path), kept) != known[path]:
-                kept[path] = known[path]
-        with explained("write", self.path):
-            write_replacing(self.path, json.dumps(kept, indent=1))
+        # One at a time, of all threads and processes: none takes another's file for a stranger's, nor forgets it.
+        with (
+            explained("write", self.path),
+            at.closing(os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)) as lock,
+        ):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            write_replacing(self.path, json.dumps(_kept(self._known() | new), indent=1))
         for directory, mount_point in new.items():
             log.debug("%s lies on the file system mounted at %s", printable(directory), printable(mount_point))
+
+
+def _kept(known: dict[str, str]) -> dict[str, str]:
+    """As few directories as tell the mount points of all."""
+    kept: dict[str, str] = {}
+    for path in sorted(known, key=len):  # what is above comes first
+        if _nearest(Path(path), kept) != known[path]:
+            kept[path] = known[path]
+    return kept
 
 
 def _parsed(path: Path) -> dict[str, str]:
