@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -220,15 +221,21 @@ def test_a_source_that_cannot_be_taken_away_is_told_with_its_folder_until_it_can
     assert bench.queue.history.staying_sources() == (0, None)
 
 
-def test_a_source_that_stays_is_tried_again_after_a_while_only(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweep, "SWEEP_SECONDS", 0.0)
-    monkeypatch.setattr(sweep, "SETTLE_AFTER", 0.0)
+def refusing() -> tuple[list[object], Callable[..., None]]:
+    """A settling that never succeeds, and what it was asked each time."""
     tries: list[object] = []
 
     def refuse(*arguments: object, **_: object) -> None:
         tries.append(arguments)
         raise Transient("Cannot archive")
 
+    return tries, refuse
+
+
+def test_a_source_that_stays_is_tried_again_after_a_while_only(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "SWEEP_SECONDS", 0.0)
+    monkeypatch.setattr(sweep, "SETTLE_AFTER", 0.0)
+    tries, refuse = refusing()
     monkeypatch.setattr(settling, "settle_source", refuse)
     bench.add()
     for _ in range(4):
@@ -261,12 +268,7 @@ def test_another_worker_at_the_source_ends_no_delay(bench: Bench, monkeypatch: p
     """Whether that one will succeed is not known: the source would be tried again at once, and for ever."""
     monkeypatch.setattr(sweep, "SWEEP_SECONDS", 0.0)
     monkeypatch.setattr(sweep, "SETTLE_AFTER", 0.0)
-    tries: list[object] = []
-
-    def refuse(*arguments: object, **_: object) -> None:
-        tries.append(arguments)
-        raise Transient("Cannot archive")
-
+    tries, refuse = refusing()
     number = bench.add()
     with monkeypatch.context() as patch:
         patch.setattr(settling, "settle_source", refuse)

@@ -18,6 +18,7 @@ from flashvsr.jobs.schema import Rate
 from flashvsr.settings.config import Config
 from flashvsr.settings.preset import PRESET_NAME, Preset, load_preset, override
 from flashvsr.status.estimate import Estimate, estimate, estimate_text, span_text
+from flashvsr.status.words import size_text
 from flashvsr.system.devices import Slot, discover
 from flashvsr.system.text import printable
 from flashvsr.weights import choice as weights
@@ -108,11 +109,11 @@ class _Told:
         made, preset = self._forecast, self._preset
         frames = "frames: not told by the file" if made.frames is None else f"{made.frames} frames"
         length = f", {span_text(made.seconds)}" if made.seconds else ""
-        rows = [("source", f"{_size(made.source)}, {made.codec}, {made.rate:.4g} frames/s{length}, {frames}")]
+        rows = [("source", f"{size_text(made.source)}, {made.codec}, {made.rate:.4g} frames/s{length}, {frames}")]
         if made.result is None:
             return [*rows, ("skipped", made.skipped), ("refused", made.refused)]
         size = f", about {_bytes(made.size)}" if made.size else ""
-        rows.append(("result", f"{_size(made.result)}, {preset.codec} in {preset.container}{size}"))
+        rows.append(("result", f"{size_text(made.result)}, {preset.codec} in {preset.container}{size}"))
         rows.append(("time", self._time_text()))
         rows.append(("tracks", f"{_number(made.audio, 'sound')}, {_number(made.subtitles, 'subtitle')}"))
         rows += [("note", remark) for remark in made.remarks]
@@ -158,10 +159,6 @@ def _rates(config: Config) -> Sequence[Rate]:
         return queue.rates.all()
     finally:
         queue.close()
-
-
-def _size(size: tuple[int, int]) -> str:
-    return "{}x{}".format(*size)
 
 
 def _bytes(size: int) -> str:

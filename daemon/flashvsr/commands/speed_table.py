@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from flashvsr.status.words import size_text
+
 if TYPE_CHECKING:
     from flashvsr.bench.exactness import Exactness
     from flashvsr.bench.speed import Rate
@@ -49,9 +51,9 @@ def _rates(found: Measurements) -> Table:
     if found.usual is not None and job is not None:
         if found.usual.size != found.rate.size:
             table.add_row("model alone", *_rate_cells(found.usual))
-        table.add_row("end to end", _size(job.job.size), f"{job.frames_per_second:.1f}")
+        table.add_row("end to end", size_text(job.job.size), f"{job.frames_per_second:.1f}")
         table.caption = (
-            f"end to end: {job.frames} frames of {_size(job.job.clip)}, {job.encoder}, "
+            f"end to end: {job.frames} frames of {size_text(job.job.clip)}, {job.encoder}, "
             f"{found.share_of_model:.0%} of the model alone"
         )
     return table
@@ -60,7 +62,7 @@ def _rates(found: Measurements) -> Table:
 def _rate_cells(rate: Rate) -> list[str]:
     times = [1000 * seconds for seconds in (rate.median, min(rate.windows), max(rate.windows))]
     return [
-        _size(rate.size),
+        size_text(rate.size),
         f"{rate.frames_per_second:.1f}",
         *(f"{time:.1f}" for time in times),
         f"{rate.first:.2f}",
@@ -114,7 +116,3 @@ def _exactness(found: Exactness) -> Table:
     if found.drift is not None:
         table.caption = f"second half of the windows {found.drift:.2f} dB below the first"
     return table
-
-
-def _size(size: tuple[int, int]) -> str:
-    return f"{size[0]}x{size[1]}"

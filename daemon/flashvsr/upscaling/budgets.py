@@ -13,6 +13,7 @@ from flashvsr.settings.processing_tables import Preprocess
 from flashvsr.system.devices import discover
 from flashvsr.video.chunks import stored_chunks
 from flashvsr.video.geometry import Geometry
+from flashvsr.video.limits import Limits
 from flashvsr.video.normalise import name_for
 from flashvsr.video.probe import SourceInfo
 
@@ -42,6 +43,12 @@ def room_needed(
         made = sum(path.stat().st_size for path in workdir.glob(name_for("*")))
         needs.append((workdir, max(0, bytes_at_crf(*geometry.scaled, frames, crf) - made)))
     return needs
+
+
+def limits_of(config: Config) -> Limits:
+    """How large a source may be, by the settings."""
+    allowed = config.limits
+    return Limits(allowed.file_bytes, allowed.frames, allowed.side, allowed.memory)
 
 
 def encoder_threads(cores: int, workers: int) -> int:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from flashvsr.settings.config import Config
-from flashvsr.upscaling.budgets import own_threads, room_needed
+from flashvsr.upscaling.budgets import limits_of, own_threads, room_needed
 from flashvsr.upscaling.control import Control
 from flashvsr.upscaling.prober import prober_for
 from flashvsr.upscaling.task import Task
@@ -14,7 +14,6 @@ from flashvsr.video.allocations import bound_allocations, largest_block
 from flashvsr.video.encode import EncoderSettings, VideoEncoder, open_encoder, output_format
 from flashvsr.video.geometry import Geometry
 from flashvsr.video.geometry import plan as geometry_of
-from flashvsr.video.limits import Limits
 from flashvsr.video.probe import SourceInfo
 
 
@@ -37,7 +36,7 @@ def first_look(task: Task, config: Config, control: Control) -> Seen:
         Transient: the file system or a share is in the way, or there is too little room.
         Whatever `control` raises.
     """
-    limits = Limits(config.limits.file_bytes, config.limits.frames, config.limits.side, config.limits.memory)
+    limits = limits_of(config)
     info = prober_for(config).probe(task.trees, task.source, limits, control.working, task.preset.seconds)
     geometry = geometry_of(info.width, info.height, task.preset, force=task.force)
     sizes = ((info.width, info.height), geometry.scaled, geometry.output)

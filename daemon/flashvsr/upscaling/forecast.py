@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 Size = tuple[int, int]
 
@@ -35,7 +34,3 @@ class Forecast:
     remarks: tuple[str, ...]
     skipped: str = ""
     refused: str = ""
-
-    def to_json(self) -> str:
-        """As it is kept in the queue."""
-        return json.dumps(asdict(self))

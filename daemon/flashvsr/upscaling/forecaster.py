@@ -10,12 +10,12 @@ from flashvsr.files.space import expected_bytes
 from flashvsr.files.trees import Trees
 from flashvsr.settings.config import Config
 from flashvsr.settings.preset import Preset
+from flashvsr.upscaling.budgets import limits_of
 from flashvsr.upscaling.forecast import Forecast
 from flashvsr.upscaling.largest import largest_here
 from flashvsr.upscaling.prober import Prober
 from flashvsr.video.counted import Progress, nothing
 from flashvsr.video.geometry import Size, notes, plan
-from flashvsr.video.limits import Limits
 
 
 def forecast(
@@ -33,8 +33,7 @@ def forecast(
         BadInput: it is no video that can be read.
         Transient, Crashed: it cannot be looked at now.
     """
-    limits = Limits(config.limits.file_bytes, config.limits.frames, config.limits.side, config.limits.memory)
-    info = prober.probe(trees, source, limits, progress, preset.seconds)
+    info = prober.probe(trees, source, limits_of(config), progress, preset.seconds)
     beside = prober.beside(trees, info, preset.audio, preset.container, progress)
     frames = info.frame_count
     skipped = refused = ""

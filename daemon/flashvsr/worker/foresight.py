@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,7 +80,7 @@ class Foresight(threading.Thread):
 
     def _look(self, job: Job, preset: Preset) -> None:
         try:
-            found = json.loads(self._upscaling.forecast(Path(job.source), preset, self._config(), job.forced).to_json())
+            found = asdict(self._upscaling.forecast(Path(job.source), preset, self._config(), job.forced))
         except BadInput as error:
             found = {"refused": str(error)}
         except (FlashVSRError, OSError) as error:
