@@ -34,7 +34,25 @@ devices = "cpu"
 [chunks]
 size = 8
 """
-PRESET = "width = 128\nscale = 2.0\nfit = 'pad'\nencoder = 'software'\n"
+# The model works on squares of 128 pixels: one of them.
+PRESET = "width = 128\nscale = 1.0\nfit = 'pad'\nencoder = 'software'\n"
+
+# Run inside: a command takes a second to get into the box, and by then a job has gone on.
+_HOLD = """
+until [ "$(ls /var/lib/flashvsr/jobs/1/chunk-*.nut 2>/dev/null | wc -l)" -ge "$1" ]; do
+    ! ls "$2"/*.mp4 2>/dev/null || exit 1
+    sleep 0.02
+done
+worker=$(pgrep -f -- '-m flashvsr[.]worker ')
+kill -STOP "$worker"
+# A thread that waits for the disk stands still when it comes back, and until then a signal may overtake the stop.
+while grep -h '^State:' /proc/$worker/task/*/status | grep -qv '(stopped)'; do sleep 0.02; done
+echo "$worker"
+"""
+_STOP = """
+systemctl stop --no-block flashvsr
+until [ $((0x$(awk '/^ShdPnd:/ { print $2 }' "/proc/$1/status") & 0x4000)) -ne 0 ]; do sleep 0.02; done
+"""
 
 
 def binds() -> dict[Path, str]:
@@ -120,9 +138,24 @@ class Installed:
         """Copy a clip into the inbox."""
         self.box.run("cp", f"{CLIPS}/{clip}", f"{INBOX}/{clip}")
 
-    def until_chunk(self) -> None:
-        """Wait for the middle of the job: frames durable, others to come."""
-        self.until(lambda: self.exists("/var/lib/flashvsr/jobs/1/chunk-*.nut"), "a chunk is durable")
+    def hold(self, chunks: int = 1) -> int:
+        """Let the worker stand still in the middle of job 1: so many chunks durable, others to come; its number."""
+        held = self.box.run("sh", "-uc", _HOLD, "sh", str(chunks), OUTBOX, check=False)
+        assert held.returncode == 0, f"the job was done before it could be held\n{held.stderr}{self.messages()[-3000:]}"
+        return int(held.stdout)
+
+    def release(self, worker: int) -> None:
+        self.box.run("kill", "-CONT", str(worker))
+
+    def stop_in_mid_job(self, worker: int) -> None:
+        """Stop while this worker is held: it goes on when it has been told."""
+        self.box.run("sh", "-euc", _STOP, "sh", str(worker))
+        self.release(worker)
+        self.stop()
+
+    def chunks(self) -> int:
+        """How many are durable of job 1."""
+        return len(self.box.run("sh", "-c", "ls /var/lib/flashvsr/jobs/1/chunk-*.nut").stdout.split())
 
     def until_done(self, attempts: int = 1, outbox: str = OUTBOX) -> None:
         """Wait for the only job to end, and well; then its result is the only thing in the outbox."""

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from kits.installed import BASE_SETTINGS, CHECKOUT, CLIP, CLIPS, INBOX, OUTBOX, Installed
+from kits.installed import BASE_SETTINGS, CHECKOUT, CLIP, CLIPS, INBOX, OUTBOX, PRESET, Installed
 from kits.systemd_box import Box
 
 pytestmark = pytest.mark.timeout(600)
 
 QUICK_RESTART = "[Service]\nRestartSec=0.2\n"
-# For a job whose middle can be met: what is done to it takes a second to get into the box.
-LARGE = "width = 640\nscale = 2.0\nfit = 'pad'\nencoder = 'software'\n"
-SMALL = "width = 128\nscale = 1.0\nfit = 'pad'\nencoder = 'software'\n"  # a preset for jobs that are soon done
 
 
 def test_started_means_ready_and_a_video_from_the_share_is_done(service: Installed) -> None:
-    service.box.write(f"{INBOX}/preset.toml", LARGE)
     service.start()
     assert service.property("StatusText") == "0 running, 0 waiting, 0 held, 0 failed today"
 
@@ -27,7 +23,9 @@ def test_started_means_ready_and_a_video_from_the_share_is_done(service: Install
         umask 077
         runuser -u nas -- cp {CLIPS}/{CLIP} {INBOX}/
         runuser -u nas -- chmod 640 {INBOX}/{CLIP}""")
+    worker = service.hold()
     service.until(lambda: service.property("StatusText").startswith(f"1 running ({CLIP}"), "the status names the job")
+    service.release(worker)
     service.until_done()
     assert service.box.shell(f"stat -c '%a %G' {OUTBOX} {OUTBOX}/{CLIP}").split() == [
         "2775",
@@ -41,15 +39,16 @@ def test_started_means_ready_and_a_video_from_the_share_is_done(service: Install
     assert (done["PRIORITY"], done["SYSLOG_IDENTIFIER"]) == ("6", "flashvsr")
     service.stop()
     assert service.property("Result") == "success"
-    assert not service.journal("-p", "warning")
+    # A preset for quick tests makes videos smaller, and that is told.
+    (warning,) = service.journal("-p", "warning")
+    assert "has fewer pixels than the source" in str(warning["MESSAGE"])
 
 
 def test_a_reload_is_all_or_nothing_and_disturbs_no_job(service: Installed) -> None:
-    service.box.write(f"{INBOX}/preset.toml", LARGE)
     service.start()
-    before = service.main_pid(), service.facts()["workers"][0]["pid"]
+    before = service.main_pid()
     service.drop()
-    service.until_chunk()
+    worker = service.hold()
 
     service.settings('[service]\nlog_level = "degub"\n')
     service.box.run("systemctl", "reload", "flashvsr")
@@ -61,21 +60,23 @@ def test_a_reload_is_all_or_nothing_and_disturbs_no_job(service: Installed) -> N
     service.until(lambda: "cannot be used" not in service.property("StatusText"), "the status is well again")
     service.until(lambda: "reload: the configuration applies" in service.messages(), "the reload is told")
     assert (service.property("ActiveState"), service.property("NRestarts")) == ("active", "0")
+    service.release(worker)
     service.until_done(attempts=1)
-    assert (service.main_pid(), service.facts()["workers"][0]["pid"]) == before
+    assert (service.main_pid(), service.facts()["workers"][0]["pid"]) == (before, worker)
 
 
 def test_a_job_survives_a_kill_and_a_stop(service: Installed) -> None:
     service.drop_in("quick", QUICK_RESTART)
-    service.box.write(f"{INBOX}/preset.toml", LARGE)
     service.start()
     service.drop()
-    service.until_chunk()
+    service.hold()
+    chunks = service.chunks()
     service.box.run("kill", "-KILL", str(service.main_pid()))
-    service.until(lambda: service.property("NRestarts") == "1", "systemd starts it again")
-    service.until(lambda: "job 1: going on at frame" in service.messages(), "the job goes on")
+    worker = service.hold(chunks + 1)
+    assert service.property("NRestarts") == "1"
+    assert "job 1: going on at frame" in service.messages()
 
-    service.stop()
+    service.stop_in_mid_job(worker)
     assert service.property("Result") == "success"
     # The kill has cost an attempt, the stop has not.
     assert [(job["state"], job["attempts"]) for job in service.facts()["jobs"]] == [("queued", 1)]
@@ -90,10 +91,13 @@ def test_a_stop_can_wait_for_the_job_longer_than_the_timeout(service: Installed)
     service.settings('[service]\nstop_mode = "finish"\n')
     # The service asks for more time at each watchdog message, here every second.
     service.drop_in("quick", "[Service]\nWatchdogSec=4\nTimeoutStopSec=2\n")
-    service.box.write(f"{INBOX}/preset.toml", "width = 192\nscale = 2.0\nfit = 'pad'\nencoder = 'software'\n")
     service.start()
     service.drop()
-    service.until_chunk()
+    worker = service.hold()
+    service.box.run("systemctl", "stop", "--no-block", "flashvsr")
+    service.until(lambda: service.property("StatusText").startswith("stopping"), "it is told to stop")
+    service.box.run("sleep", "5")
+    service.release(worker)
     service.stop()
     assert service.property("Result") == "success"
     assert [job["state"] for job in service.facts()["jobs"]] == ["done"]
@@ -134,7 +138,7 @@ def test_a_share_that_is_mounted_late_is_waited_for(service: Installed, box: Box
         box.shell("""
             mount -t tmpfs -o mode=2775,gid=flashvsr share /mnt/nas
             install -d -o flashvsr -g flashvsr -m 2775 /mnt/nas/inbox/clips /mnt/nas/outbox""")
-        box.write("/mnt/nas/inbox/clips/preset.toml", SMALL)
+        box.write("/mnt/nas/inbox/clips/preset.toml", PRESET)
         box.shell(f"cp {CLIPS}/{CLIP} /mnt/nas/inbox/clips/")
         service.until_done(outbox="/mnt/nas/outbox/clips")
         assert "does not exist" not in service.property("StatusText")
@@ -144,7 +148,6 @@ def test_a_share_that_is_mounted_late_is_waited_for(service: Installed, box: Box
 
 
 def test_a_folder_that_somebody_makes_with_the_usual_umask_lets_its_film_be_taken_away(service: Installed) -> None:
-    service.box.write(f"{INBOX}/preset.toml", SMALL)
     service.box.shell(f"""
         id nas >/dev/null 2>&1 || useradd nas
         usermod -aG flashvsr nas
@@ -168,11 +171,11 @@ def test_a_folder_that_somebody_makes_with_the_usual_umask_lets_its_film_be_take
 
 
 def test_what_root_does_belongs_to_the_service(service: Installed) -> None:
-    service.box.write(f"{INBOX}/preset.toml", LARGE)
     service.start()
     service.drop()
-    service.until_chunk()
+    worker = service.hold()
     service.box.run("flashvsr", "cancel", "1")
+    service.release(worker)
     service.until(lambda: service.facts()["jobs"][0]["state"] == "cancelled", "the job is cancelled")
     service.box.run("flashvsr", "retry", "1")
     service.stop()
