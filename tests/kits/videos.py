@@ -74,12 +74,12 @@ def write_sound(out: av.container.OutputContainer, stream: av.AudioStream, audio
     if not stream.codec_context.is_open:
         stream.codec_context.layout = layout
     size = 1024
+    resampler = av.AudioResampler(stream.codec_context.format, layout, 48000)
     for start in range(0, audio.shape[1], size):
         block = np.ascontiguousarray(audio[:, start : start + size], dtype=np.float32)
         frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=layout)
         frame.sample_rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
-        for resampled in av.AudioResampler(stream.codec_context.format, layout, 48000).resample(frame):
-            resampled.pts = start
+        for resampled in resampler.resample(frame):
             out.mux(stream.encode(resampled))
     out.mux(stream.encode(None))
 
