@@ -13,11 +13,11 @@ import pytest
 
 from flashvsr.jobs.inbox_view import EVERY_INBOX
 from flashvsr.jobs.schema import STATES
-from flashvsr.page.content import SERVING, Content
+from flashvsr.page.content import Content
 from flashvsr.page.roots import Root
 from flashvsr.page.troubles import Discretion, Trouble
 from flashvsr.status.estimate import GUESSED, MEASURED, Estimate
-from flashvsr.status.snapshot import JobState
+from flashvsr.status.snapshot import SERVING, JobState
 from kits.snapshots import INBOX, MOMENT, job, snapshot
 
 OUTBOX = Path("/srv/flashvsr/outbox")
@@ -58,6 +58,7 @@ def content(
     troubles: Sequence[Trouble] = (),
     counts: Mapping[str, int] | None = None,
     drop: tuple[str, ...] | None = ("films", "holidays"),
+    until: float | None = None,
 ) -> Content:
     """What a page shows of these jobs; `counts` beside those of `jobs`."""
     states = {state: tuple(one for one in jobs if one.state == state) for state in STATES}
@@ -73,6 +74,7 @@ def content(
         inboxes={str(INBOX / name): name for name in ("films", "holidays")},
         drop=drop,
         discretion=Discretion(snapshot(), ROOT, ()),
+        until=until,
         ends=Estimate(5000, 7000, MEASURED) if states["queued"] else None,
     )
 

@@ -13,6 +13,7 @@ import pytest
 
 from flashvsr.page.content import STOPPED, Content
 from flashvsr.page.render import GRACE, Signs, html_page, text_page
+from flashvsr.status.snapshot import RESTING
 from flashvsr.system.text import printable
 from kits.pages import HOSTILE, OUTBOX, busy_content, content, done_job, page_job, troubled_content
 from kits.snapshots import MOMENT
@@ -169,6 +170,16 @@ def test_the_signs_of_life_are_data() -> None:
     (body,) = Seen(stopped).all("body")
     assert "data-due" not in body
     assert "It was stopped in good order" in Seen(stopped).text
+
+
+@pytest.mark.parametrize(("until", "words"), [(MOMENT + 60, "No video is worked on until "), (None, "on now, until ")])
+def test_a_rest_is_told_with_its_end(until: float | None, words: str) -> None:
+    waiting = content([page_job(1, "queued", "a.mp4")], condition=RESTING, until=until)
+    for seen in (Seen(page(waiting)).text, text_page(waiting, Signs(MOMENT, MOMENT + 20), OUTBOX)):
+        assert "Resting" in seen
+        assert words in seen
+        assert "休息中" in seen
+    assert words not in Seen(page(content())).text
 
 
 def test_an_empty_queue_says_what_to_do() -> None:

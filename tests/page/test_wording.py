@@ -13,6 +13,7 @@ from flashvsr.page.troubles import KINDS
 from flashvsr.page.wording import LANGUAGES, estimated, form, keys, span
 from flashvsr.status import phase
 from flashvsr.status.estimate import GUESSED, MEASURED, NEAR, Estimate
+from flashvsr.status.snapshot import RESTING, STARTING, STOPPING
 
 
 def fields(text: str) -> set[str]:
@@ -31,7 +32,7 @@ def test_both_languages_say_it(key: str) -> None:
 def test_every_kind_and_state_has_its_words() -> None:
     wanted = {f"{word}_{kind}" for kind in KINDS for word in ("trouble", "todo")}
     wanted |= {f"job_{state}" for state in FINISHED} | set(render._TODO.values())
-    wanted |= {f"state_{word}" for word in (content.STARTING, content.STOPPING, content.STOPPED)}
+    wanted |= {f"state_{word}" for word in (STARTING, RESTING, STOPPING, content.STOPPED)}
     words = [value for name, value in vars(phase).items() if name.isupper() and isinstance(value, str)]
     wanted |= {f"phase_{word}" for word in words if word not in (phase.WORKING, phase.NO_SPACE, QUEUED, RUNNING)}
     assert wanted <= keys()

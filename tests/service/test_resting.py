@@ -72,6 +72,7 @@ def test_a_pause_lets_workers_leave_and_resume_brings_them_back(make_service: Ma
 
     told = eventually(paused, "the status tells it")
     assert told["service"]["doing"].endswith(" by flashvsr pause")
+    assert told["service"]["mode"] == "resting"
     assert abs(told["service"]["until"] - time.time() - 7200) < 60
     assert [(worker["slot"], worker["state"]) for worker in told["workers"]] == [("one", "resting")]
     assert told["problems"] == []

@@ -30,7 +30,7 @@ def test_everything_of_a_snapshot_is_in_it() -> None:
     )
     assert json.loads(json.dumps(found)) == found
     service = {"process": 12, "state": "/var/lib/flashvsr", "doing": "stopping: at once", "until": None}
-    assert found["service"] == service
+    assert found["service"] == service | {"mode": "serving"}
     assert found["problems"] == [
         {"subject": "gpu0", "text": "its driver is gone", "since": MOMENT},
         {"subject": "queue", "text": "set aside", "since": None},

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from flashvsr.jobs.owner import current_owner
 from flashvsr.jobs.queue import Queue
 from flashvsr.settings.config import Config
 from flashvsr.settings.preset import PRESET_NAME
-from flashvsr.settings.service_tables import Paths
+from flashvsr.settings.service_tables import Paths, Schedule
 from flashvsr.status import gather as gathering
 from flashvsr.status.facts import facts
 from flashvsr.status.gather import LOOK_SECONDS, Jobs, Live, ServiceGatherer, gather, gather_job
@@ -25,7 +26,9 @@ from flashvsr.status.listing import LAST_ENDED, MOST_WAITING, REREAD_SECONDS
 from flashvsr.status.phase import LOADING, TURN
 from flashvsr.status.problems import MOST
 from flashvsr.status.service_file import ServiceFile
-from flashvsr.status.snapshot import Problem
+from flashvsr.status.snapshot import RESTING, SERVING, STOPPING, Problem
+
+NOW = time.time()
 
 
 @pytest.fixture
@@ -292,6 +295,58 @@ def test_command_and_service_know_the_same_of_the_queue(
     assert page.job == inside.jobs[3]
     assert page.job.done_in is not None
     assert page.job.done_in.most == pytest.approx(1.05 * 30)  # behind one that runs, and job 5
+
+
+@pytest.mark.parametrize(
+    ("live", "delay"),
+    [
+        (Live(mode=SERVING), 0.0),
+        (Live(mode=RESTING, doing="paused until 07:00 by flashvsr pause", until=9000.0), 9000.0),
+        (Live(mode=RESTING, doing="paused by flashvsr pause until flashvsr resume"), None),
+        (Live(mode=STOPPING, doing="stopping: at once"), None),
+    ],
+    ids=["serving", "a rest", "a rest without an end", "stopping"],
+)
+def test_times_know_that_a_service_rests_or_stops(
+    live: Live, delay: float | None,
+    config: Config, queue: Queue, gatherer: ServiceGatherer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    fill(queue, tmp_path)
+    monkeypatch.setattr(time, "time", lambda: 1000.0 * round(NOW / 1000))
+    now = time.time()
+    live = replace(live, until=live.until and now + live.until)
+    gatherer.refresh()
+    inside = gatherer.snapshot(live)
+    with state_lock(config.paths.state):
+        ServiceFile(config.paths.state).keep(inside)
+        beside = gather(config, queue)
+        page = gather_job(config, queue, 3)
+    assert inside.queue is not None
+    assert inside.service.mode == live.mode
+    assert (beside.service, beside.queue, beside.jobs) == (inside.service, inside.queue, inside.jobs)
+    assert page is not None
+    assert page.job == inside.jobs[3]
+    if delay is None:
+        assert (inside.queue.ends, page.job.done_in) == (None, None)
+    else:
+        assert page.job.done_in is not None
+        assert page.job.done_in.most == pytest.approx(delay + 1.05 * 30)
+
+
+def test_times_know_the_hours_in_which_there_is_work(
+    config: Config, queue: Queue, gatherer: ServiceGatherer, tmp_path: Path
+) -> None:
+    fill(queue, tmp_path)
+    hour = time.localtime(time.time() + 3 * 3600).tm_hour
+    run = f"{hour:02}:00-{hour:02}:30"
+    gatherer.refresh()
+    inside = gatherer.snapshot(Live(run=run))
+    with state_lock(config.paths.state):
+        beside = gather(replace(config, schedule=Schedule(run)), queue)
+    for taken in (inside, beside):
+        assert taken.queue is not None
+        assert taken.queue.ends is not None
+        assert 2 * 3600 < taken.queue.ends.least < 3 * 3600 + 60
 
 
 def test_the_service_looks_at_few_jobs_of_a_flood_and_counts_the_others(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from flashvsr.jobs.schema import Rate
+from flashvsr.status import open_times
 from flashvsr.status.estimate import GUESSED, MEASURED, NEAR
+from flashvsr.status.open_times import OpenTimes
 from flashvsr.status.queue_times import Times, with_times
 from flashvsr.status.snapshot import JobState, WorkerState
 from kits.snapshots import MOMENT, job
@@ -20,6 +23,9 @@ CPU = WorkerState("cpu", 7, "CPU", "idle", None, None)
 ONE, TWO = (WorkerState(f"gpu{number}", number, "CPU", "idle", None, None) for number in (1, 2))
 
 
+ALWAYS = OpenTimes("", MOMENT)
+
+
 def waiting(number: int, frames: int | None, **values: Any) -> JobState:
     return job(number, frames=frames, model_size=SIZE, **values)
 
@@ -29,9 +35,12 @@ def running(number: int, done: int, total: int | None, slot: str = "cpu", **valu
 
 
 def times(
-    *jobs: JobState, workers: Sequence[WorkerState] = (CPU,), rates: Sequence[Rate] = (FAST,), serving: bool = True
+    *jobs: JobState,
+    workers: Sequence[WorkerState] = (CPU,),
+    rates: Sequence[Rate] = (FAST,),
+    work: OpenTimes | None = ALWAYS,
 ) -> Times:
-    return with_times(jobs, workers, rates, MOMENT, serving=serving)
+    return with_times(jobs, workers, rates, MOMENT, work)
 
 
 def middles(found: Times) -> list[Any]:
@@ -125,19 +134,19 @@ def test_behind_a_worker_of_which_it_is_not_known_when_it_is_free() -> None:
 
 
 @pytest.mark.parametrize(
-    ("workers", "serving"),
-    [((), True), ((CPU,), False), ((WorkerState("cpu", 7, "CPU", "idle", None, "no job starts: full"),), True)],
+    ("workers", "work"),
+    [((), ALWAYS), ((CPU,), None), ((WorkerState("cpu", 7, "CPU", "idle", None, "no job starts: full"),), ALWAYS)],
     ids=["no worker", "no service", "no room"],
 )
-def test_where_nobody_works_there_is_no_end(workers: Sequence[WorkerState], serving: bool) -> None:
-    found = times(waiting(1, 100), workers=workers, serving=serving)
+def test_where_nobody_works_there_is_no_end(workers: Sequence[WorkerState], work: OpenTimes | None) -> None:
+    found = times(waiting(1, 100), workers=workers, work=work)
     assert found.ends is None
     assert found.jobs[0].done_in is None
     assert found.jobs[0].seconds_left is not None, "how long it takes is known all the same"
 
 
 def test_nothing_is_known_where_there_is_no_device() -> None:
-    found = times(waiting(1, 100), workers=(), rates=(), serving=False)
+    found = times(waiting(1, 100), workers=(), rates=(), work=None)
     assert found.jobs[0].seconds_left is None
 
 
@@ -150,3 +159,27 @@ def test_jobs_that_have_ended_or_are_held_have_no_times() -> None:
 def test_a_flood_takes_no_time_itself() -> None:
     found = times(*(waiting(number, 10) for number in range(1, 5001)), workers=(ONE, TWO))
     assert end(found) == 2500.0
+
+
+def test_what_runs_and_what_waits_go_on_when_a_rest_is_over() -> None:
+    found = times(running(1, 50, 150), waiting(2, 200), work=OpenTimes("", MOMENT + 1000))
+    assert middles(found) == [1010.0, 1030.0]
+    assert end(found) == 1030.0
+    assert [one.seconds_left.most for one in found.jobs if one.seconds_left] == pytest.approx([10.5, 21.0])
+
+
+def test_the_work_of_the_next_hours_and_of_the_ones_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 21:00, with two hours a night: one job is done in the first, one goes on in the second."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    evening = MOMENT - MOMENT % 86400 + 21 * 3600
+    hours = OpenTimes("22:00-24:00", evening)
+    found = with_times((waiting(1, 36_000), waiting(2, 72_000)), (CPU,), (FAST,), evening, hours)
+    assert middles(found) == [3600 + 3600.0, 24 * 3600 + 3600 + 3600.0]
+
+
+def test_hours_that_never_come_have_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(open_times, "next_change", lambda hours, moment: None)
+    monkeypatch.setattr(open_times, "allowed", lambda hours, moment: False)
+    found = times(waiting(1, 100), work=OpenTimes("03:00-03:10", MOMENT))
+    assert (found.ends, found.jobs[0].done_in) == (None, None)

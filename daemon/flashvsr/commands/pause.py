@@ -12,9 +12,9 @@ from flashvsr.errors import FlashVSRError, Transient
 from flashvsr.files.state import service_process
 from flashvsr.service.leave_to_work import LeaveToWork
 from flashvsr.service.pause import Moment, Pause, PauseFile, end_pause, keep_pause, understand
-from flashvsr.service.timetable import clock_words
 from flashvsr.settings.config import Config
 from flashvsr.settings.kinds import Refused
+from flashvsr.settings.timetable import clock_words
 from flashvsr.system.account import account_of
 from flashvsr.system.text import printable
 

@@ -11,10 +11,10 @@ from flashvsr.page.roots import Root
 from flashvsr.page.troubles import Discretion, Trouble, troubles
 from flashvsr.status.estimate import Estimate
 from flashvsr.status.job_names import inbox_names
-from flashvsr.status.snapshot import JobState, Snapshot
+from flashvsr.status.snapshot import SERVING, JobState, Snapshot
 
 MOST_WAITING, MOST_HELD, MOST_ENDED, MOST_INBOXES = 20, 10, 12, 8
-STARTING, SERVING, STOPPING, STOPPED = "starting", "serving", "stopping", "stopped"
+STOPPED = "stopped"
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,13 @@ class Content:
     """All of it, but for the moment. Texts are not yet visible ones, but for those of `troubles`.
 
     Attributes:
-        condition: of the service, one of the words above.
+        condition: of the service: a mode of `ServiceState`, or STOPPED.
         counts: jobs in each state.
         running, waiting, held, ended: as many of them as are shown, in the order in which people read them.
         inboxes: names by their paths; `drop`: those to name where nothing waits, None if they are too many.
         discretion: takes the server's paths out of texts.
         ends: in how many seconds everything is done; None if that is not known, or concerns the people of others too.
+        until: when a service that rests goes on, in seconds since the epoch; None if that is not known.
     """
 
     condition: str
@@ -41,6 +42,7 @@ class Content:
     drop: tuple[str, ...] | None
     discretion: Discretion
     ends: Estimate | None = None
+    until: float | None = None
 
     @property
     def busy(self) -> bool:
@@ -51,7 +53,7 @@ class Content:
         """What makes two contents the same."""
         numbers = tuple(sorted(self.counts.items()))
         jobs = (*self.running, *self.waiting, *self.held, *self.ended)
-        return self.condition, numbers, jobs, self.troubles, self.drop
+        return self.condition, self.until, numbers, jobs, self.troubles, self.drop
 
 
 def content_of(snapshot: Snapshot, queue: Queue, root: Root, others: tuple[Root, ...]) -> Content:
@@ -71,7 +73,7 @@ def content_of(snapshot: Snapshot, queue: Queue, root: Root, others: tuple[Root,
     inboxes = [str(inbox.path) for inbox in snapshot.inboxes if root.inboxes.holds(str(inbox.path))]
     names = inbox_names({*inboxes, *root.inboxes.paths} if not root.inboxes.others else inboxes)
     return Content(
-        condition=_condition(snapshot),
+        condition=snapshot.service.mode,
         counts=view.counts(root.inboxes),
         running=running,
         waiting=tuple(states[row.id] for row in waiting),
@@ -82,11 +84,5 @@ def content_of(snapshot: Snapshot, queue: Queue, root: Root, others: tuple[Root,
         drop=tuple(sorted(names.values())) if 0 < len(names) <= MOST_INBOXES else None,
         discretion=discretion,
         ends=None if others or snapshot.queue is None else snapshot.queue.ends,
+        until=snapshot.service.until,
     )
-
-
-def _condition(snapshot: Snapshot) -> str:
-    doing = snapshot.service.doing
-    if doing.startswith("stopping"):
-        return STOPPING
-    return STARTING if doing else SERVING

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from flashvsr.jobs.schema import CANCELLED, DONE, FAILED, HELD, QUEUED, RUNNING, SKIPPED
-from flashvsr.page.content import SERVING, STOPPED, Content
+from flashvsr.page.content import STOPPED, Content
 from flashvsr.page.wording import LANGUAGES, Both, estimated, form, span
 from flashvsr.status.phase import TURN, WORKING
-from flashvsr.status.snapshot import JobState
+from flashvsr.status.snapshot import RESTING, SERVING, JobState
 from flashvsr.system.text import LINE, printable, visible
 from flashvsr.system.version import VERSION
 
@@ -97,6 +97,8 @@ def _values(content: Content, signs: Signs, root: Path, say: Say) -> dict[str, A
         "written_at": Moment.of(now),
         "due": None,
         "grace": round(GRACE),
+        "rests": content.condition == RESTING,
+        "until": None if content.until is None else Moment.of(content.until, now),
         "counts": numbers,
         "troubles": [
             {"kind": one.kind, "name": one.name, "detail": one.detail, "since": one.since and Moment.of(one.since, now)}

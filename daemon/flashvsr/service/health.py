@@ -15,7 +15,7 @@ from flashvsr.jobs.queue import Queue
 from flashvsr.service.pool import WorkerPool
 from flashvsr.service.watch_thread import WatchThread
 from flashvsr.status.gather import Live, ServiceGatherer
-from flashvsr.status.snapshot import Snapshot
+from flashvsr.status.snapshot import SERVING, Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -79,13 +79,15 @@ class Health:
         """Whether the queue answers and the watcher moves: only then the watchdog is fed."""
         return not self._queue_problem and self._watch.silent_seconds() < self._silence
 
-    def snapshot(self, doing: str = "", until: float | None = None) -> Snapshot:
-        """Return all facts at the moment; `doing` and `until`: see `ServiceState`."""
+    def snapshot(self, doing: str = "", until: float | None = None, mode: str = SERVING, run: str = "") -> Snapshot:
+        """Return all facts at the moment; `doing`, `until` and `mode`: see `ServiceState`; `run`: [schedule] run."""
         silent = self._watch.silent_seconds()
         return self._gatherer.snapshot(
             Live(
                 doing=doing,
                 until=until,
+                mode=mode,
+                run=run,
                 settings_problem=self.config_problem,
                 disk_problem=self._disk_problem,
                 queue_problem=self._queue_problem,

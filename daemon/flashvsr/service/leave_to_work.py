@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flashvsr.service.pause import Moment, PauseFile
-from flashvsr.service.timetable import allowed, clock_words, next_change
 from flashvsr.settings.hours import parse_hours
+from flashvsr.settings.timetable import allowed, clock_words, next_change
 
 
 @dataclass(frozen=True)

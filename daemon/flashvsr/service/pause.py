@@ -20,9 +20,9 @@ from flashvsr.files.objects import Unusable, clear_name, read_object
 from flashvsr.files.state import StateDirectory
 from flashvsr.files.texts import write_replacing
 from flashvsr.jobs.owner import this_boot
-from flashvsr.service.timetable import next_time
 from flashvsr.settings.hours import minutes_of
 from flashvsr.settings.kinds import Refused, shown
+from flashvsr.settings.timetable import next_time
 from flashvsr.system.text import printable
 
 log = logging.getLogger(__name__)

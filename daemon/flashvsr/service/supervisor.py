@@ -29,7 +29,7 @@ from flashvsr.service.watch_thread import MakeWatcher, WatchThread
 from flashvsr.settings.config import Config
 from flashvsr.status.line import status_line
 from flashvsr.status.service_file import ServiceFile
-from flashvsr.status.snapshot import Snapshot
+from flashvsr.status.snapshot import RESTING, SERVING, STARTING, STOPPING, Snapshot
 from flashvsr.system import logs
 from flashvsr.system.devices import Slot, discover
 from flashvsr.system.signals import SignalQueue
@@ -260,16 +260,15 @@ class Supervisor:
         self._pages.show(snapshot, self._config)
 
     def _snapshot(self) -> Snapshot:
-        resting = self._rest is not None and not self._stop.requested
-        return self._health.snapshot(self._doing(), self._rest.until if resting and self._rest else None)
+        return self._health.snapshot(*self._doing(), self._config.schedule.run)
 
-    def _doing(self) -> str:
-        """What is done besides serving, or instead of it."""
+    def _doing(self) -> tuple[str, float | None, str]:
+        """What is done besides serving, or instead of it: in words, until when, and as a mode (`ServiceState`)."""
         if self._stop.requested:
-            return f"stopping: {self._stop.words}"
+            return f"stopping: {self._stop.words}", None, STOPPING
         if self._rest is not None:
-            return self._rest.words
-        return "" if self._ready else "starting the workers"
+            return self._rest.words, self._rest.until, RESTING
+        return ("", None, SERVING) if self._ready else ("starting the workers", None, STARTING)
 
     def _reload(self) -> None:
         """Take the changed configuration over as a whole or not at all; running jobs go on undisturbed."""

@@ -24,7 +24,16 @@ from flashvsr.status.job_page import JobPage
 from flashvsr.status.listing import LAST_ENDED, Rows, ServiceListing, listed
 from flashvsr.status.problems import ProblemList, bounded_list
 from flashvsr.status.service_file import Told, read_service_file
-from flashvsr.status.snapshot import InboxState, JobState, Problem, QueueState, ServiceState, Snapshot, WorkerState
+from flashvsr.status.snapshot import (
+    SERVING,
+    InboxState,
+    JobState,
+    Problem,
+    QueueState,
+    ServiceState,
+    Snapshot,
+    WorkerState,
+)
 from flashvsr.system.text import printable
 
 LOOK_SECONDS = 10.0  # how often the service reads everything although nothing seems to have changed
@@ -36,13 +45,15 @@ Jobs = Literal["none", "open", "all"]
 class Live:
     """What only the service process knows at the moment; texts are empty where nothing is wrong.
 
-    `doing` and `until`: see `ServiceState`. `silent_seconds`: how long no inbox could be read, 0 as long as that is
-    nothing to mention. `inbox_problems`: by directory or file. `inboxes`: each with what is wrong with its preset.
-    `aside`: what is wrong with messages and metrics, as (what has it, text).
+    `doing`, `until` and `mode`: see `ServiceState`. `run`: [schedule] run. `silent_seconds`: how long no inbox could
+    be read, 0 as long as that is nothing to mention. `inbox_problems`: by directory or file. `inboxes`: each with what
+    is wrong with its preset. `aside`: what is wrong with messages and metrics, as (what has it, text).
     """
 
     doing: str = ""
     until: float | None = None
+    mode: str = SERVING
+    run: str = ""
     settings_problem: str = ""
     disk_problem: str = ""
     queue_problem: str = ""
@@ -97,10 +108,11 @@ class ServiceGatherer:
         moment = time.time()
         workers = tuple(map(WorkerState.of, self.workers))
         counts = QueueState(self._queue.path, self._counts, self._failed_today)
-        queue, jobs = listed(self._listing.rows, workers, counts, moment, serving=True)
+        service = ServiceState(os.getpid(), self._queue.path.parent, live.doing, live.until, live.mode)
+        queue, jobs = listed(self._listing.rows, workers, counts, service, live.run, moment)
         return Snapshot(
             moment=moment,
-            service=ServiceState(os.getpid(), self._queue.path.parent, live.doing, live.until),
+            service=service,
             problems=self._problems.update(found),
             workers=workers,
             queue=queue,
@@ -142,12 +154,13 @@ def gather(config: Config, queue: Queue | None, *, jobs: Jobs = "open", look: bo
             *_stored_problems(_set_aside(state), staying, worker_rows),
         ]
         told = Told(problems=bounded_list([Problem(subject, text) for subject, text in found]))
+    service = ServiceState(process, state, told.doing, told.until, told.mode)
     listing: tuple[JobState, ...] = ()
     if counts is not None and jobs != "none":
-        counts, listing = listed(rows, workers, counts, moment, serving=process is not None)
+        counts, listing = listed(rows, workers, counts, service, config.schedule.run, moment)
     return Snapshot(
         moment=moment,
-        service=ServiceState(process, state, told.doing, told.until),
+        service=service,
         problems=told.problems,
         workers=workers,
         queue=counts,
@@ -163,11 +176,13 @@ def gather_job(config: Config, queue: Queue, number: int) -> JobPage | None:
     if row is None:
         return None
     moment, process = time.time(), service_process(config.paths.state)
+    told = Told() if process is None else _told(config.paths.state, process)
     workers = tuple(map(WorkerState.of, queue.workers.all()))
     job = JobState.of(row, moment)
     if job.state not in FINISHED:
         counts = QueueState(queue.path, queue.jobs.counts(), 0)
-        _, jobs = listed(_rows(queue, "open"), workers, counts, moment, serving=process is not None)
+        service = ServiceState(process, config.paths.state, told.doing, told.until, told.mode)
+        _, jobs = listed(_rows(queue, "open"), workers, counts, service, config.schedule.run, moment)
         job = next((one for one in jobs if one.id == number), job)
     at_it = [worker.label for worker in workers if worker.job == number and process is not None]
     return JobPage(job, moment, "".join(at_it[:1]), _parsed(row.preset), _parsed(row.report))

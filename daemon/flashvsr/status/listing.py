@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import FINISHED, HELD, RUNNING, Job, Rate
+from flashvsr.status.open_times import OpenTimes
 from flashvsr.status.queue_times import with_times
-from flashvsr.status.snapshot import JobState, QueueState, WorkerState
+from flashvsr.status.snapshot import RESTING, STOPPING, JobState, QueueState, ServiceState, WorkerState
 
 LAST_ENDED = 10
 MOST_WAITING = MOST_HELD = 50  # that the service looks at: a flood may hold many thousands
@@ -48,14 +49,23 @@ def running_jobs(queue: Queue) -> list[Job]:
 
 
 def listed(
-    rows: Rows, workers: Sequence[WorkerState], queue: QueueState, moment: float, *, serving: bool
+    rows: Rows, workers: Sequence[WorkerState], queue: QueueState, service: ServiceState, run: str, moment: float
 ) -> tuple[QueueState, tuple[JobState, ...]]:
-    """What is known of the jobs and of the queue with them. `serving`: whether a service works on them."""
-    at_work = {worker.job for worker in workers if worker.job is not None} if serving else set()
+    """What is known of the jobs and of the queue with them. `run`: [schedule] run of the settings."""
+    at_work = {worker.job for worker in workers if worker.job is not None} if service.process is not None else set()
     states = [JobState.of(row, moment, at_work) for row in rows.jobs()]
-    times = with_times(states, workers, rows.rates, moment, serving=serving)
+    times = with_times(states, workers, rows.rates, moment, _open_times(service, run, moment))
     unseen = max(0, queue.ahead - len(rows.running) - len(rows.waiting))
     return replace(queue, ends=times.ends, unknown=times.unknown + unseen), times.jobs
+
+
+def _open_times(service: ServiceState, run: str, moment: float) -> OpenTimes | None:
+    """When jobs are worked on; None where no service runs, while it stops, and in a rest of which no end is known."""
+    if service.process is None or service.mode == STOPPING:
+        return None
+    if service.mode != RESTING:
+        return OpenTimes(run, moment)
+    return None if service.until is None else OpenTimes(run, max(moment, service.until))
 
 
 class ServiceListing:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from flashvsr.jobs.rates import LEAST_FRAMES
 from flashvsr.jobs.schema import QUEUED, RUNNING, Rate
 from flashvsr.status.estimate import MEASURED, Estimate, estimate, measured
+from flashvsr.status.open_times import OpenTimes
 from flashvsr.status.phase import wait_seconds
 from flashvsr.status.snapshot import JobState, WorkerState
 from flashvsr.system.devices import CPU
@@ -26,20 +28,24 @@ class Times:
 
 
 def with_times(
-    jobs: Sequence[JobState], workers: Sequence[WorkerState], rates: Sequence[Rate], moment: float, *, serving: bool
+    jobs: Sequence[JobState],
+    workers: Sequence[WorkerState],
+    rates: Sequence[Rate],
+    moment: float,
+    work: OpenTimes | None,
 ) -> Times:
-    """Reckon the times of jobs that run or wait, in the order given. `serving`: whether a service works on them.
+    """Reckon the times of jobs that run or wait, in the order given. `work`: when workers work; None if nobody knows.
 
     Each worker takes the first job that may begin. Who does which one is reckoned twice, as fast and as slowly as it
     may go; the truth lies between.
     """
     rates = [*rates, *_so_far(jobs, workers, rates)]
-    able = [worker for worker in workers if worker.job is not None or not worker.error] if serving else []
+    able = [worker for worker in workers if worker.job is not None or not worker.error]
     left = {job.id: _left(job, workers, rates) for job in jobs if job.state in (RUNNING, QUEUED)}
     unknown = sum(one is None for one in left.values())
     known = {number: one for number, one in left.items() if one is not None}
-    least = _ends(jobs, able, {number: one.least for number, one in known.items()}, moment)
-    most = _ends(jobs, able, {number: one.most for number, one in known.items()}, moment)
+    least = _ends(jobs, able, {number: one.least for number, one in known.items()}, moment, work)
+    most = _ends(jobs, able, {number: one.most for number, one in known.items()}, moment, work)
     # Nobody knows how long the ones behind an unknown one wait for it.
     timed: list[JobState] = []
     so_far, sure = NOTHING, True
@@ -103,17 +109,25 @@ def _left(job: JobState, workers: Sequence[WorkerState], rates: Sequence[Rate]) 
 
 
 def _ends(
-    jobs: Sequence[JobState], workers: Sequence[WorkerState], left: dict[int, float], moment: float
+    jobs: Sequence[JobState],
+    workers: Sequence[WorkerState],
+    left: dict[int, float],
+    moment: float,
+    work: OpenTimes | None,
 ) -> dict[int, float]:
     """When each job ends, in seconds from the moment on, by its number; without those of which that is not known."""
-    if not workers:
+    if not workers or work is None:
         return {}
-    ends = {job.id: left[job.id] for job in jobs if job.state == RUNNING and job.id in left}
+
+    def end(start: float, seconds: float) -> float:
+        return work.end(moment + start, seconds) - moment
+
+    ends = {job.id: end(0.0, left[job.id]) for job in jobs if job.state == RUNNING and job.id in left}
     lanes = []
     for worker in workers:
         running = next((job for job in jobs if job.state == RUNNING and job.slot == worker.slot), None)
         if running is None or running.id in left:
-            lanes.append(0.0 if running is None else left[running.id])
+            lanes.append(0.0 if running is None else ends[running.id])
     heapq.heapify(lanes)
     waiting = [job for job in jobs if job.state == QUEUED and job.id in left]
     later = [(wait_seconds(job.not_before, moment), place) for place, job in enumerate(waiting)]
@@ -126,6 +140,6 @@ def _ends(
         while later and later[0][0] <= free:
             heapq.heappush(ready, heapq.heappop(later)[1])
         job = waiting[heapq.heappop(ready)]
-        ends[job.id] = free + left[job.id]
+        ends[job.id] = end(free, left[job.id])
         heapq.heapreplace(lanes, ends[job.id])
-    return ends
+    return {number: seconds for number, seconds in ends.items() if seconds < math.inf}

@@ -17,7 +17,7 @@ from typing import Any
 from flashvsr.files.state import StateDirectory
 from flashvsr.files.texts import write_replacing
 from flashvsr.status.problems import UNLISTED
-from flashvsr.status.snapshot import InboxState, Problem, ServiceState, Snapshot
+from flashvsr.status.snapshot import SERVING, InboxState, Problem, ServiceState, Snapshot
 from flashvsr.system.text import printable
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,7 @@ class Told:
     usable: frozenset[str] = frozenset()
     complete: bool = False
     until: float | None = None
+    mode: str = SERVING
 
 
 class ServiceFile:
@@ -57,7 +58,7 @@ class ServiceFile:
         service = snapshot.service
         problems = [asdict(problem) for problem in snapshot.problems]
         content: dict[str, Any] = {"process": service.process, "doing": service.doing, "problems": problems}
-        content |= {"usable": _usable(snapshot), "until": service.until}
+        content |= {"usable": _usable(snapshot), "until": service.until, "mode": service.mode}
         try:
             write_replacing(self._path, json.dumps(content, indent=1))
         except OSError as error:
@@ -83,7 +84,8 @@ def read_service_file(state: Path, process: int) -> Told:
     complete = len(understood) == len(problems) and all(problem.subject != UNLISTED for problem in understood)
     until = found.get("until")
     until = float(until) if isinstance(until, int | float) else None
-    return Told(doing if isinstance(doing, str) else "", understood, _texts(usable), complete, until)
+    mode = str(found.get("mode", SERVING))
+    return Told(doing if isinstance(doing, str) else "", understood, _texts(usable), complete, until, mode)
 
 
 def _problem(entry: Any) -> Problem | None:

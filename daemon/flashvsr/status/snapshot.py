@@ -18,6 +18,9 @@ from flashvsr.status.phase import phase_of
 
 Size = tuple[int, int]
 
+# What a service is at. While it rests no job is begun, and those that ran are saved.
+STARTING, SERVING, RESTING, STOPPING = "starting", "serving", "resting", "stopping"
+
 SPEAK_FOR_THEMSELVES = ("settings", "disk", "queue", "inboxes", "service", "problems", "notify", "metrics")
 
 
@@ -49,13 +52,15 @@ class ServiceState:
 
     `doing`: "starting the workers", "stopping: ...", or why no job is worked on: "paused until 07:00 by flashvsr
     pause", "outside [schedule] run until 22:00"; empty while it serves, and if none runs. `until`: when such a rest
-    ends, in seconds since the epoch; None if there is none, or no end of it is known.
+    ends, in seconds since the epoch; None if there is none, or no end of it is known. `mode`: starting, serving,
+    resting or stopping.
     """
 
     process: int | None
     state: Path
     doing: str = ""
     until: float | None = None
+    mode: str = SERVING
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from flashvsr.service.timetable import allowed, clock_words, next_change, next_time
 from flashvsr.settings.hours import parse_hours
+from flashvsr.settings.timetable import allowed, clock_words, next_change, next_time
 
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "America/Santiago"]
 
