@@ -1,4 +1,4 @@
-"""8-bit rows against the plain form, and both against what the format promises."""
+"""8-bit rows against the plain form, and both against what they promise."""
 
 from __future__ import annotations
 
@@ -17,20 +17,25 @@ def test_as_the_plain_form(device: torch.device, rows: int, dim: int, dtype: tor
     torch.manual_seed(dim)
     x = (3 * torch.randn(rows, dim, device=device)).to(dtype)
     x[-1] = 0
-    values, scales = gpu.quantise_rows(x, gelu)
-    expected, expected_scales = plain.quantise_rows(x, gelu)
-    torch.testing.assert_close(scales, expected_scales, rtol=1e-5, atol=0)
-    # Numbers on the edge between two 8-bit ones may fall either way. Triton's interpreter has no better than that: it
-    # forgets to carry where a number rounds up to the next power of two.
-    assert (values.float() == expected.float()).float().mean() > 0.9
-    if device.type == "cuda":
-        torch.testing.assert_close(values.float(), expected.float(), rtol=0.13, atol=2**-9)
+    found, expected = gpu.quantise_rows(x, gelu), plain.quantise_rows(x, gelu)
+    torch.testing.assert_close(found.scales, expected.scales, rtol=1e-5, atol=0)
+    # A number between two integers may fall either way.
+    assert (found.values.int() - expected.values.int()).abs().max() <= 1
+    assert (found.values == expected.values).float().mean() > 0.999
 
 
-def test_the_largest_value_of_a_row_is_exact(device: torch.device) -> None:
-    x = torch.tensor([[1.0, -7.0, 0.5], [0.0, 0.0, 0.0]], device=device)
+def test_no_number_is_more_than_half_a_step_off(device: torch.device) -> None:
+    x = torch.tensor([[1.0, -7.0, 0.5, 0.0275], [0.0, 0.0, 0.0, 0.0]], device=device)
     for form in (plain, gpu):
-        values, scales = form.quantise_rows(x)
-        assert (values.float() * scales)[0, 1].item() == pytest.approx(-7)
-        assert not values[1].float().any()
-        torch.testing.assert_close(values.float() * scales, x, rtol=2**-4, atol=0)
+        rows = form.quantise_rows(x)
+        assert (rows.values.float() * rows.scales[:, None])[0, 1].item() == pytest.approx(-7)
+        assert not rows.values[1].any()
+        assert ((rows.values * rows.scales[:, None] - x).abs() <= rows.scales[:, None] * 0.5001).all()
+
+
+def test_parts_are_the_whole(device: torch.device) -> None:
+    rows = plain.quantise_rows(torch.randn(7, 16, device=device))
+    parts = rows.split(3)
+    assert [len(part.values) for part in parts] == [3, 3, 1]
+    assert torch.equal(torch.cat([part.values for part in parts]), rows.values)
+    assert torch.equal(torch.cat([part.scales for part in parts]), rows.scales)

@@ -61,3 +61,19 @@ def test_the_norm_is_that_of_the_sum_before_rounding(device: torch.device) -> No
     ours = gpu.residual_norm(x, update, None, one, zero, EPS, torch.float32)
     assert (x == 256).all()
     torch.testing.assert_close(ours, (update - update.mean()) / update.std(correction=0), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("parts", ["gate and update", "update", "nothing"])
+def test_rounded_as_the_plain_form(device: torch.device, parts: str) -> None:
+    torch.manual_seed(5)
+    x = (torch.randn(3, 384, device=device) * 3 + 5).to(torch.bfloat16)
+    update = torch.randn(3, 384, device=device).to(torch.bfloat16) if "update" in parts else None
+    gate = torch.randn(384, device=device) if "gate" in parts else None
+    weight, bias = torch.randn(2, 384, device=device)
+    expected_x = x.clone()
+    expected = plain.residual_norm_rows(expected_x, update, gate, weight, bias, EPS)
+    found = gpu.residual_norm_rows(x, update, gate, weight, bias, EPS)
+    torch.testing.assert_close(x, expected_x, rtol=TOLERANCES[torch.bfloat16], atol=1e-6)
+    torch.testing.assert_close(found.scales, expected.scales, rtol=1e-5, atol=0)
+    assert (found.values.int() - expected.values.int()).abs().max() <= 1
+    assert (found.values == expected.values).float().mean() > 0.99

@@ -49,13 +49,16 @@ def test_what_makes_an_engine_slow_is_told_and_kept(
     assert "no compiler here" in caplog.text
 
 
+@pytest.mark.parametrize("precision", ["int8", "fp8"])
 @pytest.mark.parametrize("attention", ["torch", "triton"])
-def test_eight_bits_are_refused_where_the_kernels_do_not_go(monkeypatch: pytest.MonkeyPatch, attention: str) -> None:
+def test_eight_bits_are_refused_where_the_kernels_do_not_go(
+    monkeypatch: pytest.MonkeyPatch, attention: str, precision: str
+) -> None:
     monkeypatch.setattr(engine, "choose_attention", lambda *_: Chosen(cast(Any, attention)))
     with pytest.raises(
-        BadConfig, match=r'"fp8" works only with the fast kernels, and .*\. Set model\.precision = "auto"'
+        BadConfig, match=rf'"{precision}" works only with the fast kernels, and .*\. Set model\.precision = "auto"'
     ):
-        engine.engine_for(formula_model(TINY), "tiny", Config(model=Model(precision="fp8")))
+        engine.engine_for(formula_model(TINY), "tiny", Config(model=Model(precision=precision)))
 
 
 def test_kernels_that_do_not_fit_the_model_are_refused_if_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,18 +69,19 @@ def test_kernels_that_do_not_fit_the_model_are_refused_if_asked_for(monkeypatch:
 
 
 def identity(name: str = "a", widths: tuple[int, ...] = (3, 4), dtype: torch.dtype = torch.float32,
-             eight_bits: bool | None = None) -> str:  # fmt: skip
-    """Of an engine of such a model; `eight_bits`: how its kernels compute, None where it has none."""
+             precision: str | None = None) -> str:  # fmt: skip
+    """Of an engine of such a model; `precision`: how its kernels compute, None where it has none."""
     model: Any = SimpleNamespace(dtype=dtype, parameters=lambda: iter([torch.zeros(width) for width in widths]))
-    fused: Any = None if eight_bits is None else SimpleNamespace(eight_bits=eight_bits)
+    fused: Any = None if precision is None else SimpleNamespace(precision=precision)
     return engine.Engine(model, name, "label", fused).identity
 
 
 def test_frames_of_unlike_engines_are_not_joined() -> None:
     """Those that differ only in what is done for speed, or to save memory, may be."""
-    others = [identity("b"), identity(widths=(3, 5)), identity(dtype=torch.bfloat16), identity(eight_bits=True)]
-    assert len({identity(), *others}) == 5
-    assert identity() == identity(widths=(4, 3)) == identity(eight_bits=False)
+    others = [identity("b"), identity(widths=(3, 5)), identity(dtype=torch.bfloat16)]
+    others += [identity(precision="int8"), identity(precision="fp8")]
+    assert len({identity(), *others}) == 6
+    assert identity() == identity(widths=(4, 3)) == identity(precision="auto")
 
 
 class Loading:

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from flashvsr.kernels.quantise_rows import Rows, quantise_rows
+
 
 def residual_norm(
     x: Tensor,
@@ -41,3 +43,10 @@ def residual_norm(
         total = total + (update.float() if gate is None else gate * update.float())
         x.copy_(total)
     return (F.layer_norm(total, total.shape[-1:], eps=eps) * weight + bias).to(dtype)
+
+
+def residual_norm_rows(
+    x: Tensor, update: Tensor | None, gate: Tensor | None, weight: Tensor, bias: Tensor, eps: float
+) -> Rows:
+    """Do the same, and round the result to 8 bits."""
+    return quantise_rows(residual_norm(x, update, gate, weight, bias, eps, torch.float32))

@@ -101,10 +101,10 @@ class Model:
     precision: str = field(
         default="auto",
         metadata=option(
-            OneOf(("auto", "fp8")),
-            "How exactly the model computes. fp8 computes the transformer's wide matrix products in 8 bits: faster, "
-            "and less exact. It needs a GPU of compute capability 9.0 or newer. auto computes in bfloat16 where the "
-            "GPU can, else in float32.",
+            OneOf(("auto", "int8", "fp8")),
+            "How exactly the model computes. int8 computes the transformer's matrix products in 8 bits: faster, and a "
+            "little less exact. fp8 computes its attention in 8 bits, too. int8 needs a GPU of compute capability 8.0 "
+            "or newer, fp8 one of 9.0 or newer. auto computes in bfloat16 where the GPU can, else in float32.",
             env="FLASHVSR_PRECISION",
         ),
     )

@@ -98,7 +98,7 @@ VALUES: Mapping[str, Mapping[str, str]] = {
     ),
     "weights": {"v11": "FlashVSR-v1.1", "flashvsr": "FlashVSR-v1.1", "flashvsr11": "FlashVSR-v1.1", "tiny": "nano"},
     "attention": _each(torch="pytorch sdpa", auto="default", block_sparse_attn="blocksparse blocksparseattention bsa"),
-    "precision": _each(fp8="float8 8bit e4m3", auto="bf16 bfloat16 fp16 fp32 float32 default"),
+    "precision": _each(fp8="float8 8bit e4m3", int8="integer8 i8 w8a8", auto="bf16 bfloat16 fp16 fp32 float32 default"),
     "cache_offload": _each(cpu="host ram memory", none="off no never gpu false"),
     "video_codec": _each(
         libx264="x264 h264 avc", libx265="x265 h265 hevc", h264_nvenc="nvenc nvench264", hevc_nvenc="h265nvenc"

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LEAST_CAPABILITY = (8, 0)  # GPUs that compute in bfloat16
-EIGHT_BIT_CAPABILITY = (9, 0)  # and in 8 bits with a scale for each row
+NEEDED_CAPABILITY = {"int8": (8, 0), "fp8": (9, 0)}  # and with these values of model.precision
 
 
 class FrameStream(Protocol):
@@ -101,8 +101,8 @@ class Engine:
     def identity(self) -> str:
         """Equal for engines whose frames may be joined in one video."""
         parameters = sum(parameter.numel() for parameter in self.model.parameters())
-        eight_bits = " fp8" if self.fused is not None and self.fused.eight_bits else ""
-        return f"{self.name} {parameters} {self.model.dtype}{eight_bits}"
+        fewer_bits = "" if self.fused is None or self.fused.precision == "auto" else f" {self.fused.precision}"
+        return f"{self.name} {parameters} {self.model.dtype}{fewer_bits}"
 
     @property
     def device(self) -> torch.device:
@@ -211,19 +211,20 @@ def _fuse(model: FlashVSR, settings: ModelSettings) -> tuple[FusedModel | None, 
             )
         _refuse_eight_bits(settings, f"they cannot compute this model: {reason}")
         return None, None
-    eight_bits = settings.precision == "fp8"
-    if eight_bits and (here := torch.cuda.get_device_capability(model.device)) < EIGHT_BIT_CAPABILITY:
+    needed = NEEDED_CAPABILITY.get(settings.precision, (0, 0))
+    if needed > (0, 0) and (here := torch.cuda.get_device_capability(model.device)) < needed:
         raise BadConfig(
-            'model.precision = "fp8" needs a GPU of compute capability 9.0 or newer, and this one has '
-            f'{here[0]}.{here[1]}. Set model.precision = "auto"'
+            f'model.precision = "{settings.precision}" needs a GPU of compute capability {needed[0]}.{needed[1]} or '
+            f'newer, and this one has {here[0]}.{here[1]}. Set model.precision = "auto"'
         )
-    return FusedModel(model, chosen.attention, eight_bits), None
+    return FusedModel(model, chosen.attention, settings.precision), None
 
 
 def _refuse_eight_bits(settings: ModelSettings, reason: str) -> None:
-    if settings.precision == "fp8":
+    if settings.precision != "auto":
         raise BadConfig(
-            f'model.precision = "fp8" works only with the fast kernels, and {reason}. Set model.precision = "auto"'
+            f'model.precision = "{settings.precision}" works only with the fast kernels, and {reason}. '
+            'Set model.precision = "auto"'
         )
 
 

@@ -9,13 +9,16 @@ import torch
 from torch import Tensor
 
 from flashvsr.kernels.block_sparse_attention import block_sparse_attention
-from flashvsr.kernels.residual_norm import residual_norm
+from flashvsr.kernels.fp8_attention import fp8_attention
+from flashvsr.kernels.int8_product import int8_product
+from flashvsr.kernels.quantise_rows import quantise_rows
+from flashvsr.kernels.residual_norm import residual_norm, residual_norm_rows
 from flashvsr.kernels.rms_norm import rms_norm
-from flashvsr.kernels.rotate_blocks import normalise_and_rotate
+from flashvsr.kernels.rotate_blocks import normalise_and_rotate, normalise_rotate_and_round
 from flashvsr.kernels.select_blocks import select_blocks
 from flashvsr.model.color_correction import correct_color
-from flashvsr.model.fused import dit, network
-from flashvsr.model.fused.network import FusedModel
+from flashvsr.model.fused import dit, network, products
+from flashvsr.model.fused.network import FP8, INT8, FusedModel
 from flashvsr.model.fused.stages import fused_stages
 from flashvsr.model.network import FlashVSR
 from flashvsr.model.stages import Stages, plain_stages
@@ -102,6 +105,38 @@ def test_layers_in_several_ranges_make_the_same_latents(device: torch.device, of
     for ranges in ([range(1), range(1, 4)], [range(3), range(3, 4)], [range(2), range(2, 3), range(3, 4)]):
         found = latents(fused_stages(fused, spec, offload_cache=offload, ranges=ranges), fused.model)
         assert all(torch.equal(a, b) for a, b in zip(found, whole, strict=True))
+
+
+@pytest.mark.slow
+@torch.inference_mode()
+@pytest.mark.usefixtures("in_plain_pytorch")
+@pytest.mark.parametrize("offload", [False, True])
+@pytest.mark.parametrize("precision", [INT8, FP8])
+def test_in_eight_bits_the_latents_are_near(
+    device: torch.device, precision: str, offload: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each part is a little off, as many bits as it has; none is left out, and none is wrong."""
+    if not GPU:
+        for form in (residual_norm_rows, normalise_rotate_and_round):
+            monkeypatch.setattr(dit, form.__name__, form)
+        monkeypatch.setattr(products, "quantise_rows", quantise_rows)
+        monkeypatch.setattr(products, "int8_product", int8_product)
+        monkeypatch.setattr(network, "fp8_kernel_for", lambda *_: fp8_attention)
+    spec = StreamSpec(HEIGHT, WIDTH, OPTIONS)
+    model = small_model(device)
+    plain = latents(plain_stages(model, spec), model)
+    fused = FusedModel(small_model(device), precision=precision)
+    found = latents(fused_stages(fused, spec, offload_cache=offload), fused.model)
+    errors = [error(a, b) for a, b in zip(found, plain, strict=True)]
+    assert all(1e-4 < one < 3e-2 for one in errors), errors
+    assert (fused.precision, fused.attend.eight is not None) == (precision, precision == FP8)
+
+
+def test_where_there_is_no_kernel_for_attention_in_eight_bits_the_products_have_them(
+    device: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network, "fp8_kernel_for", lambda *_: None)
+    assert FusedModel(small_model(device), precision=FP8).precision == INT8
 
 
 @pytest.mark.parametrize("method", ["adain", "wavelet", "none"])

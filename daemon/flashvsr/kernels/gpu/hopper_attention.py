@@ -107,6 +107,20 @@ def _attend(
     q = gl.allocate_shared_memory(q_tiles.dtype, [WORKERS, 128 // WORKERS, 128], q_tiles.layout)
     k = gl.allocate_shared_memory(k_tiles.dtype, [STAGES, 128, 128], k_tiles.layout)
     v = gl.allocate_shared_memory(v_tiles.dtype, [STAGES, 128, 128], v_tiles.layout)
+    barriers = make_barriers(WORKERS, STAGES)
+    list_ = lists + row * width
+    load = (q_tiles, k_tiles, v_tiles, q, k, v, barriers, list_, count, steps, first, channel, 128, 0, channel)
+    work = (out_tiles, q, k, v, barriers, count, steps, first, channel, scale, TURNS)
+    # The first role runs in the warps of the launch and takes the registers that the others leave.
+    if WORKERS == 2:
+        gl.warp_specialize([(_work_first, work), (_work_second, work), (load_tiles, load)], [4, 1], [240, 24])
+    else:
+        gl.warp_specialize([(_work_first, work), (load_tiles, load)], [1], [24])
+
+
+@gluon.jit
+def make_barriers(WORKERS: gl.constexpr, STAGES: gl.constexpr):
+    """Tiles that have come and that are free again: of queries, keys and values; and whose turn it is."""
     q_ready = gl.allocate_shared_memory(gl.int64, [1, 1], mbarrier.MBarrierLayout())
     k_ready = gl.allocate_shared_memory(gl.int64, [STAGES, 1], mbarrier.MBarrierLayout())
     v_ready = gl.allocate_shared_memory(gl.int64, [STAGES, 1], mbarrier.MBarrierLayout())
@@ -122,28 +136,24 @@ def _attend(
     for i in gl.static_range(2):
         mbarrier.init(turn.index(i), count=1)
     fence_async_shared()
-
-    barriers = (q_ready, k_ready, v_ready, k_empty, v_empty, turn)
-    list_ = lists + row * width
-    load = (q_tiles, k_tiles, v_tiles, q, k, v, barriers, list_, count, steps, first, channel)
-    work = (out_tiles, q, k, v, barriers, count, steps, first, channel, scale, TURNS)
-    # The first role runs in the warps of the launch and takes the registers that the others leave.
-    if WORKERS == 2:
-        gl.warp_specialize([(_work_first, work), (_work_second, work), (_load, load)], [4, 1], [240, 24])
-    else:
-        gl.warp_specialize([(_work_first, work), (_load, load)], [1], [24])
+    return q_ready, k_ready, v_ready, k_empty, v_empty, turn
 
 
 @gluon.jit
-def _next(stage, phase, STAGES: gl.constexpr):
+def next_stage(stage, phase, STAGES: gl.constexpr):
     """The stage of the ring after this one, and the parity of its barriers."""
     last = stage == STAGES - 1
     return gl.where(last, 0, stage + 1), gl.where(last, phase ^ 1, phase)
 
 
 @gluon.jit
-def _load(q_tiles, k_tiles, v_tiles, q, k, v, barriers, list_, count, steps, first, channel):
-    """Fetch the query tile once, then key tile i before value tile i - 1, the order in which the workers need them."""
+def load_tiles(
+    q_tiles, k_tiles, v_tiles, q, k, v, barriers, list_, count, steps, first, channel, v_step, v_first, v_channel
+):
+    """Fetch the query tile once, then key tile i before value tile i - 1, the order in which the workers need them.
+
+    The values of block b begin at row `v_first + b * v_step` and column `v_channel` of their tensor.
+    """
     q_ready, k_ready, v_ready, k_empty, v_empty, _ = barriers
     WORKERS: gl.constexpr = q.shape[0]
     STAGES: gl.constexpr = k.shape[0]
@@ -157,7 +167,7 @@ def _load(q_tiles, k_tiles, v_tiles, q, k, v, barriers, list_, count, steps, fir
     ahead = gl.load(list_ + 1, mask=steps > 1, other=0)
     v_stage = 0
     v_phase = 1
-    k_stage, k_phase = _next(v_stage, v_phase, STAGES)
+    k_stage, k_phase = next_stage(v_stage, v_phase, STAGES)
     for i in range(1, steps):
         before = block
         block = ahead
@@ -168,12 +178,16 @@ def _load(q_tiles, k_tiles, v_tiles, q, k, v, barriers, list_, count, steps, fir
         tma.async_copy_global_to_shared(k_tiles, [block * 128, channel], k_ready.index(k_stage), k.index(k_stage))
         mbarrier.wait(v_empty.index(v_stage), v_phase)
         mbarrier.expect(v_ready.index(v_stage), BYTES)
-        tma.async_copy_global_to_shared(v_tiles, [before * 128, channel], v_ready.index(v_stage), v.index(v_stage))
+        tma.async_copy_global_to_shared(
+            v_tiles, [v_first + before * v_step, v_channel], v_ready.index(v_stage), v.index(v_stage)
+        )
         v_stage, v_phase = k_stage, k_phase
-        k_stage, k_phase = _next(k_stage, k_phase, STAGES)
+        k_stage, k_phase = next_stage(k_stage, k_phase, STAGES)
     mbarrier.wait(v_empty.index(v_stage), v_phase)
     mbarrier.expect(v_ready.index(v_stage), BYTES)
-    tma.async_copy_global_to_shared(v_tiles, [block * 128, channel], v_ready.index(v_stage), v.index(v_stage))
+    tma.async_copy_global_to_shared(
+        v_tiles, [v_first + block * v_step, v_channel], v_ready.index(v_stage), v.index(v_stage)
+    )
 
 
 @gluon.jit
@@ -183,15 +197,16 @@ def _split(x):
 
 
 @gluon.jit
-def _weights(scores, peak, total, scale):
+def soft_weights(scores, peak, total, scale, SHIFT: gl.constexpr):
     """Online softmax: unnormalised weights, how much older sums shrink, and the new row maxima and sums.
 
-    Sums stay apart for the four lanes that share a row until the end.
+    The largest weight of a row is 2 to the power of SHIFT. Sums stay apart for the four lanes that share a row until
+    the end.
     """
     # In small groups, as one chain of all maxima would wait for each in turn.
     highest = gl.max(gl.max(gl.max(gl.max(_split(scores), 4), 2), 1), 1)
     higher = gl.maximum(peak, gl.convert_layout(highest, peak.type.layout, assert_trivial=True) * scale)
-    weights = gl.exp2(scores * scale - gl.expand_dims(higher, 1))
+    weights = gl.exp2(scores * scale - gl.expand_dims(higher - SHIFT, 1))
     shrink = gl.exp2(peak - higher)
     parts = gl.sum(gl.sum(gl.sum(_split(weights), 4), 2), 1)
     keep = gl.convert_layout(shrink, gl.SliceLayout(1, parts.type.layout), assert_trivial=True)
@@ -239,12 +254,12 @@ def _work(out_tiles, q, k, v, barriers, count, steps, first, channel, scale, TUR
         mbarrier.arrive(other, count=1)
     scores = warpgroup_mma_wait(0, deps=[scores])
     mbarrier.arrive(k_empty.index(0), count=1)
-    weights, shrink, peak, total = _weights(scores, peak, total, scale)
+    weights, shrink, peak, total = soft_weights(scores, peak, total, scale, 0)
     operand = gl.convert_layout(weights.to(dtype), OPERAND, assert_trivial=True)
 
     v_stage = 0
     v_phase = 0
-    k_stage, k_phase = _next(v_stage, v_phase, STAGES)
+    k_stage, k_phase = next_stage(v_stage, v_phase, STAGES)
     turn_phase = WORKER
     mbarrier.wait(k_ready.index(k_stage), k_phase, pred=steps > 1)
     for i in range(1, steps):
@@ -258,10 +273,10 @@ def _work(out_tiles, q, k, v, barriers, count, steps, first, channel, scale, TUR
             mbarrier.arrive(other, count=1)
         scores = warpgroup_mma_wait(1, deps=[scores])
         mbarrier.arrive(k_empty.index(k_stage), count=1)
-        weights, shrink, peak, total = _weights(scores, peak, total, scale)
+        weights, shrink, peak, total = soft_weights(scores, peak, total, scale, 0)
         last_v = v_stage
         v_stage, v_phase = k_stage, k_phase
-        k_stage, k_phase = _next(k_stage, k_phase, STAGES)
+        k_stage, k_phase = next_stage(k_stage, k_phase, STAGES)
         # Waiting for the next key tile here, and not at its use, keeps ptxas from moving the wait for the second
         # product up before the weights: it does not move that over a branch.
         mbarrier.wait(k_ready.index(k_stage), k_phase, pred=i + 1 < steps)

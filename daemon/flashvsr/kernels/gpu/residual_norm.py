@@ -10,7 +10,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from flashvsr.kernels.gpu.quantise_rows import round_row, row_scale
 from flashvsr.kernels.gpu.row_shape import row_shape
+from flashvsr.kernels.quantise_rows import LARGEST, SMALLEST_SCALE, Rows
 
 
 def residual_norm(
@@ -23,11 +25,36 @@ def residual_norm(
     dtype: torch.dtype,
 ) -> Tensor:
     """See the plain form: `x += gate * update` in place, then `layer_norm(x) * weight + bias` of `dtype`."""
-    rows, dim = x.shape
-    out = torch.empty(rows, dim, dtype=dtype, device=x.device)
-    block, warps = row_shape(dim)
-    _residual_norm[(rows,)](x, update, gate, weight, bias, out, eps, dim, block, num_warps=warps)
+    out = torch.empty(x.shape, dtype=dtype, device=x.device)
+    _launch(x, update, gate, weight, bias, eps, out, None)
     return out
+
+
+def residual_norm_rows(
+    x: Tensor, update: Tensor | None, gate: Tensor | None, weight: Tensor, bias: Tensor, eps: float
+) -> Rows:
+    """See the plain form."""
+    out = torch.empty(x.shape, dtype=torch.int8, device=x.device)
+    scales = torch.empty(len(x), dtype=torch.float32, device=x.device)
+    _launch(x, update, gate, weight, bias, eps, out, scales)
+    return Rows(out, scales)
+
+
+def _launch(
+    x: Tensor,
+    update: Tensor | None,
+    gate: Tensor | None,
+    weight: Tensor,
+    bias: Tensor,
+    eps: float,
+    out: Tensor,
+    scales: Tensor | None,
+) -> None:
+    rows, dim = x.shape
+    block, warps = row_shape(dim)
+    _residual_norm[(rows,)](
+        x, update, gate, weight, bias, out, scales, eps, dim, block, LARGEST, SMALLEST_SCALE, num_warps=warps
+    )
 
 
 @triton.jit
@@ -38,9 +65,12 @@ def _residual_norm(
     weight,
     bias,
     out,
+    scales,
     eps,
     dim: tl.constexpr,
     block: tl.constexpr,
+    largest: tl.constexpr,
+    smallest_scale: tl.constexpr,
 ):
     column = tl.arange(0, block)
     valid = column < dim
@@ -59,4 +89,10 @@ def _residual_norm(
     scale = tl.rsqrt(tl.sum(centred * centred) / dim + eps)
     factor = tl.load(weight + column, mask=valid, other=0.0, eviction_policy="evict_last")
     addend = tl.load(bias + column, mask=valid, other=0.0, eviction_policy="evict_last")
-    tl.store(out + place, (centred * scale * factor + addend).to(out.dtype.element_ty), mask=valid)
+    result = centred * scale * factor + addend  # zero behind the end of the row
+    if scales is not None:
+        scale_of_row = row_scale(result, largest, smallest_scale)
+        tl.store(out + place, round_row(result, scale_of_row), mask=valid)
+        tl.store(scales + tl.program_id(0), scale_of_row)
+    else:
+        tl.store(out + place, result.to(out.dtype.element_ty), mask=valid)

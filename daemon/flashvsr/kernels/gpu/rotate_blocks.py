@@ -12,6 +12,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from flashvsr.kernels.fp8_attention import FORMAT, LARGEST, SMALLEST_SCALE, Factors
 from flashvsr.kernels.gpu.row_shape import row_shape
 from flashvsr.kernels.rotate_blocks import Ring
 from flashvsr.kernels.shapes import BLOCK_TOKENS, HEAD_DIM
@@ -31,16 +32,51 @@ def normalise_and_rotate(
     ring: Ring,
 ) -> tuple[Tensor, Tensor]:
     """See the plain form: q (T, D) and its block means (G*n, heads, 128); k, v and k's means go into the ring."""
+    return _launch(qkv, norm_q, norm_k, cos, sin, eps, slots, ring, None)
+
+
+def normalise_rotate_and_round(
+    qkv: Tensor,
+    norm_q: Tensor,
+    norm_k: Tensor,
+    cos: Tensor,
+    sin: Tensor,
+    eps: float,
+    slots: Tensor,
+    ring: Ring,
+    factors: Factors,
+) -> tuple[Tensor, Tensor]:
+    """See the plain form: all of it in 8 bits, but for the means."""
+    q, q_means = _launch(qkv, norm_q, norm_k, cos, sin, eps, slots, ring, factors)
+    blocks, heads, _ = q_means.shape
+    _round_values[(blocks, heads)](
+        qkv, slots, blocks // len(slots), ring.values, ring.value_scales, heads, LARGEST, SMALLEST_SCALE, num_warps=8
+    )
+    return q, q_means
+
+
+def _launch(
+    qkv: Tensor,
+    norm_q: Tensor,
+    norm_k: Tensor,
+    cos: Tensor,
+    sin: Tensor,
+    eps: float,
+    slots: Tensor,
+    ring: Ring,
+    factors: Factors | None,
+) -> tuple[Tensor, Tensor]:
+    """Queries and keys, with `factors` in 8 bits; values only without."""
     tokens, dim = qkv.shape[0], qkv.shape[1] // 3
     blocks, heads = tokens // BLOCK_TOKENS, dim // HEAD_DIM
     per_group = blocks // len(slots)
-    q = torch.empty(tokens, dim, dtype=qkv.dtype, device=qkv.device)
+    q = torch.empty(tokens, dim, dtype=FORMAT if factors else qkv.dtype, device=qkv.device)
     q_means = torch.empty(blocks, heads, HEAD_DIM, dtype=torch.float32, device=qkv.device)
     parts = tokens // TOKENS
     sums = torch.empty(2, parts, dim, dtype=torch.float32, device=qkv.device)
-    _rotate[(parts, 3)](
+    _rotate[(parts, 2 if factors else 3)](
         qkv, norm_q, norm_k, cos, sin, eps, slots, per_group * BLOCK_TOKENS, q, ring.keys, ring.values, sums,
-        heads, TOKENS, num_warps=WARPS,
+        factors and factors.q, factors and factors.k, heads, TOKENS, num_warps=WARPS,
     )  # fmt: skip
     block, warps = row_shape(dim)
     _mean[(blocks, 2)](
@@ -63,6 +99,8 @@ def _rotate(
     keys,
     values,
     sums,
+    q_factors,
+    k_factors,
     heads: tl.constexpr,
     tokens: tl.constexpr,
 ):
@@ -74,14 +112,14 @@ def _rotate(
     sin += first.to(tl.int64) * 64
     if tl.program_id(1) == 0:
         target = q + first.to(tl.int64) * (heads * 128)
-        _rotate_tokens(source, norm_q, cos, sin, eps, target, sums, heads, tokens)
+        _rotate_tokens(source, norm_q, cos, sin, eps, target, sums, q_factors, heads, tokens)
     else:
         slot = tl.load(slots + first // group_tokens)
         row = slot.to(tl.int64) * group_tokens + first % group_tokens
         if tl.program_id(1) == 1:
             sums += tl.num_programs(0).to(tl.int64) * (heads * 128)
             target = keys + row * (heads * 128)
-            _rotate_tokens(source + heads * 128, norm_k, cos, sin, eps, target, sums, heads, tokens)
+            _rotate_tokens(source + heads * 128, norm_k, cos, sin, eps, target, sums, k_factors, heads, tokens)
         else:
             _copy_tokens(source + 2 * heads * 128, values + row * (heads * 128), heads, tokens)
 
@@ -95,6 +133,7 @@ def _rotate_tokens(
     eps,
     target,
     sums,
+    factors,
     heads: tl.constexpr,
     tokens: tl.constexpr,
 ):
@@ -117,7 +156,10 @@ def _rotate_tokens(
         # A thread has whole pairs of channels in its registers: nothing moves between threads here.
         real, imaginary = tl.split(tl.reshape(x, (tokens, 64, 2)))
         x = tl.reshape(tl.join(real * c - imaginary * s, real * s + imaginary * c), (tokens, 128))
-        tl.store(target + token * (heads * 128) + head * 128 + channel[None, :], x.to(target.dtype.element_ty))
+        rounded = x
+        if factors is not None:
+            rounded = x * tl.load(factors + head)
+        tl.store(target + token * (heads * 128) + head * 128 + channel[None, :], rounded.to(target.dtype.element_ty))
         tl.store(sums + head * 128 + channel, tl.sum(x, axis=0))
 
 
@@ -128,6 +170,32 @@ def _copy_tokens(source, target, heads: tl.constexpr, tokens: tl.constexpr):
     for head in tl.static_range(heads):
         x = tl.load(source + token * (3 * heads * 128) + head * 128 + channel)
         tl.store(target + token * (heads * 128) + head * 128 + channel, x.to(target.dtype.element_ty))
+
+
+@triton.jit
+def _round_values(
+    qkv,
+    slots,
+    group_blocks,
+    values,
+    scales,
+    heads: tl.constexpr,
+    largest: tl.constexpr,
+    smallest_scale: tl.constexpr,
+):
+    """The values of a block and head: scaled, channel by channel, tokens in the order of `token_order`."""
+    number, head = tl.program_id(0), tl.program_id(1)
+    token = tl.arange(0, 128)[:, None]
+    channel = tl.arange(0, 128)[None, :]
+    source = qkv + number.to(tl.int64) * (128 * 3 * heads * 128) + (2 * heads + head) * 128
+    x = tl.load(source + token * (3 * heads * 128) + channel).to(tl.float32)
+    scale = tl.maximum(tl.max(tl.max(tl.abs(x), axis=1), axis=0) / largest, smallest_scale)
+    x = tl.trans(x / scale)  # (channels, tokens)
+    x = tl.reshape(tl.permute(tl.reshape(x, (128, 8, 2, 4, 2)), (0, 1, 3, 2, 4)), (128, 128))
+    row = tl.load(slots + number // group_blocks) * group_blocks + number % group_blocks
+    target = values + (row * heads + head).to(tl.int64) * (128 * 128)
+    tl.store(target + token * 128 + channel, x.to(values.dtype.element_ty))
+    tl.store(scales + row * heads + head, scale)
 
 
 @triton.jit

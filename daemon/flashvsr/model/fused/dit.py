@@ -9,15 +9,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from flashvsr.kernels.gpu.attention_kernels import Attend
-from flashvsr.kernels.gpu.residual_norm import residual_norm
+from flashvsr.kernels.fp8_attention import Factors
+from flashvsr.kernels.gpu.attention_kernels import Attend, AttendFp8
+from flashvsr.kernels.gpu.residual_norm import residual_norm, residual_norm_rows
 from flashvsr.kernels.gpu.rms_norm import rms_norm
-from flashvsr.kernels.gpu.rotate_blocks import normalise_and_rotate
+from flashvsr.kernels.gpu.rotate_blocks import normalise_and_rotate, normalise_rotate_and_round
 from flashvsr.kernels.gpu.select_blocks import select_blocks
+from flashvsr.kernels.quantise_rows import Rows
 from flashvsr.kernels.shapes import HEAD_DIM
 from flashvsr.model.attention import Sparsity, WindowContext
 from flashvsr.model.dit import EPS, Conditioning, Dit, Layer
-from flashvsr.model.fused.products import EightBitFfn, EightBitLinear, Ffn, Linear
+from flashvsr.model.fused.products import EightBitFfn, EightBitLinear, Ffn, Linear, Product
 from flashvsr.model.fused.rings import Rings
 
 
@@ -36,8 +38,22 @@ class GatedNorm(Norm):
     gate: Tensor
 
 
+@dataclass(frozen=True)
+class AttentionKernels:
+    """What attends to kept blocks: in 16 bits, and in 8 where that is asked for; then the rings have 8 bits, too."""
+
+    sixteen: Attend
+    eight: AttendFp8 | None = None
+
+
 class LayerWeights:
     """One layer as the kernels read it. What was joined or is no longer needed is dropped from the module."""
+
+    qkv: Product
+    o: Product
+    cross_q: Product
+    cross_o: Product
+    ffn: Product
 
     def __init__(self, layer: Layer, conditioning: Conditioning, index: int, eight_bits: bool) -> None:
         attention, cross = layer.self_attn, layer.cross_attn
@@ -49,17 +65,20 @@ class LayerWeights:
         self.before_ffn = GatedNorm(1 + scale2, shift2, gate2)
         parts = [Linear.of(part) for part in (attention.q, attention.k, attention.v)]
         joined = Linear(torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts]))
-        self.qkv = EightBitLinear.of(joined) if eight_bits else joined
+        self.qkv, self.o, self.cross_q, self.cross_o = (
+            EightBitLinear.of(linear) if eight_bits else linear
+            for linear in (joined, Linear.of(attention.o), Linear.of(cross.q), Linear.of(cross.o))
+        )
         self.norm_q, self.norm_k = attention.norm_q.weight.detach(), attention.norm_k.weight.detach()
-        self.o = Linear.of(attention.o)
-        self.cross_q, self.cross_o = Linear.of(cross.q), Linear.of(cross.o)
+        self.factors = Factors.of(self.norm_q, self.norm_k)
         self.cross_norm = cross.norm_q.weight.detach()
         self.prompt_keys, self.prompt_values = (part[None] for part in conditioning.prompt[index])
         ffn = Linear.of(layer.ffn[0]), Linear.of(layer.ffn[2])
         self.ffn = EightBitFfn(*map(EightBitLinear.of, ffn)) if eight_bits else Ffn(*ffn)
+        self.eight_bits = eight_bits
         drop(attention.q, attention.k, attention.v, cross.k, cross.v)
         if eight_bits:
-            drop(layer.ffn)
+            drop(layer.ffn, attention.o, cross.q, cross.o)
 
 
 def drop(*modules: nn.Module) -> None:
@@ -69,7 +88,7 @@ def drop(*modules: nn.Module) -> None:
 
 
 class DitWeights:
-    """All layers and the head. `eight_bits`: the wide products (q, k, v and the feed-forward) compute in 8 bits."""
+    """All layers and the head. `eight_bits`: all matrix products of the layers compute in 8 bits."""
 
     def __init__(self, dit: Dit, conditioning: Conditioning, eight_bits: bool = False) -> None:
         self.layers = [
@@ -90,7 +109,7 @@ def run_layer(
     pending: tuple[Tensor, Tensor] | None,
     window: WindowContext,
     sparsity: Sparsity,
-    attend: Attend,
+    attention: AttentionKernels,
     rings: Rings,
     place: int,
 ) -> tuple[Tensor, Tensor]:
@@ -100,12 +119,10 @@ def run_layer(
     Returns this layer's own pending.
     """
     before, between, after = layer.before_attention, layer.before_cross, layer.before_ffn
-    y = _add_and_norm(x, pending, before)
-    y = layer.o(_attend(layer, layer.qkv(y), window, sparsity, attend, rings, place))
-    y = _add_and_norm(x, (y, before.gate), between)
-    y = layer.cross_o(_attend_to_prompt(layer, layer.cross_q(y)))
-    y = _add_and_norm(x, (y, None), after)
-    parts = [layer.ffn(part) for part in y.split(FFN_TOKENS)]
+    norm = _add_and_norm_rows if layer.eight_bits else _add_and_norm
+    y = layer.o(_attend(layer, layer.qkv(norm(x, pending, before)), window, sparsity, attention, rings, place))
+    y = layer.cross_o(_attend_to_prompt(layer, layer.cross_q(norm(x, (y, before.gate), between))))
+    parts = [layer.ffn(part) for part in norm(x, (y, None), after).split(FFN_TOKENS)]
     return torch.cat(parts) if len(parts) > 1 else parts[0], after.gate
 
 
@@ -119,21 +136,34 @@ def _add_and_norm(x: Tensor, pending: tuple[Tensor, Tensor | None] | None, norm:
     return residual_norm(x, update, gate, norm.weight, norm.bias, EPS, x.dtype)
 
 
+def _add_and_norm_rows(x: Tensor, pending: tuple[Tensor, Tensor | None] | None, norm: Norm) -> Rows:
+    update, gate = pending or (None, None)
+    return residual_norm_rows(x, update, gate, norm.weight, norm.bias, EPS)
+
+
 def _attend(
     layer: LayerWeights,
     qkv: Tensor,
     window: WindowContext,
     sparsity: Sparsity,
-    attend: Attend,
+    attention: AttentionKernels,
     rings: Rings,
     place: int,
 ) -> Tensor:
     ring = rings.take(place)
-    q, means = normalise_and_rotate(qkv, layer.norm_q, layer.norm_k, window.cos, window.sin, EPS, window.written, ring)
+    given = qkv, layer.norm_q, layer.norm_k, window.cos, window.sin, EPS, window.written, ring
+    if attention.eight is None:
+        q, means = normalise_and_rotate(*given)
+    else:
+        q, means = normalise_rotate_and_round(*given, layer.factors)
     rings.written(place)
     chosen = select_blocks(means, ring.means, window.attended, sparsity.allowed, sparsity.budget)
     q, k, v = (t.unflatten(-1, (-1, HEAD_DIM)) for t in (q, ring.keys, ring.values))
-    out = attend(q, k, v, chosen)
+    if attention.eight is None:
+        out = attention.sixteen(q, k, v, chosen)
+    else:
+        assert ring.value_scales is not None
+        out = attention.eight(q, k, ring.value_blocks, ring.value_scales, layer.factors.scales, chosen, qkv.dtype)
     rings.done(place)
     return out.flatten(1)
 

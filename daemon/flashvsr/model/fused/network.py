@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import torch
 
-from flashvsr.kernels.gpu.attention_kernels import kernel_for
+from flashvsr.kernels.gpu.attention_kernels import fp8_kernel_for, kernel_for
 from flashvsr.model.fused.decoder import NARROW, DecoderWeights
-from flashvsr.model.fused.dit import DitWeights
+from flashvsr.model.fused.dit import AttentionKernels, DitWeights
 from flashvsr.model.fused.lq_projection import TILE, LqWeights
 from flashvsr.model.network import FlashVSR
+
+SIXTEEN_BITS, INT8, FP8 = "auto", "int8", "fp8"  # as the settings name them
 
 
 def unsuitable(model: FlashVSR) -> str | None:
@@ -33,15 +35,17 @@ def _fits(channels: int, columns: int) -> bool:
 class FusedModel:
     """A model's weights as the kernels read them. They are taken over: the model itself is of no use afterwards."""
 
-    def __init__(self, model: FlashVSR, attention: str = "triton", eight_bits: bool = False) -> None:
+    def __init__(self, model: FlashVSR, attention: str = "triton", precision: str = SIXTEEN_BITS) -> None:
         """`attention`: "triton" or "block_sparse_attn"; `unsuitable` must find nothing about the model.
 
-        `eight_bits`: the transformer's wide matrix products compute in 8 bits, on compute capability 9.0 and newer.
+        `precision`: INT8 has all matrix products of the transformer's layers computed in 8-bit integers, FP8 attention
+        in 8 bits as well, where the device has a kernel for that.
         """
         self.model, self.attention = model, attention
-        self.eight_bits = eight_bits
-        self.attend = kernel_for(attention, model.device)
+        eight = fp8_kernel_for(attention, model.device) if precision == FP8 else None
+        self.precision = INT8 if precision == FP8 and eight is None else precision  # what is really computed with
+        self.attend = AttentionKernels(kernel_for(attention, model.device), eight)
         with torch.no_grad():
-            self.dit = DitWeights(model.dit, model.conditioning(), eight_bits)
+            self.dit = DitWeights(model.dit, model.conditioning(), precision != SIXTEEN_BITS)
             self.lq = LqWeights(model.lq_projection)
             self.decoder = DecoderWeights(model.decoder)

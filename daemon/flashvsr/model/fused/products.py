@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, Protocol, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from flashvsr.kernels.gpu.int8_product import int8_product
 from flashvsr.kernels.gpu.quantise_rows import quantise_rows
+from flashvsr.kernels.quantise_rows import Rows
+
+
+class Product(Protocol):
+    """What a layer computes of its tokens, in 16 bits or in 8."""
+
+    def __call__(self, x: Any) -> Tensor:
+        """(T, in), or `Rows` where it computes in 8 bits -> (T, out)."""
 
 
 @dataclass(frozen=True)
@@ -49,30 +58,20 @@ class Ffn:
 
 @dataclass(frozen=True)
 class EightBitLinear:
-    """The same in float8_e4m3fn, with a scale for each output channel (1, out) and, at run time, for each token."""
+    """The same with 8-bit integers: one scale for each output channel and, at run time, for each token."""
 
-    weight: Tensor
-    scale: Tensor
+    weight: Rows
     bias: Tensor
 
     @classmethod
     def of(cls, linear: Linear) -> EightBitLinear:
         """Round the weights."""
-        weight, scale = quantise_rows(linear.weight)
-        return cls(weight, scale.t().contiguous(), linear.bias)
+        return cls(quantise_rows(linear.weight), linear.bias)
 
-    def __call__(self, x: Tensor, gelu: bool = False) -> Tensor:
-        """(T, in) -> (T, out); GELU (tanh) first if `gelu`."""
-        values, scales = quantise_rows(x, gelu)
-        return torch._scaled_mm(
-            values,
-            self.weight.t(),
-            scale_a=scales,
-            scale_b=self.scale,
-            bias=self.bias,
-            out_dtype=x.dtype,
-            use_fast_accum=True,
-        )
+    def __call__(self, x: Tensor | Rows, gelu: bool = False) -> Tensor:
+        """(T, in), rounded already or not -> (T, out); GELU (tanh) first if `gelu`."""
+        rows = x if isinstance(x, Rows) else quantise_rows(x, gelu)
+        return int8_product(rows, self.weight, self.bias)
 
 
 @dataclass(frozen=True)
@@ -82,6 +81,6 @@ class EightBitFfn:
     first: EightBitLinear
     second: EightBitLinear
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor | Rows) -> Tensor:
         """(T, dim) -> (T, dim)."""
         return self.second(self.first(x), gelu=True)

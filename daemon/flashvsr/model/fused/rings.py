@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from flashvsr.kernels.fp8_attention import FORMAT
 from flashvsr.kernels.rotate_blocks import Ring
 from flashvsr.kernels.shapes import BLOCK_TOKENS, HEAD_DIM
 
@@ -29,13 +30,16 @@ class Rings(Protocol):
 
 
 def new_ring(slots: int, blocks: int, dim: int, like: Tensor) -> Ring:
-    """Room for `slots` groups of `blocks` blocks on the device of `like`."""
+    """Room for `slots` groups of `blocks` blocks on the device of `like`, in its number format."""
     keys, values = (like.new_empty(slots * blocks * BLOCK_TOKENS, dim) for _ in range(2))
-    return Ring(keys, values, _new_means(slots * blocks, dim, like))
+    return Ring(keys, values, *_new_facts(slots * blocks, dim, like))
 
 
-def _new_means(blocks: int, dim: int, like: Tensor) -> Tensor:
-    return like.new_empty(blocks, dim // HEAD_DIM, HEAD_DIM, dtype=torch.float32)
+def _new_facts(blocks: int, dim: int, like: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Means of key blocks, and scales of values if they have 8 bits."""
+    heads = dim // HEAD_DIM
+    scales = like.new_empty(blocks, heads, dtype=torch.float32) if like.dtype == FORMAT else None
+    return like.new_empty(blocks, heads, HEAD_DIM, dtype=torch.float32), scales
 
 
 class DeviceRings:
@@ -61,7 +65,7 @@ class HostRings:
     """Keys and values stay in pinned host memory; two layers' worth of them is on the device.
 
     While one layer computes, the next one's kept groups are on their way in and the last one's new group on its way
-    out, on a stream for either direction. Block means are small and stay on the device.
+    out, on a stream for either direction. Block means and scales are small and stay on the device.
     """
 
     def __init__(self, layers: int, slots: int, blocks: int, dim: int, like: Tensor) -> None:
@@ -71,7 +75,7 @@ class HostRings:
             [torch.empty(slots * self._group, dim, dtype=like.dtype, pin_memory=on_gpu) for _ in range(2)]
             for _ in range(layers)
         ]
-        self._means = [_new_means(slots * blocks, dim, like) for _ in range(layers)]
+        self._facts = [_new_facts(slots * blocks, dim, like) for _ in range(layers)]
         self._seats = [_Seat(new_ring(slots, blocks, dim, like)) for _ in range(2)]
         self._filled: set[int] = set()  # slots that hold groups
         self._fresh: set[int] = set()  # and those that this window writes
@@ -88,7 +92,7 @@ class HostRings:
         seat.arrived.wait()
         if layer + 1 < len(self._host):
             self._fetch(layer + 1)
-        return Ring(seat.ring.keys, seat.ring.values, self._means[layer])
+        return Ring(seat.ring.keys, seat.ring.values, *self._facts[layer])
 
     def written(self, layer: int) -> None:
         seat = self._seats[layer % 2]

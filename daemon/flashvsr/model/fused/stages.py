@@ -9,6 +9,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from flashvsr.kernels.fp8_attention import FORMAT
 from flashvsr.model.attention import WindowContext
 from flashvsr.model.blocks import from_blocks
 from flashvsr.model.color_correction import correct_color
@@ -96,11 +97,12 @@ class FusedLayers:
     def __init__(self, fused: FusedModel, spec: StreamSpec, layers: range, offload_cache: bool) -> None:
         self.spec, self.layers = spec, layers
         self._weights, self._attend = [fused.dit.layers[index] for index in layers], fused.attend
-        like = self._weights[0].o.weight
-        self.device = like.device
+        norm = self._weights[0].norm_q
+        self.device = norm.device
+        like = norm if fused.attend.eight is None else norm.new_empty(0, dtype=FORMAT)
         self.sparsity = spec.sparsity(self.device)
         kind = HostRings if offload_cache else DeviceRings
-        self.rings: Rings = kind(len(layers), spec.slots, len(self.sparsity.allowed), like.shape[0], like)
+        self.rings: Rings = kind(len(layers), spec.slots, len(self.sparsity.allowed), len(norm), like)
         self._slots: dict[tuple[int, ...], Tensor] = {}
 
     def begin(self, step: Window) -> WindowContext:
