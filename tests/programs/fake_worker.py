@@ -24,12 +24,10 @@ from typing import Any
 
 from flashvsr.jobs.owner import current_owner
 from flashvsr.jobs.queue import Queue
-from flashvsr.settings.config import load_config
 from flashvsr.system.lifeline import die_with
 from flashvsr.system.signals import SignalQueue
-from flashvsr.worker.job_control import JobControl
-from flashvsr.worker.orders import Orders
 
+# More is imported where it is needed: most workers begin and end within a test, and their start is most of their work.
 NOTES = Path(os.environ["FAKE_NOTES"])
 
 
@@ -79,6 +77,8 @@ def join(queue: Queue, slot: str, arrivals: SignalQueue, freeze: bool) -> None:
     from flashvsr.video.mux import assemble
     from flashvsr.video.probe import probe
     from flashvsr.video.verify import verify
+    from flashvsr.worker.job_control import JobControl
+    from flashvsr.worker.orders import Orders
     from kits.videos import make_chunks, numbered, write_video
 
     folder = NOTES.parent
@@ -103,6 +103,13 @@ def join(queue: Queue, slot: str, arrivals: SignalQueue, freeze: bool) -> None:
     queue.claims.finish(job.id, job.lease, result, "fake", "{}", [])
 
 
+def kept_days(config: Path) -> float:
+    """What the settings say of `retention.days`, as they are now."""
+    from flashvsr.settings.config import load_config
+
+    return load_config(config).retention.days
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     for name in ("config", "slot", "label", "parent"):
@@ -119,8 +126,7 @@ def main() -> int:
             group=os.getpgid(0),
             rests=options.rest,
         )
-        config = load_config(Path(options.config))
-        with closing(Queue(config.paths.state)) as queue:
+        with closing(Queue(NOTES.with_name("state"))) as queue:
             if behaviour == "late":
                 time.sleep(1)
                 note("registered")
@@ -144,7 +150,7 @@ def main() -> int:
                 return 0
             while True:
                 for number in arrivals.take():
-                    note(number.name, days=load_config(Path(options.config)).retention.days)
+                    note(number.name, days=kept_days(Path(options.config)))
                     if number in (signal.SIGTERM, signal.SIGUSR1):
                         return 0
                 arrivals.wait(1)

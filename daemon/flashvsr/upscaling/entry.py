@@ -42,3 +42,15 @@ def load() -> Upscaling:
     from flashvsr.upscaling.salvage import salvage
 
     return Upscaling(load_engine, upscale_file, salvage, Forecaster())
+
+
+def load_for_ended_jobs() -> Upscaling:
+    """For a worker that rests: it only saves what was finished of jobs that have ended, and stays without torch."""
+    from flashvsr.upscaling.salvage import salvage
+
+    return Upscaling(
+        lambda config, on_message: load().load_engine(config, on_message),
+        lambda task, engine, config, control: load().upscale_file(task, engine, config, control),
+        salvage,
+        lambda source, preset, config, measure: load().forecast(source, preset, config, measure),
+    )
