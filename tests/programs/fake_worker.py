@@ -27,13 +27,15 @@ from flashvsr.jobs.queue import Queue
 from flashvsr.system.lifeline import die_with
 from flashvsr.system.signals import SignalQueue
 
-# More is imported where it is needed: most workers begin and end within a test, and their start is most of their work.
-NOTES = Path(os.environ["FAKE_NOTES"])
+
+def notes() -> Path:
+    """Where it writes down what happens to it; the state and what the test tells it are beside."""
+    return Path(os.environ["FAKE_NOTES"])
 
 
 def note(event: str, pid: int | None = None, **details: Any) -> None:
     line = json.dumps({"event": event, "pid": pid or os.getpid(), "time": time.monotonic(), **details})
-    with NOTES.open("a") as file:
+    with notes().open("a") as file:
         file.write(line + "\n")
 
 
@@ -65,7 +67,7 @@ def work(queue: Queue, slot: str, arrivals: SignalQueue) -> None:
         if signal.SIGTERM in came:
             queue.claims.requeue(job.id, job.lease, "stopped", "transient", 0, False)
             return
-        if NOTES.with_name("finish").exists():
+        if notes().with_name("finish").exists():
             queue.claims.finish(job.id, job.lease, Path("result.mp4"), "fake", "{}", [])
             return
         time.sleep(0.05)
@@ -81,7 +83,7 @@ def join(queue: Queue, slot: str, arrivals: SignalQueue, freeze: bool) -> None:
     from flashvsr.worker.orders import Orders
     from kits.videos import make_chunks, numbered, write_video
 
-    folder = NOTES.parent
+    folder = notes().parent
     info = probe(write_video(folder / f"{os.getpid()}.mp4", [numbered(index) for index in range(30)]))
     chunks, _ = make_chunks(info, (128, 128), folder / f"chunks-{os.getpid()}")
     result = folder / f"result-{os.getpid()}.mp4"
@@ -126,7 +128,7 @@ def main() -> int:
             group=os.getpgid(0),
             rests=options.rest,
         )
-        with closing(Queue(NOTES.with_name("state"))) as queue:
+        with closing(Queue(notes().with_name("state"))) as queue:
             if behaviour == "late":
                 time.sleep(1)
                 note("registered")

@@ -1,4 +1,4 @@
-"""Has all of `run_service.py` loaded, and forks a service for each request: Python and its modules start only once.
+"""Has all of `run_service.py` and its workers loaded, and forks a service for each request: Python starts only once.
 
 Reads a line of JSON for each: the settings file and the options of `run_service.py`, its environment, directory and
 log, and where its exit code is written, negative for a signal. Answers with a line: the process id.
@@ -13,7 +13,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import copying_worker
+import fake_worker
 import run_service
+from forked_workers import ForkedWorkers
 
 
 def serve() -> int:
@@ -50,6 +53,7 @@ def work(request: dict[str, Any]) -> int:
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["directory"])
+    ForkedWorkers({"copying_worker": copying_worker.main, "fake_worker": fake_worker.main}).install()
     return run_service.main(request["config"], request["options"])
 
 
