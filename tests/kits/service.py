@@ -74,8 +74,12 @@ class Service:
         self.process: subprocess.Popen[bytes] | ForkedService
         with self._log.open("wb") as log:
             if prefix:
-                command = [*prefix, sys.executable, PROGRAMS / "run_service.py", self.config, json.dumps(options)]
-                self.process = subprocess.Popen(command, env=environment, stderr=log, stdout=log)
+                self.process = subprocess.Popen(
+                    [*prefix, sys.executable, PROGRAMS / "run_service.py", self.config, json.dumps(options)],
+                    env=environment,
+                    stderr=log,
+                    stdout=log,
+                )
             else:
                 self.process = ForkedService(self.config, json.dumps(options), environment, self._log)
         _running.append(self)

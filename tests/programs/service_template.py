@@ -13,10 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import copying_worker
-import fake_worker
-import run_service
-from forked_workers import ForkedWorkers
+from programs import copying_worker, fake_worker, run_service
+from programs.forked_workers import ForkedWorkers
 
 
 def serve() -> int:
