@@ -62,7 +62,6 @@ def test_no_path_is_cut_in_a_pipe(config: Path) -> None:
     assert f"{'long ' * 40}.mp4" in done.stdout
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("command", ["status", "retry 1", "cancel 1", "check"])
 def test_an_emptied_queue_is_left_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
     """The service makes a new one of it with all it knows; a command that filled it would take that for done."""
