@@ -25,7 +25,13 @@ if not torch.cuda.is_available():  # then Triton's interpreter runs the kernels 
 PROCESSES = 3  # for two cores: many tests wait, for a service or for a disk
 
 # What shares something that is dear to make, so that one process runs all of it. Folders or modules.
-TOGETHER = ("systemd", "training/test_nano.py", "upscaling/test_resume.py", "upscaling/test_resumed_file.py")
+TOGETHER = (
+    "systemd",
+    "e2e/test_inboxes.py",
+    "training/test_nano.py",
+    "upscaling/test_resume.py",
+    "upscaling/test_resumed_file.py",
+)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

@@ -10,14 +10,14 @@ from kits.crashes import FRAMES, Disk, Workers
 from kits.videos import numbered, tone, write_video
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # it loads PyTorch
 def workers() -> Iterator[Workers]:
     made = Workers()
     yield made
     made.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("clip") / "clip.mp4"
     return write_video(path, [numbered(number) for number in range(FRAMES)], audio=tone(FRAMES / 25))

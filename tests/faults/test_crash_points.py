@@ -57,8 +57,16 @@ MOMENTS = {
 
 @pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS.keys())
 def test_killed(workers: Workers, clip: Path, tmp_path: Path, moment: tuple[str, int, bool]) -> None:
-    world = World(tmp_path / "world", tmp_path / "notes", clip, model=True)
+    world = World(tmp_path / "world", tmp_path / "notes", clip)
     assert workers.run(world, moment) == -signal.SIGKILL
+    goes_on_well(world, workers, clip)
+
+
+# Where the model works, or what it made is half there; at the others it has not begun or is through.
+@pytest.mark.parametrize("name", ["window 0 is read", "the next chunk has begun", "two chunks are durable"])
+def test_killed_with_the_model(workers: Workers, clip: Path, tmp_path: Path, name: str) -> None:
+    world = World(tmp_path / "world", tmp_path / "notes", clip, model=True)
+    assert workers.run(world, MOMENTS[name]) == -signal.SIGKILL
     goes_on_well(world, workers, clip)
 
 

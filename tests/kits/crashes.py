@@ -45,11 +45,12 @@ class Workers:
         moment: tuple[str, int, bool] | None = None,
         error: int = 0,
         renames: Sequence[tuple[Path, Path]] = (),
+        number: signal.Signals = signal.SIGKILL,
     ) -> int:
         """Let one work until it dies or has nothing to do; its exit code, negative for a signal.
 
-        `error`, or `renames`: what happens at the moment instead of its death. AssertionError with the last lines of
-        its log if it ends in another way than it was told to.
+        `error`, `renames`, or the `number` of another signal, which it obeys: what happens at the moment instead of
+        its death. AssertionError with the last lines of its log if it ends in another way than it was told to.
         """
         log = world.notes.with_name(f"{world.notes.name}.log")
         assert self._process.stdin is not None
@@ -64,12 +65,13 @@ class Workers:
                 zip(("function", "call", "after"), moment, strict=True),
                 error=error,
                 renames=[[str(old), str(new)] for old, new in renames],
+                number=number,
             ),
         }
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         code = os.waitstatus_to_exitcode(int(self._process.stdout.readline()))
-        expected = -signal.SIGKILL if moment and not error and not renames else 0
+        expected = -number if moment and number == signal.SIGKILL and not error and not renames else 0
         assert code == expected, f"the worker ended: {code} instead of {expected}\n{last_lines(log)}"
         return code
 

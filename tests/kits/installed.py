@@ -174,6 +174,6 @@ class Installed:
         """Wait until the condition holds, as long as the service gets on; its value."""
         try:
             # Each look at it takes the processor from the worker.
-            return wait_while_it_gets_on(condition, lambda: self.property("StatusText"), what, pause=0.2)
+            return wait_while_it_gets_on(condition, lambda: self.property("StatusText"), what, pause=0.5)
         except AssertionError as error:
             raise AssertionError(f"{error}; {self.property('StatusText')}\n{self.messages()[-3000:]}") from None

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -35,6 +36,19 @@ HOSTILE = (
 )
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 TRIES = 3  # to take a picture
+# Shows one page after the other in a frame, each as if it were the first that the browser sees; what they hold at the
+# end, as text of this page.
+_SHOW_EACH = """
+(async () => {
+    const texts = [], frame = document.querySelector("iframe");
+    for (const page of PAGES) {
+        sessionStorage.clear();
+        await new Promise(loaded => { frame.onload = loaded; frame.src = page; });
+        texts.push(frame.contentDocument.documentElement.outerHTML);
+    }
+    document.body.appendChild(document.createElement("pre")).textContent = encodeURIComponent(JSON.stringify(texts));
+})();
+"""
 NO_CHROMIUM = "there is no chromium here: apt-get install chromium"
 
 
@@ -157,6 +171,16 @@ def _without_scripts(page: Path, height: int) -> Path:
 def dom(page: Path, *, language: str = "en") -> str:
     """The document after its scripts have run."""
     return _browse(page, ["--dump-dom"], language)
+
+
+def doms(pages: Sequence[Path], *, language: str = "en") -> list[str]:
+    """The documents of pages of one directory after their scripts have run, shown by one browser: it starts slowly."""
+    around = pages[0].with_name("frames.html")
+    script = _SHOW_EACH.replace("PAGES", json.dumps([page.as_uri() for page in pages]))
+    around.write_text(f"<body><iframe></iframe><script>{script}</script>")
+    found = _browse(around, ["--dump-dom", "--allow-file-access-from-files"], language)
+    documents: list[str] = json.loads(unquote(found.rpartition("<pre>")[2].partition("</pre>")[0]))
+    return documents
 
 
 def _browse(page: Path, options: Sequence[str], language: str) -> str:

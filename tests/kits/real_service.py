@@ -22,6 +22,7 @@ from kits.waiting import wait_while_it_gets_on
 # The model works on squares of 128 pixels, and the time goes by their number.
 PRESET = "width = 128\nscale = 1.0\nfit = 'pad'\nencoder = 'software'\n"  # one of them
 LONGER = "width = 128\nscale = 2.0\nfit = 'crop'\nencoder = 'software'\n"  # two: the middle of a job can be met
+NORMALISED = '[preprocess]\nmode = "file"\npreset = "ultrafast"\n'
 
 _SETTINGS = """\
 [paths]
@@ -79,6 +80,13 @@ class RealService:
         self.config.write_text(settings + more)
         (self.inbox / "preset.toml").write_text(preset)
         self.process: subprocess.Popen[bytes] | None = None
+
+    def add_inbox(self, name: str, preset: str = PRESET) -> Path:
+        """One more, which is there with its preset at once: its directory."""
+        hidden = self.root / "inbox" / f".{name}"
+        hidden.mkdir()
+        (hidden / "preset.toml").write_text(preset)
+        return hidden.rename(hidden.with_name(name))
 
     def start(self) -> None:
         with self.log.open("ab") as log:

@@ -15,7 +15,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from flashvsr.files.state import StateDirectory
 from flashvsr.jobs.queue import Queue
+from kits.forked_service import ForkedService
 from kits.paths import PROGRAMS, python_environment
 from kits.waiting import last_lines
 
@@ -69,13 +71,17 @@ class Service:
             "FAKE_NOTES": str(root / "notes"),
         }
         environment.pop("WATCHDOG_PID", None)
+        self.process: subprocess.Popen[bytes] | ForkedService
         with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [*prefix, sys.executable, PROGRAMS / "run_service.py", self.config, json.dumps(options)],
-                env=environment,
-                stderr=log,
-                stdout=log,
-            )
+            if prefix:
+                self.process = subprocess.Popen(
+                    [*prefix, sys.executable, PROGRAMS / "run_service.py", self.config, json.dumps(options)],
+                    env=environment,
+                    stderr=log,
+                    stdout=log,
+                )
+            else:
+                self.process = ForkedService(self.config, json.dumps(options), environment, self._log)
         _running.append(self)
 
     def configure(self, extra: str = "", **paths: str) -> None:
@@ -119,7 +125,8 @@ class Service:
         return [note for note in self.notes() if note["event"] == event]
 
     def ask(self, question: Callable[[Queue], Any]) -> Any:
-        """Look into the queue."""
+        """Look into the queue, once the service has made it: it would take one that is half made for damaged."""
+        eventually(StateDirectory(self.state).database.exists, "a queue")
         with closing(Queue(self.state)) as queue:
             return question(queue)
 

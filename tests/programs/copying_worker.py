@@ -17,10 +17,9 @@ from typing import Any
 from flashvsr.outbox.publish import Outbox
 from flashvsr.upscaling import entry
 from flashvsr.upscaling.report import Report
+from flashvsr.worker import __main__ as worker
 from flashvsr.worker import faults, sweep
 from kits.reports import foreseen, report_of
-
-NOTES = Path(os.environ["FAKE_NOTES"])
 
 
 def upscale_file(task: Any, engine: Any, config: Any, control: Any) -> Any:
@@ -29,7 +28,7 @@ def upscale_file(task: Any, engine: Any, config: Any, control: Any) -> Any:
     if content.startswith(b"deadly"):
         os.kill(os.getpid(), signal.SIGSEGV)
     control.progress(1, 1, 1.0)
-    while content.startswith(b"slow") and not NOTES.with_name("go").exists():
+    while content.startswith(b"slow") and not Path(os.environ["FAKE_NOTES"]).with_name("go").exists():
         control.working()
         time.sleep(0.05)
     task = control.present(task)
@@ -50,15 +49,19 @@ copying = entry.Upscaling(
     salvage=lambda *_: None,
     forecast=foreseen,
 )
-entry.load = lambda: copying  # without torch, which takes seconds to load and is not needed
 
-# What a killed worker left undone is seen to at once: nothing takes long here.
-sweep.SWEEP_SECONDS, sweep.SETTLE_AFTER = 1.0, 3.0
-faults.FIRST_SECONDS = 1.0  # until a job that waits for something is tried again
+
+def main() -> int:
+    # Without torch, which takes seconds to load and is not needed.
+    setattr(entry, "load", lambda: copying)  # noqa: B010
+    setattr(entry, "load_for_ended_jobs", lambda: copying)  # noqa: B010
+    # What a killed worker left undone is seen to at once: nothing takes long here.
+    sweep.SWEEP_SECONDS, sweep.SETTLE_AFTER = 1.0, 3.0
+    faults.FIRST_SECONDS = 1.0  # until a job that waits for something is tried again
+    if os.environ["CUDA_VISIBLE_DEVICES"] == "broken":
+        return 1
+    return worker.main(sys.argv[1:])
+
 
 if __name__ == "__main__":
-    from flashvsr.worker.__main__ import main
-
-    if os.environ["CUDA_VISIBLE_DEVICES"] == "broken":
-        sys.exit(1)
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -5,12 +5,13 @@ So is the process that examines sources: starting Python anew would take it most
 Reads a line of JSON for each worker from standard input: the worker's arguments, its log, where to note the chunks it
 makes durable, whether it uses the model (else each frame goes through the model's schedule as it is), and the moment: a
 function as "module:name", the number of the call, before or after it; with an `error`, that call fails so instead;
-with `renames`, pairs of paths, these are renamed then and the worker goes on.
+with `renames`, pairs of paths, these are renamed then and the worker goes on; `number`: the signal, if not SIGKILL.
 Answers with a line: the wait status of the worker. A worker that lives leaves when it finds nothing more to do.
 """
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -99,6 +100,7 @@ def serve() -> None:
     entry.load = lambda: replace(real, load_engine=lambda config, on_message: engine)
     setattr(prober, "subprocess", SimpleNamespace(Popen=ForkedChild, PIPE=subprocess.PIPE))  # noqa: B010
     sweep.SETTLE_AFTER = 0.0  # what an earlier worker left undone is known to be left
+    gc.freeze()  # or each worker would copy the pages of all that is loaded here, to look for garbage in it
     for line in sys.stdin:
         request = json.loads(line)
         worker = os.fork()
@@ -142,8 +144,15 @@ def leave_when_idle() -> None:
     setattr(WorkerLoop, "step", last)  # noqa: B010
 
 
-def kill_at(function: str, call: int, after: bool, error: int = 0, renames: Sequence[Sequence[str]] = ()) -> None:
-    """End this process like kill -9 before or after that call of a function; or let that call fail; or rename."""
+def kill_at(
+    function: str,
+    call: int,
+    after: bool,
+    error: int = 0,
+    renames: Sequence[Sequence[str]] = (),
+    number: int = signal.SIGKILL,
+) -> None:
+    """Send this process a signal before or after that call of a function; or let that call fail; or rename."""
     module, _, path = function.partition(":")
     *owners, name = path.split(".")
     owner = reduce(getattr, owners, importlib.import_module(module))
@@ -164,7 +173,7 @@ def kill_at(function: str, call: int, after: bool, error: int = 0, renames: Sequ
 
     def happen() -> None:
         if not renames:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), number)
         for old, new in renames:
             Path(old).rename(new)
 

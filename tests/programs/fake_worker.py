@@ -24,18 +24,18 @@ from typing import Any
 
 from flashvsr.jobs.owner import current_owner
 from flashvsr.jobs.queue import Queue
-from flashvsr.settings.config import load_config
 from flashvsr.system.lifeline import die_with
 from flashvsr.system.signals import SignalQueue
-from flashvsr.worker.job_control import JobControl
-from flashvsr.worker.orders import Orders
 
-NOTES = Path(os.environ["FAKE_NOTES"])
+
+def notes() -> Path:
+    """Where it writes down what happens to it; the state and what the test tells it are beside."""
+    return Path(os.environ["FAKE_NOTES"])
 
 
 def note(event: str, pid: int | None = None, **details: Any) -> None:
     line = json.dumps({"event": event, "pid": pid or os.getpid(), "time": time.monotonic(), **details})
-    with NOTES.open("a") as file:
+    with notes().open("a") as file:
         file.write(line + "\n")
 
 
@@ -67,7 +67,7 @@ def work(queue: Queue, slot: str, arrivals: SignalQueue) -> None:
         if signal.SIGTERM in came:
             queue.claims.requeue(job.id, job.lease, "stopped", "transient", 0, False)
             return
-        if NOTES.with_name("finish").exists():
+        if notes().with_name("finish").exists():
             queue.claims.finish(job.id, job.lease, Path("result.mp4"), "fake", "{}", [])
             return
         time.sleep(0.05)
@@ -79,9 +79,11 @@ def join(queue: Queue, slot: str, arrivals: SignalQueue, freeze: bool) -> None:
     from flashvsr.video.mux import assemble
     from flashvsr.video.probe import probe
     from flashvsr.video.verify import verify
+    from flashvsr.worker.job_control import JobControl
+    from flashvsr.worker.orders import Orders
     from kits.videos import make_chunks, numbered, write_video
 
-    folder = NOTES.parent
+    folder = notes().parent
     info = probe(write_video(folder / f"{os.getpid()}.mp4", [numbered(index) for index in range(30)]))
     chunks, _ = make_chunks(info, (128, 128), folder / f"chunks-{os.getpid()}")
     result = folder / f"result-{os.getpid()}.mp4"
@@ -103,6 +105,13 @@ def join(queue: Queue, slot: str, arrivals: SignalQueue, freeze: bool) -> None:
     queue.claims.finish(job.id, job.lease, result, "fake", "{}", [])
 
 
+def kept_days(config: Path) -> float:
+    """What the settings say of `retention.days`, as they are now."""
+    from flashvsr.settings.config import load_config
+
+    return load_config(config).retention.days
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     for name in ("config", "slot", "label", "parent"):
@@ -119,8 +128,7 @@ def main() -> int:
             group=os.getpgid(0),
             rests=options.rest,
         )
-        config = load_config(Path(options.config))
-        with closing(Queue(config.paths.state)) as queue:
+        with closing(Queue(notes().with_name("state"))) as queue:
             if behaviour == "late":
                 time.sleep(1)
                 note("registered")
@@ -144,7 +152,7 @@ def main() -> int:
                 return 0
             while True:
                 for number in arrivals.take():
-                    note(number.name, days=load_config(Path(options.config)).retention.days)
+                    note(number.name, days=kept_days(Path(options.config)))
                     if number in (signal.SIGTERM, signal.SIGUSR1):
                         return 0
                 arrivals.wait(1)

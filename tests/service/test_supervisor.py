@@ -18,6 +18,7 @@ from kits.paths import python_environment
 from kits.service import Service, eventually, running, services
 
 MakeService = Callable[..., Service]
+STARTED = ("env",)  # started with its workers as programs, not forked: what the operating system does is the test
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def make_service(tmp_path: Path) -> Iterator[MakeService]:
 
 
 def test_a_whole_life_as_systemd_sees_it(make_service: MakeService) -> None:
-    service = make_service("idle")
+    service = make_service("idle", prefix=STARTED)
     service.wait_for("READY=1")
     service.wait_for("STATUS=0 running, 0 waiting, 0 held, 0 failed today")
     service.wait_for("WATCHDOG=1")
@@ -78,7 +79,7 @@ def test_failing_workers_are_restarted_with_growing_pauses_until_the_slot_rests(
 
 
 def test_a_killed_worker_is_replaced_and_its_job_is_queued_at_once(make_service: MakeService) -> None:
-    service = make_service("work", first=0.5)
+    service = make_service("work", prefix=STARTED, first=0.5)
     job = service.add_job()
     (claimed,) = eventually(lambda: service.noted("claimed"), "the claim")
     os.kill(claimed["pid"], signal.SIGKILL)
@@ -134,7 +135,7 @@ def test_a_frozen_end_of_a_job_is_a_stall(make_service: MakeService) -> None:
 
 
 def test_workers_die_with_a_killed_service_and_the_next_one_takes_over(make_service: MakeService) -> None:
-    service = make_service("work")
+    service = make_service("work", prefix=STARTED)
     job = service.add_job()
     (claimed,) = eventually(lambda: service.noted("claimed"), "the claim")
     service.process.kill()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,9 +38,34 @@ class Upscaling:
 
 def load() -> Upscaling:
     """The real functions. Loads torch and the decoders, which takes seconds the first time."""
-    from flashvsr.upscaling.engine import load_engine
-    from flashvsr.upscaling.file import upscale_file
-    from flashvsr.upscaling.forecaster import Forecaster
-    from flashvsr.upscaling.salvage import salvage
+    with _nothing_collected():
+        from flashvsr.upscaling.engine import load_engine
+        from flashvsr.upscaling.file import upscale_file
+        from flashvsr.upscaling.forecaster import Forecaster
+        from flashvsr.upscaling.salvage import salvage
 
     return Upscaling(load_engine, upscale_file, salvage, Forecaster())
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """What is loaded stays: to look for garbage in it again and again would take a tenth of the time."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+def load_for_ended_jobs() -> Upscaling:
+    """For a worker that rests: it only saves what was finished of jobs that have ended, and stays without torch."""
+    from flashvsr.upscaling.salvage import salvage
+
+    return Upscaling(
+        lambda config, on_message: load().load_engine(config, on_message),
+        lambda task, engine, config, control: load().upscale_file(task, engine, config, control),
+        salvage,
+        lambda source, preset, config, measure: load().forecast(source, preset, config, measure),
+    )

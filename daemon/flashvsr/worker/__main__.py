@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 # Takes seconds: the slot shows as starting meanwhile, and the service is ready only after it.
                 from flashvsr.upscaling import entry
 
-                upscaling = entry.load()
+                upscaling = entry.load_for_ended_jobs() if options.rest else entry.load()
                 loop = WorkerLoop(
                     config,
                     queue,
