@@ -58,7 +58,8 @@ def test_the_margins_of_the_decoder() -> None:
 
 def held(small_batches: bool, strips: int) -> float:
     """GB that v1.1's decoder holds for 3840x2176 between two calls."""
-    plain = Decoder(DecoderParams((512, 256, 128, 128))).to("meta", torch.bfloat16)
+    with torch.device("meta"):
+        plain = Decoder(DecoderParams((512, 256, 128, 128))).to(torch.bfloat16)
     made = FusedDecoder(DecoderWeights(plain), 2176, 3840, small_batches, strips)
     rasters = [made._entry, made._full, *(level._x for level in made._levels)]
     memories = [memory for strip in made._memories for level in strip for memory in level]

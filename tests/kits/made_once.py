@@ -1,0 +1,52 @@
+"""Files that tests make again and again from the same facts: made once in a process, and copied from then on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from hashlib import blake2b
+from pathlib import Path
+from typing import Concatenate, ParamSpec
+
+import numpy as np
+
+P = ParamSpec("P")
+_MOST = 64  # files that are kept
+_LARGEST = 1 << 20  # bytes of one
+
+_made: dict[bytes, bytes] = {}
+
+
+def made_once(write: Callable[Concatenate[Path, P], Path]) -> Callable[Concatenate[Path, P], Path]:
+    """For functions whose file is a matter of their arguments and of the ending of its name."""
+
+    @wraps(write)
+    def written(path: Path, *given: P.args, **named: P.kwargs) -> Path:
+        key = blake2b(f"{write.__module__}.{write.__qualname__} {path.suffix}".encode())
+        for part in (*given, *sorted(named.items())):
+            _add(key, part)
+        found = _made.get(key.digest())
+        if found is not None:
+            path.write_bytes(found)
+            return path
+        write(path, *given, **named)
+        if path.stat().st_size <= _LARGEST:
+            _made[key.digest()] = path.read_bytes()
+            if len(_made) > _MOST:
+                del _made[next(iter(_made))]
+        return path
+
+    return written
+
+
+def _add(key: blake2b, value: object) -> None:
+    if isinstance(value, np.ndarray):
+        key.update(f"{value.dtype} {value.shape}".encode())
+        key.update(np.ascontiguousarray(value))
+    elif isinstance(value, list | tuple):
+        key.update(b"(")
+        for part in value:
+            _add(key, part)
+        key.update(b")")
+    else:
+        key.update(f"{value!r},".encode())
