@@ -48,5 +48,7 @@ def _add(key: blake2b, value: object) -> None:
         for part in value:
             _add(key, part)
         key.update(b")")
+    elif callable(value):
+        raise TypeError(f"{value}: what a function does is not known by its name")
     else:
         key.update(f"{value!r},".encode())

@@ -156,14 +156,14 @@ def forget_memory() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("codec", "gap"), [("pcm_f32le", 800.0), ("pcm_u8", 30.0)])
+@pytest.mark.parametrize(("codec", "gap"), [("pcm_f32le", 400.0), ("pcm_u8", 30.0)])
 def test_a_long_gap_is_silence_and_takes_no_memory(codec: str, gap: float, tmp_path: Path) -> None:
     """Cameras that record when something moves; the silence between is encoded as it is made."""
     path = delayed(film(tmp_path / "whole.mkv", [codec], [tone(4)], seconds=4, bf="0"), tmp_path / "gap.mkv", gap)
     forget_memory()
     before = most_memory()
     report = chain(path, tmp_path)
-    assert most_memory() - before < 120
+    assert most_memory() - before < 60  # the silence alone would be 77, in floats of one channel
     assert report.duration == pytest.approx(4 + gap, abs=0.05)
     heard, there = sound_of(path, Fraction(0), gap + 5), sound_of(report.result, Fraction(0), gap + 5)
     for at in (0.0, gap + 2.2):

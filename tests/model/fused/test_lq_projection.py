@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -13,15 +15,16 @@ from kits.fused import DTYPE, GPU, TOLERANCE, error
 
 
 @pytest.fixture
-def norms_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a GPU, norms in plain PyTorch: the interpreter's time goes by programs, and theirs take few rows."""
+def in_large_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a GPU, norms in plain PyTorch and deep tiles: the interpreter's time goes by steps, whatever their size."""
     if not GPU:
         monkeypatch.setattr(lq_projection, "norm_into_raster", norm_into_raster)
         monkeypatch.setattr(lq_projection, "norm_into_blocks", norm_into_blocks)
+        monkeypatch.setattr(lq_projection, "TILE", replace(lq_projection.TILE, depth=256))
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("norms_at_once")
+@pytest.mark.usefixtures("in_large_pieces")
 def test_windows_with_memory(device: torch.device) -> None:
     torch.manual_seed(4)
     plain = LqProjection(LqProjectionParams((64, 64), 128, outputs=2)).to(device, DTYPE).eval().requires_grad_(False)

@@ -72,9 +72,9 @@ def test_what_strips_save() -> None:
     assert held(True, 4) == pytest.approx(1.2 + 3.4, abs=0.1), "as the module's words have it"
 
 
-def decoder(device: torch.device, dtype: torch.dtype) -> Decoder:
+def decoder(device: torch.device, dtype: torch.dtype, width: int = 64) -> Decoder:
     torch.manual_seed(3)
-    return Decoder(DecoderParams((64, 64, 64, 64))).to(device, dtype).eval().requires_grad_(False)
+    return Decoder(DecoderParams((width,) * 4)).to(device, dtype).eval().requires_grad_(False)
 
 
 def windows(rows: int, like: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -104,7 +104,7 @@ def test_the_same_picture(device: torch.device, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(fused, "BLOCKS", (("5",), ("11",), ("17",)))
     if not GPU:
         monkeypatch.setattr(fused, "add_last_taps", add_last_taps)  # an instance of the kernel a line
-        monkeypatch.setattr(fused, "NARROW", replace(fused.NARROW, rows=256))
+        monkeypatch.setattr(fused, "NARROW", replace(fused.NARROW, rows=512))
     weights = DecoderWeights(plain)
     whole, one = decoded(weights, 20, 1)
     found, several = decoded(weights, 20, 2)
@@ -121,7 +121,7 @@ def by_rows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def shifting(up: bool) -> DecoderWeights:
     """A decoder whose every convolution reads the line above (or below) alone, and hands nearly all of it on."""
-    plain = decoder(torch.device("cpu"), torch.float64)
+    plain = decoder(torch.device("cpu"), torch.float64, width=16)
     for name, weight in plain.named_parameters():
         weight.zero_()
         if weight.ndim == 4:
