@@ -37,7 +37,13 @@ SIZE = (128, 128)
 
 
 def upscaled(
-    info: SourceInfo, folder: Path, container: str, audio: str = "copy", *, chunks: list[Chunk] | None = None, **how: Any
+    info: SourceInfo,
+    folder: Path,
+    container: str,
+    audio: str = "copy",
+    *,
+    chunks: list[Chunk] | None = None,
+    **how: Any,
 ) -> Path:
     """The source's frames in the result's container, made and verified like a real result."""
     chunks = chunks or make_chunks(info, SIZE, folder / "work")[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -30,9 +29,7 @@ def in_plain_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-def test_windows_with_memory(device: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not GPU:  # the interpreter's time goes by programs
-        monkeypatch.setattr(fused_decoder, "NARROW", replace(fused_decoder.NARROW, rows=512))
+def test_windows_with_memory(device: torch.device) -> None:
     compare(device, [(1, 1), (2, 8)], small_batches=False)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 
 from flashvsr.kernels.channel_norm import norm_into_blocks, norm_into_raster
+from flashvsr.kernels.gpu.raster_convolution import Tile
+from flashvsr.kernels.raster import Raster
 from flashvsr.model.fused import lq_projection
 from flashvsr.model.fused.lq_projection import FusedLqProjection, LqWeights
 from flashvsr.model.lq_projection import LqProjection, LqProjectionParams
@@ -20,7 +23,12 @@ def in_large_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     if not GPU:
         monkeypatch.setattr(lq_projection, "norm_into_raster", norm_into_raster)
         monkeypatch.setattr(lq_projection, "norm_into_blocks", norm_into_blocks)
-        monkeypatch.setattr(lq_projection, "TILE", replace(lq_projection.TILE, depth=256))
+        convolve: Any = lq_projection.convolve_strided
+
+        def in_deep_tiles(x: Raster, *given: Any, tile: Tile, **how: Any) -> None:
+            convolve(x, *given, tile=replace(tile, depth=256) if x.channels % 256 == 0 else tile, **how)
+
+        monkeypatch.setattr(lq_projection, "convolve_strided", in_deep_tiles)
 
 
 @pytest.mark.slow

@@ -104,7 +104,7 @@ def test_the_same_picture(device: torch.device, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(fused, "BLOCKS", (("5",), ("11",), ("17",)))
     if not GPU:
         monkeypatch.setattr(fused, "add_last_taps", add_last_taps)  # an instance of the kernel a line
-        monkeypatch.setattr(fused, "NARROW", replace(fused.NARROW, rows=512))
+        monkeypatch.setattr(fused, "NARROW", replace(fused.NARROW, rows=256))
     weights = DecoderWeights(plain)
     whole, one = decoded(weights, 20, 1)
     found, several = decoded(weights, 20, 2)
