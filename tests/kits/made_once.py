@@ -6,22 +6,22 @@ from collections.abc import Callable
 from functools import wraps
 from hashlib import blake2b
 from pathlib import Path
-from typing import Concatenate, ParamSpec
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
-P = ParamSpec("P")
+Write = TypeVar("Write", bound=Callable[..., Path])
 _MOST = 64  # files that are kept
 _LARGEST = 1 << 20  # bytes of one
 
 _made: dict[bytes, bytes] = {}
 
 
-def made_once(write: Callable[Concatenate[Path, P], Path]) -> Callable[Concatenate[Path, P], Path]:
-    """For functions whose file is a matter of their arguments and of the ending of its name."""
+def made_once(write: Write) -> Write:
+    """For functions whose file, their first argument, is a matter of the other ones and of the ending of its name."""
 
     @wraps(write)
-    def written(path: Path, *given: P.args, **named: P.kwargs) -> Path:
+    def written(path: Path, *given: Any, **named: Any) -> Path:
         key = blake2b(f"{write.__module__}.{write.__qualname__} {path.suffix}".encode())
         for part in (*given, *sorted(named.items())):
             _add(key, part)
@@ -36,7 +36,7 @@ def made_once(write: Callable[Concatenate[Path, P], Path]) -> Callable[Concatena
                 del _made[next(iter(_made))]
         return path
 
-    return written
+    return cast(Write, written)
 
 
 def _add(key: blake2b, value: object) -> None:

@@ -19,7 +19,7 @@ from kits.fused import DTYPE, GPU, TOLERANCE, error
 
 @pytest.fixture
 def in_large_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a GPU, norms in plain PyTorch and deep tiles: the interpreter's time goes by steps, whatever their size."""
+    """Without a GPU, norms in plain PyTorch and deep tiles: the interpreter's time goes by steps."""
     if not GPU:
         monkeypatch.setattr(lq_projection, "norm_into_raster", norm_into_raster)
         monkeypatch.setattr(lq_projection, "norm_into_blocks", norm_into_blocks)
