@@ -42,7 +42,7 @@ def made_once(write: Write) -> Write:
 def _add(key: blake2b, value: object) -> None:
     if isinstance(value, np.ndarray):
         key.update(f"{value.dtype} {value.shape}".encode())
-        key.update(np.ascontiguousarray(value))
+        key.update(value.tobytes())
     elif isinstance(value, list | tuple):
         key.update(b"(")
         for part in value:

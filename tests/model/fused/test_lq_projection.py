@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from flashvsr.kernels.channel_norm import norm_into_blocks, norm_into_raster
-from flashvsr.kernels.gpu.raster_convolution import Tile
+from flashvsr.kernels.gpu.raster_convolution import Tile, convolve_strided
 from flashvsr.kernels.raster import Raster
 from flashvsr.model.fused import lq_projection
 from flashvsr.model.fused.lq_projection import FusedLqProjection, LqWeights
@@ -23,7 +23,7 @@ def in_large_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     if not GPU:
         monkeypatch.setattr(lq_projection, "norm_into_raster", norm_into_raster)
         monkeypatch.setattr(lq_projection, "norm_into_blocks", norm_into_blocks)
-        convolve: Any = lq_projection.convolve_strided
+        convolve: Any = convolve_strided
 
         def in_deep_tiles(x: Raster, *given: Any, tile: Tile, **how: Any) -> None:
             convolve(x, *given, tile=replace(tile, depth=256) if x.channels % 256 == 0 else tile, **how)
