@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import pytest
 
@@ -180,18 +181,21 @@ def by_path(call: ast.Call) -> str | None:
     return f"{owner}.{name}" if known else None
 
 
-MODULES = {str(file.relative_to(ROOT)): file.read_text(encoding="utf-8") for file in sorted(ROOT.rglob("*.py"))}
-CALLS = [call for file, source in MODULES.items() for call in calls_of(file, source)]
+@cache
+def calls() -> list[Call]:
+    """Those of the whole package."""
+    modules = {str(file.relative_to(ROOT)): file.read_text(encoding="utf-8") for file in sorted(ROOT.rglob("*.py"))}
+    return [call for file, source in modules.items() for call in calls_of(file, source)]
 
 
 def test_nothing_touches_a_share_by_name() -> None:
-    assert not [str(call) for call in CALLS if not call.is_allowed()], (
+    assert not [str(call) for call in calls() if not call.is_allowed()], (
         "use flashvsr.files, or say whose files these are"
     )
 
 
 def test_nothing_is_allowed_for_no_reason() -> None:
-    used = {place for call in CALLS for place in (call.file, f"{call.file}:{call.function}")}
+    used = {place for call in calls() for place in (call.file, f"{call.file}:{call.function}")}
     assert not ALLOWED.keys() - used
     assert not [place for place, why in (ALLOWED | ROOMS).items() if not why]
 

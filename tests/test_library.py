@@ -24,6 +24,7 @@ from flashvsr.files.trees import Trees
 from flashvsr.settings.config import Config
 from flashvsr.settings.processing_tables import Chunks, SourceLimits
 from flashvsr.upscaling import entry
+from flashvsr.upscaling.prober import prober_for
 from flashvsr.video import encode
 from kits.chain import IdentityEngine, played
 from kits.videos import numbered, tone, write_video
@@ -263,6 +264,7 @@ def test_before_the_first_frame_there_is_nothing_to_keep(source: Path, tmp_path:
     def stop() -> None:
         raise Enough
 
+    prober_for(CONFIG).close()  # a fresh one gives its first sign of life at once
     with pytest.raises(Enough) as caught:
         upscale(source, tmp_path / "out.mp4", config=CONFIG, on_working=stop, **SAME)
     assert not hasattr(caught.value, "__notes__")

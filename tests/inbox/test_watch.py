@@ -382,19 +382,19 @@ def test_our_own_directories_in_an_inbox_are_not_entered(world: World) -> None:
 
 
 @pytest.mark.slow
-def test_ten_thousand_files(world: World) -> None:
-    for index in range(10_000):
+def test_thousands_of_files(world: World) -> None:
+    for index in range(2_000):
         (world.inbox / f"{index}.mp4").write_bytes(b"x")
     world.scan()
-    assert len(world.watcher._settler) == 10_000
+    assert len(world.watcher._settler) == 2_000
     world.now += SETTLE
     world.watcher._next_scan = world.now + 1e6
     steps = 0
     while len(world.watcher._settler):
         world.step()
         steps += 1
-    assert steps == 20  # each step is short: the watchdog sees progress
-    assert world.queue.jobs.counts()["queued"] == 10_000
+    assert steps == 4  # each step is short: the watchdog sees progress
+    assert world.queue.jobs.counts()["queued"] == 2_000
     statements: list[str] = []
     world.queue.store.database.connection().set_trace_callback(statements.append)
     world.scan(1)

@@ -11,6 +11,7 @@ from typing import Any, cast
 import av
 import numpy as np
 
+from kits.made_once import made_once
 from kits.videos import numbered
 
 SECONDS = 4
@@ -56,6 +57,7 @@ def subtitles_of(path: Path) -> list[tuple[float, float, str]]:
     return found
 
 
+@made_once
 def film(
     path: Path, codecs: Sequence[str], sounds: Sequence[np.ndarray], tags: Sequence[dict[str, str]] = (),
     seconds: float = SECONDS, **video_options: str,

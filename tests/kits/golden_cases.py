@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import pi, prod, sqrt
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
@@ -30,12 +30,11 @@ from flashvsr.model.windows import window
 from kits.windows import window_count
 
 
-def uniform(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """u(name, shape) of the golden formula: float64 in [0, 1)."""
-    i = np.arange(np.prod(shape, dtype=np.int64), dtype=np.float64)
-    product = 12.9898 * i
-    a = np.sin(product + 78.233 * (crc32(name.encode("ascii")) % 1000)) * 43758.5453
-    return (a - np.floor(a)).reshape(shape)
+def uniform(name: str, shape: tuple[int, ...]) -> Tensor:
+    """u(name, shape) of the golden formula: float64 in [0, 1). PyTorch's sine takes a third of what NumPy's does."""
+    phase = 78.233 * (crc32(name.encode("ascii")) % 1000)
+    values = torch.arange(prod(shape), dtype=torch.float64).mul_(12.9898).add_(phase).sin_().mul_(43758.5453)
+    return values.sub_(values.floor()).view(shape)
 
 
 def weight(prefix: str, key: str, shape: tuple[int, ...]) -> Tensor:
@@ -45,33 +44,36 @@ def weight(prefix: str, key: str, shape: tuple[int, ...]) -> Tensor:
     elif "modulation" in key:
         values = u - 0.5
     else:
-        values = (u - 0.5) * 2 * np.sqrt(3 / np.prod(shape[1:]))
-    return torch.from_numpy(values.astype(np.float32))
+        values = (u - 0.5) * 2 * sqrt(3 / prod(shape[1:]))
+    return values.float()
 
 
 def noise(index: int, shape: tuple[int, ...]) -> Tensor:
     a, b = uniform(f"noise.{index}.a", (1, *shape)), uniform(f"noise.{index}.b", (1, *shape))
-    values = np.sqrt(-2 * np.log(1 - a + 1e-12)) * np.cos(2 * np.pi * b)
-    return torch.from_numpy(values[0].astype(np.float32))
+    values = torch.sqrt(-2 * torch.log(1 - a + 1e-12)) * torch.cos(2 * pi * b)
+    return values[0].float()
 
 
 def lq_video(frames: int, height: int, width: int) -> Tensor:
-    t, y, x = np.meshgrid(
-        *(np.arange(n, dtype=np.float64) for n in (frames, height, width)), indexing="ij", sparse=True
+    t, y, x = (
+        torch.arange(length, dtype=torch.float64).view([-1 if axis == place else 1 for axis in range(3)])
+        for place, length in enumerate((frames, height, width))
     )
-    waves = [
-        np.sin(0.031 * x + 0.017 * y + 0.21 * t),
-        np.cos(0.023 * x - 0.029 * y + 0.13 * t),
-        np.sin(0.041 * x * np.cos(0.1 * t) + 0.011 * y),
-    ]
-    video = 0.6 * np.stack(waves) + 0.3 * (uniform("lq", (3, frames, height, width)) - 0.5)
-    return torch.from_numpy(np.clip(video, -1, 1).astype(np.float32))
+    waves = (
+        torch.sin(0.031 * x + 0.017 * y + 0.21 * t),
+        torch.cos(0.023 * x - 0.029 * y + 0.13 * t),
+        torch.sin(0.041 * x * torch.cos(0.1 * t) + 0.011 * y),
+    )
+    video = uniform("lq", (3, frames, height, width)).sub_(0.5).mul_(0.3)
+    for channel, wave in zip(video, waves, strict=True):
+        channel.add_(wave, alpha=0.6)
+    return video.clamp_(-1, 1).float()
 
 
 def formula_model(case: Mapping[str, Any], device: str = "cpu", dtype: torch.dtype = torch.float32) -> FlashVSR:
     """The model of a case, its weights made from the formula and loaded by the project's own checks."""
     prompt_shape = (1, int(case["ctx"]), int(case["text_dim"]))
-    prompt = torch.from_numpy((uniform("prompt", prompt_shape) - 0.5).astype(np.float32))
+    prompt = (uniform("prompt", prompt_shape) - 0.5).float()
     with torch.device("meta"):
         dit = Dit(DitParams(case["dim"], case["ffn"], case["layers"], case["text_dim"]))
         lq = LqProjection(LqProjectionParams(tuple(case["lq"]), case["dim"]))
@@ -183,8 +185,8 @@ def compare(file: Path, device: str = "cpu") -> list[Comparison]:
 
 
 def compute_color(shape: tuple[int, ...]) -> dict[str, Tensor]:
-    frames = torch.from_numpy((2.4 * uniform("color.frames", shape) - 1.2).astype(np.float32))
-    condition = torch.from_numpy((1.6 * uniform("color.condition", shape) - 0.9).astype(np.float32))
+    frames = (2.4 * uniform("color.frames", shape) - 1.2).float()
+    condition = (1.6 * uniform("color.condition", shape) - 0.9).float()
     return {method: correct_color(frames, condition, method) for method in ("adain", "wavelet")}
 
 

@@ -10,12 +10,14 @@ from typing import Any
 import av
 import numpy as np
 
+from kits.made_once import made_once
 from kits.videos import numbered
 
 PACKET = 188
 WRAP = Fraction(1 << 33, 90000)  # seconds after which the clock begins again
 
 
+@made_once
 def recording(
     path: Path, numbers: Sequence[int], sound: np.ndarray | None = None, *, at: Sequence[Fraction] | None = None,
     sound_at: Fraction = Fraction(0), clock: Fraction = Fraction(0), size: tuple[int, int] = (128, 64),

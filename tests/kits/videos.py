@@ -14,6 +14,7 @@ from flashvsr.video.chunks import Chunk, ChunkStore, ChunkWriter
 from flashvsr.video.decode import decode
 from flashvsr.video.encode import EncoderSettings, open_encoder, output_format
 from flashvsr.video.probe import SourceInfo, probe
+from kits.made_once import made_once
 from kits.paths import CLIPS
 
 ALL_CLIPS = sorted(path for path in CLIPS.iterdir() if path.suffix != ".md")
@@ -41,6 +42,7 @@ def number_of(rgb: np.ndarray) -> int:
     return sum(1 << bit for bit, value in enumerate(columns) if value > 120)
 
 
+@made_once
 def write_video(
     path: Path, pictures: Sequence[np.ndarray], rate: Fraction | int = 25, *,
     times: Sequence[int] | None = None, time_base: Fraction | None = None, codec: str = "libx264",

@@ -21,7 +21,7 @@ from flashvsr.model.stream import Stream, StreamOptions, StreamSpec
 from flashvsr.model.windows import Window, window
 from kits.golden_cases import lq_video
 
-SPEC = StreamSpec(128, 256, origin=2)
+SPEC = StreamSpec(128, 128, origin=2)
 FED = 3  # layers that get tokens of the projection
 DEEP = Shapes(
     DitParams(dim=128, ffn=64, layers=4, text_dim=16),

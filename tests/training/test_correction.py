@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,9 @@ SMALL = Schedule(steps=40, rate=1e-2, clips=4, side=64, frames=2, rounding=0.5)
 TWO_STEPS = Schedule(steps=2, clips=2, side=64, frames=2)
 
 
+@cache
 def synthetic_footage() -> Footage:
-    """A moving pattern of many frequencies."""
+    """A moving pattern of many frequencies. Nobody writes into it."""
     y, x = torch.meshgrid(torch.arange(128.0), torch.arange(160.0), indexing="ij")
     frames = [
         torch.stack([torch.sin((x + i) * a) * torch.cos((y - i) * b) for a, b in ((0.3, 0.2), (0.7, 0.5), (0.1, 0.9))])

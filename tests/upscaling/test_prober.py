@@ -53,6 +53,14 @@ def prober() -> Iterator[Prober]:
 
 
 @pytest.fixture(scope="module")
+def shared() -> Iterator[Prober]:
+    """For tests whose files leave nothing behind: a child's start takes much longer than a look at a file."""
+    made = Prober(MEMORY)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
 def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of a format that is read to its end, which takes longer than anything that is done to the child meanwhile."""
     path = tmp_path_factory.mktemp("long") / "long.mpeg"
@@ -77,33 +85,33 @@ def once(act: Callable[[], None]) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize("clip", ALL_CLIPS, ids=lambda path: path.name)
-def test_it_tells_what_probing_here_tells(clip: Path, prober: Prober) -> None:
-    info = prober.probe(OWN, clip, ANY)
+def test_it_tells_what_probing_here_tells(clip: Path, shared: Prober) -> None:
+    info = shared.probe(OWN, clip, ANY)
     assert replace(info, identity=None) == probe(clip, ANY)
-    assert prober.examine(OWN, info) == examine(info)
+    assert shared.examine(OWN, info) == examine(info)
 
 
-def test_one_child_answers_for_many_files(prober: Prober) -> None:
-    prober.probe(OWN, CLIP, ANY)
-    first = pid_of(prober)
+def test_one_child_answers_for_many_files(shared: Prober) -> None:
+    shared.probe(OWN, CLIP, ANY)
+    first = pid_of(shared)
     for clip in ALL_CLIPS:
-        prober.probe(OWN, clip, ANY)
-    assert pid_of(prober) == first
+        shared.probe(OWN, clip, ANY)
+    assert pid_of(shared) == first
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_files_that_ask_for_much(name: str, prober: Prober, tmp_path: Path) -> None:
+def test_files_that_ask_for_much(name: str, shared: Prober, tmp_path: Path) -> None:
     """They get no more than the limit, and the next file does not notice."""
     bomb = BOMBS[name](tmp_path / name)
     assert bomb.stat().st_blocks * 512 < 8 * MIB
     with suppress(BadInput):
-        prober.probe(OWN, bomb, ANY)
-    assert prober.probe(OWN, CLIP, ANY).codec == "h264"
+        shared.probe(OWN, bomb, ANY)
+    assert shared.probe(OWN, CLIP, ANY).codec == "h264"
 
 
-def test_the_kernel_holds_it_to_its_limits(prober: Prober) -> None:
-    prober.probe(OWN, CLIP, ANY)
-    pid = pid_of(prober)
+def test_the_kernel_holds_it_to_its_limits(shared: Prober) -> None:
+    shared.probe(OWN, CLIP, ANY)
+    pid = pid_of(shared)
     own = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     assert MEMORY < resource.prlimit(pid, resource.RLIMIT_AS)[0] < own + 2 * MEMORY
     assert resource.prlimit(pid, resource.RLIMIT_CPU)[0] < 100
@@ -143,10 +151,10 @@ def test_the_time_is_for_each_file_and_for_each_of_its_bytes(prober: Prober, tmp
     assert resource.prlimit(pid_of(prober), resource.RLIMIT_CPU)[0] < MOST_SECONDS + 60
 
 
-def test_signals_to_the_whole_group_are_left_to_the_worker(prober: Prober) -> None:
+def test_signals_to_the_whole_group_are_left_to_the_worker(shared: Prober) -> None:
     """A worker that is asked to stop goes on until its chunk is finished, and may need it for that."""
-    prober.probe(OWN, CLIP, ANY)
-    status = Path(f"/proc/{pid_of(prober)}/status").read_text()
+    shared.probe(OWN, CLIP, ANY)
+    status = Path(f"/proc/{pid_of(shared)}/status").read_text()
     ignored = int(status.partition("SigIgn:")[2].split()[0], 16)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         assert ignored >> (number - 1) & 1, number.name
@@ -196,22 +204,22 @@ def test_it_gives_up_before_the_service_gives_up_the_worker(
     assert (made.memory, made.patience) == (MEMORY, patience)
 
 
-def test_the_facts_hold_the_limits_and_the_file_they_are_of(prober: Prober, long: Path, tmp_path: Path) -> None:
+def test_the_facts_hold_the_limits_and_the_file_they_are_of(shared: Prober, long: Path, tmp_path: Path) -> None:
     """Another file that gets the name meanwhile is another one."""
     path, limits = tmp_path / "clip.mp4", replace(ANY, frames=77)
     path.write_bytes(CLIP.read_bytes())
     before = identity(path.stat())
-    info = prober.probe(OWN, path, limits)
+    info = shared.probe(OWN, path, limits)
     assert (info.path, info.limits, info.identity) == (path, limits, before)
     before = identity(long.stat())
-    found = prober.probe(OWN, long, ANY, once(lambda: os.utime(long, (1, 1))))
+    found = shared.probe(OWN, long, ANY, once(lambda: os.utime(long, (1, 1))))
     assert found.identity == before != identity(long.stat())
 
 
-def test_the_message_names_the_setting(prober: Prober, tmp_path: Path) -> None:
+def test_the_message_names_the_setting(shared: Prober, tmp_path: Path) -> None:
     bomb = attachments(tmp_path / "fonts.mkv")
     with pytest.raises(BadInput, match=r"fonts\.mkv needs more memory .* limits\.memory allows \(96 MiB\)"):
-        prober.probe(OWN, bomb, ANY)
+        shared.probe(OWN, bomb, ANY)
 
 
 BURDENED = """
@@ -324,41 +332,41 @@ def test_what_progress_raises_ends_the_work(prober: Prober, long: Path) -> None:
     assert prober.probe(OWN, long, ANY).codec == "mpeg2video"
 
 
-def test_errors_keep_their_kind(prober: Prober, tmp_path: Path) -> None:
+def test_errors_keep_their_kind(shared: Prober, tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_bytes(b"no video")
     with pytest.raises(BadInput, match="is not a video file"):
-        prober.probe(OWN, tmp_path / "text.mp4", ANY)
+        shared.probe(OWN, tmp_path / "text.mp4", ANY)
     with pytest.raises(BadInput, match="does not exist"):
-        prober.probe(OWN, tmp_path / "none.mp4", ANY)
+        shared.probe(OWN, tmp_path / "none.mp4", ANY)
     with pytest.raises(BadInput, match=r"limits\.side") as caught:
-        prober.probe(OWN, CLIP, FileLimits(side=16))
+        shared.probe(OWN, CLIP, FileLimits(side=16))
     assert caught.value.fault is Fault.TOO_WIDE
-    gone = replace(prober.probe(OWN, CLIP, ANY), video_index=77)
+    gone = replace(shared.probe(OWN, CLIP, ANY), video_index=77)
     with pytest.raises(Crashed, match="the log has the details"):
-        prober.examine(OWN, gone)
+        shared.examine(OWN, gone)
 
 
-def test_links_in_shares_are_not_followed_there_either(prober: Prober, tmp_path: Path) -> None:
+def test_links_in_shares_are_not_followed_there_either(shared: Prober, tmp_path: Path) -> None:
     (tmp_path / "link.mp4").symlink_to(CLIP)
-    assert prober.probe(OWN, tmp_path / "link.mp4", ANY).codec == "h264"
+    assert shared.probe(OWN, tmp_path / "link.mp4", ANY).codec == "h264"
     with pytest.raises(Transient, match="symbolic link"):
-        prober.probe(Trees((tmp_path,)), tmp_path / "link.mp4", ANY)
+        shared.probe(Trees((tmp_path,)), tmp_path / "link.mp4", ANY)
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_nor_by_the_child_when_one_is_put_there_after_the_look(known: bool, prober: Prober, tmp_path: Path) -> None:
+def test_nor_by_the_child_when_one_is_put_there_after_the_look(known: bool, shared: Prober, tmp_path: Path) -> None:
     link = tmp_path / "link.mp4"
     link.symlink_to(CLIP)
     request = {"what": "probe", "path": str(link), "limits": to_plain(ANY), "size": 1}
-    told = prober._exchange(request | {"roots": [str(tmp_path)] if known else None}, link, nothing)
+    told = shared._exchange(request | {"roots": [str(tmp_path)] if known else None}, link, nothing)
     assert told["error"] == TRANSIENT
     assert "symbolic link" in told["message"]
 
 
-def test_names_that_are_no_text(prober: Prober, tmp_path: Path) -> None:
+def test_names_that_are_no_text(shared: Prober, tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"f\xe4hre.mp4")
     path.write_bytes(CLIP.read_bytes())
-    assert prober.probe(OWN, path, ANY).path == path
+    assert shared.probe(OWN, path, ANY).path == path
 
 
 PARENT = """
@@ -397,8 +405,8 @@ def test_a_worker_does_the_next_file_after_one_that_asks_for_much(tmp_path: Path
     for name in ("bad", "good"):
         (tmp_path / name).mkdir()
     with pytest.raises(BadInput, match=r"limits\.memory"):
-        chain(attachments(tmp_path / "fonts.mkv"), tmp_path / "bad", settings)
-    assert chain(CLIP, tmp_path / "good", settings).frames == 35
+        chain(attachments(tmp_path / "fonts.mkv"), tmp_path / "bad", settings, width=128)
+    assert chain(CLIP, tmp_path / "good", settings, width=128).frames == 35
 
 
 class Exchanging(Watching):
@@ -420,7 +428,7 @@ class Exchanging(Watching):
 def test_a_file_that_is_exchanged_before_it_was_examined_is_not_opened(tmp_path: Path) -> None:
     source = tmp_path / "clip.mp4"
     source.write_bytes(CLIP.read_bytes())
-    bomb = attachments(tmp_path / "fonts.mkv")
+    bomb = attachments(tmp_path / "fonts.mkv", 1, MIB)
     with pytest.raises(Transient, match=r"clip\.mp4 was changed or exchanged"):
         chain(source, tmp_path, control=Exchanging("after the look", source, bomb))
     assert not bomb.exists()
@@ -431,8 +439,8 @@ def test_a_file_that_is_exchanged_later_does_not_count(tmp_path: Path) -> None:
     """The one that was opened is held until the end: sound and picture are of one file."""
     source = tmp_path / "clip.mp4"
     source.write_bytes(CLIP.read_bytes())
-    bomb = attachments(tmp_path / "fonts.mkv")
-    made = chain(source, tmp_path, control=Exchanging("before the joining", source, bomb))
+    bomb = attachments(tmp_path / "fonts.mkv", 1, MIB)
+    made = chain(source, tmp_path, control=Exchanging("before the joining", source, bomb), width=128)
     assert not bomb.exists()
     assert (made.frames, made.audio_tracks) == (35, 1)
 

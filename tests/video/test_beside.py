@@ -36,7 +36,7 @@ def tracks_of(path: Path) -> tuple[int, int]:
 def test_it_is_what_the_result_has(source: Path, options: dict[str, Any], tmp_path: Path) -> None:
     wanted = {"audio": "copy", "container": "mp4"} | options
     found = beside(probe(source), wanted["audio"], wanted["container"])
-    report = chain(source, tmp_path, **options)
+    report = chain(source, tmp_path, width=128, **options)
     assert (found.audio, found.subtitles) == tracks_of(report.result)
     foretold = [remark for remark in found.remarks if '"none"' not in remark]
     assert set(foretold) <= set(report.warnings)

@@ -14,6 +14,7 @@ import pytest
 
 from flashvsr.video.probe import probe
 from kits.chain import chain, played
+from kits.made_once import made_once
 from kits.paths import CLIPS
 from kits.videos import FRAME_COUNTS, lag_ms, number_of, numbered, sound_of, tone
 
@@ -37,6 +38,7 @@ KINDS = {
 }
 
 
+@made_once
 def write(path: Path, kind: str, frames: int = FRAMES, sound: np.ndarray | None = None, **video: str) -> Path:
     """Numbered pictures with sound, interleaved as a recorder does."""
     form, codec, pixels, audio_codec, rate, options = KINDS[kind]

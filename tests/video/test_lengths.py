@@ -104,7 +104,7 @@ def test_a_beginning_unlike_the_rest(tmp_path: Path) -> None:
 
 
 def test_sound_for_much_longer_than_the_picture(tmp_path: Path) -> None:
-    sound = np.zeros((1, 48000 * 200), np.float32)
+    sound = np.zeros((1, 48000 * 110), np.float32)  # more packets than are looked at
     path = film(tmp_path / "a.mkv", 40, audio=sound, audio_codec="libopus")
     count = probe(path).frame_count
     assert count is None or count == 40

@@ -28,7 +28,6 @@ def assert_in_sync(source: Path, result: Path, seconds: float, least: float = 0.
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("container", ["mp4", "mkv"])
 @pytest.mark.parametrize(
     ("codec", "name", "copied"),
     [
@@ -37,14 +36,15 @@ def assert_in_sync(source: Path, result: Path, seconds: float, least: float = 0.
         ("mp2", "mp2", False),
     ],
 )  # fmt: skip
-def test_every_codec(codec: str, name: str, copied: bool, container: str, tmp_path: Path) -> None:
+def test_every_codec(codec: str, name: str, copied: bool, tmp_path: Path) -> None:
     """What MP4 players take is copied, the rest becomes AAC there; Matroska keeps all as it is."""
     path = film(tmp_path / "film.mkv", [codec], [tone(SECONDS)])
-    report = chain(path, tmp_path, container=container)
-    kept = copied or container == "mkv"
-    assert [track.codec for track in probe(report.result).audio] == [name if kept else "aac"]
-    assert any("encoded as AAC" in warning for warning in report.warnings) == (not kept)
-    assert_in_sync(path, report.result, SECONDS)
+    for container in ("mp4", "mkv"):
+        report = chain(path, tmp_path, container=container)
+        kept = copied or container == "mkv"
+        assert [track.codec for track in probe(report.result).audio] == [name if kept else "aac"]
+        assert any("encoded as AAC" in warning for warning in report.warnings) == (not kept)
+        assert_in_sync(path, report.result, SECONDS)
 
 
 def with_dts(folder: Path) -> Path:
@@ -156,14 +156,14 @@ def forget_memory() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("codec", "gap"), [("pcm_f32le", 800.0), ("pcm_u8", 30.0)])
+@pytest.mark.parametrize(("codec", "gap"), [("pcm_f32le", 400.0), ("pcm_u8", 30.0)])
 def test_a_long_gap_is_silence_and_takes_no_memory(codec: str, gap: float, tmp_path: Path) -> None:
     """Cameras that record when something moves; the silence between is encoded as it is made."""
     path = delayed(film(tmp_path / "whole.mkv", [codec], [tone(4)], seconds=4, bf="0"), tmp_path / "gap.mkv", gap)
     forget_memory()
     before = most_memory()
     report = chain(path, tmp_path)
-    assert most_memory() - before < 120
+    assert most_memory() - before < 60  # the silence alone would be 77, in floats of one channel
     assert report.duration == pytest.approx(4 + gap, abs=0.05)
     heard, there = sound_of(path, Fraction(0), gap + 5), sound_of(report.result, Fraction(0), gap + 5)
     for at in (0.0, gap + 2.2):

@@ -17,6 +17,7 @@ from flashvsr.settings.processing_tables import Chunks, Preprocess
 from flashvsr.video.probe import probe
 from flashvsr.video.standing import _seconds, is_whole
 from kits.chain import Watching, chain, played
+from kits.made_once import made_once
 from kits.mp4 import edit_lists
 from kits.paths import CASES
 from kits.videos import numbered, tone, write_sound
@@ -35,6 +36,7 @@ def length(path: Path) -> float:
         return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
 
 
+@made_once
 def written(
     path: Path, stands: int, *, times: Sequence[int] = range(0, 1000, 40), bf: int = 0, sound: float = 0,
     form: str | None = None, told: bool = True, **options: str,

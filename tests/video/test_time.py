@@ -167,18 +167,18 @@ def test_gaps_stay_and_duplicates_are_spread(tmp_path: Path) -> None:
     assert max(abs(a - Fraction(b, 1000)) for a, b in zip(shown.times, stamps, strict=True)) < Fraction(1, 50)
 
 
-def test_an_hour_in_one_group_of_pictures(tmp_path: Path) -> None:
+def test_half_an_hour_in_one_group_of_pictures(tmp_path: Path) -> None:
     """No drift at its end, and sound that is there when the picture is."""
-    path, rate = tmp_path / "hour.mkv", 8000
-    bursts = np.zeros((1, 3600 * rate), np.float32)
-    for at in (2, 1800, 3596):
+    path, rate = tmp_path / "half an hour.mkv", 8000
+    bursts = np.zeros((1, 1800 * rate), np.float32)
+    for at in (2, 900, 1796):
         bursts[:, at * rate : at * rate + 12000] = tone(0.25)
     with av.open(str(path), "w") as out:
         video = out.add_stream("libx264", rate=Fraction(250, 1001), options={"g": "4000", "preset": "ultrafast"})
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
         heard = out.add_stream("aac", rate=rate)
         heard.codec_context.layout = "mono"
-        for index in range(900):
+        for index in range(450):
             frame = av.VideoFrame.from_ndarray(numbered(index % 256, 64, 48), format="rgb24").reformat(format="yuv420p")
             frame.pts, frame.time_base = index, Fraction(1001, 250)
             out.mux(video.encode(frame))
@@ -190,10 +190,10 @@ def test_an_hour_in_one_group_of_pictures(tmp_path: Path) -> None:
         out.mux(heard.encode(None))
     report = chain(path, tmp_path, quality=6)
     shown = played(report.result)
-    assert [number_of(picture) for picture in shown.pictures] == [n % 256 for n in range(900)]
-    assert shown.times == [n * Fraction(1001, 250) for n in range(900)]
-    before, after = sound_of(path, probe(path).start, 3600), sound_of(report.result, Fraction(0), 3600)
-    for at in (2, 1800, 3596):
+    assert [number_of(picture) for picture in shown.pictures] == [n % 256 for n in range(450)]
+    assert shown.times == [n * Fraction(1001, 250) for n in range(450)]
+    before, after = sound_of(path, probe(path).start, 1800), sound_of(report.result, Fraction(0), 1800)
+    for at in (2, 900, 1796):
         part = slice((at - 1) * rate, (at + 3) * rate)
         lag, likeness = lag_ms(before[part], after[part])
         assert abs(lag) < 5

@@ -16,12 +16,14 @@ from flashvsr.video.mux import assemble
 from flashvsr.video.probe import probe
 from kits.chain import chain
 from kits.films import fill_picture, film, picture_track
+from kits.made_once import made_once
 from kits.paths import CARRIED
 from kits.videos import lag_ms, make_chunks, sound_of, tone
 
 CONTAINERS = pytest.mark.parametrize("container", ["mp4", "mkv"])
 
 
+@made_once
 def with_silent_track(path: Path, codec: str, silent: str, sound: bool = True) -> Path:
     """A film of two seconds whose first sound track has no packet; another one, if any, has noise."""
     with av.open(str(path), "w") as out:

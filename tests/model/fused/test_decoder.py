@@ -30,16 +30,16 @@ def in_plain_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 def test_windows_with_memory(device: torch.device) -> None:
-    compare(device, small_batches=False)
+    compare(device, [(1, 1), (2, 8)], small_batches=False)
 
 
 @pytest.mark.usefixtures("in_plain_pytorch")
 def test_small_batches_with_memory(device: torch.device) -> None:
-    compare(device, small_batches=True)
+    compare(device, [(2, 5), (2, 8)], small_batches=True)
 
 
-def compare(device: torch.device, small_batches: bool) -> None:
-    """Two windows, fused and plain."""
+def compare(device: torch.device, windows: list[tuple[int, int]], small_batches: bool) -> None:
+    """Windows of so many latents and frames, fused and plain."""
     torch.manual_seed(3)
     height, width = 8, 16
     plain = Decoder(DecoderParams((64, 64, 64, 64))).to(device, DTYPE).eval().requires_grad_(False)
@@ -48,7 +48,7 @@ def compare(device: torch.device, small_batches: bool) -> None:
             weight.mul_(2)  # frames that differ
     memory: dict[str, torch.Tensor] = {}
     given = []
-    for latents, frames in ((2, 5), (2, 8)):
+    for latents, frames in windows:
         given.append(
             (
                 torch.randn(16, latents, height // 8, width // 8, device=device).to(DTYPE),

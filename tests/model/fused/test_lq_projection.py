@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
 
 from flashvsr.kernels.channel_norm import norm_into_blocks, norm_into_raster
+from flashvsr.kernels.gpu.raster_convolution import Tile, convolve_strided
+from flashvsr.kernels.raster import Raster
 from flashvsr.model.fused import lq_projection
 from flashvsr.model.fused.lq_projection import FusedLqProjection, LqWeights
 from flashvsr.model.lq_projection import LqProjection, LqProjectionParams
@@ -13,15 +18,21 @@ from kits.fused import DTYPE, GPU, TOLERANCE, error
 
 
 @pytest.fixture
-def norms_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a GPU, norms in plain PyTorch: the interpreter's time goes by programs, and theirs take few rows."""
+def in_large_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a GPU, norms in plain PyTorch and deep tiles: the interpreter's time goes by steps."""
     if not GPU:
         monkeypatch.setattr(lq_projection, "norm_into_raster", norm_into_raster)
         monkeypatch.setattr(lq_projection, "norm_into_blocks", norm_into_blocks)
+        convolve: Any = convolve_strided
+
+        def in_deep_tiles(x: Raster, *given: Any, tile: Tile, **how: Any) -> None:
+            convolve(x, *given, tile=replace(tile, depth=256) if x.channels % 256 == 0 else tile, **how)
+
+        monkeypatch.setattr(lq_projection, "convolve_strided", in_deep_tiles)
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("norms_at_once")
+@pytest.mark.usefixtures("in_large_pieces")
 def test_windows_with_memory(device: torch.device) -> None:
     torch.manual_seed(4)
     plain = LqProjection(LqProjectionParams((64, 64), 128, outputs=2)).to(device, DTYPE).eval().requires_grad_(False)

@@ -58,7 +58,8 @@ def test_the_margins_of_the_decoder() -> None:
 
 def held(small_batches: bool, strips: int) -> float:
     """GB that v1.1's decoder holds for 3840x2176 between two calls."""
-    plain = Decoder(DecoderParams((512, 256, 128, 128))).to("meta", torch.bfloat16)
+    with torch.device("meta"):
+        plain = Decoder(DecoderParams((512, 256, 128, 128))).to(torch.bfloat16)
     made = FusedDecoder(DecoderWeights(plain), 2176, 3840, small_batches, strips)
     rasters = [made._entry, made._full, *(level._x for level in made._levels)]
     memories = [memory for strip in made._memories for level in strip for memory in level]
@@ -71,9 +72,9 @@ def test_what_strips_save() -> None:
     assert held(True, 4) == pytest.approx(1.2 + 3.4, abs=0.1), "as the module's words have it"
 
 
-def decoder(device: torch.device, dtype: torch.dtype) -> Decoder:
+def decoder(device: torch.device, dtype: torch.dtype, width: int = 64) -> Decoder:
     torch.manual_seed(3)
-    return Decoder(DecoderParams((64, 64, 64, 64))).to(device, dtype).eval().requires_grad_(False)
+    return Decoder(DecoderParams((width,) * 4)).to(device, dtype).eval().requires_grad_(False)
 
 
 def windows(rows: int, like: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -120,7 +121,7 @@ def by_rows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def shifting(up: bool) -> DecoderWeights:
     """A decoder whose every convolution reads the line above (or below) alone, and hands nearly all of it on."""
-    plain = decoder(torch.device("cpu"), torch.float64)
+    plain = decoder(torch.device("cpu"), torch.float64, width=16)
     for name, weight in plain.named_parameters():
         weight.zero_()
         if weight.ndim == 4:
