@@ -40,6 +40,7 @@ def found(root: Root, *problems: tuple[str, str], whole: Snapshot | None = None)
         (f"{OUTBOX}/films", "cannot be written", "outbox", ""),
         (f"{INBOX}/films", f"{INBOX}/films/preset.toml:3: width: no number", "preset", "films"),
         (f"{INBOX}/films", "the share or disk is away", "inbox", "films"),
+        (f"{INBOX}/films", "not videos by name and left alone: 2 files, for example a.txt", "others", "films"),
         (f"{INBOX}/new one", "cannot be read", "inbox", "new one"),
         (str(INBOX), "cannot be read", "inbox", "inbox"),
         (f"{INBOX}/films/a/b.mp4", "cannot be looked into", "file", "films/a/b.mp4"),
@@ -76,7 +77,7 @@ def test_a_text_about_the_folder_of_others_is_left_out() -> None:
         (f"{STATE}/queue.db is full; see /etc/flashvsr/flashvsr.toml:3", "…/queue.db is full; see …/flashvsr.toml:3"),
         (f"{INBOX}2/x", "…/x"),
         ("50/50, and 3 / 4 of http://a.b/c", "50/50, and 3 / 4 of http://a.b/c"),
-        ("line\nbreak\u202e", "line break\\u202e"),
+        ("line\nbreak\u202e", "line; break\\u202e"),
     ],
 )
 def test_paths_of_the_server(text: str, shown: str) -> None:

@@ -122,4 +122,4 @@ def test_three_results_of_three_inboxes_differ() -> None:
 
 def test_a_reason_stays_one_line_whatever_it_quotes() -> None:
     (line,) = lines(job(1, "failed", error="a\x1b[31m\n\nb"))
-    assert line.endswith("a\\x1b[31m b")
+    assert line.endswith("a\\x1b[31m; b")

@@ -7,15 +7,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from flashvsr.inbox.rules import NO_VIDEOS
 from flashvsr.page.roots import Root
 from flashvsr.settings.preset import PRESET_NAME
 from flashvsr.status.snapshot import Problem, Snapshot
-from flashvsr.system.text import printable, visible
+from flashvsr.system.text import printable, sentence_of, visible
 
 # Each has a text `trouble_...` and `todo_...` in words.toml.
-PRESET, INBOX, FILE, OUTBOX = "preset", "inbox", "file", "outbox"
+PRESET, INBOX, OTHERS, FILE, OUTBOX = "preset", "inbox", "others", "file", "outbox"
 DISK, SOURCE, WORKER, SERVICE = "disk", "source", "worker", "service"
-KINDS = (PRESET, INBOX, FILE, OUTBOX, DISK, SOURCE, WORKER, SERVICE)
+KINDS = (PRESET, INBOX, OTHERS, FILE, OUTBOX, DISK, SOURCE, WORKER, SERVICE)
 
 MOST = 20
 DETAIL = 1_500  # characters
@@ -73,7 +74,7 @@ class Discretion:
             return ""
         for prefix, name in self._names:
             text = re.sub(rf"{re.escape(prefix)}(?![^/\s,;:'\"])", lambda _, name=name: name, text)  # type: ignore[misc]
-        return visible(" ".join(_SOMEWHERE.sub(_DOTS, text).split()), DETAIL)
+        return visible(sentence_of(_SOMEWHERE.sub(_DOTS, text)), DETAIL)
 
 
 def troubles(snapshot: Snapshot, root: Root, discretion: Discretion) -> Iterator[Trouble]:
@@ -115,5 +116,6 @@ def _kind(
     inboxes = {printable(inbox.path) for inbox in snapshot.inboxes}
     is_inbox = subject in inboxes or "/" not in name or path.parent == Path(printable(snapshot.inbox_root.path))
     if is_inbox:
-        return (PRESET if PRESET_NAME in problem.text else INBOX), name.rpartition("/")[2]
+        kind = OTHERS if problem.text.startswith(NO_VIDEOS) else INBOX
+        return (PRESET if PRESET_NAME in problem.text else kind), name.rpartition("/")[2]
     return FILE, name

@@ -13,7 +13,7 @@ from flashvsr.status.job_names import JobName, cut
 from flashvsr.status.snapshot import JobState
 from flashvsr.status.words import left_text, phase_text, progress_text, reason_text, sizes_text
 from flashvsr.system.spans import length_text
-from flashvsr.system.text import PRINTED_LINE, printable, visible
+from flashvsr.system.text import PRINTED_LINE, printable, sentence_of, visible
 
 WIDE = 120  # columns from which on there is room for more than the most necessary
 LEAST_NAME, LEAST_REASON = 8, 20
@@ -72,7 +72,7 @@ def _line(job: JobState, name: JobName, moment: float, width: int | None) -> _Li
     reason = reason.replace(f"{file}: ", "").replace(f"{file} ", "it ").replace(f"{printable(job.inbox)}/", "")
     if wide and job.result is not None:
         reason = "; ".join(text for text in (printable(job.result), reason) if text)
-    one_line = visible(" ".join(reason.split()), PRINTED_LINE)
+    one_line = visible(sentence_of(reason), PRINTED_LINE)
     return _Line(str(job.id), state_word(job.state), name, ", ".join(fact for fact in facts if fact), one_line)
 
 

@@ -46,7 +46,7 @@ def forecast(
         refused = str(reason)
     remarks = notes(info.width, info.height, preset, geometry) if geometry else []
     if info.is_cut:
-        remarks.append(f"only its first {preset.seconds:g} seconds will be made, as the preset's seconds asks for")
+        remarks.append(f"only its first {preset.seconds:g} s will be made, as seconds in the preset asks for")
     return Forecast(
         source=(info.width, info.height),
         codec=info.codec,
