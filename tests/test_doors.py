@@ -89,7 +89,7 @@ ALLOWED = {
     "worker/job_control.py:JobControl._tell": "the state directory",
     "worker/loop.py:WorkerLoop.step": "the state directory",
     "worker/marker.py": "<state>/jobs",
-    "worker/partials.py:Partials.note": "<state>/partials",
+    "worker/partials.py:Partials._write": "<state>/partials",
     "worker/partials.py:Partials.withdraw": "<state>/partials",
     "worker/places.py": "<state>/jobs",
     "worker/settling.py:_why_it_stays": "whether a folder lets files be taken away, after that failed",
