@@ -90,7 +90,6 @@ ALLOWED = {
     "worker/loop.py:WorkerLoop.step": "the state directory",
     "worker/marker.py": "<state>/jobs",
     "worker/partials.py:Partials._write": "<state>/partials",
-    "worker/partials.py:Partials.withdraw": "<state>/partials",
     "worker/places.py": "<state>/jobs",
     "worker/settling.py:_why_it_stays": "whether a folder lets files be taken away, after that failed",
     "upscaling/prober.py:_Child._is_held_by_the_kernel": "/proc",

@@ -273,6 +273,11 @@ def test_of_a_source_that_fails_under_two_names_the_newer_text_is_left(bench: Be
     bench.queue.requests.retry(number)
     bench.loop.step()
     assert files(bench.outbox) == ["better.mov.error.txt"]
+    bench.upscaling.at.clear()
+    bench.queue.requests.retry(number)
+    bench.loop.step()
+    assert files(bench.outbox) == ["better.mp4"]
+    assert files(bench.root / "state" / "partials") == []
 
 
 def test_a_text_of_an_earlier_name_that_a_person_changed_stays(bench: Bench) -> None:

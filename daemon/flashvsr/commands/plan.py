@@ -27,20 +27,21 @@ from flashvsr.weights import choice as weights
 
 if TYPE_CHECKING:
     from flashvsr.upscaling.forecast import Forecast
+    from flashvsr.upscaling.forecaster import Forecaster
 
 _MIB, _GIB = 1 << 20, 1 << 30
 
 
 def run(config: Config, options: argparse.Namespace) -> int:
     """Print what would be made of each file; exit code 1 if one of them cannot be looked at."""
+    from flashvsr.upscaling.forecaster import Forecaster
     from flashvsr.upscaling.largest import largest_result
-    from flashvsr.upscaling.prober import Prober
 
     slot = discover(config.gpu.devices, config.gpu.max_concurrent)[0]
     model = weights.choose(config.model, config.paths.models, has_gpu=slot.memory is not None).name
     largest = largest_result(slot.memory, fused=config.model.attention != "torch")
     rates = _rates(config)
-    prober = Prober(config.limits.memory)
+    forecaster = Forecaster(largest)
     screen = Screen()
     found: list[dict[str, Any]] = []
     failed = False
@@ -49,7 +50,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
             told = _Told(config, path.resolve(), slot, model, rates)
             try:
                 preset, inbox = _preset(config, path.resolve(), options)
-                told.look(prober, preset.fixed(largest), inbox)
+                told.look(forecaster, preset, inbox)
             except FlashVSRError as error:
                 failed = True
                 told.problem = str(error)
@@ -57,7 +58,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
             if not options.json:
                 say_lines(told.lines(screen.columns))
     finally:
-        prober.close()
+        forecaster.close()
     if options.json:
         say_json({"files": found})
     return int(failed)
@@ -78,12 +79,10 @@ class _Told:
         self.problem = ""
         self.waits = ""
 
-    def look(self, prober: Any, preset: Preset, outbox: Path | None) -> None:
+    def look(self, forecaster: Forecaster, preset: Preset, outbox: Path | None) -> None:
         """Look into the file. Raises what keeps that from being done."""
-        from flashvsr.upscaling.forecaster import forecast
-
         self._preset = preset
-        made = self._forecast = forecast(self._config.trees(), self._path, preset, self._config, prober)
+        made = self._forecast = forecaster(self._path, preset, self._config)
         if made.model is None or made.frames is None:
             return
         gpu = self._slot.memory is not None

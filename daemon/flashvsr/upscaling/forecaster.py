@@ -65,11 +65,14 @@ def forecast(
 
 
 class Forecaster:
-    """Looks at one file after the other, as this process's device would do them."""
+    """Looks at one file after the other, as this process's device would do them.
 
-    def __init__(self) -> None:
+    `largest`: what `limit = "auto"` is; None: what the first GPU that this process sees has memory for.
+    """
+
+    def __init__(self, largest: Size | None = None) -> None:
         self._prober: Prober | None = None
-        self._largest: Size | None = None
+        self._largest = largest
 
     def __call__(self, source: Path, preset: Preset, config: Config, force: bool = False) -> Forecast:
         """Raises as `forecast` does."""

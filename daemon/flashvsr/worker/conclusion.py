@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from flashvsr.errors import BadConfig, Damaged, FlashVSRError, LeaseLost, Transient
 from flashvsr.files.advice import explained
 from flashvsr.files.objects import clear_name
+from flashvsr.jobs.plain_words import error_text
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import DONE, SKIPPED, Job
 from flashvsr.outbox.publish import Outbox
@@ -27,7 +28,6 @@ from flashvsr.worker.faults import Outcome, Verdict
 from flashvsr.worker.marker import Marker
 from flashvsr.worker.partials import Partials
 from flashvsr.worker.places import ending_marker, result_folder, task_for, work_directory
-from flashvsr.worker.plain_words import error_text
 
 if TYPE_CHECKING:
     from flashvsr.upscaling.entry import Upscaling

@@ -76,8 +76,7 @@ class Partials:
                 self._remove(Path(entry["path"]), entry["size"], entry["mtime_ns"])
             self._remove_text(_text(notes))
             if notes:
-                with explained("remove", path):
-                    path.unlink(missing_ok=True)
+                self._write(path, {})
 
     def withdraw_text(self, job_id: int) -> None:
         """Remove the error text of the job, whatever name its source had then. Raises Transient."""
@@ -92,7 +91,11 @@ class Partials:
             Outbox(self._config().trees()).remove_error_text(Path(text["folder"]), text["name"])
 
     def _write(self, path: Path, notes: dict[str, Any]) -> None:
+        """Keep the notes of a job; no file where there are none."""
         with explained("write", path):
+            if not notes:
+                path.unlink(missing_ok=True)
+                return
             make_directories(OWN, path.parent)
             clear_name(path)
             write_replacing(path, json.dumps(notes))
