@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from flashvsr.errors import BadInput, Transient
+from flashvsr.files.trees import Trees
 from flashvsr.jobs.forecasts import forecast_of
 from flashvsr.settings.config import Config
 from flashvsr.settings.preset import Preset, load_preset
@@ -75,7 +76,12 @@ def test_a_preset_that_is_as_it_was_is_not_read_again(
     bench: Bench, looked: Looked, thread: Foresight, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[Path] = []
-    monkeypatch.setattr(foresight, "load_preset", lambda *given: read.append(given[1]) or load_preset(*given))
+
+    def load(trees: Trees, path: Path, quality: int) -> Preset:
+        read.append(path)
+        return load_preset(trees, path, quality)
+
+    monkeypatch.setattr(foresight, "load_preset", load)
     bench.add("a.mov")
     thread.step()
     bench.add("b.mov")
