@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,3 +97,20 @@ def test_one_outbox_for_all() -> None:
     whole = snapshot(problems=[Problem(EXTRA, "cannot be read")], inboxes=INBOXES)
     root = Root(OUTBOX, EVERY_INBOX)
     assert [one.name for one in troubles(whole, root, Discretion(whole, root, ()))] == ["private"]
+
+
+def test_thousands_of_inboxes_cost_no_pattern_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    real = re.sub
+
+    def counted(pattern: str, *rest: Any, **more: Any) -> str:
+        made.append(pattern)
+        return real(pattern, *rest, **more)
+
+    monkeypatch.setattr(re, "sub", counted)
+    inboxes = [InboxState(INBOX / f"inbox {number:04}") for number in range(3000)]
+    wrong = [Problem(str(inbox.path), f"{inbox.path}/preset.toml:1: no number") for inbox in inboxes[:MOST]]
+    whole = snapshot(problems=wrong, inboxes=inboxes)
+    found = list(troubles(whole, MAIN, Discretion(whole, MAIN, [])))
+    assert [one.detail for one in found] == [f"inbox {number:04}/preset.toml:1: no number" for number in range(MOST)]
+    assert len(made) <= 2 * MOST

@@ -80,7 +80,7 @@ def _done(notice: Notice) -> str:
 
 def _skipped(notice: Notice) -> str:
     return (
-        f"{notice.subject} was left as it is: {_detail(notice)}. `flashvsr retry {notice.job} --force` does it anyway."
+        f"{notice.subject} was left as it is: {_detail(notice)}. `flashvsr retry --force {notice.job}` does it anyway."
     )
 
 
