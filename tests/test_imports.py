@@ -48,7 +48,7 @@ ROOMS: dict[str, Room] = {
     "inbox": Room(GROUND | _words("settings jobs outbox")),
     "status": Room(GROUND | _words("settings jobs inbox")),
     "notify": Room(GROUND | _words("settings jobs"), frozenset(), _words("apprise")),
-    "page": Room(GROUND | _words("settings jobs status")),
+    "page": Room(GROUND | _words("settings jobs inbox status")),
     "kernels": Room(frozenset(), _words("torch triton"), other_packages=False),
     "model": Room(_words("errors kernels"), _words("torch einops safetensors"), other_packages=False),
     "weights": Room(GROUND | _words("settings"), _words("modelscope"), _words("model")),

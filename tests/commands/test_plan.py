@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from flashvsr.commands.screen import Screen
 from flashvsr.jobs.queue import Queue
 from kits.commands import Called, called
 from kits.videos import numbered, tone, write_video
@@ -44,10 +45,10 @@ def test_what_will_be_made_is_told_in_words(place: Place) -> None:
     told = place.plan(place.clip)
     assert told.returncode == 0
     assert told.stdout.splitlines()[0] == str(place.clip)
-    assert "source    128x128, h264, 25 frames/s, 1 second, 30 frames" in told.stdout
-    assert "result    256x256, h264 in mp4, about 1 MiB" in told.stdout
+    assert "source  128x128, h264, 25 frames/s, 1 second, 30 frames" in told.stdout
+    assert "result  256x256, h264 in mp4, about 0.1 MiB" in told.stdout
     assert "on CPU with nano; a guess" in told.stdout
-    assert "tracks    1 sound track, no subtitle tracks" in told.stdout
+    assert "tracks  1 sound track, no subtitle tracks" in told.stdout
     assert place.listing() == before
 
 
@@ -65,7 +66,7 @@ def test_the_preset_of_the_inbox_counts_then_those_that_are_given(place: Place) 
 def test_why_nothing_would_be_made(place: Place) -> None:
     told = place.plan(place.clip, "--set", "limit=128x128")
     assert told.returncode == 0
-    assert "skipped   it has 128x128 pixels already" in told.stdout
+    assert "skipped  it has 128x128 pixels already" in told.stdout
     assert "result" not in told.stdout.replace("its result", "")
     (place.inbox / "preset.toml").write_text("scale = 40\n")
     held = place.plan(place.clip)
@@ -87,15 +88,25 @@ def test_one_that_cannot_be_looked_at_hides_no_other(place: Place) -> None:
 def test_what_was_measured_here_is_used(place: Place) -> None:
     with closing(Queue(place.root / "state")) as queue:
         queue.rates.note("CPU", "nano", (256, 256), 100, 1000.0)
-    assert "time      about 5 minutes on CPU with nano; as measured here" in place.plan(place.clip).stdout
-    assert "time      9 to 15 minutes" in place.plan(place.clip, "--set", "scale=3").stdout
+    assert "time    about 5 minutes on CPU with nano; as measured here" in place.plan(place.clip).stdout
+    assert "time    9 to 15 minutes" in place.plan(place.clip, "--set", "scale=3").stdout
 
 
 def test_too_little_room_is_told(place: Place) -> None:
     settings = place.root / "flashvsr.toml"
     settings.write_text(settings.read_text().replace("min_free = 0", 'min_free = "900TB"'))
-    assert "waits     " in place.plan(place.clip).stdout
+    assert "waits   " in place.plan(place.clip).stdout
     assert "make room" in place.plan(place.clip).stdout
+
+
+def test_long_texts_are_wrapped_to_a_terminal_and_to_no_pipe(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = place.plan(place.clip, "--set", "limit=128x128").stdout
+    monkeypatch.setattr(Screen, "columns", 40)
+    narrow = place.plan(place.clip, "--set", "limit=128x128").stdout
+    path, *lines = narrow.splitlines()
+    assert path == str(place.clip)
+    assert max(map(len, lines)) <= 40 < max(map(len, whole.splitlines()[1:]))
+    assert narrow.split() == whole.split()
 
 
 def test_json_has_all_of_it(place: Place) -> None:

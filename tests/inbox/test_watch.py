@@ -169,6 +169,16 @@ def test_other_files_are_mentioned_and_never_touched(world: World) -> None:
     assert (world.inbox / "note\n0.txt").exists()
 
 
+def test_what_goes_along_with_videos_is_nothing_wrong(world: World) -> None:
+    for name in ("clip.srt", "clip.en.forced.ass", "clip.NFO", "poster.jpg", "later/film.de.srt"):
+        world.drop(name)
+    world.settle()
+    assert world.inbox not in world.watcher.problems
+    world.drop("srt")  # an ending alone is no name of that kind
+    world.settle()
+    assert world.watcher.problems[world.inbox] == "not videos by name and left alone: srt"
+
+
 @pytest.mark.parametrize("name", ["preset.toml.txt", "Preset.TOML.txt", "preset.txt", "presets.toml", "preset.yaml"])
 def test_what_was_meant_as_a_preset_is_told_to_be_none(world: World, name: str) -> None:
     world.drop(name)

@@ -77,7 +77,7 @@ class Upscaling:
             self.happen("publish")
             result = outbox.publish(
                 made,
-                task.target,
+                task.result(*made_of.geometry.output, engine.name),
                 lambda path, size, mtime_ns: control.publishing(report(path), size, mtime_ns),
             )
         self.happen("published")

@@ -43,7 +43,7 @@ def test_kinds_are_told_together_the_worst_first() -> None:
     assert paragraphs[2].startswith(
         "3 videos have to wait in /srv/in/films: width = 7: expected more. Mend preset.toml"
     )
-    assert paragraphs[3].endswith("`flashvsr retry 7 --force` does it anyway.")
+    assert paragraphs[3].endswith("`flashvsr retry --force 7` does it anyway.")
     assert paragraphs[-1] == "Nothing waits any more: 2 videos are done, 1 video has failed."
 
 

@@ -11,6 +11,8 @@ from urllib.parse import unquote_to_bytes
 
 import pytest
 
+from flashvsr.errors import Fault
+from flashvsr.jobs.plain_words import FAULTS, KINDS, Words
 from flashvsr.page.content import STOPPED, Content
 from flashvsr.page.render import GRACE, Signs, html_page, text_page
 from flashvsr.status.snapshot import RESTING
@@ -204,3 +206,17 @@ def test_a_page_is_small() -> None:
     )
     assert len(page(shown, pictures=dict.fromkeys(range(12), b"z" * 20_000))) < 600_000
     assert len(page(content())) < 30_000
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("bad_input.no_picture", FAULTS[Fault.NO_PICTURE]), ("space", KINDS["space"])]
+)
+def test_a_failure_is_told_in_plain_words_of_both_languages(kind: str, words: Words) -> None:
+    failed = page_job(7, "failed", "sound.mp4", error="no video stream", error_kind=kind, finished=MOMENT)
+    shown = replace(content(), ended=(failed,))
+    seen = Seen(page(shown))
+    assert f"{words.wrong} {words.help}" in seen.text
+    assert words.chinese in seen.text
+    english, chinese = text_page(shown, SIGNS, OUTBOX).split("-" * 72)
+    assert f"{words.wrong} {words.help}" in english
+    assert words.chinese in chinese

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,6 +42,7 @@ def found(root: Root, *problems: tuple[str, str], whole: Snapshot | None = None)
         (f"{OUTBOX}/films", "cannot be written", "outbox", ""),
         (f"{INBOX}/films", f"{INBOX}/films/preset.toml:3: width: no number", "preset", "films"),
         (f"{INBOX}/films", "the share or disk is away", "inbox", "films"),
+        (f"{INBOX}/films", "not videos by name and left alone: 2 files, for example a.txt", "others", "films"),
         (f"{INBOX}/new one", "cannot be read", "inbox", "new one"),
         (str(INBOX), "cannot be read", "inbox", "inbox"),
         (f"{INBOX}/films/a/b.mp4", "cannot be looked into", "file", "films/a/b.mp4"),
@@ -76,7 +79,7 @@ def test_a_text_about_the_folder_of_others_is_left_out() -> None:
         (f"{STATE}/queue.db is full; see /etc/flashvsr/flashvsr.toml:3", "…/queue.db is full; see …/flashvsr.toml:3"),
         (f"{INBOX}2/x", "…/x"),
         ("50/50, and 3 / 4 of http://a.b/c", "50/50, and 3 / 4 of http://a.b/c"),
-        ("line\nbreak\u202e", "line break\\u202e"),
+        ("line\nbreak\u202e", "line; break\\u202e"),
     ],
 )
 def test_paths_of_the_server(text: str, shown: str) -> None:
@@ -94,3 +97,20 @@ def test_one_outbox_for_all() -> None:
     whole = snapshot(problems=[Problem(EXTRA, "cannot be read")], inboxes=INBOXES)
     root = Root(OUTBOX, EVERY_INBOX)
     assert [one.name for one in troubles(whole, root, Discretion(whole, root, ()))] == ["private"]
+
+
+def test_thousands_of_inboxes_cost_no_pattern_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    real = re.sub
+
+    def counted(pattern: str, *rest: Any, **more: Any) -> str:
+        made.append(pattern)
+        return real(pattern, *rest, **more)
+
+    monkeypatch.setattr(re, "sub", counted)
+    inboxes = [InboxState(INBOX / f"inbox {number:04}") for number in range(3000)]
+    wrong = [Problem(str(inbox.path), f"{inbox.path}/preset.toml:1: no number") for inbox in inboxes[:MOST]]
+    whole = snapshot(problems=wrong, inboxes=inboxes)
+    found = list(troubles(whole, MAIN, Discretion(whole, MAIN, [])))
+    assert [one.detail for one in found] == [f"inbox {number:04}/preset.toml:1: no number" for number in range(MOST)]
+    assert len(made) <= 2 * MOST

@@ -56,7 +56,7 @@ def test_date_and_seconds() -> None:
     ("found", "text"),
     [
         (Estimate(590, 670, MEASURED), "about 20:10"),
-        (Estimate(7 * HOUR, 7.4 * HOUR, MEASURED), "about tomorrow 03:10"),
+        (Estimate(7 * HOUR, 7.4 * HOUR, MEASURED), "tomorrow about 03:10"),
         (Estimate(7 * HOUR, 8 * HOUR, MEASURED), "between tomorrow 03:00 and 04:00"),
         (Estimate(HOUR, 2 * HOUR, NEAR), "between 21:00 and 22:00"),
         (Estimate(HOUR, HOUR + 70, NEAR), "about 21:00"),

@@ -8,7 +8,7 @@ import pytest
 from rich.cells import cell_len
 
 from flashvsr.status.clock import when_text
-from flashvsr.status.estimate import GUESSED, MEASURED, Estimate
+from flashvsr.status.estimate import GUESSED, MEASURED, NEAR, Estimate
 from flashvsr.status.job_line import job_lines
 from flashvsr.status.job_names import job_names
 from flashvsr.status.snapshot import JobState
@@ -102,6 +102,14 @@ def test_no_line_is_wider_than_the_terminal_and_no_number_is_cut(width: int) -> 
     assert "  will be skipped: it is" in shown[3]
 
 
+def test_a_reason_gives_way_to_a_name_that_can_be_told() -> None:
+    facts: dict[str, Any] = {"source_size": (480, 270), "result_size": (960, 540), "frames_done": 58, "frames": 100}
+    first = job(9, name=NAMES[1], **facts, seconds_left=Estimate(50, 80, NEAR), error="its worker was told to stop")
+    (line,) = lines(first)
+    assert cell_len(line) <= 80
+    assert line.startswith("9  waiting  a/Grandmot…t two.mp4  480x270")
+
+
 def test_columns_stand_below_each_other() -> None:
     first, second = lines(job(9, **SIZES), job(10, "running", "longer.mp4", **SIZES, phase="starting"))
     assert first == " 9  waiting  a/clip.mp4    640x360 -> 1280x720"
@@ -122,4 +130,4 @@ def test_three_results_of_three_inboxes_differ() -> None:
 
 def test_a_reason_stays_one_line_whatever_it_quotes() -> None:
     (line,) = lines(job(1, "failed", error="a\x1b[31m\n\nb"))
-    assert line.endswith("a\\x1b[31m b")
+    assert line.endswith("a\\x1b[31m; b")

@@ -28,7 +28,7 @@ def test_it_says_what_goes_on() -> None:
 def test_the_newest_problems_are_named_and_all_are_counted() -> None:
     problems = [Problem("queue", "no\n  answer"), Problem("disk", "x" * 5000), Problem("a", "b"), Problem("c", "d")]
     line = status_line(snapshot(problems=problems))
-    assert "0 failed today; no answer; xxx" in line
+    assert "0 failed today; no; answer; xxx" in line
     assert line.endswith("; and 2 more: flashvsr status")
     assert len(line) < PROBLEM_LENGTH + 200
 

@@ -24,7 +24,7 @@ CLOCK = when_text(MOMENT + 1800, MOMENT)
         (snapshot(counts={"queued": 6}), "queue: 6 videos"),
         (snapshot(counts={"queued": 6}, unknown=6, ends=ENDS), "queue: 6 videos"),
         (snapshot(counts={"queued": 6}, unknown=2, ends=ENDS),
-         f"queue: 6 videos, 4 of them done about {CLOCK}; the others not looked at yet"),
+         f"queue: 6 videos, 4 done about {CLOCK}, 2 not looked at yet"),
         (snapshot(counts={"queued": 6}, process=None), "queue: 6 videos; the service does not run"),
     ],
 )  # fmt: skip

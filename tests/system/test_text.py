@@ -14,6 +14,7 @@ from flashvsr.system.text import (
     from_printable,
     one_line,
     printable,
+    sentence_of,
     storable,
     visible,
     visible_lines,
@@ -133,3 +134,16 @@ def test_warnings_are_bounded_in_number_and_length(text: str, times: int) -> Non
         assert (
             bounded_warnings([*warnings, "one", *warnings])[-1] == f"and {2 * times - MOST_WARNINGS + 2} more warnings"
         )
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("one", "one"),
+        ("2 problems:\n  a.toml:1: x\n\n  a.toml:2:  y\n", "2 problems: a.toml:1: x; a.toml:2: y"),
+        ("first;\nsecond", "first; second"),
+        ("", ""),
+    ],
+)
+def test_lines_become_one_sentence(text: str, sentence: str) -> None:
+    assert sentence_of(text) == sentence

@@ -86,5 +86,5 @@ def test_a_sample_is_foretold_as_one(prober: Prober, tmp_path: Path) -> None:
     assert whole.size is not None
     assert (sample.frames, sample.seconds) == (report.frames, whole.seconds)
     assert sample.size == pytest.approx(whole.size * report.frames / whole.frames, rel=0.01)
-    assert "only its first 0.5 seconds will be made, as the preset's seconds asks for" in sample.remarks
+    assert "only its first 0.5 s will be made, as seconds in the preset asks for" in sample.remarks
     assert len(whole.remarks) == len(sample.remarks) - 1

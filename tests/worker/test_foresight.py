@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from flashvsr.errors import BadInput, Transient
+from flashvsr.files.trees import Trees
 from flashvsr.jobs.forecasts import forecast_of
 from flashvsr.settings.config import Config
-from flashvsr.settings.preset import Preset
+from flashvsr.settings.preset import Preset, load_preset
 from flashvsr.upscaling.forecast import Forecast
 from flashvsr.worker import foresight
 from flashvsr.worker.foresight import Foresight
@@ -69,6 +70,27 @@ def test_another_preset_asks_for_another_look(bench: Bench, looked: Looked, thre
     thread.step()
     thread.step()
     assert [preset.seed for preset in looked.presets] == [3, 4]
+
+
+def test_a_preset_that_is_as_it_was_is_not_read_again(
+    bench: Bench, looked: Looked, thread: Foresight, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+
+    def load(trees: Trees, path: Path, quality: int) -> Preset:
+        read.append(path)
+        return load_preset(trees, path, quality)
+
+    monkeypatch.setattr(foresight, "load_preset", load)
+    bench.add("a.mov")
+    thread.step()
+    bench.add("b.mov")
+    thread.step()
+    assert looked.files == ["a.mov", "b.mov"]
+    assert read == [bench.inbox / "preset.toml"]
+    (bench.inbox / "preset.toml").write_text("seed = 41\n")
+    thread.step()
+    assert len(read) == 2
 
 
 def test_a_forced_job_is_foreseen_as_such(bench: Bench, looked: Looked, thread: Foresight) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flashvsr.errors import Transient
+from flashvsr.errors import BadInput, Transient
 from flashvsr.files import at
 from flashvsr.settings.preset import PRESET_NAME
 from flashvsr.settings.service_tables import ExtraInbox
@@ -249,10 +249,55 @@ def test_one_that_a_person_changed_stays(bench: Bench, change: str) -> None:
     assert files(bench.outbox) == sorted(["clip.mp4", partial.name])
 
 
+def rename(bench: Bench, name: str) -> None:
+    (bench.inbox / "clip.mov").rename(bench.inbox / name)
+
+
+def test_the_text_goes_too_although_the_source_has_another_name_by_then(bench: Bench) -> None:
+    prepare(bench, "keep")
+    number = add(bench, "clip.mov")
+    fail(bench, number)
+    rename(bench, "better.mov")
+    bench.queue.requests.retry(number)
+    bench.loop.step()
+    assert files(bench.outbox) == ["better.mp4"]
+    assert files(bench.root / "state" / "partials") == []
+
+
+def test_of_a_source_that_fails_under_two_names_the_newer_text_is_left(bench: Bench) -> None:
+    prepare(bench, "keep")
+    number = add(bench, "clip.mov")
+    bench.fail_at("start", BadInput("not a video"))
+    bench.loop.step()
+    rename(bench, "better.mov")
+    bench.queue.requests.retry(number)
+    bench.loop.step()
+    assert files(bench.outbox) == ["better.mov.error.txt"]
+    bench.upscaling.at.clear()
+    bench.queue.requests.retry(number)
+    bench.loop.step()
+    assert files(bench.outbox) == ["better.mp4"]
+    assert files(bench.root / "state" / "partials") == []
+
+
+def test_a_text_of_an_earlier_name_that_a_person_changed_stays(bench: Bench) -> None:
+    prepare(bench, "keep")
+    number = add(bench, "clip.mov")
+    fail(bench, number)
+    text = bench.outbox / "clip.mov.error.txt"
+    text.write_text(f"I know.\n{text.read_text()}")
+    rename(bench, "better.mov")
+    bench.queue.requests.retry(number)
+    bench.loop.step()
+    assert files(bench.outbox) == ["better.mp4", "clip.mov.error.txt"]
+
+
 NUL = '{"partials": [{"path": "a\\u0000", "size": 1, "mtime_ns": 1}]}'
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"partials": 3}', NUL])
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"partials": 3, "text": 3}', '{"text": {"folder": "a", "name": 1}}', NUL]
+)
 def test_notes_of_any_content_keep_no_job(bench: Bench, content: str) -> None:
     prepare(bench, "keep")
     number = add(bench, "clip.mov")

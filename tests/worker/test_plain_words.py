@@ -12,13 +12,13 @@ import pytest
 import flashvsr
 from flashvsr import errors
 from flashvsr.errors import BadInput, Crashed, Fault, Transient
+from flashvsr.jobs.plain_words import FAULTS, KINDS, Words, error_text, words_for
 from flashvsr.jobs.schema import Job
 from flashvsr.outbox.targets import inside
 from flashvsr.video.limits import Limits, check_file, check_frames, check_side
 from flashvsr.video.media import open_source
 from flashvsr.worker import sweep
 from flashvsr.worker.faults import judge
-from flashvsr.worker.plain_words import FAULTS, KINDS, Words, error_text, words_for
 from kits.paths import CLIPS
 from kits.played import Bench
 

@@ -72,3 +72,15 @@ def test_no_line_of_an_error_becomes_an_escape(
     text = "\n".join(lines(caplog))
     assert "<4>two lines:\n<4>  widht; again in " in text
     assert "\\n" not in text
+
+
+def test_what_keeps_a_job_is_a_warning_once_as_long_as_it_stays_the_same(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    number = bench.add(age=0.0)  # it may still grow, and is tried again and again
+    for error in ("cut short", "cut short", "cut short", "no picture"):
+        bench.fail_at("start", BadInput(error))
+        bench.make_due(number)
+        bench.loop.step()
+    warnings = [line for line in lines(caplog) if line.startswith("<4>")]
+    assert ["cut short" in line for line in warnings] == [True, False]

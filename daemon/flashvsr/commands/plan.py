@@ -8,7 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flashvsr.commands.say import say, say_json
+from flashvsr.commands.say import say_json, say_lines
+from flashvsr.commands.screen import Screen
 from flashvsr.errors import BadConfig, FlashVSRError, NoSpace
 from flashvsr.files.space import check_room
 from flashvsr.files.state import StateDirectory
@@ -18,6 +19,7 @@ from flashvsr.jobs.schema import Rate
 from flashvsr.settings.config import Config
 from flashvsr.settings.preset import PRESET_NAME, Preset, load_preset, override
 from flashvsr.status.estimate import Estimate, estimate, estimate_text, span_text
+from flashvsr.status.named_rows import Row, row_lines
 from flashvsr.status.words import size_text
 from flashvsr.system.devices import Slot, discover
 from flashvsr.system.text import printable
@@ -25,20 +27,22 @@ from flashvsr.weights import choice as weights
 
 if TYPE_CHECKING:
     from flashvsr.upscaling.forecast import Forecast
+    from flashvsr.upscaling.forecaster import Forecaster
 
 _MIB, _GIB = 1 << 20, 1 << 30
 
 
 def run(config: Config, options: argparse.Namespace) -> int:
     """Print what would be made of each file; exit code 1 if one of them cannot be looked at."""
+    from flashvsr.upscaling.forecaster import Forecaster
     from flashvsr.upscaling.largest import largest_result
-    from flashvsr.upscaling.prober import Prober
 
     slot = discover(config.gpu.devices, config.gpu.max_concurrent)[0]
     model = weights.choose(config.model, config.paths.models, has_gpu=slot.memory is not None).name
     largest = largest_result(slot.memory, fused=config.model.attention != "torch")
     rates = _rates(config)
-    prober = Prober(config.limits.memory)
+    forecaster = Forecaster(largest)
+    screen = Screen()
     found: list[dict[str, Any]] = []
     failed = False
     try:
@@ -46,15 +50,15 @@ def run(config: Config, options: argparse.Namespace) -> int:
             told = _Told(config, path.resolve(), slot, model, rates)
             try:
                 preset, inbox = _preset(config, path.resolve(), options)
-                told.look(prober, preset.fixed(largest), inbox)
+                told.look(forecaster, preset, inbox)
             except FlashVSRError as error:
                 failed = True
                 told.problem = str(error)
             found.append(told.facts())
             if not options.json:
-                say("\n".join(told.lines()))
+                say_lines(told.lines(screen.columns))
     finally:
-        prober.close()
+        forecaster.close()
     if options.json:
         say_json({"files": found})
     return int(failed)
@@ -75,12 +79,10 @@ class _Told:
         self.problem = ""
         self.waits = ""
 
-    def look(self, prober: Any, preset: Preset, outbox: Path | None) -> None:
+    def look(self, forecaster: Forecaster, preset: Preset, outbox: Path | None) -> None:
         """Look into the file. Raises what keeps that from being done."""
-        from flashvsr.upscaling.forecaster import forecast
-
         self._preset = preset
-        made = self._forecast = forecast(self._config.trees(), self._path, preset, self._config, prober)
+        made = self._forecast = forecaster(self._path, preset, self._config)
         if made.model is None or made.frames is None:
             return
         gpu = self._slot.memory is not None
@@ -98,12 +100,11 @@ class _Told:
         told["time"] = None if self._time is None else asdict(self._time)
         return told | {"waits": self.waits or None, "problem": self.problem or None}
 
-    def lines(self) -> list[str]:
-        """For people."""
-        rows = [(key, text) for key, text in self._rows() if text]
-        return [printable(self._path), *(f"  {key:<9} {text}" for key, text in rows)]
+    def lines(self, width: int | None) -> list[str]:
+        """For people. `width`: columns of the terminal, to which long texts are wrapped; None: they are not."""
+        return [printable(self._path), *row_lines(self._rows(), width, indent="  ")]
 
-    def _rows(self) -> list[tuple[str, str]]:
+    def _rows(self) -> list[Row]:
         if self._forecast is None or self._preset is None:
             return [("problem", self.problem)]
         made, preset = self._forecast, self._preset
@@ -162,7 +163,9 @@ def _rates(config: Config) -> Sequence[Rate]:
 
 
 def _bytes(size: int) -> str:
-    return f"{size / _GIB:.1f} GiB" if size >= _GIB else f"{max(1, round(size / _MIB))} MiB"
+    return (
+        f"{size / _GIB:.1f} GiB" if size >= _GIB else f"{max(0.1, size / _MIB):.{0 if size >= 10 * _MIB else 1}f} MiB"
+    )
 
 
 def _number(count: int, what: str) -> str:

@@ -26,6 +26,11 @@ class Screen(Console):
             stderr=stderr, highlight=False, markup=False, emoji=False, width=None if terminal else UNLIMITED
         )
 
+    @property
+    def columns(self) -> int | None:
+        """Columns that lines should fit; None for a pipe or a file, where nothing is cut or folded."""
+        return None if self.width == UNLIMITED else self.width
+
     def print(self, *objects: Any, **options: Any) -> None:
         """Print; raises FlashVSRError where the output is full."""
         with writing(sys.stderr if self.stderr else sys.stdout):

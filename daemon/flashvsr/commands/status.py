@@ -8,7 +8,7 @@ from typing import Any
 
 from flashvsr.commands.requests import existing_queue
 from flashvsr.commands.say import say, say_json, say_json_line
-from flashvsr.commands.screen import UNLIMITED, Screen
+from flashvsr.commands.screen import Screen
 from flashvsr.commands.watching import each_moment, show_on_screen
 from flashvsr.errors import FlashVSRError
 from flashvsr.jobs.queue import Queue
@@ -34,8 +34,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
         elif options.json:
             say_json(_facts(_look(config, queue, options)))
         else:
-            width = None if screen.width == UNLIMITED else screen.width
-            for line in _lines(_look(config, queue, options), options, width):
+            for line in _lines(_look(config, queue, options), options, screen.columns):
                 say(line)
     return 0
 

@@ -13,7 +13,7 @@ from flashvsr.system.text import printable
 log = logging.getLogger(__name__)
 
 MOST = 40  # of one source; a film with subtitles in each language has fewer
-_TAIL = re.compile(r"(?:\.[^./]{1,40}){0,3}\.(?:srt|ass|ssa|vtt|sub|idx|nfo|jpe?g|png)", re.IGNORECASE)
+_TAIL = re.compile(r"(?:\.[^./]{1,40}){0,3}\.(?:srt|ass|ssa|vtt|sub|idx|nfo|jpe?g|png)\Z", re.IGNORECASE)
 
 IsVideo = Callable[[str], bool]  # whether a name is that of a video
 
@@ -35,6 +35,11 @@ def companions_of(video: str, names: Iterable[str], is_video: IsVideo) -> dict[s
     if len(found) > MOST:
         log.warning("%d files lie beside %s and have its name; %d go along", len(found), printable(video), MOST)
     return dict(list(found.items())[:MOST])
+
+
+def may_go_along(name: str) -> bool:
+    """Tell whether a file of this name is of a kind that goes along with a video, wherever that lies."""
+    return _TAIL.search(name) is not None
 
 
 def is_shared(video: str, names: Iterable[str], is_video: IsVideo) -> bool:

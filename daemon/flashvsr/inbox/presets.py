@@ -20,15 +20,15 @@ from flashvsr.system.text import printable
 
 log = logging.getLogger(__name__)
 
-_Version = tuple[int, ...] | None  # None: no such file, or it cannot be looked at
+Version = tuple[int, ...] | None  # None: no such file, or it cannot be looked at
 
 
 @dataclass(frozen=True)
 class _Verdict:
     """What a preset was found to be, and the files as they were then; `wrong` is empty if it is right."""
 
-    preset: _Version
-    explanation: _Version
+    preset: Version
+    explanation: Version
     wrong: str
     priority: int = 0
 
@@ -79,7 +79,7 @@ class PresetGuard:
 
     def _judge(self, inbox: Path) -> str | None:
         before = self.broken.get(str(inbox))
-        version: _Version = None
+        version: Version = None
         try:
             if self._version(inbox / PRESET_NAME) is None:
                 with suppress(BadConfig):  # the check below says why it cannot be written
@@ -109,7 +109,7 @@ class PresetGuard:
                 )
         return None
 
-    def _note(self, inbox: Path, version: _Version, wrong: str, priority: int = 0) -> None:
+    def _note(self, inbox: Path, version: Version, wrong: str, priority: int = 0) -> None:
         explanation = self._version(inbox / PRESET_ERROR_NAME) if wrong else None
         self._verdicts[inbox] = _Verdict(version, explanation, wrong, priority)
 
@@ -130,12 +130,17 @@ class PresetGuard:
             self._inboxes_with[state] = self._queue.intake.inboxes_with(state)
         return self._inboxes_with[state]
 
-    def _version(self, path: Path) -> _Version:
-        try:
-            stat = self._trees.lstat(path)
-        except OSError:
-            return None
-        return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+    def _version(self, path: Path) -> Version:
+        return version_of(self._trees, path)
+
+
+def version_of(trees: Trees, path: Path) -> Version:
+    """What tells whether a file is another one than before, without reading it."""
+    try:
+        stat = trees.lstat(path)
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 def _is_out_of_reach(error: BaseException | None) -> bool:

@@ -11,6 +11,8 @@ VIDEO_EXTENSIONS = frozenset(
     | {"ogm", "mxf", "gif", "y4m", "dv", "nut", "rm", "rmvb", "divx"}
 )
 
+NO_VIDEOS = "not videos by name and left alone"  # how a problem begins that is about such files
+
 # All compared in lower case. A leading dot covers AppleDouble files, .DS_Store and our own temporaries.
 _PREFIXES = (".", "~")
 _NAMES = frozenset(

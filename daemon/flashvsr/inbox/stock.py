@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 from flashvsr.files.at import Identity, identity
+from flashvsr.files.companion_names import may_go_along
 from flashvsr.files.trees import Trees
-from flashvsr.inbox.rules import is_misnamed_preset, is_video_name
+from flashvsr.inbox.rules import NO_VIDEOS, is_misnamed_preset, is_video_name
 from flashvsr.inbox.scan_problems import ScanProblems
 from flashvsr.inbox.settle import Settler
 from flashvsr.inbox.unfinished import Companions, looks_like_part
@@ -119,7 +120,8 @@ class Stock:
         if relative == name and is_misnamed_preset(name):
             problems.add(inbox, f"{printable(name)} is not read; a preset has the name {PRESET_NAME}, so rename it")
         elif not is_video_name(name):
-            problems.count(inbox, "not videos by name and left alone", relative)
+            if not may_go_along(name):  # subtitles and the like: often there before their video, or after it has gone
+                problems.count(inbox, NO_VIDEOS, relative)
         elif looks_like_part(name):
             problems.count(inbox, "named like parts of a download and left alone until they get another name", relative)
         else:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from flashvsr.jobs.notices import HELD, QUEUE_EMPTY, TROUBLE, empty_counts
 from flashvsr.jobs.schema import DONE, FAILED, SKIPPED, Notice
-from flashvsr.system.text import visible
+from flashvsr.system.text import sentence_of, visible
 
 NAMED = 5  # of one kind; the others are counted
 LONGEST_DETAIL, LONGEST_TITLE = 300, 250  # characters
@@ -63,7 +63,7 @@ def _paragraph(kind: str, notices: Sequence[Notice]) -> str:
 
 def _detail(notice: Notice) -> str:
     """Its reason or place, without the full stop at its end."""
-    return visible(" ".join((notice.detail or "").split()), LONGEST_DETAIL).removesuffix(".")
+    return visible(sentence_of(notice.detail or ""), LONGEST_DETAIL).removesuffix(".")
 
 
 def _failed(notice: Notice) -> str:
@@ -80,7 +80,7 @@ def _done(notice: Notice) -> str:
 
 def _skipped(notice: Notice) -> str:
     return (
-        f"{notice.subject} was left as it is: {_detail(notice)}. `flashvsr retry {notice.job} --force` does it anyway."
+        f"{notice.subject} was left as it is: {_detail(notice)}. `flashvsr retry --force {notice.job}` does it anyway."
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from flashvsr.jobs.plain_words import words_for
 from flashvsr.jobs.schema import CANCELLED, DONE, FAILED, HELD, QUEUED, RUNNING, SKIPPED
 from flashvsr.page.content import STOPPED, Content
 from flashvsr.page.wording import LANGUAGES, Both, estimated, form, span
@@ -28,7 +29,7 @@ if TYPE_CHECKING:  # imported by the first page: a service that writes none does
 GRACE = 40.0  # seconds after the next sign of life is due until the page says that there was none
 _HERE = Path(__file__).parent
 _BAR = 30  # characters
-_TODO = {FAILED: "failed_todo", SKIPPED: "skipped_todo", CANCELLED: "cancelled_todo"}
+_TODO = {SKIPPED: "skipped_todo", CANCELLED: "cancelled_todo"}
 
 Say = Callable[..., str]
 
@@ -170,10 +171,14 @@ def _ended(job: JobState, content: Content, root: Path, now: float, say: Say) ->
     facts = _sizes(job)
     if job.state == DONE and job.claimed is not None and job.finished is not None:
         facts.append(say("took", span=span(job.finished - job.claimed)))
+    todo = say(_TODO[job.state]) if job.state in _TODO else ""
+    if job.state == FAILED:
+        words = words_for(job.error_kind)
+        todo = say("failed_todo", words=Both(f"{words.wrong} {words.help}", words.chinese))
     values = _job(job, content) | {
         "facts": facts,
         "ended": Moment.of(job.finished, now) if job.finished is not None else None,
-        "todo": _TODO.get(job.state, ""),
+        "todo": todo,
         "note": content.discretion.text(job.error) if job.error and job.state in (FAILED, SKIPPED) else "",
         "picture": None,
     }

@@ -7,15 +7,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from flashvsr.inbox.rules import NO_VIDEOS
 from flashvsr.page.roots import Root
 from flashvsr.settings.preset import PRESET_NAME
 from flashvsr.status.snapshot import Problem, Snapshot
-from flashvsr.system.text import printable, visible
+from flashvsr.system.text import printable, sentence_of, visible
 
 # Each has a text `trouble_...` and `todo_...` in words.toml.
-PRESET, INBOX, FILE, OUTBOX = "preset", "inbox", "file", "outbox"
+PRESET, INBOX, OTHERS, FILE, OUTBOX = "preset", "inbox", "others", "file", "outbox"
 DISK, SOURCE, WORKER, SERVICE = "disk", "source", "worker", "service"
-KINDS = (PRESET, INBOX, FILE, OUTBOX, DISK, SOURCE, WORKER, SERVICE)
+KINDS = (PRESET, INBOX, OTHERS, FILE, OUTBOX, DISK, SOURCE, WORKER, SERVICE)
 
 MOST = 20
 DETAIL = 1_500  # characters
@@ -72,17 +73,20 @@ class Discretion:
         if self.is_foreign(text):
             return ""
         for prefix, name in self._names:
+            if prefix not in text:  # far cheaper than a pattern for each of thousands of inboxes
+                continue
             text = re.sub(rf"{re.escape(prefix)}(?![^/\s,;:'\"])", lambda _, name=name: name, text)  # type: ignore[misc]
-        return visible(" ".join(_SOMEWHERE.sub(_DOTS, text).split()), DETAIL)
+        return visible(sentence_of(_SOMEWHERE.sub(_DOTS, text)), DETAIL)
 
 
 def troubles(snapshot: Snapshot, root: Root, discretion: Discretion) -> Iterator[Trouble]:
     """Yield what of the snapshot's problems concerns the people of one outbox, at most `MOST`, the newest first."""
     slots = {worker.slot for worker in snapshot.workers}
     own = {job.id for job in snapshot.jobs if root.inboxes.holds(job.inbox)}
+    inboxes = {printable(inbox.path) for inbox in snapshot.inboxes}
     number = 0
     for problem in snapshot.problems:
-        found = _kind(problem, snapshot, root, discretion, slots, own)
+        found = _kind(problem, snapshot, root, discretion, slots, own, inboxes)
         if found is None:
             continue
         kind, name = found
@@ -93,7 +97,13 @@ def troubles(snapshot: Snapshot, root: Root, discretion: Discretion) -> Iterator
 
 
 def _kind(
-    problem: Problem, snapshot: Snapshot, root: Root, discretion: Discretion, slots: set[str], own: set[int]
+    problem: Problem,
+    snapshot: Snapshot,
+    root: Root,
+    discretion: Discretion,
+    slots: set[str],
+    own: set[int],
+    inboxes: set[str],
 ) -> tuple[str, str] | None:
     """The kind of a problem, and the name of what has it; None if it is none of these people's business."""
     subject = problem.subject
@@ -112,8 +122,8 @@ def _kind(
     name = discretion.short(subject)
     if name is None:
         return (SERVICE, "") if subject == printable(snapshot.service.state) else None
-    inboxes = {printable(inbox.path) for inbox in snapshot.inboxes}
     is_inbox = subject in inboxes or "/" not in name or path.parent == Path(printable(snapshot.inbox_root.path))
     if is_inbox:
-        return (PRESET if PRESET_NAME in problem.text else INBOX), name.rpartition("/")[2]
+        kind = OTHERS if problem.text.startswith(NO_VIDEOS) else INBOX
+        return (PRESET if PRESET_NAME in problem.text else kind), name.rpartition("/")[2]
     return FILE, name

@@ -78,8 +78,9 @@ class MetricsThread:
         figures: QueueFigures | None = None
         while not self._ending.wait(STEP_SECONDS):
             if self._path is not None:
-                now = queue.store.version()
-                if figures is None or now != version or time.monotonic() >= self._next_write:
+                now, ticks = queue.store.version(), time.monotonic()
+                news = now != version and ticks >= self._least  # else nothing is written yet
+                if figures is None or news or ticks >= self._next_write:
                     version, figures = now, queue.figures.read()
                 self._step(figures)
 

@@ -26,14 +26,20 @@ def end_text(found: Estimate, now: float) -> str:
     least, most = _rounded(now + found.least, found), _rounded(now + found.most, found)
     perhaps = "perhaps " if found.basis == GUESSED else ""
     if found.basis == MEASURED and found.most - found.least < _ROUGH:
-        return f"about {when_text(_rounded(now + (found.least + found.most) / 2, found), now)}"
+        return _about(_rounded(now + (found.least + found.most) / 2, found), now)
     first, last = when_text(least, now), when_text(most, now)
     if first == last:
-        return f"{perhaps or 'about '}{last}"
+        return f"{perhaps}{last}" if perhaps else _about(most, now)
     (day, _), (last_day, clock) = _parts(least, now), _parts(most, now)
     if not day and last_day:
         first = f"{first} today"
     return f"{perhaps}between {first} and {clock if day == last_day else last}"
+
+
+def _about(moment: float, now: float) -> str:
+    """For example "tomorrow about 03:40"."""
+    day, clock = _parts(moment, now)
+    return f"{day} about {clock}".lstrip()
 
 
 def _parts(moment: float, now: float) -> tuple[str, str]:

@@ -13,10 +13,10 @@ from flashvsr.status.job_names import JobName, cut
 from flashvsr.status.snapshot import JobState
 from flashvsr.status.words import left_text, phase_text, progress_text, reason_text, sizes_text
 from flashvsr.system.spans import length_text
-from flashvsr.system.text import PRINTED_LINE, printable, visible
+from flashvsr.system.text import PRINTED_LINE, printable, sentence_of, visible
 
 WIDE = 120  # columns from which on there is room for more than the most necessary
-LEAST_NAME, LEAST_REASON = 8, 20
+LEAST_NAME, GOOD_NAME, LEAST_REASON = 8, 20, 20  # a reason gives way to a name that can be told
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,10 @@ def job_lines(
     longest = max((cell_len(str(line.name)) for line in lines), default=0)
     before = numbers + 2 + states + 2
     if width is not None:
-        longest = min(longest, max(LEAST_NAME, width - before - 2 - max((line.need for line in lines), default=0)))
+        room = width - before - 2
+        beside_all = room - max((line.need for line in lines), default=0)
+        beside_facts = room - max((cell_len(line.facts) for line in lines), default=0)
+        longest = min(longest, max(LEAST_NAME, beside_all, min(GOOD_NAME, beside_facts)))
     for line in lines:
         name = line.name.fitted(longest)
         start = f"{line.number:>{numbers}}  {line.state:<{states}}  {name}{' ' * (longest - cell_len(name))}"
@@ -72,7 +75,7 @@ def _line(job: JobState, name: JobName, moment: float, width: int | None) -> _Li
     reason = reason.replace(f"{file}: ", "").replace(f"{file} ", "it ").replace(f"{printable(job.inbox)}/", "")
     if wide and job.result is not None:
         reason = "; ".join(text for text in (printable(job.result), reason) if text)
-    one_line = visible(" ".join(reason.split()), PRINTED_LINE)
+    one_line = visible(sentence_of(reason), PRINTED_LINE)
     return _Line(str(job.id), state_word(job.state), name, ", ".join(fact for fact in facts if fact), one_line)
 
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from flashvsr.files.report_text import bounded_report, report_toml
 from flashvsr.jobs.schema import CANCELLED, DONE, FAILED, FINISHED, HELD, RUNNING, SKIPPED, state_word
 from flashvsr.status.clock import clock_text, end_text
 from flashvsr.status.facts import job_facts
+from flashvsr.status.named_rows import Row, row_lines
 from flashvsr.status.snapshot import JobState
 from flashvsr.status.words import left_text, phase_text, progress_text, reason_text, sizes_text
 from flashvsr.system.spans import length_text
 from flashvsr.system.text import printable, storable
-
-Row = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -38,14 +37,7 @@ class JobPage:
 
     def lines(self, width: int | None = None) -> list[str]:
         """For people. `width`: columns of the terminal, to which long texts are wrapped; None: they are not."""
-        rows = [(name, line.strip()) for name, text in self._rows() for line in text.split("\n") if line.strip()]
-        names = max(len(name) for name, _ in rows)
-        lines, last = [], ""
-        for name, text in rows:
-            for line in _wrapped(text, None if width is None else max(20, width - names - 2)):
-                lines.append(f"{'' if name == last else name:<{names}}  {line}")
-                last = name
-        return lines
+        return row_lines(self._rows(), width)
 
     def _rows(self) -> Iterator[Row]:
         job = self.job
@@ -100,12 +92,6 @@ class JobPage:
         return f"to try again: flashvsr retry {job.id}" if job.state in (FAILED, CANCELLED) else ""
 
 
-def _wrapped(text: str, width: int | None) -> list[str]:
-    if width is None or len(text) <= width:
-        return [text]
-    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
-
-
 def _report_rows(report: Any) -> Iterator[Row]:
     """What was done, by a report that any version may have written: what is not understood is left out."""
     if not isinstance(report, Mapping):
@@ -116,7 +102,7 @@ def _report_rows(report: Any) -> Iterator[Row]:
             source.get("codec"),
             _number(source.get("bits"), "bits"),
             "" if source.get("scan") in (None, "progressive") else f"interlaced, {source['scan']}",
-            _number(source.get("frame_rate"), "frames/s"),
+            _rate(source.get("frame_rate")),
             _length(source.get("duration")),
         ])  # fmt: skip
         yield "sound", _sound_text(source.get("audio"))
@@ -140,6 +126,14 @@ def _sound_text(tracks: Any) -> str:
 
 def _number(value: Any, unit: str) -> str:
     return "" if value is None else f"{value} {unit}"
+
+
+def _rate(value: Any) -> str:
+    """Of a fraction such as "30000/1001", as reports have it."""
+    try:
+        return f"{float(Fraction(str(value))):.4g} frames/s"
+    except (ValueError, ZeroDivisionError, OverflowError):
+        return ""
 
 
 def _length(value: Any) -> str:

@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 from flashvsr.jobs.schema import HELD, QUEUED, state_word
 from flashvsr.status.snapshot import JobState, Problem, Snapshot
-from flashvsr.system.text import printable, visible
+from flashvsr.system.text import printable, sentence_of, visible
 
 NAMED_JOBS, NAME_LENGTH = 2, 60  # more would not fit the line
 NAMED_PROBLEMS, PROBLEM_LENGTH = 2, 400
@@ -30,7 +30,7 @@ def status_line(snapshot: Snapshot) -> str:
 
 
 def _problem_texts(problems: Sequence[Problem]) -> list[str]:
-    shown = [visible(" ".join(str(problem).split()), PROBLEM_LENGTH) for problem in problems[:NAMED_PROBLEMS]]
+    shown = [visible(sentence_of(str(problem)), PROBLEM_LENGTH) for problem in problems[:NAMED_PROBLEMS]]
     more = len(problems) - len(shown)
     return [*shown, f"and {more} more: flashvsr status"] if more else shown
 

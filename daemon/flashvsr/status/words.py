@@ -49,7 +49,7 @@ def queue_text(snapshot: Snapshot) -> str:
         return videos
     end = end_text(queue.ends, snapshot.moment)
     if queue.unknown:
-        return f"{videos}, {queue.ahead - queue.unknown} of them done {end}; the others not looked at yet"
+        return f"{videos}, {queue.ahead - queue.unknown} done {end}, {queue.unknown} not looked at yet"
     return f"{videos}, done {end}"
 
 

@@ -53,6 +53,19 @@ def one_line(text: str) -> str:
     return "".join(character if character.isprintable() else _escape(character) for character in text)
 
 
+def sentence_of(text: str) -> str:
+    """Return a message of several lines as one sentence, whose parts are told apart: "3 problems: a; b; c".
+
+    Runs of blanks become one. It may still hold invisible characters.
+    """
+    parts = [" ".join(line.split()) for line in text.split("\n")]
+    sentence = ""
+    for part in filter(None, parts):
+        between = " " if sentence.endswith((":", ";", ",")) else "; "
+        sentence = f"{sentence}{between}{part}" if sentence else part
+    return sentence
+
+
 def visible(text: str, most: int = LINE) -> str:
     """Return a text as one visible line of at most `most` characters."""
     return bounded(one_line(bounded(text, 2 * most)), most, len(text))

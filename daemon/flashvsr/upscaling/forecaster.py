@@ -46,7 +46,7 @@ def forecast(
         refused = str(reason)
     remarks = notes(info.width, info.height, preset, geometry) if geometry else []
     if info.is_cut:
-        remarks.append(f"only its first {preset.seconds:g} seconds will be made, as the preset's seconds asks for")
+        remarks.append(f"only its first {preset.seconds:g} s will be made, as seconds in the preset asks for")
     return Forecast(
         source=(info.width, info.height),
         codec=info.codec,
@@ -65,11 +65,14 @@ def forecast(
 
 
 class Forecaster:
-    """Looks at one file after the other, as this process's device would do them."""
+    """Looks at one file after the other, as this process's device would do them.
 
-    def __init__(self) -> None:
+    `largest`: what `limit = "auto"` is; None: what the first GPU that this process sees has memory for.
+    """
+
+    def __init__(self, largest: Size | None = None) -> None:
         self._prober: Prober | None = None
-        self._largest: Size | None = None
+        self._largest = largest
 
     def __call__(self, source: Path, preset: Preset, config: Config, force: bool = False) -> Forecast:
         """Raises as `forecast` does."""

@@ -130,7 +130,7 @@ class FrameDecoder:
         found = [*self._trouble, *self._losses.warnings(self.frames)]
         if self._cut and self.info.until is not None:
             seconds = float(self.info.until)
-            found.append(f"only its first {seconds:g} seconds were made, as the preset's seconds asks for")
+            found.append(f"only its first {seconds:g} s were made, as seconds in the preset asks for")
         if self._frame.changes:
             found.append(
                 f"the picture changes its shape {self._frame.changes} times; parts of another shape than the first are "

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from flashvsr.errors import BadConfig, Damaged, FlashVSRError, LeaseLost, Transient
 from flashvsr.files.advice import explained
 from flashvsr.files.objects import clear_name
+from flashvsr.jobs.plain_words import error_text
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import DONE, SKIPPED, Job
 from flashvsr.outbox.publish import Outbox
@@ -27,7 +28,6 @@ from flashvsr.worker.faults import Outcome, Verdict
 from flashvsr.worker.marker import Marker
 from flashvsr.worker.partials import Partials
 from flashvsr.worker.places import ending_marker, result_folder, task_for, work_directory
-from flashvsr.worker.plain_words import error_text
 
 if TYPE_CHECKING:
     from flashvsr.upscaling.entry import Upscaling
@@ -88,6 +88,7 @@ class Conclusion:
             self._outbox.remove_temporaries(folder, job.id)
             if (state or job.state) in (DONE, SKIPPED):
                 self._outbox.remove_error_text(folder, Path(job.relative).name)  # of an attempt that failed
+                self._partials.withdraw_text(job.id)
             if (state or job.state) == DONE and not preset_of_job(job.preset).seconds:  # a sample is no whole result
                 self._partials.withdraw(job)
         except (OSError, FlashVSRError) as error:
@@ -144,7 +145,9 @@ class Conclusion:
         text = error_text(printable(name), verdict.kind, storable(verdict.message), retry, kept)
         try:
             self._access.check_outbox(job)
-            self._outbox.write_error_text(result_folder(self._config(), job), name, text)
+            folder = result_folder(self._config(), job)
+            self._outbox.write_error_text(folder, name, text)
+            self._partials.note_text(job.id, folder, name)
         except Transient:
             raise
         except (OSError, FlashVSRError) as error:

@@ -7,12 +7,13 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flashvsr.errors import BadConfig, BadInput, Damaged, FlashVSRError
+from flashvsr.inbox.presets import version_of
 from flashvsr.jobs.forecasts import forecast_of
 from flashvsr.jobs.queue import Queue
 from flashvsr.jobs.schema import Job
@@ -40,6 +41,7 @@ class Foresight(threading.Thread):
         self._upscaling = upscaling
         self._stopped = threading.Event()
         self._tried: dict[int, float] = {}  # job -> when it may be tried again
+        self._presets: dict[Path, tuple[object, Preset]] = {}  # by inbox, each with what it was read from
 
     def run(self) -> None:
         """Look for jobs to foresee, until `stop`."""
@@ -58,7 +60,9 @@ class Foresight(threading.Thread):
     def step(self) -> None:
         """Foresee what has not been yet, or was with another preset."""
         presets: dict[str, Preset | None] = {}
-        for job in self._queue.forecasts.waiting(LOOKED_AT):
+        jobs = self._queue.forecasts.waiting(LOOKED_AT)
+        self._forget(jobs)
+        for job in jobs:
             if job.inbox not in presets:
                 presets[job.inbox] = self._preset(Path(job.inbox))
             preset = presets[job.inbox]
@@ -67,12 +71,25 @@ class Foresight(threading.Thread):
             if preset is not None and self._is_due(job, preset):
                 self._look(job, preset)
 
+    def _forget(self, jobs: Sequence[Job]) -> None:
+        """Keep nothing about jobs that wait no more, and their inboxes."""
+        numbers, inboxes = {job.id for job in jobs}, {Path(job.inbox) for job in jobs}
+        self._tried = {number: moment for number, moment in self._tried.items() if number in numbers}
+        self._presets = {inbox: known for inbox, known in self._presets.items() if inbox in inboxes}
+
     def _preset(self, inbox: Path) -> Preset | None:
         """That of the inbox as it is now; None where it has errors, which hold its jobs, or cannot be reached."""
+        trees, quality = self._config().trees(), self._config().export.quality
+        version = version_of(trees, inbox / PRESET_NAME), quality
+        known = self._presets.get(inbox)
+        if known is not None and known[0] == version:  # it lies on a share: not read again and again
+            return known[1]
         try:
-            return load_preset(self._config().trees(), inbox / PRESET_NAME, self._config().export.quality)
+            preset = load_preset(trees, inbox / PRESET_NAME, quality)
         except (BadConfig, OSError):
             return None
+        self._presets[inbox] = version, preset
+        return preset
 
     def _is_due(self, job: Job, preset: Preset) -> bool:
         known = forecast_of(job).get(_BASIS) == _digest(job, preset)

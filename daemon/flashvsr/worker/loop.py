@@ -297,7 +297,7 @@ class WorkerLoop:
             self._end_for_good(job, verdict, control)
 
     def _put_back(self, job: Job, verdict: Verdict) -> None:
-        tell_put_back(verdict.message, verdict.delay)
+        tell_put_back(verdict.message, verdict.delay, again=verdict.message == job.error)
         told = verdict.message, verdict.kind, verdict.delay
         self._queue.claims.requeue(job.id, str(job.lease), *told, count_attempt=verdict.counted)
 

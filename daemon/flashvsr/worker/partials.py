@@ -1,7 +1,7 @@
-"""Which partial videos of a job lie in the outbox: when the whole result has come, nobody needs them any more.
+"""What attempts of a job that failed have left in the outbox: when the whole result has come, nobody needs it any more.
 
-A video bears no mark as texts do, and a job that is tried again forgets how it ended. So they are noted in the
-state directory, and taken away only if they are still what was published.
+A partial video bears no mark as texts do, a text has the name that the source had then, and a job that is tried again
+forgets how it ended. So both are noted in the state directory. They are taken away only if they are still as they were.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ from flashvsr.system.text import printable
 
 log = logging.getLogger(__name__)
 
+_PARTIALS, _TEXT = "partials", "text"  # in a note
 MOST = 20  # of one job: a person who tries again more often than that removes the others
 
 
 class Partials:
-    """The notes on them. `config`: the settings as they are now."""
+    """The notes on partial videos and on the error text. `config`: the settings as they are now."""
 
     def __init__(self, queue: Queue, config: Callable[[], Config]) -> None:
         self._queue = queue
@@ -49,22 +50,55 @@ class Partials:
             log.debug("%s is not there any more: %s", printable(partial), error)
             return
         entry = {"path": str(partial), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
-        known = [other for other in self._noted(path) if other["path"] != str(partial)]
-        with explained("write", path):
-            make_directories(OWN, path.parent)
-            clear_name(path)
-            write_replacing(path, json.dumps({"partials": [*known, entry][-MOST:]}))
+        notes = self._read(path)
+        known = [other for other in _partials(notes) if other["path"] != str(partial)]
+        self._write(path, notes | {_PARTIALS: [*known, entry][-MOST:]})
+
+    def note_text(self, job_id: int, folder: Path, name: str) -> None:
+        """An error text about a source called `name` was written into `folder`; one of an earlier name goes.
+
+        Raises Transient.
+        """
+        path = self._path(job_id)
+        notes = self._read(path)
+        text = {"folder": str(folder), "name": name}
+        before = _text(notes)
+        if before != text:
+            self._write(path, notes | {_TEXT: text})
+            self._remove_text(before)
 
     def withdraw(self, job: Job) -> None:
         """Remove those of the job, and of earlier jobs about the file of that name. Raises Transient."""
         for number in {job.id, *self._queue.jobs.of_source(job.source)}:
             path = self._path(number)
-            noted = self._noted(path)
-            for entry in noted:
+            notes = self._read(path)
+            for entry in _partials(notes):
                 self._remove(Path(entry["path"]), entry["size"], entry["mtime_ns"])
-            if noted:
-                with explained("remove", path):
-                    path.unlink(missing_ok=True)
+            self._remove_text(_text(notes))
+            if notes:
+                self._write(path, {})
+
+    def withdraw_text(self, job_id: int) -> None:
+        """Remove the error text of the job, whatever name its source had then. Raises Transient."""
+        path = self._path(job_id)
+        notes = self._read(path)
+        if text := _text(notes):
+            self._remove_text(text)
+            self._write(path, {key: value for key, value in notes.items() if key != _TEXT})
+
+    def _remove_text(self, text: dict[str, str] | None) -> None:
+        if text is not None:
+            Outbox(self._config().trees()).remove_error_text(Path(text["folder"]), text["name"])
+
+    def _write(self, path: Path, notes: dict[str, Any]) -> None:
+        """Keep the notes of a job; no file where there are none."""
+        with explained("write", path):
+            if not notes:
+                path.unlink(missing_ok=True)
+                return
+            make_directories(OWN, path.parent)
+            clear_name(path)
+            write_replacing(path, json.dumps(notes))
 
     def _remove(self, partial: Path, size: int, mtime_ns: int) -> None:
         trees = self._config().trees()
@@ -77,17 +111,29 @@ class Partials:
                 return
         log.info("%s is not needed any more and was removed", printable(partial))
 
-    def _noted(self, path: Path) -> list[dict[str, Any]]:
+    def _read(self, path: Path) -> dict[str, Any]:
         try:
             with explained("read", path):
-                found = (read_object(path) or {}).get("partials", [])
+                return read_object(path) or {}
         except (Unusable, Transient) as error:
-            log.warning("%s cannot be read, so partial videos it tells of stay: %s", printable(path), error)
-            return []
-        return [entry for entry in found if _is_entry(entry)] if isinstance(found, list) else []
+            log.warning("%s cannot be read, so what it tells of stays in the outbox: %s", printable(path), error)
+            return {}
 
     def _path(self, job_id: int) -> Path:
         return StateDirectory(self._config().paths.state).partials_of(job_id)
+
+
+def _partials(notes: dict[str, Any]) -> list[dict[str, Any]]:
+    found = notes.get(_PARTIALS)
+    return [entry for entry in found if _is_entry(entry)] if isinstance(found, list) else []
+
+
+def _text(notes: dict[str, Any]) -> dict[str, str] | None:
+    found = notes.get(_TEXT)
+    if not isinstance(found, dict) or not is_path(found.get("folder")):
+        return None
+    name = found.get("name")
+    return found if isinstance(name, str) and is_path(f"/{name}") and "/" not in name else None
 
 
 def _is_entry(entry: object) -> bool:

@@ -34,7 +34,11 @@ def tell_ended(ending: str, source: str, message: str) -> None:
     logs.each_line(log, level, f"{ending}: {printable(source)}: {message}")
 
 
-def tell_put_back(message: str, delay: float) -> None:
-    """Log why a job does not go on now. `delay`: seconds until it may be tried again, 0 if it need not wait."""
+def tell_put_back(message: str, delay: float, *, again: bool = False) -> None:
+    """Log why a job does not go on now. `delay`: seconds until it may be tried again, 0 if it need not wait.
+
+    `again`: the same was told of its last try, and is only of interest to those who look for details.
+    """
     when = f"again in {delay:.0f} s" if delay else "goes on later"
-    logs.each_line(log, logging.WARNING if delay else logging.INFO, f"{message}; {when}")
+    level = logging.DEBUG if again else logging.WARNING if delay else logging.INFO
+    logs.each_line(log, level, f"{message}; {when}")
