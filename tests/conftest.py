@@ -22,7 +22,7 @@ torch.set_num_threads(1)
 if not torch.cuda.is_available():  # then Triton's interpreter runs the kernels on the CPU
     os.environ["TRITON_INTERPRET"] = "1"  # read when Triton and the kernels are imported
 
-PROCESSES = 3  # for two cores: many tests wait, for a service or for a disk
+PROCESSES = 4  # for two cores: many tests wait, for a service or for a disk
 
 # What shares something that is dear to make, so that one process runs all of it. Folders or modules.
 TOGETHER = (

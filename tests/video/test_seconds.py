@@ -53,7 +53,7 @@ def test_picture_and_sound_end_there(container: str, mode: str, clip: Path, tmp_
     assert max(found["video"]) == pytest.approx(1.0, abs=0.002)
     assert 0.96 < max(found["audio"]) < 1.03
     assert control.done[-1] == RATE
-    assert "only its first 1 seconds were made, as the preset's seconds asks for" in report.warnings
+    assert "only its first 1 s were made, as seconds in the preset asks for" in report.warnings
     assert report.source["duration"] == pytest.approx(2.4, abs=0.1), "the source is as long as it is"
 
 
