@@ -269,6 +269,8 @@ def test_jobs_come_in_the_order_in_which_people_read_them(config: Config, queue:
     assert [job.id for job in taken.jobs] == ORDER
     assert {job.source_size for job in taken.jobs} == {(64, 36)}
     assert [job.done_in for job in taken.jobs] == [None] * 8, "no service is there to do them"
+    left = {job.id for job in taken.jobs if job.seconds_left is not None}
+    assert left == {5, 3, 4}, "those that ran were cut off"
     assert taken.queue is not None
     assert (taken.queue.ahead, taken.queue.ends) == (5, None)
 

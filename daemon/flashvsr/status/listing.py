@@ -55,8 +55,11 @@ def listed(
     at_work = {worker.job for worker in workers if worker.job is not None} if service.process is not None else set()
     states = [JobState.of(row, moment, at_work) for row in rows.jobs()]
     times = with_times(states, workers, rows.rates, moment, _open_times(service, run, moment))
+    jobs = times.jobs
+    if service.process is None:  # a job that runs in the queue was cut off: nobody knows what of it is left
+        jobs = tuple(replace(job, seconds_left=None) if job.state == RUNNING else job for job in jobs)
     unseen = max(0, queue.ahead - len(rows.running) - len(rows.waiting))
-    return replace(queue, ends=times.ends, unknown=times.unknown + unseen), times.jobs
+    return replace(queue, ends=times.ends, unknown=times.unknown + unseen), jobs
 
 
 def _open_times(service: ServiceState, run: str, moment: float) -> OpenTimes | None:
