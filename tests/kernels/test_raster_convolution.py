@@ -161,7 +161,7 @@ def test_what_is_seen_of_a_raster() -> None:
 
 
 def test_where_there_is_no_copy_engine(device: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu, "fetches_tiles", lambda _device: False)
+    monkeypatch.setattr(gpu, "takes_large_tiles", lambda _device: False)
     x = pictures(1, (5, 9), torch.float16, device)
     weight = kernel(CHANNELS, CHANNELS, 3, 3, like=x)
     out = raster_of(x)

@@ -96,7 +96,7 @@ def test_a_stop_can_wait_for_the_job_longer_than_the_timeout(service: Installed)
     worker = service.hold()
     service.box.run("systemctl", "stop", "--no-block", "flashvsr")
     service.until(lambda: service.property("StatusText").startswith("stopping"), "it is told to stop")
-    service.box.run("sleep", "5")
+    service.box.run("sleep", "3")
     service.release(worker)
     service.stop()
     assert service.property("Result") == "success"

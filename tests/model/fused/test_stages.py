@@ -136,6 +136,7 @@ def test_where_there_is_no_kernel_for_attention_in_eight_bits_the_products_have_
     device: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(network, "fp8_kernel_for", lambda *_: None)
+    monkeypatch.setattr(products, "quantise_rows", quantise_rows)
     assert FusedModel(small_model(device), precision=FP8).precision == INT8
 
 

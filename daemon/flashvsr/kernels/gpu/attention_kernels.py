@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from flashvsr.kernels.gpu import block_sparse_attention, extension_attention
+from flashvsr.kernels.gpu.large_tiles import HOPPER, capability_of
 from flashvsr.kernels.select_blocks import BlockLists
-
-HOPPER = 9
 
 
 class Attend(Protocol):
@@ -46,7 +45,7 @@ def fp8_kernel_for(attention: str, device: torch.device) -> AttendFp8 | None:
 
 
 def _is_hopper(device: torch.device) -> bool:
-    return device.type == "cuda" and torch.cuda.get_device_capability(device)[0] == HOPPER
+    return device.type == "cuda" and capability_of(device)[0] == HOPPER
 
 
 def kernel_for(attention: str, device: torch.device) -> Attend:

@@ -15,7 +15,7 @@ import triton.language as tl
 from torch import Tensor
 from triton.tools.tensor_descriptor import TensorDescriptor
 
-from flashvsr.kernels.gpu.copy_engine import fetches_tiles
+from flashvsr.kernels.gpu.large_tiles import takes_large_tiles
 from flashvsr.kernels.select_blocks import BlockLists
 from flashvsr.kernels.shapes import BLOCK_TOKENS
 
@@ -33,7 +33,7 @@ class AttentionTile:
 
 
 TILE = AttentionTile()
-THROUGH_REGISTERS = AttentionTile(columns=32)  # where there is no copy engine: larger ones spill
+THROUGH_REGISTERS = AttentionTile(columns=32)  # where large tiles do not fit: larger ones spill
 
 
 def block_sparse_attention(
@@ -43,7 +43,7 @@ def block_sparse_attention(
 
     `tile`: how the work is cut, by default as the device likes it.
     """
-    tile = tile or (TILE if fetches_tiles(q.device) else THROUGH_REGISTERS)
+    tile = tile or (TILE if takes_large_tiles(q.device) else THROUGH_REGISTERS)
     tokens, heads, dim = q.shape
     out = torch.empty_like(q)
     q_tiles, k_tiles, v_tiles = (

@@ -15,7 +15,7 @@ import triton.language as tl
 from torch import Tensor
 from triton.tools.tensor_descriptor import TensorDescriptor
 
-from flashvsr.kernels.gpu.copy_engine import fetches_tiles
+from flashvsr.kernels.gpu.large_tiles import HOPPER, capability_of
 from flashvsr.kernels.quantise_rows import Rows
 
 
@@ -33,7 +33,7 @@ class ProductTile:
 
 WIDE = ProductTile()
 NARROW = ProductTile(128, 128, 64, 4, 5, programs=2)  # where there are few tiles
-THROUGH_REGISTERS = ProductTile(128, 128, 64, 8, 3)  # where there is no copy engine
+THROUGH_REGISTERS = ProductTile(64, 128, 64, 4, 3, programs=2)  # on all but Hopper: larger ones spill
 FEW_COLUMNS = 2048
 _GROUP = 8  # tiles of rows that take turns with each tile of columns
 
@@ -56,7 +56,7 @@ def int8_product(x: Rows, weight: Rows, bias: Tensor, tile: ProductTile | None =
 
 
 def _tile_for(device: torch.device, columns: int) -> ProductTile:
-    if not fetches_tiles(device):
+    if capability_of(device)[0] != HOPPER:
         return THROUGH_REGISTERS
     return NARROW if columns <= FEW_COLUMNS else WIDE
 

@@ -14,7 +14,7 @@ import triton.language as tl
 from torch import Tensor
 from triton.tools.tensor_descriptor import TensorDescriptor
 
-from flashvsr.kernels.gpu.copy_engine import fetches_tiles
+from flashvsr.kernels.gpu.large_tiles import takes_large_tiles
 from flashvsr.kernels.raster import Raster
 
 
@@ -30,7 +30,7 @@ class Tile:
 
 
 TILE = Tile()
-THROUGH_REGISTERS = Tile(128, 128, 32, 8, 3)  # where there is no copy engine: larger ones spill
+THROUGH_REGISTERS = Tile(128, 128, 32, 8, 3)  # where large tiles do not fit: larger ones spill
 
 
 def convolve(
@@ -154,7 +154,7 @@ def _launch(
     out_pitch: int = 0,
     out_frame: int = 0,
 ) -> None:
-    if not fetches_tiles(x.rows.device):
+    if not takes_large_tiles(x.rows.device):
         tile = replace(THROUGH_REGISTERS, rows=tile.rows)
     outputs = weight.shape[1]
     columns = min(tile.columns, outputs)
