@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -9,6 +10,8 @@ from pathlib import Path
 # For work so small, threads wait for each other, and there are processes enough. NumPy reads this once, when it is
 # imported; processes that tests start inherit it.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+gc.disable()  # until all is imported and collected
 
 import pytest
 import torch
@@ -28,6 +31,7 @@ PROCESSES = 4  # for two cores: many tests wait, for a service or for a disk
 TOGETHER = (
     "systemd",
     "e2e/test_inboxes.py",
+    "kernels/test_other_cards.py",
     "training/test_nano.py",
     "upscaling/test_resume.py",
     "upscaling/test_resumed_file.py",
@@ -47,6 +51,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             groups[item.path] = next((name for name in TOGETHER if item.path.is_relative_to(TESTS / name)), None)
         if name := groups[item.path]:
             item.add_marker(pytest.mark.xdist_group(name))
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests and all that they import stay to the end: nobody need look through them for garbage."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
