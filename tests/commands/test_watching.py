@@ -82,6 +82,7 @@ def terminal(settings: Path) -> Iterator[Terminal]:
     opened.close()
 
 
+@pytest.mark.slow
 def test_it_is_painted_anew_follows_the_size_and_ends_by_ctrl_c(terminal: Terminal, queue: Queue) -> None:
     terminal.until("queue: 1 video")
     assert "…" in terminal.shown
@@ -104,6 +105,7 @@ def test_without_a_terminal_it_says_what_to_do(settings: Path, capsys: pytest.Ca
     assert "use --json --watch" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", ["", "1"])
 def test_json_is_one_line_each_time(settings: Path, number: str) -> None:
     command = [sys.executable, "-m", "flashvsr", "status", *number.split(), "--json", "--watch"]

@@ -158,6 +158,7 @@ def test_a_renamed_directory_is_watched_under_its_new_name_and_one_that_left_no_
     assert len(live.watcher._notifier._places) == before - 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["d", "deep enough"])
 def test_a_tree_deeper_than_python_recurses_and_paths_are_long(live: World, name: str) -> None:
     """1,500 directories: recursion ended the watcher, and the thread of the library that listened."""

@@ -37,6 +37,7 @@ def test_a_server_that_refuses(receiver: Receiver) -> None:
     assert send([Message(receiver.url, "title", "body")]) == ["HTTP 503"]
 
 
+@pytest.mark.slow
 def test_a_server_that_hangs_holds_up_no_other(receiver: Receiver) -> None:
     receiver.hangs = True
     other = Receiver()
@@ -63,6 +64,7 @@ def test_without_apprise(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, receiv
     assert send([Message(receiver.url, "a", "b")]) == [MISSING]
 
 
+@pytest.mark.slow
 def test_pings(receiver: Receiver) -> None:
     assert ping(receiver.ping) == SENT
     assert receiver.paths == [f"/{SECRET}"]

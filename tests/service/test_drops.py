@@ -77,6 +77,7 @@ def test_odd_names_come_out_byte_for_byte(service: Service) -> None:
     assert all(line.isprintable() for line in service.log().splitlines())
 
 
+@pytest.mark.slow
 def test_a_tree_moved_in_as_a_whole_keeps_its_shape(service: Service) -> None:
     outside = service.root / "season"
     names = ("a.mp4", "e01/b.mp4", "e01/takes/1/c.mp4", "e02/b.mp4", "e02/notes.txt", ".hidden/d.mp4")

@@ -52,6 +52,7 @@ def closed_hours() -> str:
     return f"{time.strftime('%H:%M', soon)}-{time.strftime('%H:%M', later)}"
 
 
+@pytest.mark.slow
 def test_a_pause_lets_workers_leave_and_resume_brings_them_back(make_service: MakeService, say: Say) -> None:
     service = make_service("work", slots=["one", "two"])
     job = service.add_job()
@@ -91,6 +92,7 @@ def test_a_pause_lets_workers_leave_and_resume_brings_them_back(make_service: Ma
     assert service.stop() == 0
 
 
+@pytest.mark.slow
 def test_a_pause_outlives_the_service_which_is_ready_and_stops_at_once(make_service: MakeService, say: Say) -> None:
     service = make_service("work")
     service.wait_for("READY=1")

@@ -29,6 +29,7 @@ def impatient(make_service: MakeService, worker: str, **options: Any) -> Service
     return make_service(worker, **options)
 
 
+@pytest.mark.slow
 def test_a_stalled_job_of_another_process_kills_no_worker_of_ours(make_service: MakeService) -> None:
     """Its slot has our worker's name: the worker of an earlier service may hang in a driver and live on."""
     service = impatient(make_service, "idle")
@@ -46,6 +47,7 @@ def test_a_stalled_job_of_another_process_kills_no_worker_of_ours(make_service: 
         assert "no progress" not in service.log()
 
 
+@pytest.mark.slow
 def test_only_the_worker_of_the_stalled_job_is_killed(make_service: MakeService) -> None:
     service = impatient(make_service, "hang", slots=["a", "b"], first=60)
     job = service.add_job()

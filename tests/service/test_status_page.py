@@ -27,6 +27,7 @@ def due(page: Path) -> bool | None:
         return None
 
 
+@pytest.mark.slow
 def test_it_follows_the_queue_and_says_goodbye(make_service: MakeService, tmp_path: Path) -> None:
     outbox = tmp_path / "outbox"
     outbox.mkdir()

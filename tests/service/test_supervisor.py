@@ -91,6 +91,7 @@ def test_a_killed_worker_is_replaced_and_its_job_is_queued_at_once(make_service:
     assert "killed by SIGKILL" in service.log()
 
 
+@pytest.mark.slow
 def test_a_worker_without_new_frames_is_killed_with_its_children(make_service: MakeService, tmp_path: Path) -> None:
     service = make_service("idle", first=60)
     service.stop()
@@ -251,6 +252,7 @@ def test_the_settings_of_workers_are_written_again_when_they_were_damaged(make_s
     assert "worker.toml is not as the service wrote it" in service.log()
 
 
+@pytest.mark.slow
 def test_a_share_that_hangs_does_not_freeze_the_service_but_starves_the_watchdog(
     make_service: MakeService,
 ) -> None:

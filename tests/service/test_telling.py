@@ -59,6 +59,7 @@ def all_told(service: Service) -> bool:
     return not pending(service)
 
 
+@pytest.mark.slow
 def test_a_kill_between_event_and_message_tells_once(
     make_service: MakeService, tmp_path: Path, receiver: Receiver
 ) -> None:
@@ -100,6 +101,7 @@ def test_a_message_that_was_under_way_is_told_after_a_kill(
         other.close()
 
 
+@pytest.mark.slow
 def test_a_server_that_hangs_does_not_hold_up_the_loop(
     make_service: MakeService, tmp_path: Path, receiver: Receiver
 ) -> None:
@@ -118,6 +120,7 @@ def test_a_server_that_hangs_does_not_hold_up_the_loop(
     assert time.monotonic() - begun < 10
 
 
+@pytest.mark.slow
 def test_no_address_is_shown_anywhere(
     make_service: MakeService, tmp_path: Path, receiver: Receiver, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -181,6 +184,7 @@ def test_held_videos_and_trouble_are_told(make_service: MakeService, tmp_path: P
     eventually(lambda: "preset.toml" in "".join(receiver.texts) and service.process.poll() is None, "the service")
 
 
+@pytest.mark.slow
 def test_a_reload_brings_other_addresses_and_a_file_of_metrics(
     make_service: MakeService, tmp_path: Path, receiver: Receiver
 ) -> None:

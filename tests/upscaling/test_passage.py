@@ -288,6 +288,7 @@ def test_what_is_finished_is_rescued_before_anybody_waits_for_a_source_that_hang
     assert waited == [True]
 
 
+@pytest.mark.slow
 def test_frames_that_the_decoder_passes_are_signs_of_life() -> None:
     class Slow:
         def run(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:

@@ -84,6 +84,7 @@ def once(act: Callable[[], None]) -> Callable[[], None]:
     return progress
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clip", ALL_CLIPS, ids=lambda path: path.name)
 def test_it_tells_what_probing_here_tells(clip: Path, shared: Prober) -> None:
     info = shared.probe(OWN, clip, ANY)
@@ -99,6 +100,7 @@ def test_one_child_answers_for_many_files(shared: Prober) -> None:
     assert pid_of(shared) == first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOMBS)
 def test_files_that_ask_for_much(name: str, shared: Prober, tmp_path: Path) -> None:
     """They get no more than the limit, and the next file does not notice."""
@@ -131,6 +133,7 @@ def computed(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+@pytest.mark.slow
 def test_the_time_is_for_each_file_and_for_each_of_its_bytes(prober: Prober, tmp_path: Path) -> None:
     prober.probe(OWN, CLIP, ANY)
     while computed(pid_of(prober)) < 1:
@@ -265,6 +268,7 @@ def test_nonsense_is_not_taken_for_facts(said: str, prober: Prober, monkeypatch:
         prober.probe(OWN, CLIP, ANY)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT], ids=lambda number: number.name)
 def test_an_end_by_a_signal_costs_this_file_an_attempt_alone(
     number: signal.Signals, prober: Prober, long: Path
@@ -274,6 +278,7 @@ def test_an_end_by_a_signal_costs_this_file_an_attempt_alone(
     assert prober.probe(OWN, long, ANY).codec == "mpeg2video"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["between", "during"])
 def test_the_next_file_does_not_pay_for_the_one_before(moment: str, prober: Prober, long: Path) -> None:
     """A heap that one file has spoilt may break at the next."""
@@ -312,6 +317,7 @@ print('{"error": "BAD_INPUT", "message": "read to its end"}', flush=True)
 """
 
 
+@pytest.mark.slow
 def test_one_that_gets_on_may_take_longer_than_silence_may(prober: Prober, monkeypatch: pytest.MonkeyPatch) -> None:
     code = WORKING.replace("BAD_INPUT", BAD_INPUT)
     monkeypatch.setattr("flashvsr.upscaling.prober._COMMAND", (sys.executable, "-c", code))

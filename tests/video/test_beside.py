@@ -21,6 +21,7 @@ def tracks_of(path: Path) -> tuple[int, int]:
         return len(container.streams.audio), len(container.streams.subtitles)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "options"),
     [

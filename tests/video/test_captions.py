@@ -99,6 +99,7 @@ def test_a_clip_of_somebody_s(tmp_path: Path) -> None:
     assert captions_of(chain(path, tmp_path).result) == given
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["stream", "file"])
 def test_after_an_interruption(mode: str, tmp_path: Path) -> None:
     """Frames that were made before it are decoded again; their captions belong to the chunks that are there."""

@@ -64,6 +64,7 @@ def test_the_place_that_gains_most_is_enlarged(x: int, y: int) -> None:
     assert contrast(halves[:, 165:]) > 3 * contrast(halves[:, :155])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(128, 128), (1920, 1080), (1080, 1920), (130, 1000), (2050, 1160)])
 def test_every_shape_fits(size: tuple[int, int]) -> None:
     width, height = size

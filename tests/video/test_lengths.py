@@ -94,6 +94,7 @@ def test_true_lengths_are_kept(clip: Path) -> None:
     assert probe(clip).frame_count == pytest.approx(FRAME_COUNTS[clip.name], abs=4)
 
 
+@pytest.mark.slow
 def test_a_beginning_unlike_the_rest(tmp_path: Path) -> None:
     """Noise, and then a still for ten times as long: a small file, and all the frames that it says."""
     noise = np.random.default_rng(1).integers(0, 255, (260, H, W, 3), np.uint8)
@@ -125,6 +126,7 @@ def gap(path: Path) -> Path:
     return film(path, 270, times=times, time_base=Fraction(1, 25))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "frames"),
     [

@@ -41,6 +41,7 @@ def ends(path: Path) -> dict[str, list[float]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
 @pytest.mark.parametrize("mode", ["stream", "file"])
 def test_picture_and_sound_end_there(container: str, mode: str, clip: Path, tmp_path: Path) -> None:

@@ -167,6 +167,7 @@ def test_gaps_stay_and_duplicates_are_spread(tmp_path: Path) -> None:
     assert max(abs(a - Fraction(b, 1000)) for a, b in zip(shown.times, stamps, strict=True)) < Fraction(1, 50)
 
 
+@pytest.mark.slow
 def test_half_an_hour_in_one_group_of_pictures(tmp_path: Path) -> None:
     """No drift at its end, and sound that is there when the picture is."""
     path, rate = tmp_path / "half an hour.mkv", 8000

@@ -45,6 +45,7 @@ def worst(frame: av.VideoFrame, expected: list[np.ndarray], bits: int, away: np.
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("color_range", ["limited", "full"])
 @pytest.mark.parametrize("matrix", ["bt709", "smpte170m", "bt2020nc"])
 @pytest.mark.parametrize(

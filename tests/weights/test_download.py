@@ -116,6 +116,7 @@ def test_a_stopped_download_goes_on_later(server: ModelScopeServer, tmp_path: Pa
     assert stopped < 30
 
 
+@pytest.mark.slow
 def test_two_at_once_download_once(server: ModelScopeServer, tmp_path: Path) -> None:
     """Locks belong to open files, so two threads stand for two processes."""
     server.behaviour.delay = 0.01
@@ -194,6 +195,7 @@ def test_no_connection(server: ModelScopeServer, tmp_path: Path, monkeypatch: py
     assert message.startswith("no connection to ModelScope (http://127.0.0.1:9): Connection refused; try again later")
 
 
+@pytest.mark.slow
 def test_a_wrong_checksum(server: ModelScopeServer, tmp_path: Path) -> None:
     server.behaviour.wrong[LQ_FILE] = bytes(SIZES[LQ_FILE])
     message = trouble(tmp_path, server)
