@@ -30,6 +30,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return lambda *arguments: main(["--config", str(config), *map(str, arguments)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["share", "elsewhere"])
 @pytest.mark.parametrize("what", ["source", "preset", "folder"])
 def test_upscale(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], what: str, place: str) -> None:

@@ -52,6 +52,7 @@ def test_what_will_be_made_is_told_in_words(place: Place) -> None:
     assert place.listing() == before
 
 
+@pytest.mark.slow
 def test_the_preset_of_the_inbox_counts_then_those_that_are_given(place: Place) -> None:
     (place.inbox / "preset.toml").write_text("scale = 4\n")
     assert "512x512" in place.plan(place.clip).stdout

@@ -89,6 +89,7 @@ def dense(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, columns: Tensor, block:
     return torch.einsum("hqk,khd->qhd", p, v.double())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gathered", [plain.GATHER_ELEMENTS, 1, 5 * 16 * 8])
 @pytest.mark.parametrize(
     ("heads", "queries", "keys", "block", "dim"),

@@ -91,6 +91,7 @@ def test_a_tree_moved_in_as_a_whole_keeps_its_shape(service: Service) -> None:
     assert files(service.inbox)["season 1/e02/notes.txt"] == text
 
 
+@pytest.mark.slow
 def test_files_of_one_stem_do_not_replace_each_other(service: Service) -> None:
     contents = drop(service.inbox, "a.mov", "a.mkv", "a.mp4", "a (2).avi")
     all_settled(service, 4)

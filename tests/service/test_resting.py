@@ -113,6 +113,7 @@ def test_a_pause_outlives_the_service_which_is_ready_and_stops_at_once(make_serv
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.slow
 def test_a_pause_that_is_over_ends_by_itself(make_service: MakeService) -> None:
     service = make_service("work")
     service.wait_for("READY=1")
@@ -161,6 +162,7 @@ def test_no_number_of_pauses_counts_as_a_failure(make_service: MakeService, say:
     assert "new one starts" not in service.log()
 
 
+@pytest.mark.slow
 def test_a_stop_that_finishes_jobs_is_not_cut_short_by_a_pause(make_service: MakeService, say: Say) -> None:
     service = make_service("idle")
     service.stop()

@@ -94,6 +94,7 @@ def test_the_watchdog_is_fed_as_long_as_jobs_finish(make_service: MakeService, t
     assert service.process.wait(15) == 0
 
 
+@pytest.mark.slow
 def test_systemd_is_asked_for_no_more_time_than_a_checkpoint_takes(make_service: MakeService) -> None:
     service = make_service("hang", checkpoint=1.0)
     service.add_job()

@@ -78,6 +78,7 @@ def test_failing_workers_are_restarted_with_growing_pauses_until_the_slot_rests(
     assert service.stop() == 0  # also when there is nobody to stop
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_replaced_and_its_job_is_queued_at_once(make_service: MakeService) -> None:
     service = make_service("work", prefix=STARTED, first=0.5)
     job = service.add_job()
@@ -266,6 +267,7 @@ def test_a_share_that_hangs_does_not_freeze_the_service_but_starves_the_watchdog
     assert service.stop() == 0
 
 
+@pytest.mark.slow
 def test_a_watcher_that_only_fails_starves_the_watchdog_however_often_it_begins_anew(make_service: MakeService) -> None:
     service = make_service("idle", watcher="fail", silence=0.6)
     service.wait_for("READY=1")

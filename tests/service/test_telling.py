@@ -81,6 +81,7 @@ def test_a_kill_between_event_and_message_tells_once(
     assert "clips/clip.mp4 is done: " in text
 
 
+@pytest.mark.slow
 def test_a_message_that_was_under_way_is_told_after_a_kill(
     make_service: MakeService, tmp_path: Path, receiver: Receiver
 ) -> None:

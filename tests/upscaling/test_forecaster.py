@@ -29,6 +29,7 @@ def prober() -> Iterator[Prober]:
         yield prober
 
 
+@pytest.mark.slow
 def test_the_result_is_what_was_foretold(prober: Prober, tmp_path: Path) -> None:
     preset = Preset(scale=1.0, encoder="software", limit="")
     found = forecast(NO_LINKS, CLIP, preset, Config(), prober)

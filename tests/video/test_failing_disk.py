@@ -114,6 +114,7 @@ READING: dict[str, Work] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("work", READING.values(), ids=READING.keys())
 def test_a_read_that_fails_anywhere(source: SourceInfo, chunks: list[Chunk], work: Work, tmp_path: Path) -> None:
     good = FailingDisk()

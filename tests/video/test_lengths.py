@@ -104,6 +104,7 @@ def test_a_beginning_unlike_the_rest(tmp_path: Path) -> None:
     assert probe(path).frame_count == pytest.approx(6260, abs=2)
 
 
+@pytest.mark.slow
 def test_sound_for_much_longer_than_the_picture(tmp_path: Path) -> None:
     sound = np.zeros((1, 48000 * 110), np.float32)  # more packets than are looked at
     path = film(tmp_path / "a.mkv", 40, audio=sound, audio_codec="libopus")

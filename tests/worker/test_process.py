@@ -129,6 +129,7 @@ def worker(tmp_path: Path) -> Iterator[Process]:
             made.process.wait()
 
 
+@pytest.mark.slow
 def test_it_waits_works_and_leaves_when_asked(worker: Process) -> None:
     worker.until(lambda: worker.worker_state() == "idle")
     (worker.inbox / "go").touch()
