@@ -13,21 +13,21 @@ from flashvsr.video.chunks import stored_chunks
 from kits.chain import Watching, chain
 from kits.videos import numbered, write_video
 
-FRAMES, STOP_AT = 60, 40
+FRAMES, STOP_AT = 240, 40
 ONE_CHUNK = Config(chunks=Chunks(size=0))
 THEIRS = b"frames of the worker that has the job now"
 
 
 class TakenOver(Watching):
-    """At frame `STOP_AT` another worker has the job and the chunk under its own name; this one hears of it then."""
+    """At frame `stop_at` another worker has the job and the chunk under its own name; this one hears of it then."""
 
-    def __init__(self, folder: Path, error: Exception) -> None:
-        super().__init__(stop_at=STOP_AT, error=error)
-        self._folder = folder
+    def __init__(self, folder: Path, stop_at: int, error: Exception) -> None:
+        super().__init__(stop_at=stop_at, error=error)
+        self._folder, self._lost_at = folder, stop_at
         self.found: dict[str, bytes] = {}
 
     def progress(self, done: int, total: int | None, fps: float) -> None:
-        if done >= STOP_AT:
+        if done >= self._lost_at:
             (half,) = self._folder.glob("chunk-*.tmp")
             half.unlink()
             half.write_bytes(THEIRS)
@@ -47,7 +47,10 @@ def clip(tmp_path: Path) -> Path:
 def test_a_lost_lease_leaves_the_chunks_untouched(tmp_path: Path, clip: Path) -> None:
     with pytest.raises(Interrupted):
         chain(clip, tmp_path, ONE_CHUNK, Watching(stop_at=8, error=Interrupted("the service stops")))
-    control = TakenOver(tmp_path / "work", LeaseLost("job 1 is no longer this worker's"))
+    (finished,) = stored_chunks(tmp_path / "work")  # more than 8 frames: others were on their way
+    assert finished.end < FRAMES // 2
+    lost = LeaseLost("job 1 is no longer this worker's")
+    control = TakenOver(tmp_path / "work", finished.end + 16, lost)
     with pytest.raises(LeaseLost):
         chain(clip, tmp_path, ONE_CHUNK, control)
     assert len(control.found) == 3, "a finished chunk, one in the making, and the fingerprint"
