@@ -154,7 +154,7 @@ def gather(config: Config, queue: Queue | None, *, jobs: Jobs = "open", look: bo
             *_stored_problems(_set_aside(state), staying, worker_rows),
         ]
         told = Told(problems=bounded_list([Problem(subject, text) for subject, text in found]))
-    service = ServiceState(process, state, told.doing, told.until, told.mode)
+    service = _service(process, state, told)
     listing: tuple[JobState, ...] = ()
     if counts is not None and jobs != "none":
         counts, listing = listed(rows, workers, counts, service, config.schedule.run, moment)
@@ -175,13 +175,13 @@ def gather_job(config: Config, queue: Queue, number: int) -> JobPage | None:
     row = queue.jobs.get(number) if number < 1 << 63 else None
     if row is None:
         return None
-    moment, process = time.time(), service_process(config.paths.state)
-    told = Told() if process is None else _told(config.paths.state, process)
+    moment, state = time.time(), config.paths.state
+    process = service_process(state)
     workers = tuple(map(WorkerState.of, queue.workers.all()))
     job = JobState.of(row, moment)
     if job.state not in FINISHED:
         counts = QueueState(queue.path, queue.jobs.counts(), 0)
-        service = ServiceState(process, config.paths.state, told.doing, told.until, told.mode)
+        service = _service(process, state, Told() if process is None else _told(state, process))
         _, jobs = listed(_rows(queue, "open"), workers, counts, service, config.schedule.run, moment)
         job = next((one for one in jobs if one.id == number), job)
     at_it = [worker.label for worker in workers if worker.job == number and process is not None]
@@ -225,6 +225,11 @@ def _told(state: Path, process: int) -> Told:
         return read_service_file(state, process)
     except OSError as error:
         return Told(problems=(Problem("service", out_of_reach(error)),))
+
+
+def _service(process: int | None, state: Path, told: Told) -> ServiceState:
+    """The service by what it told of itself."""
+    return ServiceState(process, state, told.doing, told.until, told.mode)
 
 
 def _known(config: Config, told: Told) -> tuple[InboxState, tuple[InboxState, ...]]:

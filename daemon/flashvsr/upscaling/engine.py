@@ -211,8 +211,8 @@ def _fuse(model: FlashVSR, settings: ModelSettings) -> tuple[FusedModel | None, 
             )
         _refuse_eight_bits(settings, f"they cannot compute this model: {reason}")
         return None, None
-    needed = NEEDED_CAPABILITY.get(settings.precision, (0, 0))
-    if needed > (0, 0) and (here := torch.cuda.get_device_capability(model.device)) < needed:
+    needed = NEEDED_CAPABILITY.get(settings.precision)
+    if needed and (here := torch.cuda.get_device_capability(model.device)) < needed:
         raise BadConfig(
             f'model.precision = "{settings.precision}" needs a GPU of compute capability {needed[0]}.{needed[1]} or '
             f'newer, and this one has {here[0]}.{here[1]}. Set model.precision = "auto"'
